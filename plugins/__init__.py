@@ -1,0 +1,1 @@
+"""Attacks, detectors and what they share: geometry, recognisers, budgets."""

@@ -1,0 +1,121 @@
+"""What a plugin is written against: a few small values and three protocols.
+
+Nothing of uncnn is imported here, and torch only for type checkers, so that the supervisor may import it too.
+Shapes are written (N, C, H, W); pixels are RGB grey levels in 0..255; points are x, y with the centre of the first
+pixel at 0, 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+"""A photo, (H, W, 3) uint8 RGB, upright, sRGB."""
+
+Point: TypeAlias = tuple[float, float]
+
+
+class UncnnError(Exception):
+    """Something a person can mend: the message names the thing, the value and the remedy."""
+
+
+class PluginError(UncnnError):
+    """A plugin broke its contract: a wrong shape, NaN, a change outside its patch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A detected face, in photo pixels."""
+
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1
+    landmarks: tuple[Point, Point, Point, Point, Point]  # left eye, right eye, nose, left and right mouth corner
+    score: float  # 0..1
+
+    @property
+    def size_px(self) -> float:
+        """Return the longer side of the box in photo pixels."""
+        return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+
+class Detector(Protocol):
+    """Finds the faces of a photo."""
+
+    def detect(self, photo: Pixels) -> list[Face]:
+        """Return the faces of `photo`, (H, W, 3) uint8 RGB, best score first, in photo pixels."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What an attack may spend on a face; the host holds it, whatever the attack returns.
+
+    The bound of a pixel is ``min(epsilon_255 + texture * local standard deviation, cap_255)`` grey levels of luma, and
+    `chroma` times that for each of the two chroma channels. `texture` 0 gives a plain L-infinity bound of luma.
+    """
+
+    steps: int = 40
+    epsilon_255: float = 4.0  # grey levels where the photo is flat
+    texture: float = 0.0  # grey levels a grey level of local standard deviation
+    cap_255: float = 16.0  # grey levels at most
+    chroma: float = 0.5  # share of the luma bound
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an attack adds to each patch: `pixels`, (N, 3, P, P) float32 grey levels."""
+
+    pixels: Tensor
+
+
+class Faces(Protocol):
+    """A batch of face patches with the bound that holds for every pixel of them."""
+
+    @property
+    def patches(self) -> Tensor:
+        """Return the clean patches, (N, 3, P, P) float32 RGB in 0..255."""
+        ...
+
+    @property
+    def landmarks(self) -> Tensor:
+        """Return the five points of each face, (N, 5, 2) in patch pixels."""
+        ...
+
+    @property
+    def luma_limits(self) -> Tensor:
+        """Return the bound of each pixel's change, (N, 1, P, P) grey levels of luma."""
+        ...
+
+    def valid(self, pixels: Tensor) -> Tensor:
+        """Return the nearest change inside the budget, (N, 3, P, P); differentiable almost everywhere."""
+        ...
+
+    def noise(self, stream: int) -> Tensor:
+        """Return (N, 3, P, P) uniform in -1..1, a function of each face's own seed and `stream` alone."""
+        ...
+
+
+class Loss(Protocol):
+    """What an attack minimises: low means that no surrogate links the changed face to the person."""
+
+    def __call__(self, faces: Faces, pixels: Tensor, step: int) -> Tensor:
+        """Return the loss of each face, (N,), of the patches with `pixels` (N, 3, P, P) added, at a step's views."""
+        ...
+
+    def gradient(self, faces: Faces, pixels: Tensor, step: int) -> Tensor:
+        """Return the gradient of each face's own loss, (N, 3, P, P) a grey level."""
+        ...
+
+
+class Attack(Protocol):
+    """An attack plugin: a frozen dataclass of its parameters with one method."""
+
+    def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
+        """Return what to add to every face patch; the host clamps it to the budget."""
+        ...
