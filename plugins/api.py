@@ -1,6 +1,6 @@
 """What a plugin is written against: a few small values and three protocols.
 
-Nothing of uncnn is imported here, and torch only for type checkers, so that the supervisor may import it too.
+Nothing of uncnn is imported here, and numpy and torch only for type checkers: commands that answer at once import it.
 Shapes are written (N, C, H, W); pixels are RGB grey levels in 0..255; points are x, y with the centre of the first
 pixel at 0, 0.
 """
@@ -10,13 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from torch import Tensor
 
-Pixels: TypeAlias = npt.NDArray[np.uint8]
+Pixels: TypeAlias = "npt.NDArray[np.uint8]"
 """A photo, (H, W, 3) uint8 RGB, upright, sRGB."""
 
 Point: TypeAlias = tuple[float, float]
@@ -102,14 +101,17 @@ class Faces(Protocol):
 
 
 class Loss(Protocol):
-    """What an attack minimises: low means that no surrogate links the changed face to the person."""
+    """What an attack minimises over a batch of faces: low means that no surrogate links a changed face to the person.
 
-    def __call__(self, faces: Faces, pixels: Tensor, step: int) -> Tensor:
-        """Return the loss of each face, (N,), of the patches with `pixels` (N, 3, P, P) added, at a step's views."""
+    Each step sees the patches in views of its own (moved, blurred, resized, compressed); step 0 sees them as they are.
+    """
+
+    def __call__(self, pixels: Tensor, step: int) -> Tensor:
+        """Return the loss of each face, (N,), with `pixels` (N, 3, P, P) added to the patches; differentiable."""
         ...
 
-    def gradient(self, faces: Faces, pixels: Tensor, step: int) -> Tensor:
-        """Return the gradient of each face's own loss, (N, 3, P, P) a grey level."""
+    def gradient(self, pixels: Tensor, step: int) -> Tensor:
+        """Return the gradient of each face's own loss, (N, 3, P, P), a grey level; in bounded memory."""
         ...
 
 

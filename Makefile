@@ -1,0 +1,41 @@
+# What CI runs, by the same names. PYTHON picks the interpreter of the environment that `make setup` makes.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup check test slow build lock bench
+
+setup: $(BIN)/uncnn-daemon
+
+$(BIN)/uncnn-daemon: requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip install -q -r requirements-dev.txt -e .
+	touch $@
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+slow: setup
+	$(BIN)/python -m pytest -m slow
+
+# The wheel, installed in a fresh environment of its own, must run.
+build: setup
+	rm -rf build dist
+	$(BIN)/python -m build --installer uv --outdir dist
+	$(BIN)/python tests/packaging/try_wheel.py dist
+
+bench: setup
+	$(BIN)/python benchmarks/cloak.py
+	$(BIN)/python benchmarks/detector.py
+
+# Pins without a single host: uv.lock names hosts in every entry.
+lock:
+	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml --group dev \
+		-c requirements.txt -o requirements-dev.txt

@@ -1,0 +1,112 @@
+"""How the verifier asks a recogniser: aligned crops by Pillow, embeddings by ONNX Runtime."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from pydantic import TypeAdapter
+
+from uncnn.plugins import geometry
+from uncnn.plugins.api import Face, Pixels
+from uncnn.plugins.cards import Card, check_model, read_card
+
+FACES = TypeAdapter(list[Face])
+
+CHUNK = 16  # crops a run: bounds memory in a crowd
+SAME_FACE = 0.35  # landmarks nearer than this share of the distance between the eyes belong to one face
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxRecogniser:
+    """A recogniser in ONNX Runtime."""
+
+    card: Card
+    session: Any  # onnxruntime.InferenceSession
+
+    @classmethod
+    def load(cls, folder: Path, providers: Sequence[str]) -> OnnxRecogniser:
+        """Return the recogniser of a model folder, hash checked.
+
+        Raises:
+            CardError: the card is wrong, or the file is not the one it describes.
+        """
+        card = read_card(folder)
+        check_model(folder, card)
+        return cls(card, make_session(folder / "model.onnx", providers))
+
+    def embed(self, photo: Pixels, landmarks: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        """Return the embeddings, (N, D), of the faces at `landmarks` (N, 5, 2) in `photo` (H, W, 3)."""
+        shown = self._shown(photo, landmarks)
+        name = self.session.get_inputs()[0].name
+        parts = [self.session.run(None, {name: shown[i : i + CHUNK]})[0] for i in range(0, len(shown), CHUNK)]
+        return np.concatenate(parts).reshape(len(shown), -1)
+
+    def more_alike(self, first: float, second: float) -> float:
+        """Return the comparison that speaks more for one person."""
+        return float(max(first, second) if self.card.metric == "cosine" else min(first, second))
+
+    def _shown(self, photo: Pixels, landmarks: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        """Return the network's input, (N, 3, height, width) float32."""
+        card = self.card
+        matrices = geometry.similarities(landmarks, np.array(card.template))
+        size = (card.input.width, card.input.height)
+        crops = np.stack([crop(photo, matrix, size) for matrix in matrices]).astype(np.float32)
+        if card.input.order == "BGR":
+            crops = crops[..., ::-1]
+        normal = (crops - np.array(card.input.mean)) / np.array(card.input.std)
+        return np.ascontiguousarray(normal.transpose(0, 3, 1, 2), dtype=np.float32)
+
+
+def crop(photo: Pixels, matrix: npt.NDArray[np.float64], size: tuple[int, int]) -> Pixels:
+    """Return `photo` through `matrix` (2, 3), which maps photo pixels to the crop's: bilinear, black outside.
+
+    Equal to ``cv2.warpAffine(photo, matrix, size)`` to its interpolation rounding.
+    """
+    back = geometry.inverse(matrix[None])[0]
+    corners = np.array([[[0, 0], [size[0], 0], [0, size[1]], [size[0], size[1]]]], dtype=np.float64)
+    around = geometry.transform(back[None], corners)[0]
+    left, top = np.maximum(np.floor(around.min(axis=0)).astype(int) - 2, 0)
+    right, bottom = np.maximum(np.ceil(around.max(axis=0)).astype(int) + 3, 0)
+    piece = photo[top:bottom, left:right]
+    if piece.size == 0:
+        return np.zeros((size[1], size[0], 3), np.uint8)
+    linear, shift = back[:, :2], back[:, 2] - (left, top)
+    shift = shift + 0.5 - 0.5 * linear.sum(axis=1)  # Pillow puts the centre of the first pixel at 0.5, 0.5
+    data = (*linear[0], shift[0], *linear[1], shift[1])
+    image = Image.fromarray(np.ascontiguousarray(piece))
+    return np.asarray(image.transform(size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR))
+
+
+def same_face(first: Face, second: Face) -> bool:
+    """Return whether two detections are of one face: their landmarks lie close by the size of the face."""
+    one, other = np.array(first.landmarks), np.array(second.landmarks)
+    eyes = max(float(np.linalg.norm(one[0] - one[1])), 0.3 * first.size_px)
+    return bool(np.linalg.norm(one - other, axis=1).mean() < SAME_FACE * eyes)
+
+
+def providers_for(device: str) -> list[str]:
+    """Return ONNX Runtime's providers for `auto`, `cpu`, `cuda` or `cuda:N`, the CPU always last."""
+    import onnxruntime
+
+    gpu = "CUDAExecutionProvider"
+    if device == "cpu" or gpu not in onnxruntime.get_available_providers():
+        return ["CPUExecutionProvider"]
+    return [gpu, "CPUExecutionProvider"]
+
+
+def make_session(path: Path, providers: Sequence[str]) -> Any:
+    """Return an ONNX Runtime session that keeps quiet and uses every core."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = os.cpu_count() or 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(path), options, providers=list(providers))

@@ -1,0 +1,119 @@
+"""The commands. Nothing heavy is imported before a command needs it: `--help` and `status` answer at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from uncnn.plugins.api import UncnnError
+
+app = typer.Typer(
+    name="uncnn-daemon",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Cloak the faces in your own photos: people see the same photo, face recognisers do not link it to you.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 1) instead of tables.")]
+ConfigFile = Annotated[
+    Optional[Path], typer.Option("--config", help="The configuration; default $UNCNN_CONFIG, then the user's own.")
+]
+Licence = Annotated[
+    Optional[list[str]],
+    typer.Option("--licence", help="Accept models of this licence too: permissive (always), research. Repeatable."),
+]
+Device = Annotated[Optional[str], typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+
+
+@app.command()
+def cloak(
+    photos: Annotated[list[Path], typer.Argument(help="The photos; they are only read.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder that the cloaked copies go to.")],
+    config: ConfigFile = None,
+    policy: Annotated[Optional[str], typer.Option(help="A policy of the configuration.")] = None,
+    attack: Annotated[Optional[str], typer.Option(help="The attack; default: the policy's.")] = None,
+    strength: Annotated[Optional[str], typer.Option(help="subtle, balanced or strong; the first one tried.")] = None,
+    parameter: Annotated[
+        Optional[list[str]], typer.Option("--set", help="An attack's parameter, as steps=20. Repeatable.")
+    ] = None,
+    licence: Licence = None,
+    device: Device = None,
+    surrogates: Annotated[bool, typer.Option("--all", help="List the attacked recognisers in the table too.")] = False,
+    json: Json = False,
+) -> None:
+    """Cloak photos and release those whose protection was shown.
+
+    A photo that is not protected is not released. Exit status: 0 all released, 1 a photo could not be read or written,
+    4 a photo was held.
+
+    Example: uncnn-daemon cloak holiday.jpg party.png -o cloaked/
+    """
+    from uncnn.daemon.commands import cloak_photos, settings_for
+
+    settings = settings_for(config, policy, attack, strength, parameter, licence, device)
+    raise typer.Exit(cloak_photos(settings, photos, output, surrogates, json))
+
+
+@app.command()
+def verify(
+    original: Annotated[Path, typer.Argument(help="The photo as it was.", show_default=False)],
+    cloaked: Annotated[Path, typer.Argument(help="The cloaked copy.", show_default=False)],
+    config: ConfigFile = None,
+    policy: Annotated[Optional[str], typer.Option(help="A policy of the configuration.")] = None,
+    licence: Licence = None,
+    device: Device = None,
+    surrogates: Annotated[bool, typer.Option("--all", help="List the attacked recognisers in the table too.")] = False,
+    json: Json = False,
+) -> None:
+    """Ask every judge whether a cloaked copy still shows the person of the original.
+
+    Exit status: 0 protected, 1 error, 4 not protected.
+
+    Example: uncnn-daemon verify holiday.jpg cloaked/holiday.jpg
+    """
+    from uncnn.daemon.commands import settings_for, verify_pair
+
+    settings = settings_for(config, policy, None, None, None, licence, device)
+    raise typer.Exit(verify_pair(settings, original, cloaked, surrogates, json))
+
+
+@app.command()
+def run(
+    config: ConfigFile = None,
+    once: Annotated[bool, typer.Option("--once", help="Cloak what is in the watched folders now, then exit.")] = False,
+    json: Json = False,
+) -> None:
+    """Cloak the photos of the watched folders and release them into their publish folders.
+
+    Exit status: 0 everything released, 1 a photo could not be read or written, 4 a photo was held, 78 the
+    configuration is wrong.
+
+    Example: uncnn-daemon run --once --config config.yaml
+    """
+    from uncnn.daemon.commands import run_once
+
+    raise typer.Exit(run_once(config, once, json))
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """Show what the service did: per folder what was released, held and refused.
+
+    Works with the service stopped. Exit status: 0 healthy, 3 not running, 4 something needs you.
+    """
+    from uncnn.daemon.status import print_status
+
+    raise typer.Exit(print_status(json))
+
+
+def main() -> None:
+    """Run the command line; an error that a person can mend is one line, not a traceback."""
+    try:
+        app()
+    except UncnnError as error:
+        sys.stderr.write(f"uncnn-daemon: {error}\n")
+        raise SystemExit(getattr(error, "exit_status", 1)) from error

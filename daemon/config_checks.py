@@ -1,0 +1,136 @@
+"""What makes a configuration wrong, in words: pydantic's findings, and what only several fields together show.
+
+Folders are compared where they really are, behind links, because that is where files would go round in circles.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from uncnn.daemon.config_file import Location
+from uncnn.daemon.wording import printable
+
+Finding: TypeAlias = tuple[Location, str]
+
+_WANTED: Final = {
+    "model_type": "it should be a section of keys",
+    "dict_type": "it should be a section of keys",
+    "tuple_type": "it should be a list: [one, two]",
+    "string_type": "it should be text: put it into quotes",
+    "path_type": "it should be the path of a folder",
+}
+
+
+def expand(text: str, base: Path) -> Path:
+    """Return a folder of the configuration as an absolute path: `~` is the home, others are relative to `base`.
+
+    Raises ValueError where the text is empty or names the home of an unknown user.
+    """
+    if not text.strip() or "\0" in text:
+        raise ValueError(f"{text!r} is no folder: give a path")
+    try:
+        return Path(os.path.abspath(base / Path(text).expanduser()))  # noqa: PTH100 (resolves '..' without following)
+    except RuntimeError as error:
+        raise ValueError(f"{text!r} names the home of an unknown user: write the path out") from error
+
+
+def field_finding(error: ErrorDetails, model: type[BaseModel]) -> Finding:
+    """Return where a pydantic error is and what it says: what was found, and the remedy."""
+    location: Location = tuple(part for part in error["loc"] if part != "[key]")
+    found, kind = error["input"], error["type"]
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(str(location[-1]), _field_names(model), n=1)
+        return location, f"unknown key: {f'did you mean {near[0]!r}?' if near else 'remove it'}"
+    if kind == "missing":
+        return location, "is missing: add it"
+    if kind == "value_error":
+        return location, str(error.get("ctx", {}).get("error", error["msg"]))
+    wanted = _WANTED.get(kind) or error["msg"].replace("Input should", "it should")
+    return location, f"found {_shortened(found)}; {wanted}"
+
+
+def _shortened(found: object) -> str:
+    text = printable(str(found)) if isinstance(found, BaseModel) else printable(repr(found))
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _field_names(model: type[BaseModel]) -> set[str]:
+    """Return the names of every field of a model and of the models below it."""
+    names: set[str] = set()
+    waiting: list[Any] = [model]
+    while waiting:
+        kind = waiting.pop()
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names |= set(kind.model_fields)
+            waiting += [field.annotation for field in kind.model_fields.values()]
+        waiting += getattr(kind, "__args__", ())
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """The folders of one entry, where they really are."""
+
+    index: int
+    watch: Path | None
+    publish: Path | None
+
+
+def folder_findings(value: Any, base: Path, policies: set[str], default_policy: str) -> Iterator[Finding]:
+    """Yield what is wrong between folders and policies, whatever else may be wrong in the values.
+
+    `value` is the document as read; `base` the folder that paths are relative to.
+    """
+    entries = value.get("folders") if isinstance(value, dict) else None
+    listed = entries if isinstance(entries, list) else []
+    numbered = [(index, entry) for index, entry in enumerate(listed) if isinstance(entry, dict)]
+    for index, entry in numbered:
+        policy = entry.get("policy", default_policy)
+        if isinstance(policy, str) and policy not in policies:
+            known = ", ".join(sorted(policies)) or "none"
+            yield ("folders", index, "policy"), f"there is no policy {policy!r}: use one of {known}, or add it"
+    pairs = [_Pair(index, *(_real(entry.get(key), base) for key in ("watch", "publish"))) for index, entry in numbered]
+    yield from _overlaps(pairs)
+    for pair in pairs:
+        for other in pairs:
+            yield from _circles(pair, other)
+
+
+def _real(text: object, base: Path) -> Path | None:
+    """Return where a folder of the configuration really is, or None where the text is none."""
+    try:
+        return Path(os.path.realpath(expand(text, base))) if isinstance(text, str) else None
+    except (ValueError, OSError):
+        return None
+
+
+def _overlaps(pairs: list[_Pair]) -> Iterator[Finding]:
+    for first, second in combinations(pairs, 2):
+        if first.watch and second.watch and (_inside(first.watch, second.watch) or _inside(second.watch, first.watch)):
+            message = f"{printable(second.watch)} and folders[{first.index}].watch overlap: watch each photo once"
+            yield ("folders", second.index, "watch"), message
+
+
+def _circles(pair: _Pair, other: _Pair) -> Iterator[Finding]:
+    """Yield where what `pair` publishes would be watched by `other`."""
+    if not pair.publish or not other.watch:
+        return
+    if _inside(pair.publish, other.watch):
+        message = f"{printable(pair.publish)} is watched by folders[{other.index}]: publish outside of watched folders"
+        yield ("folders", pair.index, "publish"), message
+    elif _inside(other.watch, pair.publish):
+        place = f"{printable(other.watch)} lies in the publish folder of folders[{pair.index}]"
+        yield ("folders", other.index, "watch"), f"{place}: watch a folder outside of it"
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.is_relative_to(folder)

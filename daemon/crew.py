@@ -1,0 +1,113 @@
+"""The processes that do the work: started when first needed, started again after one died."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+from pydantic import TypeAdapter
+
+from uncnn.daemon.config import Models
+from uncnn.daemon.processes import Child, Handler, Message, Report
+from uncnn.exporters import store
+
+ROSTER = TypeAdapter(store.Roster)
+
+PREPARE_SECONDS = 600.0  # a first use exports models
+JOB_SECONDS = 3600.0  # a photo of a crowd on a slow machine
+
+
+class Crew:
+    """One worker and one verifier over the same models. Use it in a `with` block."""
+
+    def __init__(self, models: Models, device: str, data: Path) -> None:
+        self.device = device
+        self._models = models
+        self._data = data
+        self._roster: store.Roster | None = None
+        self._worker: Child | None = None
+        self._verifier: Child | None = None
+
+    @property
+    def roster(self) -> store.Roster:
+        """Return the models of this run; what has to be exported first is exported in a process of its own.
+
+        Raises:
+            RequestError: a model is missing or broken. ProcessDied: the export was killed.
+        """
+        if self._roster is None:
+            child = Child("exporter", partial(make_exporter, self._models, self._data))
+            try:
+                self._roster = ROSTER.validate_python(child.call({"do": "prepare"}, PREPARE_SECONDS))
+            finally:
+                child.close()
+        return self._roster
+
+    @property
+    def worker(self) -> Child:
+        """Return the running worker."""
+        if self._worker is None or not self._worker.alive:
+            self._worker = Child("worker", partial(_make_worker, self.roster, self.device))
+        return self._worker
+
+    @property
+    def verifier(self) -> Child:
+        """Return the running verifier."""
+        if self._verifier is None or not self._verifier.alive:
+            self._verifier = Child("verifier", partial(_make_verifier, self.roster, self.device))
+        return self._verifier
+
+    def start(self) -> None:
+        """Start both, which load their models side by side, and return when both have."""
+        both = (self.worker, self.verifier)
+        for child in both:
+            child.call({"do": "ready"}, PREPARE_SECONDS)
+
+    def ask_worker(self, request: Message, report: Report | None = None) -> Message:
+        """Return the worker's answer. Raises RequestError, ProcessDied."""
+        return self.worker.call(request, JOB_SECONDS, report)
+
+    def ask_verifier(self, request: Message) -> Message:
+        """Return the verifier's answer. Raises RequestError, ProcessDied."""
+        return self.verifier.call(request, JOB_SECONDS)
+
+    def close(self) -> None:
+        """End both processes."""
+        for child in (self._worker, self._verifier):
+            if child is not None:
+                child.close()
+        self._worker = self._verifier = None
+
+    def __enter__(self) -> Crew:
+        """Return the crew; nothing is started yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End both processes."""
+        self.close()
+
+
+def make_exporter(models: Models, data: Path) -> Handler:
+    """Return the handler of the process that finds the models and exports what has to be."""
+
+    def handle(_request: Message, _report: Report) -> Message:
+        roster = store.prepare(data, models.surrogates, models.judges, models.licences)
+        answer: Message = ROSTER.dump_python(roster, mode="json")
+        return answer
+
+    return handle
+
+
+def _make_worker(roster: store.Roster, device: str) -> Handler:
+    from uncnn.daemon.worker import make_worker  # torch: only in the spawned process
+
+    return make_worker(roster, device)
+
+
+def _make_verifier(roster: store.Roster, device: str) -> Handler:
+    from uncnn.daemon.verifier import make_verifier  # ONNX Runtime: likewise
+
+    return make_verifier(roster, device)

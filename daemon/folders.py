@@ -1,0 +1,46 @@
+"""Where uncnn keeps its own things: state (ledger, spool) and data (models), private to the user."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from uncnn.daemon.wording import printable, system_words
+from uncnn.plugins.api import UncnnError
+
+
+class FolderError(UncnnError):
+    """One of uncnn's own folders cannot be made or used."""
+
+
+def state_dir() -> Path:
+    """Return the folder of the ledger and the spool, made 0700: `$UNCNN_STATE`, or the user's state directory.
+
+    Raises FolderError.
+    """
+    chosen = os.environ.get("UNCNN_STATE")
+    return _private(Path(chosen) if chosen else platformdirs.user_state_path("uncnn", appauthor=False))
+
+
+def data_dir() -> Path:
+    """Return the folder of models and what is derived from them, made 0700: the user's data directory.
+
+    Raises FolderError.
+    """
+    return _private(platformdirs.user_data_path("uncnn", appauthor=False))
+
+
+def _private(folder: Path) -> Path:
+    """Return `folder`, absolute, there, and closed to everyone else."""
+    folder = folder.expanduser().absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+    except FileExistsError as error:
+        raise FolderError(f"{printable(folder)} is not a folder: move that file away") from error
+    except OSError as error:
+        raise FolderError(f"{printable(folder)} cannot be used: {system_words(error)[1]}") from error
+    return folder

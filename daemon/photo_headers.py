@@ -1,0 +1,177 @@
+"""What the first bytes of a file say: its format, and why it cannot be taken as a photo.
+
+Nothing is decoded here. Pillow would reduce 16-bit samples silently, allocate a WebP canvas before anyone can look at
+its size, and show the small preview of a RAW file as if it were the photo; so these are read from the bytes first.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from uncnn.daemon.photo_tiff import check_tiff
+from uncnn.daemon.photo_values import Format, PhotoError
+
+_MAGIC: Final[tuple[tuple[bytes, Format], ...]] = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+)
+_REFUSED: Final[tuple[tuple[bytes, str], ...]] = (
+    (b"GIF8", "a GIF"),
+    (b"FUJIFILMCCD-RAW", "a RAW file (Fujifilm)"),
+    (b"IIRO", "a RAW file (Olympus)"),
+    (b"IIRS", "a RAW file (Olympus)"),
+    (b"MMOR", "a RAW file (Olympus)"),
+    (b"IIU\0", "a RAW file (Panasonic)"),
+    (b"FOVb", "a RAW file (Sigma)"),
+    (b"\0MRM", "a RAW file (Minolta)"),
+    (b"II+\0", "a BigTIFF"),
+    (b"MM\0+", "a BigTIFF"),
+    (b"\xff\x0a", "a JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000"),
+    (b"8BPS", "a Photoshop document"),
+)
+_BMP_HEADERS: Final = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124)}
+_HEIF_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"mif1"}
+_SEQUENCE_BRANDS: Final = {b"hevc", b"hevx", b"hevm", b"hevs", b"msf1", b"avis"}
+
+
+def sniff(data: bytes, name: str) -> Format:
+    """Return the format that the content has, whatever the file is called.
+
+    Raises PhotoError (`empty`, `animated`, `unsupported`, `not-a-photo`).
+    """
+    if not data:
+        raise PhotoError("empty", f"{name} is empty (0 bytes): copy it again")
+    for magic, what in _REFUSED:
+        if data.startswith(magic):
+            raise PhotoError("unsupported", f"{name} is {what}, which is not supported: export it as JPEG, PNG or TIFF")
+    for magic, photo_format in _MAGIC:
+        if data.startswith(magic):
+            return photo_format
+    if data[:2] == b"BM" and data[14:18] in _BMP_HEADERS:
+        return "BMP"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp":
+        return _sniff_boxes(data, name)
+    raise PhotoError("not-a-photo", f"{name} is not a photo (it starts with {data[:8]!r}): remove it from the folder")
+
+
+def _sniff_boxes(data: bytes, name: str) -> Format:
+    """Return HEIF or AVIF by the brands of an ISO base media file (ISO/IEC 14496-12, 4.3)."""
+    major = data[8:12]
+    size = min(int.from_bytes(data[:4], "big"), 256)
+    compatible = {data[start : start + 4] for start in range(16, size, 4)}
+    if major in _SEQUENCE_BRANDS:
+        raise PhotoError("animated", f"{name} is an image sequence ({major.decode()}): export one picture of it")
+    if major == b"avif" or (major == b"mif1" and b"avif" in compatible):
+        return "AVIF"
+    if major in _HEIF_BRANDS:
+        return "HEIF"
+    if major == b"crx ":
+        raise PhotoError("unsupported", f"{name} is a RAW file (Canon), which is not supported: export it as JPEG")
+    raise PhotoError("not-a-photo", f"{name} is no photo but a file of type {major!r}: remove it from the folder")
+
+
+def check_header(data: bytes, photo_format: Format, name: str, pixel_limit: int) -> None:
+    """Refuse what Pillow would reduce or allocate before anyone can look at it.
+
+    Raises PhotoError (`unsupported`, `animated`, `too-large`, `truncated`).
+    """
+    if photo_format == "PNG" and data[24:25] == b"\x10":
+        raise deep(name, "16 bits a sample")
+    if photo_format == "AVIF" and any(flags & 0x40 for flags in av1_flags(data)):
+        raise deep(name, "more than 8 bits a sample")
+    size = check_tiff(data, name) if photo_format == "TIFF" else _header_size(data, photo_format)
+    if size:
+        check_size(size, name, pixel_limit)
+
+
+def _header_size(data: bytes, photo_format: Format) -> tuple[int, int] | None:
+    """Return width and height as the first bytes give them, or None where they do not (HEIF, AVIF, simple WebP)."""
+    if photo_format == "PNG":
+        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if photo_format == "BMP" and data[14] > 12:
+        return int.from_bytes(data[18:22], "little"), abs(int.from_bytes(data[22:26], "little", signed=True))
+    if photo_format == "WEBP" and data[12:16] == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    return _frame_size(data) if photo_format == "JPEG" else None
+
+
+def _frame_size(data: bytes) -> tuple[int, int] | None:
+    """Return the size in a JPEG's frame header (ITU-T T.81, B.2.2), or None where there is none before the scan."""
+    start = 2
+    while start + 9 <= len(data) and data[start] == 0xFF:
+        marker = data[start + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(data[start + 7 : start + 9], "big"), int.from_bytes(
+                data[start + 5 : start + 7], "big"
+            )
+        if marker == 0xDA:
+            return None
+        # a fill byte is followed by the marker itself; other segments say their length
+        start += 1 if marker == 0xFF else 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    return None
+
+
+def check_size(size: tuple[int, int], name: str, pixel_limit: int) -> None:
+    """Raise PhotoError (`too-large`) where `size`, width and height, holds more than `pixel_limit` pixels."""
+    width, height = size
+    if width * height > pixel_limit:
+        found = f"{width} x {height} pixels ({width * height / 1e6:.0f} megapixels)"
+        remedy = "make it smaller"
+        raise PhotoError("too-large", f"{name} has {found}, the limit is {pixel_limit / 1e6:g} megapixels: {remedy}")
+
+
+def deep(name: str, found: str) -> PhotoError:
+    """Return the error for samples that would silently lose precision."""
+    return PhotoError("unsupported", f"{name} has {found}, which would be lost: export it with 8 bits a sample")
+
+
+def av1_flags(data: bytes) -> list[int]:
+    """Return the third byte of every AV1 configuration box (AV1 in ISOBMFF, 2.3.3).
+
+    0x40 is more than 8 bits, 0x10 grey, 0x08 and 0x04 chroma halved across and down.
+    """
+    return [found.group(1)[0] for found in re.finditer(rb"av1C\x81.(.)", data[: 1 << 20], re.DOTALL)]
+
+
+def webp_is_lossless(data: bytes) -> bool:
+    """Return whether the picture of a WebP file is a VP8L chunk."""
+    start = 12
+    while start + 8 <= len(data):
+        if data[start : start + 4] in (b"VP8L", b"VP8 "):
+            return data[start : start + 4] == b"VP8L"
+        start += 8 + (int.from_bytes(data[start + 4 : start + 8], "little") + 1) // 2 * 2
+    return False
+
+
+def cut_short(data: bytes, photo_format: Format) -> bool:
+    """Return whether the file ends before its own structure does: it may still be being written."""
+    if photo_format == "JPEG":
+        return b"\xff\xda" not in data
+    if photo_format == "PNG":
+        return b"IEND" not in data[-64:]
+    if photo_format == "WEBP":
+        return len(data) < int.from_bytes(data[4:8], "little") + 8
+    if photo_format == "BMP":
+        return len(data) < int.from_bytes(data[2:6], "little")
+    if photo_format in ("HEIF", "AVIF"):
+        return _boxes_cut_short(data)
+    return False
+
+
+def _boxes_cut_short(data: bytes) -> bool:
+    start = 0
+    while start + 8 <= len(data):
+        size = int.from_bytes(data[start : start + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[start + 8 : start + 16], "big")
+        if size < 8:  # 0: to the end of the file
+            return False
+        start += size
+    return start != len(data)

@@ -1,0 +1,154 @@
+"""The path of a photo: look, cloak, verify, escalate, decide."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from uncnn.daemon.crew import Crew
+from uncnn.daemon.policies import Policy
+from uncnn.daemon.processes import Message, Report
+from uncnn.daemon.verdict import FaceVerdict, Verdict
+from uncnn.plugins.api import Face
+
+FACES = TypeAdapter(list[Face])
+VERDICT = TypeAdapter(Verdict)
+
+EXTRA_ROUNDS = 2  # for faces that the worker did not find and the verifier did
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to become of one photo, and why."""
+
+    decision: Literal["publish", "hold", "skip"]
+    reason: str
+    candidate: Path  # the file that was verified
+    verdict: Verdict
+    strengths: tuple[str, ...]  # a face of the verdict each; "" where it was not cloaked
+    photo_format: str
+    notes: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(slots=True)
+class Ladder:
+    """How strongly each face is cloaked at present."""
+
+    rungs: tuple[str, ...]
+    levels: dict[Face, int] = field(default_factory=dict)
+
+    def add(self, faces: Iterable[Face]) -> bool:
+        """Take up new faces on the lowest rung; return whether there were any."""
+        new = [face for face in faces if face not in self.levels]
+        self.levels.update(dict.fromkeys(new, 0))
+        return bool(new)
+
+    def climb(self, faces: Iterable[Face]) -> bool:
+        """Put each of `faces` one rung higher; return whether any could."""
+        able = [face for face in faces if self.levels[face] + 1 < len(self.rungs)]
+        for face in able:
+            self.levels[face] += 1
+        return bool(able)
+
+    def strength(self, face: Face) -> str:
+        """Return the strength of a face, "" where it is not cloaked."""
+        return self.rungs[self.levels[face]] if face in self.levels else ""
+
+
+def protect(crew: Crew, source: Path, name: str, policy: Policy, spool: Path, report: Report) -> Outcome:
+    """Return what becomes of the photo in the file `source`, which a person knows as `name`.
+
+    The file that would be released is written beside it into `spool`, and the verdict is on exactly those bytes.
+
+    Raises:
+        RequestError: it is no photo, or a plugin failed. ProcessDied: the worker or the verifier did.
+    """
+    started = time.monotonic()
+    report({"stage": "looking for faces"})
+    looked = crew.ask_worker({"do": "look", "source": str(source), "name": name})
+    found = FACES.validate_python(looked["faces"])
+    ladder = Ladder((policy.attack.strength, *policy.escalate))
+    ladder.add(face for face in found if face.size_px >= policy.faces.smallest_px)
+    candidate = spool / f"{source.stem}.candidate"
+    rounds = len(ladder.rungs) + EXTRA_ROUNDS
+    for _ in range(rounds):
+        crew.ask_worker(_cloak_request(source, name, candidate, policy, ladder), report)
+        report({"stage": "checking"})
+        known = [*ladder.levels, *(face for face in found if face not in ladder.levels)]
+        verdict = VERDICT.validate_python(crew.ask_verifier(_verify_request(source, candidate, policy, known)))
+        strengths = tuple(ladder.strength(face.face) for face in verdict.faces)
+        required = [face for face in verdict.faces if face.required]
+        new = ladder.add(face.face for face in required)
+        weak = [face.face for face in required if not face.protected and face.face in known]
+        if not ladder.climb(weak) and not new:
+            break
+    decision, reason = decide(policy, verdict)
+    seconds = time.monotonic() - started
+    return Outcome(decision, reason, candidate, verdict, strengths, looked["format"], tuple(looked["notes"]), seconds)
+
+
+def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold", "skip"], str]:
+    """Return what the policy does with a photo of this verdict, and the reason in one line."""
+    required = [face for face in verdict.faces if face.required]
+    if not required:
+        small = f", {len(verdict.faces)} smaller than {policy.faces.smallest_px} px" if verdict.faces else ""
+        words = {"publish": "released with its metadata removed", "hold": "held", "skip": "skipped"}
+        return policy.no_face, f"no face found{small}: {words[policy.no_face]} (policy no_face: {policy.no_face})"
+    if verdict.protected:
+        return "publish", f"{_faces(len(required))} protected"
+    linked = [face for face in required if not face.protected]
+    reason = f"{len(linked)} of {_faces(len(required))} not protected: {worst_link(linked)}"
+    if policy.unprotected == "publish-anyway":
+        return "publish", f"{reason}; released all the same (policy unprotected: publish-anyway)"
+    return "hold", reason
+
+
+def worst_link(faces: Iterable[FaceVerdict]) -> str:
+    """Return in words the first judge that still links one of `faces`."""
+    for face in faces:
+        for judgement in face.judgements:
+            if judgement.role == "judge" and judgement.linked:
+                sign = ">=" if judgement.metric == "cosine" else "<="
+                left, top = (round(value) for value in face.face.box[:2])
+                return (
+                    f"{judgement.recogniser} links the face at {left},{top} "
+                    f"({judgement.after:.3f} {sign} {judgement.threshold:.3f}, {judgement.view})"
+                )
+    return "no judge was asked"
+
+
+def _faces(number: int) -> str:
+    return "1 face" if number == 1 else f"{number} faces"
+
+
+def _cloak_request(source: Path, name: str, candidate: Path, policy: Policy, ladder: Ladder) -> Message:
+    wanted = policy.output.format
+    return {
+        "do": "cloak",
+        "source": str(source),
+        "name": name,
+        "destination": str(candidate),
+        "faces": FACES.dump_python(list(ladder.levels), mode="json"),
+        "strengths": [ladder.strength(face) for face in ladder.levels],
+        "attack": {"name": policy.attack.name, "parameters": policy.attack.parameters},
+        "format": wanted if wanted == "same" else wanted.upper(),
+        "quality": policy.output.quality,
+    }
+
+
+def _verify_request(source: Path, candidate: Path, policy: Policy, known: list[Face]) -> Message:
+    return {
+        "do": "verify",
+        "original": str(source),
+        "released": str(candidate),
+        "far": policy.protect.far,
+        "views": list(policy.protect.views),
+        "smallest_px": policy.faces.smallest_px,
+        "faces": FACES.dump_python(known, mode="json"),
+    }

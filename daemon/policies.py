@@ -1,0 +1,150 @@
+"""A policy: how the photos of a folder are protected, and what happens to those that cannot be.
+
+The names are a contract (DESIGN, Configuration): more may be added, none renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import string
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+from uncnn.daemon.views import parse_view
+from uncnn.plugins.api import UncnnError
+
+FARS: Final = (1e-2, 1e-3, 1e-4)
+"""False accept rates that recognisers are calibrated at."""
+
+
+class Section(BaseModel):
+    """A section of the configuration: values that do not change and no key that is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_defaults(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+
+def _far(value: Any) -> float:
+    """Accept `1e-3` too, which YAML 1.1 reads as text because it has no point."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = 0.0
+    if number not in FARS or isinstance(value, bool):
+        raise ValueError(f"{value!r} is not calibrated: use 1.0e-2, 1.0e-3 or 1.0e-4")
+    return number
+
+
+def _view(name: str) -> str:
+    try:
+        parse_view(name)
+    except UncnnError as error:
+        raise ValueError(str(error)) from error
+    return name
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [name for index, name in enumerate(names) if name in names[:index]]
+    if twice:
+        raise ValueError(f"{twice[0]!r} stands here twice: remove one")
+    return names
+
+
+def _quality(value: Any) -> Any:
+    if value == "same" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100):
+        return value
+    raise ValueError(f"{value!r} is no quality: use same or a number from 1 to 100")
+
+
+def _file_name(template: str) -> str:
+    """Check the template of published names: `{stem}` in it, `{suffix}` at its end, no folder."""
+    try:
+        fields = [part[1:] for part in string.Formatter().parse(template) if part[1] is not None]
+    except ValueError:
+        fields = [("", "", "")]
+    sound = all(field in (("stem", "", None), ("suffix", "", None)) for field in fields)
+    named = "{stem}" in template and template.endswith("{suffix}")
+    if not (sound and named) or "/" in template or not template.isprintable():
+        raise ValueError(f"{template!r} is no file name: use {{stem}}, then {{suffix}} at the end, without a slash")
+    return template
+
+
+def _not_yet(available: str, later: tuple[str, ...]) -> BeforeValidator:
+    """Refuse the values of the contract that this version cannot keep."""
+
+    def check(value: Any) -> Any:
+        if value in later:
+            raise ValueError(f"{value!r} is not available yet: use {available}")
+        return value
+
+    return BeforeValidator(check)
+
+
+Name: TypeAlias = Annotated[str, Field(min_length=1)]
+Names: TypeAlias = Annotated[tuple[Name, ...], AfterValidator(_once)]
+Who: TypeAlias = Annotated[Literal["all"], _not_yet("all", ("all-but-enrolled", "only-enrolled"))]
+Metadata: TypeAlias = Annotated[Literal["none"], _not_yet("none", ("camera", "all-but-location"))]
+
+
+class Attack(Section):
+    """A registered attack; keys of its own are its parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
+
+    name: Name = "pgd"
+    strength: Name = "balanced"
+
+    @property
+    def parameters(self) -> dict[str, JsonValue]:
+        """Return what the configuration sets of the attack's own parameters."""
+        return dict(self.__pydantic_extra__)
+
+
+class Protect(Section):
+    """What `protected` means: below the threshold at this FAR in every view."""
+
+    far: Annotated[float, BeforeValidator(_far)] = 1e-3
+    views: Annotated[tuple[Annotated[str, AfterValidator(_view)], ...], Field(min_length=1), AfterValidator(_once)] = (
+        "as-is",
+        "jpeg-75",
+    )
+
+
+class FacesSection(Section):
+    """Whose faces are cloaked, and from which size on."""
+
+    who: Who = "all"
+    smallest_px: Annotated[int, Field(strict=True, ge=1)] = 24
+
+
+class Output(Section):
+    """How the released file is written and called."""
+
+    format: Literal["same", "jpeg", "png", "webp", "tiff", "heif", "avif"] = "same"
+    quality: Annotated[int | Literal["same"], BeforeValidator(_quality)] = "same"
+    name: Annotated[str, AfterValidator(_file_name)] = "{stem}{suffix}"
+
+
+class Policy(Section):
+    """One entry of `policies`."""
+
+    attack: Attack = Attack()
+    protect: Protect = Protect()
+    escalate: Names = ("strong",)
+    unprotected: Literal["hold", "publish-anyway"] = "hold"
+    no_face: Literal["publish", "hold", "skip"] = "publish"
+    faces: FacesSection = FacesSection()
+    metadata: Metadata = "none"
+    output: Output = Output()
+
+    def digest(self) -> str:
+        """Return the sha256 of the policy's canonical JSON: another digest means that photos would come out else."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()

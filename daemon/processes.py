@@ -1,0 +1,138 @@
+"""A spawned process that answers requests: a crash or a hang in it costs one request, never the service.
+
+Requests and answers are JSON: what comes back from a process that decodes strangers' files is never unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, TypeAlias
+
+from uncnn.plugins.api import UncnnError
+
+Message: TypeAlias = dict[str, Any]
+Report: TypeAlias = Callable[[Message], None]
+"""Tells of the progress of a long request."""
+
+Handler: TypeAlias = Callable[[Message, Report], Message]
+"""Answers one request, reporting its progress on the way."""
+
+
+class RequestError(UncnnError):
+    """The process answered with an error that a person can mend; `kind` is its class."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        """Keep what went wrong and its class."""
+        super().__init__(message)
+        self.kind = kind
+
+
+class ProcessDied(UncnnError):
+    """The process ended or was killed in the middle of a request."""
+
+
+class Child:
+    """One spawned process, that answers one request after another."""
+
+    def __init__(self, name: str, make_handler: Callable[[], Handler]) -> None:
+        """Spawn the process; `make_handler` is a module-level function that is called in it."""
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads of a background service do not spin
+        context = multiprocessing.get_context("spawn")
+        self.name = name
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs, make_handler), name=f"uncnn-{name}", daemon=True)
+        self._process.start()
+        theirs.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Return the process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Return whether the process runs."""
+        return self._process.is_alive()
+
+    def call(self, request: Message, timeout_seconds: float, on_progress: Report | None = None) -> Message:
+        """Return the answer to `request`.
+
+        Raises:
+            RequestError: the process refused it. ProcessDied: it ended, or it was killed at the deadline.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            self._connection.send_bytes(json.dumps(request).encode())
+            while True:
+                if not self._connection.poll(max(0.0, deadline - time.monotonic())):
+                    self.kill()
+                    raise ProcessDied(f"the {self.name} did not answer in {timeout_seconds:.0f} s and was stopped")
+                answer: Message = json.loads(self._connection.recv_bytes())
+                if "progress" not in answer:
+                    break
+                if on_progress is not None:
+                    on_progress(answer["progress"])
+        except (EOFError, OSError) as error:
+            self.kill()
+            raise ProcessDied(f"the {self.name} ended unexpectedly ({self._ending()})") from error
+        if "error" in answer:
+            raise RequestError(answer["error"]["kind"], answer["error"]["message"])
+        result: Message = answer["result"]
+        return result
+
+    def kill(self) -> None:
+        """End the process now."""
+        if self._process.is_alive():
+            self._process.kill()
+        self._process.join(5)
+
+    def close(self) -> None:
+        """Let the process end: it does so when the connection closes."""
+        self._connection.close()
+        self._process.join(2)
+        self.kill()
+
+    def _ending(self) -> str:
+        code = self._process.exitcode
+        if code is not None and code < 0:
+            return f"signal {signal.Signals(-code).name}; out of memory is the usual cause of SIGKILL"
+        return f"exit status {code}"
+
+
+def serve(connection: Connection, make_handler: Callable[[], Handler]) -> None:
+    """Answer requests until the other end closes: the body of a spawned process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when to stop
+
+    def send(message: Message) -> None:
+        connection.send_bytes(json.dumps(message).encode())
+
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        try:
+            handler = make_handler()
+        except Exception as error:  # said in answer to the first request
+            connection.recv_bytes()
+            send(_error(error))
+            return
+        while True:
+            request = json.loads(connection.recv_bytes())
+            try:
+                send({"result": handler(request, lambda progress: send({"progress": progress}))})
+            except Exception as error:  # one job's failure must not end the process
+                send(_error(error))
+
+
+def _error(error: Exception) -> Message:
+    if isinstance(error, MemoryError):
+        message = "not enough memory for this photo: close other programs, or make the photo smaller"
+    elif isinstance(error, UncnnError):
+        message = str(error)
+    else:
+        message = f"internal error, {type(error).__name__}: {error}; please report it"
+    return {"error": {"kind": type(error).__name__, "message": message}}

@@ -1,0 +1,99 @@
+"""What the commands print: a table of the verdict for people, JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.table import Table
+
+from uncnn.daemon.verdict import FaceVerdict, Judgement, Verdict
+
+SCHEMA_VERSION = 1
+
+
+def verdict_table(verdict: Verdict, strengths: Iterable[str] = (), surrogates: bool = False) -> Table:
+    """Return a row for each face and judge, at the view that speaks most for one person; `surrogates` adds theirs."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("face", "looks like before", "recogniser", "before", "after", "threshold", "view", ""):
+        table.add_column(title, justify="right" if title in {"before", "after", "threshold"} else "left")
+    named = [*strengths, *("" for _ in verdict.faces)]
+    for number, (face, strength) in enumerate(zip(verdict.faces, named, strict=False), 1):
+        rows = [worst for worst in worst_views(face) if surrogates or worst.role == "judge"]
+        for place, judgement in enumerate(rows):
+            lead = (_face_words(number, face, strength), _visibility_words(face)) if place == 0 else ("", "")
+            table.add_row(*lead, *_judgement_words(judgement))
+    return table
+
+
+def worst_views(face: FaceVerdict) -> list[Judgement]:
+    """Return each recogniser's judgement in the view that speaks most for one person, judges first."""
+    worst: dict[str, Judgement] = {}
+    for judgement in face.judgements:
+        other = worst.get(judgement.recogniser)
+        sign = 1 if judgement.metric == "cosine" else -1
+        if other is None or sign * judgement.after > sign * other.after:
+            worst[judgement.recogniser] = judgement
+    return sorted(worst.values(), key=lambda judgement: judgement.role != "judge")
+
+
+def verdict_json(verdict: Verdict, strengths: Iterable[str] = ()) -> Mapping[str, Any]:
+    """Return the verdict as JSON values; names are a contract of `SCHEMA_VERSION`."""
+    named = [*strengths, *("" for _ in verdict.faces)]
+    return {
+        "sha256": verdict.sha256,
+        "protected": verdict.protected,
+        "far": verdict.far,
+        "views": list(verdict.views),
+        "faces": [_face_json(face, strength) for face, strength in zip(verdict.faces, named, strict=False)],
+    }
+
+
+def _face_json(face: FaceVerdict, strength: str) -> Mapping[str, Any]:
+    return {
+        "box": list(face.face.box),
+        "landmarks": [list(point) for point in face.face.landmarks],
+        "score": face.face.score,
+        "required": face.required,
+        "found_again": face.found_again,
+        "strength": strength,
+        "protected": face.protected,
+        "ssimulacra2": face.ssimulacra2,
+        "judgements": [
+            {
+                "recogniser": judgement.recogniser,
+                "role": judgement.role,
+                "metric": judgement.metric,
+                "view": judgement.view,
+                "before": judgement.before,
+                "after": judgement.after,
+                "threshold": judgement.threshold,
+                "linked": judgement.linked,
+            }
+            for judgement in face.judgements
+        ],
+    }
+
+
+def _face_words(number: int, face: FaceVerdict, strength: str) -> str:
+    size = f"{face.face.size_px:.0f} px"
+    if not face.required:
+        return f"{number} ({size}, left as it is)"
+    return f"{number} ({size}{', ' + strength if strength else ''})"
+
+
+def _visibility_words(face: FaceVerdict) -> str:
+    return "too small to tell" if face.ssimulacra2 is None else f"{face.ssimulacra2:.0f} of 100"
+
+
+def _judgement_words(judgement: Judgement) -> tuple[str, str, str, str, str, str]:
+    sign, measure = (">=", "") if judgement.metric == "cosine" else ("<=", " (distance)")
+    found = "[red]linked[/red]" if judgement.linked else "[green]not linked[/green]"
+    return (
+        judgement.recogniser + measure + ("" if judgement.role == "judge" else ", attacked"),
+        f"{judgement.before:.3f}",
+        f"{judgement.after:.3f}",
+        f"{sign} {judgement.threshold:.3f}",
+        judgement.view,
+        found,
+    )

@@ -1,0 +1,54 @@
+"""What the verifier found: for each face, whether each recogniser still links it to the original."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from uncnn.plugins.api import Face
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One recogniser's answer in one view."""
+
+    recogniser: str
+    role: Literal["surrogate", "judge"]
+    metric: Literal["cosine", "euclidean"]  # cosine: larger is more alike; euclidean: smaller
+    view: str
+    before: float  # original against the same view of the original
+    after: float  # original against this view of the released photo, at its worst
+    threshold: float
+    linked: bool  # `after` is on the side of the threshold that calls it the same person
+
+
+@dataclass(frozen=True, slots=True)
+class FaceVerdict:
+    """What became of one face."""
+
+    face: Face
+    required: bool  # False: smaller than the policy asks for
+    found_again: bool  # the detector finds it on the released bytes
+    ssimulacra2: float | None  # of the face's square, released against original
+    judgements: tuple[Judgement, ...]
+
+    @property
+    def protected(self) -> bool:
+        """Return whether no judge links the face in any view."""
+        judged = [judgement for judgement in self.judgements if judgement.role == "judge"]
+        return bool(judged) and not any(judgement.linked for judgement in judged)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The proof that goes with the released bytes, and with no others."""
+
+    sha256: str  # of the released bytes
+    far: float
+    views: tuple[str, ...]
+    faces: tuple[FaceVerdict, ...]
+
+    @property
+    def protected(self) -> bool:
+        """Return whether every face that the policy asks for is protected."""
+        return all(face.protected for face in self.faces if face.required)

@@ -1,0 +1,156 @@
+"""The verifier process: asks every recogniser about the bytes that would be released. ONNX Runtime, no torch.
+
+Nothing of the attack is used here: other runtime, other warp (Pillow's), the file decoded anew, the faces found anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter
+
+from uncnn.daemon.ask import FACES, OnnxRecogniser, providers_for, same_face
+from uncnn.daemon.photos import decode, reencode
+from uncnn.daemon.processes import Handler, Message, Report
+from uncnn.daemon.verdict import FaceVerdict, Judgement, Verdict
+from uncnn.daemon.visibility import ssimulacra2
+from uncnn.exporters.store import Roster
+from uncnn.plugins.api import Detector, Face, Pixels, UncnnError
+from uncnn.plugins.cards import compare
+from uncnn.plugins.detectors.retinaface import load_onnx
+from uncnn.plugins.geometry import region_of
+
+VERDICT = TypeAdapter(Verdict)
+
+Landmarks = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The original and the released photo, and where each face is in both."""
+
+    original: Pixels
+    released: Pixels
+    faces: list[Face]  # in the original; then those that only the released photo shows
+    again: list[Face]  # the same faces as found again, or where the original had them
+    found_again: list[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Recognisers and a detector that stay loaded from photo to photo."""
+
+    detector: Detector
+    recognisers: Sequence[OnnxRecogniser]
+
+    def verify(
+        self,
+        original: bytes,
+        released: bytes,
+        far: float,
+        views: Sequence[str],
+        smallest_px: float,
+        faces: Sequence[Face] | None = None,
+    ) -> Verdict:
+        """Return the verdict on the file `released` as a cloak of the file `original`.
+
+        `faces` are those known in the original; None: they are detected. Faces that only show up on the released
+        photo are judged as well.
+
+        Raises:
+            PhotoError: a file is no photo. UncnnError: the two have different sizes.
+        """
+        before, after = decode(original, "original").pixels, decode(released, "released photo").pixels
+        if before.shape != after.shape:
+            sizes = " and ".join(f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (before, after))
+            raise UncnnError(f"the photos have different sizes ({sizes}): give the cloaked copy of that original")
+        known = list(faces) if faces is not None else self.detector.detect(before)
+        pair = _paired(before, after, known, self.detector.detect(after))
+        judgements = self._judge(pair, far, views)
+        return Verdict(
+            hashlib.sha256(released).hexdigest(),
+            far,
+            tuple(views),
+            tuple(
+                FaceVerdict(face, face.size_px >= smallest_px, found, _visibility(pair, face), tuple(own))
+                for face, found, own in zip(pair.faces, pair.found_again, judgements, strict=True)
+            ),
+        )
+
+    def _judge(self, pair: Pair, far: float, views: Sequence[str]) -> list[list[Judgement]]:
+        """Return each face's judgements: every recogniser in every view."""
+        if not pair.faces:
+            return []
+        judgements: list[list[Judgement]] = [[] for _ in pair.faces]
+        there, again = _landmarks(pair.faces), _landmarks(pair.again)
+        clean = [recogniser.embed(pair.original, there) for recogniser in self.recognisers]
+        for view in views:
+            original, released = reencode(pair.original, view), reencode(pair.released, view)
+            for recogniser, own in zip(self.recognisers, clean, strict=True):
+                before = compare(recogniser.card, own, recogniser.embed(original, there))
+                found = compare(recogniser.card, own, recogniser.embed(released, again))
+                forced = compare(recogniser.card, own, recogniser.embed(released, there))
+                for number, row in enumerate(judgements):
+                    worst = recogniser.more_alike(found[number], forced[number])
+                    row.append(_judgement(recogniser, view, float(before[number]), worst, far))
+        return judgements
+
+
+def make_verifier(roster: Roster, device: str) -> Handler:
+    """Return the handler of the verifier process; its requests are `ready` and `verify`."""
+    providers = providers_for(device)
+    recognisers = [OnnxRecogniser.load(model.folder, providers) for model in (*roster.judges, *roster.surrogates)]
+    verifier = Verifier(load_onnx(roster.detector, providers), recognisers)
+
+    def handle(request: Message, _report: Report) -> Message:
+        if request["do"] == "ready":
+            return {"providers": recognisers[0].session.get_providers()}
+        verdict = verifier.verify(
+            Path(request["original"]).read_bytes(),
+            Path(request["released"]).read_bytes(),
+            request["far"],
+            request["views"],
+            request["smallest_px"],
+            FACES.validate_python(request["faces"]) if request["faces"] is not None else None,
+        )
+        answer: Message = VERDICT.dump_python(verdict, mode="json")
+        return answer
+
+    return handle
+
+
+def _paired(original: Pixels, released: Pixels, known: Sequence[Face], seen: Sequence[Face]) -> Pair:
+    """Match the faces of both photos: each known face with the nearest seen one, then what is only seen."""
+    left = list(seen)
+    again, found = [], []
+    for face in known:
+        match = next((other for other in left if same_face(face, other)), None)
+        if match is not None:
+            left.remove(match)
+        again.append(match or face)
+        found.append(match is not None)
+    extra = [face for face in left if not any(same_face(face, other) for other in known)]
+    return Pair(original, released, [*known, *extra], [*again, *extra], [*found, *(True for _ in extra)])
+
+
+def _judgement(recogniser: OnnxRecogniser, view: str, before: float, after: float, far: float) -> Judgement:
+    card = recogniser.card
+    linked = card.matches(after, far)
+    return Judgement(card.name, card.role, card.metric, view, before, after, card.threshold(far), linked)
+
+
+def _landmarks(faces: Sequence[Face]) -> Landmarks:
+    return np.array([face.landmarks for face in faces], dtype=np.float64).reshape(-1, 5, 2)
+
+
+def _visibility(pair: Pair, face: Face) -> float | None:
+    """Return SSIMULACRA2 of the face's square; None where it is too small for the metric."""
+    rows, columns = region_of(np.array(face.landmarks), 0).clipped(*pair.original.shape[:2])
+    if rows.stop - rows.start < 16 or columns.stop - columns.start < 16:
+        return None
+    return ssimulacra2(pair.original[rows, columns], pair.released[rows, columns])

@@ -1,0 +1,147 @@
+"""The worker process: decodes, detects, attacks, encodes. The only one with torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from uncnn.daemon.ask import FACES
+from uncnn.daemon.photos import Photo, decode, encode
+from uncnn.daemon.processes import Handler, Message, Report
+from uncnn.exporters.store import Roster
+from uncnn.plugins.api import Detector, Face, UncnnError
+from uncnn.plugins.detectors.retinaface_network import load_torch
+from uncnn.plugins.host import Patch, compose, perturb
+from uncnn.plugins.recogniser import Recogniser, load_recogniser
+from uncnn.plugins.registry import make_attack, make_budget
+
+FACES_A_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The photo that is worked on, kept while it escalates: what was found and done is not done again."""
+
+    sha256: str
+    photo: Photo
+    faces: list[Face]
+    patches: dict[tuple[Face, str], Patch] = field(default_factory=dict)  # by face, and by what was done to it
+
+
+@dataclass(slots=True)
+class Worker:
+    """The models of the worker, loaded once, and the photo it is at."""
+
+    detector: Detector
+    surrogates: Sequence[Recogniser]
+    subject: Subject | None = None
+
+    def look(self, source: Path, name: str) -> Subject:
+        """Return the photo at `source`, decoded, with its faces; `name` is what a person calls it.
+
+        Raises:
+            PhotoError: it is no photo that can be taken.
+        """
+        data = source.read_bytes()
+        sha256 = hashlib.sha256(data).hexdigest()
+        if self.subject is None or self.subject.sha256 != sha256:
+            self.subject = None  # let go of the last photo before the next one is decoded
+            photo = decode(data, name)
+            self.subject = Subject(sha256, photo, self.detector.detect(photo.pixels))
+        return self.subject
+
+    def cloak(self, request: Message, report: Report) -> Message:
+        """Change the faces of the request, each with its own strength, and write the file that would be released."""
+        subject = self.look(Path(request["source"]), request["name"])
+        faces: list[Face] = FACES.validate_python(request["faces"])
+        strengths: list[str] = request["strengths"]
+        done = json.dumps(request["attack"], sort_keys=True)
+        keys = [(face, f"{strength} {done}") for face, strength in zip(faces, strengths, strict=True)]
+        missing = [
+            (key, strength)
+            for key, strength in zip(keys, strengths, strict=True)
+            if key not in subject.patches
+        ]
+        for strength in dict.fromkeys(strength for _, strength in missing):
+            todo = [key for key, own in missing if own == strength]
+            for start in range(0, len(todo), FACES_A_BATCH):
+                batch = todo[start : start + FACES_A_BATCH]
+                patches = self._perturb(subject, batch, strength, request["attack"], (start, len(todo)), report)
+                subject.patches.update(zip(batch, patches, strict=True))
+        pixels, spent = compose(subject.photo.pixels, [subject.patches[key] for key in keys])
+        released = encode(subject.photo, pixels, request["format"], request["quality"])
+        Path(request["destination"]).write_bytes(released)
+        return {"spent": [asdict(own) for own in spent], "sha256": hashlib.sha256(released).hexdigest()}
+
+    def _perturb(
+        self,
+        subject: Subject,
+        batch: Sequence[tuple[Face, str]],
+        strength: str,
+        attack: Mapping[str, Any],
+        progress: tuple[int, int],
+        report: Report,
+    ) -> list[Patch]:
+        """Return the patches of one batch of faces; `progress` is how many faces come before, and how many in all."""
+        before, of = progress
+
+        def on_step(step: int, steps: int) -> None:
+            report({"stage": f"cloaking, {strength}", "done": before + len(batch) * step / steps, "of": of})
+
+        return perturb(
+            subject.photo.pixels,
+            [face for face, _ in batch],
+            make_attack(attack["name"], attack["parameters"]),
+            self.surrogates,
+            make_budget(strength, attack["parameters"]),
+            int(subject.sha256[:15], 16),
+            subject.photo.grey,
+            on_step,
+        )
+
+
+def make_worker(roster: Roster, device: str) -> Handler:
+    """Return the handler of the worker process; its requests are `ready`, `look` and `cloak`."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_flush_denormal(True)  # numbers near zero are up to 35 times slower otherwise
+    chosen = torch_device(device)
+    surrogates = [load_recogniser(model.folder, chosen) for model in roster.surrogates]
+    worker = Worker(load_torch(roster.weights, chosen), surrogates)
+
+    def handle(request: Message, report: Report) -> Message:
+        if request["do"] == "ready":
+            return {"device": chosen}
+        if request["do"] == "cloak":
+            return worker.cloak(request, report)
+        subject = worker.look(Path(request["source"]), request["name"])
+        photo = subject.photo
+        return {
+            "faces": FACES.dump_python(subject.faces, mode="json"),
+            "format": photo.format,
+            "size": [photo.pixels.shape[1], photo.pixels.shape[0]],
+            "notes": list(photo.notes),
+        }
+
+    return handle
+
+
+def torch_device(wanted: str) -> str:
+    """Return the torch device for `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        UncnnError: that GPU is not there.
+    """
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda"):
+        number = int(wanted.partition(":")[2] or 0)
+        if number >= torch.cuda.device_count():
+            raise UncnnError(f"device {wanted}: torch finds {torch.cuda.device_count()} GPUs here; use auto or cpu")
+    return wanted

@@ -1,0 +1,62 @@
+"""Projected gradient descent (PGD), untargeted and targeted, with random starts.
+
+Madry, Makelov, Schmidt, Tsipras, Vladu, "Towards deep learning models resistant to adversarial attacks", ICLR 2018.
+The paper's ball is L-infinity with one radius; the host's bound differs from pixel to pixel, so a step is a share of
+each pixel's own bound. The loss is over embeddings, not over classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from uncnn.plugins.api import Budget, Change, Faces, Loss
+
+
+@dataclass(frozen=True, slots=True)
+class Pgd:
+    """Step along the sign of the gradient and project back into the budget."""
+
+    step_size: float = 2.5  # alpha, in bounds a run: each step moves by step_size / steps of a pixel's bound
+    restarts: int = 1  # random starts, the best of which is kept for each face
+    target: Literal["none", "synthetic"] = "none"  # what to move to: away from oneself, or an identity nobody has
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that mean nothing."""
+        if not 0 < self.step_size:
+            raise ValueError(f"step_size {self.step_size}: give a number above 0")
+        if self.restarts < 1:
+            raise ValueError(f"restarts {self.restarts}: give 1 or more")
+        if self.target not in {"none", "synthetic"}:
+            raise ValueError(f"target {self.target!r}: give none or synthetic")
+
+    def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
+        """Return the best of `restarts` descents for each face, (N, 3, P, P) grey levels."""
+        best = self._descend(faces, loss, budget, restart=0)
+        if self.restarts == 1:
+            return Change(best)
+        lowest = _clean_loss(loss, best)
+        for restart in range(1, self.restarts):
+            pixels = self._descend(faces, loss, budget, restart)
+            reached = _clean_loss(loss, pixels)
+            better = reached < lowest
+            best = torch.where(better[:, None, None, None], pixels, best)
+            lowest = torch.where(better, reached, lowest)
+        return Change(best)
+
+    def _descend(self, faces: Faces, loss: Loss, budget: Budget, restart: int) -> Tensor:
+        step_size = self.step_size / budget.steps * faces.luma_limits
+        pixels = faces.valid(faces.noise(restart) * faces.luma_limits)  # the random start, section 2.1
+        for step in range(budget.steps):
+            gradient = loss.gradient(pixels, step)
+            pixels = faces.valid(pixels - step_size * gradient.sign())  # the projected step, section 2.1
+        return pixels
+
+
+@torch.no_grad()
+def _clean_loss(loss: Loss, pixels: Tensor) -> Tensor:
+    """Return each face's loss, (N,), at step 0, whose view is the patch as it is."""
+    return loss(pixels, 0)

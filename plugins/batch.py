@@ -1,0 +1,105 @@
+"""A batch of face patches and the bound of every pixel in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from uncnn.plugins import geometry
+from uncnn.plugins.api import Budget, Face, Pixels
+from uncnn.plugins.perception import bound_chroma_and_luma, luma_of, pixel_limits, window
+
+PATCH_PX = 224
+"""Side of every patch: 1.8 patch pixels to a pixel of a 112 px crop, so no recogniser asks for more than is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceBatch:
+    """Face patches on one device, as attacks see them (`uncnn.plugins.api.Faces`)."""
+
+    patches: Tensor  # (N, 3, P, P) float32 RGB in 0..255; black where the photo ends
+    points: geometry.Floats  # (N, 5, 2) landmarks in patch pixels
+    units: geometry.Floats  # (N,) patch pixels to an ArcFace-112 pixel
+    luma_limits: Tensor  # (N, 1, P, P) grey levels
+    chroma_limits: Tensor  # (N, 1, P, P) grey levels
+    seeds: list[int]
+
+    @property
+    def side(self) -> int:
+        """Return P."""
+        return self.patches.shape[3]
+
+    @property
+    def landmarks(self) -> Tensor:
+        """Return the five points of each face, (N, 5, 2) in patch pixels."""
+        return torch.from_numpy(self.points).to(self.patches)
+
+    def valid(self, pixels: Tensor) -> Tensor:
+        """Return the nearest change inside the budget and inside 0..255, (N, 3, P, P)."""
+        bounded = bound_chroma_and_luma(pixels, self.luma_limits, self.chroma_limits)
+        return torch.minimum(torch.maximum(bounded, -self.patches), 255 - self.patches)
+
+    def noise(self, stream: int) -> Tensor:
+        """Return (N, 3, P, P) uniform in -1..1 from each face's own seed."""
+        shape = tuple(self.patches.shape[1:])
+        drawn = [np.random.default_rng((seed, stream, 1)).random(shape, dtype=np.float32) for seed in self.seeds]
+        return torch.from_numpy(np.stack(drawn)).to(self.patches.device) * 2 - 1
+
+    def part(self, faces: slice) -> FaceBatch:
+        """Return the batch of some of the faces."""
+        return FaceBatch(
+            self.patches[faces],
+            self.points[faces],
+            self.units[faces],
+            self.luma_limits[faces],
+            self.chroma_limits[faces],
+            self.seeds[faces],
+        )
+
+
+def cut(
+    photo: Pixels, faces: Sequence[Face], regions: Sequence[geometry.Region], budget: Budget, seed: int, device: str
+) -> FaceBatch:
+    """Return the patches of `faces` in `photo` with the bounds that `budget` gives them."""
+    landmarks = np.array([face.landmarks for face in faces], dtype=np.float64)
+    corners = np.array([[region.left, region.top] for region in regions], dtype=np.float64)
+    scales = np.array([PATCH_PX / region.side for region in regions])
+    points = (landmarks - corners[:, None] + 0.5) * scales[:, None, None] - 0.5
+    inside = torch.cat([_square(np.ones_like(photo[..., :1]), region, device) for region in regions])
+    patches = torch.cat([_square(photo, region, device) for region in regions])
+    to_template = geometry.similarities(points, geometry.ARCFACE_112)
+    windows = torch.cat([window(matrix, PATCH_PX, device) for matrix in to_template])
+    luma = pixel_limits(luma_of(patches), budget) * windows * (inside > 0.999)
+    units = 1 / np.hypot(to_template[:, 0, 0], to_template[:, 1, 0])
+    seeds = [_face_seed(seed, face) for face in faces]
+    return FaceBatch(patches, points, units, luma, luma * budget.chroma, seeds)
+
+
+def enlarged(change: Tensor, region: geometry.Region) -> Tensor:
+    """Return the change of one patch, (3, P, P), on the photo's own pixels, (3, side, side)."""
+    if region.side == change.shape[2]:
+        return change
+    return functional.interpolate(change[None], (region.side, region.side), mode="bilinear", align_corners=False)[0]
+
+
+def _square(photo: Pixels, region: geometry.Region, device: str) -> Tensor:
+    """Return a square of the photo as (1, C, PATCH_PX, PATCH_PX) float32, black outside the photo."""
+    rows, columns = region.clipped(*photo.shape[:2])
+    square = np.zeros((region.side, region.side, photo.shape[2]), dtype=np.uint8)
+    top, left = rows.start - region.top, columns.start - region.left
+    piece = photo[rows, columns]
+    square[top : top + piece.shape[0], left : left + piece.shape[1]] = piece
+    tensor = torch.from_numpy(square).to(device).permute(2, 0, 1)[None].float()
+    if region.side == PATCH_PX:
+        return tensor
+    return functional.interpolate(tensor, (PATCH_PX, PATCH_PX), mode="bilinear", antialias=True, align_corners=False)
+
+
+def _face_seed(seed: int, face: Face) -> int:
+    """Return a seed that depends on the photo and on where the face is, not on the other faces."""
+    return int(np.random.SeedSequence((seed, *(round(10 * value) & 0xFFFFFFFF for value in face.box))).generate_state(1)[0])

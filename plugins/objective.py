@@ -1,0 +1,96 @@
+"""The loss that attacks minimise: how well the surrogates still link a changed face to the person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uncnn.plugins.batch import FaceBatch
+from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.views import View, draw_view
+
+CHUNK = 16  # faces a pass through a recogniser: bounds memory, whatever the backlog
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleLoss:
+    """Mean over the surrogates of the cosine to an anchor: the face's own clean embedding, or a target's.
+
+    Away from the own embedding (`sign` 1) the plain cosine is minimised, with no clamp at 0; toward a target (`sign`
+    -1) it is maximised.
+    """
+
+    surrogates: Sequence[Recogniser]
+    faces: FaceBatch
+    anchors: Sequence[Tensor]  # a surrogate each: (N, D), unit
+    sign: float = 1.0
+    on_step: Callable[[int], None] | None = None  # told of every gradient step
+
+    def __call__(self, pixels: Tensor, step: int) -> Tensor:
+        """Return the loss of each face, (N,), at the views of `step`."""
+        view = self._view(step)
+        seen = view.show(self.faces.patches + pixels)
+        return self.sign * torch.stack(list(self._cosines(seen, view))).mean(dim=0)
+
+    def gradient(self, pixels: Tensor, step: int) -> Tensor:
+        """Return each face's own gradient, (N, 3, P, P).
+
+        Surrogates are passed one after another and faces in chunks, so that memory holds one network's activations.
+        """
+        chunks = [slice(start, start + CHUNK) for start in range(0, len(pixels), CHUNK)]
+        gradients = [self._part(chunk)._gradient(pixels[chunk], step) for chunk in chunks]
+        if self.on_step is not None:
+            self.on_step(step)
+        return torch.cat(gradients)
+
+    def _part(self, chunk: slice) -> EnsembleLoss:
+        return EnsembleLoss(self.surrogates, self.faces.part(chunk), [anchor[chunk] for anchor in self.anchors], self.sign)
+
+    def _view(self, step: int) -> View:
+        faces = self.faces
+        return draw_view(faces.points, faces.units, faces.seeds, step, faces.side, faces.patches.device)
+
+    def _cosines(self, seen: Tensor, view: View) -> Iterator[Tensor]:
+        """Yield each surrogate's cosines, (N,), to its anchors."""
+        for surrogate, anchor in zip(self.surrogates, self.anchors, strict=True):
+            yield (surrogate.embed(seen, view.landmarks) * anchor).sum(dim=1)
+
+    @torch.enable_grad()  # type: ignore[untyped-decorator]
+    def _gradient(self, pixels: Tensor, step: int) -> Tensor:
+        view = self._view(step)
+        leaf = pixels.detach().requires_grad_()
+        seen = view.show(self.faces.patches + leaf)
+        shown = seen.detach().requires_grad_()
+        for cosines in self._cosines(shown, view):
+            (cosines.sum() * (self.sign / len(self.surrogates))).backward()  # adds to shown.grad
+        gradient, = torch.autograd.grad(seen, leaf, shown.grad)
+        return gradient
+
+
+def away(surrogates: Sequence[Recogniser], faces: FaceBatch) -> EnsembleLoss:
+    """Return the untargeted loss: away from what each surrogate makes of the clean face."""
+    return EnsembleLoss(surrogates, faces, embeddings(surrogates, faces))
+
+
+def toward_synthetic(surrogates: Sequence[Recogniser], faces: FaceBatch, identity: int) -> EnsembleLoss:
+    """Return the targeted loss: toward a synthetic identity, a fixed random direction of each surrogate's sphere.
+
+    No person has that embedding, so no stranger is framed. One `identity` gives one direction for all faces.
+    """
+    anchors = []
+    for number, surrogate in enumerate(surrogates):
+        random = np.random.default_rng((identity, number, surrogate.card.embedding))
+        direction = torch.from_numpy(random.normal(size=surrogate.card.embedding).astype(np.float32))
+        anchors.append((direction / direction.norm()).to(faces.patches.device).expand(len(faces.patches), -1))
+    return EnsembleLoss(surrogates, faces, anchors, sign=-1.0)
+
+
+@torch.no_grad()
+def embeddings(surrogates: Sequence[Recogniser], faces: FaceBatch) -> list[Tensor]:
+    """Return each surrogate's unit embeddings, (N, D), of the clean patches."""
+    chunks = [faces.part(slice(start, start + CHUNK)) for start in range(0, len(faces.patches), CHUNK)]
+    return [torch.cat([surrogate.embed(part.patches, part.points) for part in chunks]) for surrogate in surrogates]

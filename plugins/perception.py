@@ -1,0 +1,61 @@
+"""What people see: how far each pixel may change.
+
+Flat skin and colour show first, texture hides (masking): the bounds follow local contrast, chroma is tighter than luma.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uncnn.plugins.api import Budget
+from uncnn.plugins.geometry import REGION_112, Floats
+from uncnn.plugins.views import gaussian
+
+TEXTURE_SIGMA_PX = 2.0
+FEATHER_112 = 8.0  # the width over which the bound falls to zero at the region's border, ArcFace-112 pixels
+
+# ITU-R BT.601, full range, as in JPEG.
+_LUMA = (0.299, 0.587, 0.114)
+_CB, _CR = 1.772, 1.402
+
+
+def luma_of(pixels: Tensor) -> Tensor:
+    """Return the luma, (N, 1, H, W), of RGB `pixels` (N, 3, H, W)."""
+    weights = pixels.new_tensor(_LUMA).view(1, 3, 1, 1)
+    return (pixels * weights).sum(dim=1, keepdim=True)
+
+
+def bound_chroma_and_luma(pixels: Tensor, luma_limits: Tensor, chroma_limits: Tensor) -> Tensor:
+    """Return `pixels` (N, 3, H, W) with the luma and both chroma channels of the change inside their bounds."""
+    luma = luma_of(pixels)
+    blue = (pixels[:, 2:3] - luma) / _CB
+    red = (pixels[:, 0:1] - luma) / _CR
+    luma = torch.minimum(torch.maximum(luma, -luma_limits), luma_limits)
+    blue = torch.minimum(torch.maximum(blue, -chroma_limits), chroma_limits)
+    red = torch.minimum(torch.maximum(red, -chroma_limits), chroma_limits)
+    green = luma - (_LUMA[0] * _CR * red + _LUMA[2] * _CB * blue) / _LUMA[1]
+    return torch.cat([luma + _CR * red, green, luma + _CB * blue], dim=1)
+
+
+def pixel_limits(luma: Tensor, budget: Budget) -> Tensor:
+    """Return the luma bound of each pixel, (N, 1, P, P) grey levels: more where the photo varies by itself."""
+    blur = torch.from_numpy(gaussian(luma.shape[3], TEXTURE_SIGMA_PX)).to(luma)
+    mean = blur @ luma @ blur.T
+    deviation = (blur @ (luma - mean) ** 2 @ blur.T).clamp(min=0).sqrt()
+    return (budget.epsilon_255 + budget.texture * deviation).clamp(max=budget.cap_255)
+
+
+def window(to_template: Floats, side: int, device: str) -> Tensor:
+    """Return (1, 1, side, side): 1 on the face, falling smoothly to 0 where no recogniser looks any more.
+
+    `to_template` (2, 3) maps patch pixels into the ArcFace-112 frame.
+    """
+    ys, xs = np.mgrid[0:side, 0:side]
+    u = to_template[0, 0] * xs + to_template[0, 1] * ys + to_template[0, 2]
+    v = to_template[1, 0] * xs + to_template[1, 1] * ys + to_template[1, 2]
+    x0, y0, x1, y1 = REGION_112
+    depth = np.minimum(np.minimum(u - x0, x1 - u), np.minimum(v - y0, y1 - v)) / FEATHER_112
+    ramp = 0.5 - 0.5 * np.cos(np.pi * np.clip(depth, 0, 1))
+    return torch.from_numpy(ramp.astype(np.float32)).view(1, 1, side, side).to(device)

@@ -1,0 +1,74 @@
+"""Attacks by name: ours and strangers' come in by the same door, the entry-point group `uncnn.attacks`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from importlib.metadata import EntryPoint, entry_points
+
+from uncnn.plugins.api import Attack, Budget, UncnnError
+
+GROUP = "uncnn.attacks"
+
+STRENGTHS: Mapping[str, Budget] = {
+    "subtle": Budget(epsilon_255=1.0, texture=0.2, cap_255=8.0),
+    "balanced": Budget(epsilon_255=1.5, texture=0.4, cap_255=14.0),
+    "strong": Budget(epsilon_255=3.0, texture=0.6, cap_255=18.0),
+}
+"""What each strength may spend; docs/budgets.md has what it looks like."""
+
+
+class UnknownAttack(UncnnError):
+    """No such attack, strength or parameter."""
+
+
+def attack_names() -> list[str]:
+    """Return the names of all registered attacks, sorted."""
+    return sorted(_entries())
+
+
+def make_attack(name: str, parameters: Mapping[str, object]) -> Attack:
+    """Return the attack registered as `name` with `parameters` of its own; those of the budget are left alone.
+
+    Raises:
+        UnknownAttack: no attack has that name, it has no such parameter, or it refuses the value.
+    """
+    entries = _entries()
+    if name not in entries:
+        raise UnknownAttack(f"attack {name!r} is not installed: choose one of {', '.join(sorted(entries))}")
+    kind = entries[name].load()
+    own = {key: value for key, value in parameters.items() if key not in _budget_fields()}
+    known = {field.name for field in fields(kind)}
+    for key in own:
+        if key not in known:
+            allowed = ", ".join(sorted(known | _budget_fields()))
+            raise UnknownAttack(f"attack {name} has no parameter {key!r}: it takes {allowed}")
+    try:
+        attack: Attack = kind(**own)
+    except (TypeError, ValueError) as error:
+        raise UnknownAttack(f"attack {name}: {error}") from error
+    return attack
+
+
+def make_budget(strength: str, parameters: Mapping[str, object]) -> Budget:
+    """Return the budget of `strength`, with those of `parameters` that are the budget's set.
+
+    Raises:
+        UnknownAttack: no strength has that name, or a value is no number above 0.
+    """
+    if strength not in STRENGTHS:
+        raise UnknownAttack(f"strength {strength!r} does not exist: choose one of {', '.join(STRENGTHS)}")
+    own = {key: value for key, value in parameters.items() if key in _budget_fields()}
+    for key, value in own.items():
+        wanted = int if key == "steps" else (int, float)
+        if isinstance(value, bool) or not isinstance(value, wanted) or value < 0 or (key == "steps" and value < 1):
+            raise UnknownAttack(f"{key} {value!r}: give a {'whole number above 0' if key == 'steps' else 'number'}")
+    return replace(STRENGTHS[strength], **own)  # type: ignore[arg-type]
+
+
+def _budget_fields() -> set[str]:
+    return {field.name for field in fields(Budget)}
+
+
+def _entries() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}

@@ -1,0 +1,164 @@
+"""Photo files made for the tests: every format, orientation and profile, with secrets planted in them."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pillow_heif
+from PIL import Image, ImageCms, PngImagePlugin
+
+pillow_heif.register_heif_opener()
+
+ORIENTATION = 0x0112
+SECRET = b"SECRET-of-the-owner"
+LOSSLESS: dict[str, dict[str, Any]] = {
+    "PNG": {},
+    "TIFF": {"compression": "tiff_lzw"},
+    "BMP": {},
+    "WEBP": {"lossless": True, "exact": True},
+}
+EVERY: dict[str, dict[str, Any]] = LOSSLESS | {
+    "JPEG": {"quality": 92, "subsampling": 0},
+    "HEIF": {"quality": 90, "chroma": 444},
+    "AVIF": {"quality": 90, "subsampling": "4:4:4"},
+}
+
+
+def picture(width: int = 96, height: int = 64) -> Image.Image:
+    """Return a smooth picture whose corners all differ, so that no turn of it looks like another."""
+    across, down = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    channels = (220 * across, 200 * down, 120 * (1 - across) + 60 * down + 30)
+    return Image.fromarray(np.stack(channels, axis=-1).astype(np.uint8))
+
+
+def saved(image: Image.Image, photo_format: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, photo_format, **options)
+    return buffer.getvalue()
+
+
+def stored_turned(image: Image.Image, orientation: int) -> Image.Image:
+    """Return `image` as a camera stores it that writes this orientation: the inverse of how it is to be turned."""
+    inverse = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    return image.transpose(inverse[orientation]) if orientation in inverse else image
+
+
+def oriented(image: Image.Image, photo_format: str, orientation: int) -> bytes:
+    """Return a file that shows `image` once its orientation is followed."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    options = EVERY[photo_format]
+    if photo_format == "HEIF":  # the encoder turns EXIF orientation into HEIC's own transform
+        return saved(stored_turned(image, orientation), photo_format, exif=exif.tobytes(), **options)
+    return saved(stored_turned(image, orientation), photo_format, exif=exif, **options)
+
+
+def secret_exif() -> Image.Exif:
+    """Return EXIF with a description, a maker note, a GPS position and a thumbnail, each holding SECRET."""
+    exif = Image.Exif()
+    exif[0x010E] = SECRET.decode()
+    exif[0x9286] = SECRET
+    exif.get_ifd(0x8769)[0x927C] = SECRET
+    gps = exif.get_ifd(0x8825)
+    gps[1], gps[2], gps[29] = "N", (52.0, 30.0, 59.0), SECRET.decode()
+    return exif
+
+
+def segment(marker: int, payload: bytes) -> bytes:
+    return bytes((0xFF, marker)) + struct.pack(">H", len(payload) + 2) + payload
+
+
+def with_secrets(photo_format: str) -> bytes:
+    """Return a photo of this format with SECRET planted wherever the format has room for it."""
+    image, options = picture(), EVERY[photo_format]
+    xmp = b"<x:xmpmeta>" + SECRET + b"</x:xmpmeta>"
+    if photo_format == "JPEG":
+        plain = saved(image, "JPEG", exif=secret_exif(), xmp=xmp, comment=SECRET, **options)
+        thumbnail = saved(image.resize((16, 16)), "JPEG", comment=SECRET)
+        planted = segment(0xE1, b"Exif\0\0" + thumbnail) + segment(0xE5, SECRET) + segment(0xED, b"Photoshop" + SECRET)
+        return plain[:2] + planted + plain[2:] + thumbnail + SECRET
+    if photo_format == "PNG":
+        text = PngImagePlugin.PngInfo()
+        text.add_text("Comment", SECRET.decode())
+        text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        text.add(b"teSt", SECRET)
+        return saved(image, "PNG", exif=secret_exif(), pnginfo=text) + SECRET
+    if photo_format == "TIFF":
+        tags = {270: SECRET.decode(), 700: xmp, 33432: SECRET.decode(), 34853: {29: SECRET.decode()}}
+        return saved(image, "TIFF", tiffinfo=tags) + SECRET
+    if photo_format == "BMP":
+        return saved(image, "BMP") + SECRET
+    return saved(image, photo_format, exif=secret_exif().tobytes(), xmp=xmp, **options)
+
+
+def profile_with(tags: Iterable[tuple[bytes, bytes]], header: bytes) -> bytes:
+    """Return an ICC profile of these tags under a header of 128 bytes."""
+    table, body = b"", b""
+    tags = list(tags)
+    start = 128 + 4 + 12 * len(tags)
+    for name, content in tags:
+        padded = content + bytes(-len(content) % 4)
+        table += name + struct.pack(">II", start + len(body), len(content))
+        body += padded
+    whole = header + struct.pack(">I", len(tags)) + table + body
+    return struct.pack(">I", len(whole)) + whole[4:]
+
+
+def _number(value: float) -> bytes:
+    return struct.pack(">i", round(value * 65536))
+
+
+def display_p3() -> bytes:
+    """Return a profile with the primaries of Display P3 and the curve of sRGB."""
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    primaries = {
+        b"rXYZ": (0.51512, 0.24120, -0.00105),
+        b"gXYZ": (0.29198, 0.69225, 0.04189),
+        b"bXYZ": (0.15710, 0.06657, 0.78407),
+    }
+    changed = bytearray(plain)
+    for entry in range(132, 132 + 12 * struct.unpack_from(">I", plain, 128)[0], 12):
+        name, start, _ = struct.unpack_from(">4sII", plain, entry)
+        if name in primaries:
+            changed[start + 8 : start + 20] = b"".join(map(_number, primaries[name]))
+    return bytes(changed)
+
+
+def _header(space: bytes, connection: bytes) -> bytes:
+    fields = bytearray(128)
+    fields[8:12] = b"\x02\x40\0\0"
+    fields[12:24] = b"prtr" + space + connection
+    fields[36:40] = b"acsp"
+    fields[68:80] = _number(0.9642) + _number(1) + _number(0.8249)
+    return bytes(fields)
+
+
+def dark_grey() -> bytes:
+    """Return a grey profile with a linear curve: mid grey of the file is much lighter in sRGB."""
+    white = b"XYZ " + bytes(4) + _number(0.9642) + _number(1) + _number(0.8249)
+    return profile_with([(b"wtpt", white), (b"kTRC", b"curv" + bytes(8))], _header(b"GRAY", b"XYZ "))
+
+
+def ink() -> bytes:
+    """Return a CMYK profile of two grid points an ink: lightness falls with every ink, colour with the three."""
+    grid = bytearray()
+    for corner in range(16):
+        cyan, magenta, yellow, black = (corner >> shift & 1 for shift in (3, 2, 1, 0))
+        lightness = 255 * (1 - black) * (1 - 0.3 * cyan) * (1 - 0.3 * magenta) * (1 - 0.1 * yellow)
+        grid += bytes((round(lightness), 128 - 60 * cyan + 60 * magenta, 128 - 60 * cyan + 70 * yellow))
+    identity = b"".join(_number(float(row == column)) for row in range(3) for column in range(3))
+    ramp = bytes(range(256))
+    table = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + identity + ramp * 4 + bytes(grid) + ramp * 3
+    return profile_with([(b"A2B0", table), (b"A2B1", table)], _header(b"CMYK", b"Lab "))

@@ -1,0 +1,239 @@
+"""The configuration: the sample holds, mistakes are all said at once with file, line and path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from uncnn.daemon.config import Config, ConfigError, Policy, find_config, load
+
+SAMPLE = Path(__file__).resolve().parents[2] / "config.yaml"
+
+BAD = """\
+version: 2
+device: cpux
+nonsense: 1
+models:
+  surrogates: everything
+  licences: [gpl]
+folders:
+  - watch: in
+    publish: in/out
+    policy: nope
+    settle_secnds: 5
+  - watch: in/below
+    settle_seconds: "5"
+  - 7
+policies:
+  everyday:
+    attack: {strength: 5}
+    protect: {far: 1e-5, views: [as-is, jpeg-101]}
+    escalate: strong
+    unprotected: holdd
+    no_face: publish
+    no_face: hold
+    faces: {who: only-enrolled, smallest_px: 2.5}
+    metadata: camera
+    output: {format: gif, quality: 101, name: "../{stem}"}
+"""
+EXPECTED = {
+    (1, "version"),
+    (2, "device"),
+    (3, "nonsense"),
+    (5, "models.surrogates"),
+    (6, "models.licences[0]"),
+    (9, "folders[0].publish"),
+    (10, "folders[0].policy"),
+    (11, "folders[0].settle_secnds"),
+    (12, "folders[1].publish"),
+    (12, "folders[1].watch"),
+    (13, "folders[1].settle_seconds"),
+    (14, "folders[2]"),
+    (17, "policies.everyday.attack.strength"),
+    (18, "policies.everyday.protect.far"),
+    (18, "policies.everyday.protect.views[1]"),
+    (19, "policies.everyday.escalate"),
+    (20, "policies.everyday.unprotected"),
+    (22, "policies.everyday.no_face"),
+    (23, "policies.everyday.faces.who"),
+    (23, "policies.everyday.faces.smallest_px"),
+    (24, "policies.everyday.metadata"),
+    (25, "policies.everyday.output.format"),
+    (25, "policies.everyday.output.quality"),
+    (25, "policies.everyday.output.name"),
+}
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def problems_of(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(written(folder, text))
+    assert [str(problem) for problem in caught.value.problems] == str(caught.value).splitlines()
+    return str(caught.value).splitlines()
+
+
+def test_the_sample_is_valid_and_says_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    config = load(SAMPLE)
+    assert config.policies == Config().policies
+    assert config.models == Config().models
+    (folder,) = config.folders
+    assert folder.watch == Path("/home/someone/Pictures/Outgoing")
+    assert folder.publish == Path("/home/someone/Pictures/Cloaked")
+    assert config.policy_of(folder) == Policy()
+
+
+def test_every_field_of_the_sample_has_a_comment() -> None:
+    bare = [line for line in SAMPLE.read_text().splitlines() if line.strip() and "#" not in line]
+    assert all(line.rstrip().endswith(":") for line in bare)
+
+
+@pytest.mark.parametrize("text", ["", "policies:\n", "policies: {everyday: }\n", "policies: {everyday: {}}\nmodels:\n"])
+def test_what_is_left_out_has_its_default(tmp_path: Path, text: str) -> None:
+    assert load(written(tmp_path, text)) == Config()
+
+
+def test_every_problem_is_said_at_once_with_line_and_path(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, BAD))
+    problems = caught.value.problems
+    assert {(problem.line, problem.path) for problem in problems} == EXPECTED
+    assert {problem.file for problem in problems} == {tmp_path / "config.yaml"}
+    text = str(caught.value)
+    assert text.startswith(f"{tmp_path}/config.yaml:1: version: found 2; it should be 1\n")
+    assert "did you mean 'settle_seconds'?" in text
+    assert "'only-enrolled' is not available yet: use all" in text
+    assert "it should be 'hold' or 'publish-anyway'" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[]", ":1: found []; it should be a section"),
+        ("device: [", ":2: is not YAML"),
+        ("a: &x {b: 1}\nc: *x", ":2: uses the alias *x"),
+        ("a: &x [*x]", ":1: uses the alias *x"),
+        ("a: !!python/object:os.system {}", ":1: is not YAML: could not determine a constructor"),
+        ("? [1]\n: 2", ":1: is not YAML: found unhashable key"),
+        ("a: 1\n---\nb: 2", ":2: is not YAML: but found another document"),
+        ("[" * 90_000 + "]" * 90_000, "is nested deeper than 30 levels"),
+        ("#" * 300_000, "is larger than 200000 bytes"),
+        ("version: !!int x", "holds a value that is none"),
+        ("version: 1\0", "is not YAML"),
+        ("1: 2", ":1: "),
+        ("folders: 5", ":1: folders: found 5; it should be a list"),
+        ("policies: 7", ":1: policies: found 7; it should be a section"),
+        ("folders: [{watch: ~nobody-here/x, publish: p}]", "home of an unknown user"),
+        ("folders: [{watch: w, publish: ''}]", "folders[0].publish: '' is no folder"),
+        ("policies: {a: {name: 2024-01-01}}", ":1: policies.a.name: unknown key"),
+        ("policies: {a: {escalate: [strong, strong]}}", "'strong' stands here twice"),
+        ("policies: {a: {protect: {views: []}}}", "policies.a.protect.views"),
+    ],
+)
+def test_one_mistake_is_one_line(tmp_path: Path, text: str, expected: str) -> None:
+    (line,) = problems_of(tmp_path, text)
+    assert line.startswith(str(tmp_path / "config.yaml"))
+    assert expected in line
+
+
+def test_a_missing_or_unreadable_file_is_said(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.yaml", tmp_path):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            load(path)
+
+
+@pytest.mark.parametrize(("far", "value"), [("1.0e-3", 1e-3), ("1e-3", 1e-3), ("0.01", 1e-2), ("'1e-4'", 1e-4)])
+def test_far_is_read_with_and_without_a_point(tmp_path: Path, far: str, value: float) -> None:
+    config = load(written(tmp_path, f"policies: {{everyday: {{protect: {{far: {far}}}}}}}"))
+    assert config.policies["everyday"].protect.far == value
+
+
+@pytest.mark.parametrize("far", ["0.5", "true", "often", "[1e-3]", ".nan"])
+def test_other_fars_are_refused(tmp_path: Path, far: str) -> None:
+    (line,) = problems_of(tmp_path, f"policies: {{everyday: {{protect: {{far: {far}}}}}}}")
+    assert "is not calibrated: use 1.0e-2, 1.0e-3 or 1.0e-4" in line
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["{stem", "{stem}", "{stem}{suffix}.bak", "{stem!r}{suffix}", "{stem.x}{suffix}", "{0}{suffix}", "/{stem}{suffix}"],
+)
+def test_templates_that_are_no_file_names_are_refused(tmp_path: Path, name: str) -> None:
+    (line,) = problems_of(tmp_path, f"policies: {{everyday: {{output: {{name: '{name}'}}}}}}")
+    assert "is no file name: use {stem}, then {suffix} at the end" in line
+
+
+def test_an_attack_keeps_its_own_parameters(tmp_path: Path) -> None:
+    text = "policies: {everyday: {attack: {name: other, strength: bold, steps: 7, targets: [a, b]}}}"
+    attack = load(written(tmp_path, text)).policies["everyday"].attack
+    assert (attack.name, attack.strength) == ("other", "bold")
+    assert attack.parameters == {"steps": 7, "targets": ["a", "b"]}
+
+
+def test_folders_are_relative_to_the_file(tmp_path: Path) -> None:
+    (folder,) = load(written(tmp_path, "folders: [{watch: ../in/./x, publish: out}]")).folders
+    assert folder.watch == tmp_path.parent / "in" / "x"
+    assert folder.publish == tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    ("folders", "path"),
+    [
+        ("[{watch: a, publish: a}]", "folders[0].publish"),
+        ("[{watch: a, publish: a/b}]", "folders[0].publish"),
+        ("[{watch: a/b, publish: a}]", "folders[0].watch"),
+        ("[{watch: a, publish: b}, {watch: a/c, publish: d}]", "folders[1].watch"),
+        ("[{watch: a/c, publish: b}, {watch: a, publish: d}]", "folders[1].watch"),
+        ("[{watch: a, publish: b}, {watch: a, publish: b}]", "folders[1].watch"),
+        ("[{watch: a, publish: b}, {watch: c, publish: a/d}]", "folders[1].publish"),
+        ("[{watch: a, publish: c/e}, {watch: c, publish: d}]", "folders[0].publish"),
+        ("[{watch: a, publish: b}, {watch: link/x, publish: d}]", "folders[1].watch"),
+    ],
+)
+def test_folders_that_would_feed_each_other_are_refused(tmp_path: Path, folders: str, path: str) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    (line,) = problems_of(tmp_path, f"folders: {folders}")
+    assert f":1: {path}: " in line
+
+
+def test_two_folders_may_publish_into_one(tmp_path: Path) -> None:
+    text = "folders: [{watch: a, publish: out}, {watch: ab, publish: out}]"
+    assert len(load(written(tmp_path, text)).folders) == 2
+
+
+def test_a_digest_tells_policies_apart_and_nothing_else(tmp_path: Path) -> None:
+    plain = Policy().digest()
+    assert plain == load(SAMPLE).policies["everyday"].digest()
+    assert len(plain) == 64
+    for text in ("escalate: []", "attack: {steps: 3}", "protect: {far: 1e-4}", "output: {quality: 80}"):
+        policy = load(written(tmp_path, f"policies: {{everyday: {{{text}}}}}")).policies["everyday"]
+        assert policy.digest() != plain
+
+
+def test_values_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Config().device = "cpu"
+
+
+def test_the_configuration_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("UNCNN_CONFIG", raising=False)
+    with pytest.raises(ConfigError, match="copy the sample"):
+        find_config(None)
+    usual = tmp_path / "home" / "uncnn" / "config.yaml"
+    usual.parent.mkdir(parents=True)
+    usual.touch()
+    assert find_config(None) == usual
+    named = written(tmp_path, "")
+    monkeypatch.setenv("UNCNN_CONFIG", str(named))
+    assert find_config(None) == named
+    assert find_config(usual) == usual
+    with pytest.raises(ConfigError, match="there is no such file"):
+        find_config(tmp_path / "none.yaml")

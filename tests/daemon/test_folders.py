@@ -1,0 +1,44 @@
+"""uncnn's own folders: private, absolute, and clear where they cannot be had."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from uncnn.daemon.folders import FolderError, data_dir, state_dir
+
+
+def test_state_lies_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCNN_STATE", str(tmp_path / "deep" / "state"))
+    assert state_dir() == tmp_path / "deep" / "state"
+    assert stat.S_IMODE(state_dir().stat().st_mode) == 0o700
+
+
+def test_a_relative_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UNCNN_STATE", "state")
+    assert state_dir() == tmp_path / "state"
+
+
+def test_without_it_the_users_own_folders_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCNN_STATE", "")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert state_dir() == tmp_path / "state" / "uncnn"
+    assert data_dir() == tmp_path / "data" / "uncnn"
+
+
+def test_an_open_folder_is_closed_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "state").mkdir(mode=0o755)
+    monkeypatch.setenv("UNCNN_STATE", str(tmp_path / "state"))
+    assert stat.S_IMODE(state_dir().stat().st_mode) == 0o700
+
+
+def test_a_file_in_its_place_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        monkeypatch.setenv("UNCNN_STATE", str(path))
+        with pytest.raises(FolderError, match="not a folder"):
+            state_dir()

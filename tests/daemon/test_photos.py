@@ -1,0 +1,334 @@
+"""Photos through decode and encode: the same photo comes out, without what the file said about its owner."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import photo_samples as samples
+import pytest
+from photo_samples import EVERY, LOSSLESS, SECRET, oriented, picture, saved
+from PIL import Image, ImageCms, JpegImagePlugin
+from skimage import data
+
+from uncnn.daemon.photos import Photo, PhotoError, decode, encode
+from uncnn.plugins.api import Pixels
+
+FORMATS = sorted(EVERY)
+LOSSY_LEVELS = 12  # grey levels that a smooth picture moves by in a lossy format
+
+
+def distance(one: Pixels, other: Pixels) -> int:
+    assert one.shape == other.shape
+    return int(np.abs(one.astype(int) - other).max())
+
+
+def opened(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content))
+
+
+def psnr(one: Pixels, other: Pixels) -> float:
+    return float(10 * np.log10(255**2 / np.mean((one.astype(float) - other) ** 2)))
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> Image.Image:
+    return Image.fromarray(data.astronaut())
+
+
+@pytest.mark.parametrize("photo_format", FORMATS)
+def test_every_format_comes_back_as_itself(photo_format: str) -> None:
+    image = picture()
+    photo = decode(saved(image, photo_format, **EVERY[photo_format]), "wrong extension.txt")
+    assert (photo.format, photo.grey, photo.alpha, photo.notes) == (photo_format, False, None, ())
+    assert photo.pixels.shape == (64, 96, 3)
+    assert photo.pixels.dtype == np.uint8
+    assert distance(photo.pixels, np.asarray(image)) <= (0 if photo_format in LOSSLESS else LOSSY_LEVELS)
+    again = decode(encode(photo, photo.pixels), "again")
+    assert (again.format, again.encoding) == (photo_format, photo.encoding)
+    assert distance(again.pixels, photo.pixels) <= (0 if photo_format in LOSSLESS else LOSSY_LEVELS)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("photo_format", [name for name in FORMATS if name != "BMP"])
+def test_every_orientation_comes_out_upright(photo_format: str, orientation: int) -> None:
+    image = picture()
+    photo = decode(oriented(image, photo_format, orientation), "turned")
+    allowed = 0 if photo_format in LOSSLESS else LOSSY_LEVELS
+    assert distance(photo.pixels, np.asarray(image)) <= allowed
+    released = encode(photo, photo.pixels)
+    assert opened(released).getexif().get(samples.ORIENTATION, 1) == 1
+    assert distance(decode(released, "again").pixels, np.asarray(image)) <= 2 * allowed
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_broken_exif_leaves_the_photo_as_it_is() -> None:
+    content = saved(picture(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    assert decode(content, "broken exif").pixels.shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize("photo_format", FORMATS)
+def test_nothing_that_was_planted_comes_out(photo_format: str) -> None:
+    content = samples.with_secrets(photo_format)
+    assert SECRET in content
+    photo = decode(content, "planted")
+    released = encode(photo, photo.pixels)
+    assert SECRET not in released
+    kept = opened(released)
+    assert not dict(kept.getexif()) or photo_format == "TIFF"
+    assert not {"exif", "xmp", "comment", "Comment", "XML:com.adobe.xmp"} & {k for k, v in kept.info.items() if v}
+
+
+def test_no_second_picture_is_in_a_released_jpeg() -> None:
+    photo = decode(samples.with_secrets("JPEG"), "planted")
+    released = encode(photo, photo.pixels)
+    assert released.count(b"\xff\xd8\xff") == 1
+    assert released.endswith(b"\xff\xd9")
+
+
+def test_a_second_picture_in_the_file_is_left_out_and_said(astronaut: Image.Image) -> None:
+    content = saved(astronaut, "MPO", save_all=True, append_images=[picture()])
+    photo = decode(content, "stereo.jpg")
+    assert photo.format == "JPEG"
+    assert photo.pixels.shape == (512, 512, 3)
+    assert photo.notes == ("further pictures inside the file (MPO) are left out",)
+    assert encode(photo, photo.pixels).count(b"\xff\xd8\xff") == 1
+
+
+@pytest.mark.parametrize("photo_format", sorted(LOSSLESS))
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA"])
+def test_lossless_formats_give_back_exactly_the_pixels_given(photo_format: str, mode: str) -> None:
+    if photo_format == "BMP" and mode in ("RGBA", "LA"):
+        pytest.skip("Pillow reads no transparency from BMP")
+    generator = np.random.default_rng(1)
+    image = picture().convert(mode)
+    if mode.endswith("A"):
+        image.putalpha(Image.fromarray(generator.integers(0, 256, (64, 96), dtype=np.uint8)))
+    photo = decode(saved(image, photo_format, **LOSSLESS[photo_format]), "lossless")
+    changed = generator.integers(0, 256, photo.pixels.shape, dtype=np.uint8)
+    if photo.grey:
+        changed = np.repeat(changed[..., :1], 3, axis=-1)
+    again = decode(encode(photo, changed), "again")
+    assert np.array_equal(again.pixels, changed)
+    assert again.grey == photo.grey == (mode in ("L", "LA") and photo_format != "WEBP")
+    assert (again.alpha is None) == (photo.alpha is None) == (not mode.endswith("A"))
+    if photo.alpha is not None and again.alpha is not None:
+        assert np.array_equal(again.alpha, np.asarray(image.getchannel("A")))
+        assert np.array_equal(again.alpha, photo.alpha)
+
+
+@pytest.mark.parametrize("photo_format", ["HEIF", "AVIF", "WEBP"])
+def test_lossy_formats_keep_transparency(photo_format: str) -> None:
+    image = picture()
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    photo = decode(saved(image, photo_format), "clear")
+    again = decode(encode(photo, photo.pixels), "again")
+    assert photo.alpha is not None
+    assert again.alpha is not None
+    assert np.abs(again.alpha.astype(int) - np.asarray(image.getchannel("A"))).max() <= 3
+
+
+@pytest.mark.parametrize("photo_format", ["JPEG", "PNG", "TIFF", "HEIF", "AVIF", "BMP"])
+@pytest.mark.parametrize("transparent", [False, True])
+def test_grey_stays_grey(photo_format: str, transparent: bool) -> None:
+    photo = decode(saved(picture().convert("L"), "PNG"), "grey.png")
+    if transparent:
+        if photo_format in ("JPEG", "BMP"):
+            pytest.skip(f"{photo_format} holds no transparency")
+        image = picture().convert("LA")
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+        photo = decode(saved(image, "PNG"), "grey.png")
+    tinted = photo.pixels.copy()
+    tinted[..., 2] //= 2
+    again = decode(encode(photo, tinted, photo_format), "grey")  # type: ignore[arg-type]
+    assert again.grey
+    assert (again.pixels == again.pixels[..., :1]).all()
+    assert (again.alpha is not None) == transparent
+    assert "icc_profile" not in opened(encode(photo, tinted)).info
+
+
+def test_palettes_become_colour_or_grey() -> None:
+    coloured = decode(saved(picture().convert("P"), "PNG"), "palette.png")
+    assert not coloured.grey
+    assert coloured.notes == ("its palette becomes full colour",)
+    grey_palette = picture().convert("L").convert("P")
+    grey = decode(saved(grey_palette, "PNG"), "palette.png")
+    assert grey.grey
+    assert np.array_equal(grey.pixels, np.asarray(grey_palette.convert("RGB")))
+    clear = picture().convert("P")
+    with_hole = decode(saved(clear, "PNG", transparency=clear.getpixel((0, 0))), "hole.png")
+    assert with_hole.alpha is not None
+    assert with_hole.alpha.min() == 0
+    assert with_hole.alpha.max() == 255
+    assert decode(saved(picture().convert("1"), "PNG"), "bits.png").grey
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_keeps_its_tables_and_chroma(astronaut: Image.Image, subsampling: str, progressive: bool) -> None:
+    content = saved(astronaut, "JPEG", quality=83, subsampling=subsampling, progressive=progressive, dpi=(300, 300))
+    photo = decode(content, "photo.jpg")
+    released = encode(photo, photo.pixels)
+    before, after = opened(content), opened(released)
+    assert isinstance(before, JpegImagePlugin.JpegImageFile)
+    assert isinstance(after, JpegImagePlugin.JpegImageFile)
+    assert after.quantization == before.quantization
+    assert JpegImagePlugin.get_sampling(after) == JpegImagePlugin.get_sampling(before)
+    assert bool(after.info.get("progressive")) == progressive
+    assert after.info["dpi"] == (300, 300)
+    assert psnr(decode(released, "again").pixels, photo.pixels) > 43
+    assert len(released) < 1.1 * len(content)
+
+
+def test_a_jpeg_of_three_tables_keeps_all_three() -> None:
+    tables = [[step] * 64 for step in (3, 5, 7)]
+    content = saved(picture(), "JPEG", qtables=tables, subsampling=0)
+    photo = decode(content, "three.jpg")
+    assert [table[0] for table in photo.encoding.quantisation] == [3, 5, 7]
+    released = opened(encode(photo, photo.pixels))
+    assert isinstance(released, JpegImagePlugin.JpegImageFile)
+    assert [released.quantization[layer[3]][0] for layer in released.layer] == [3, 5, 7]
+
+
+@pytest.mark.parametrize("factor", [cv2.IMWRITE_JPEG_SAMPLING_FACTOR_440, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411])
+def test_chroma_that_pillow_cannot_write_becomes_full(factor: int) -> None:
+    written, content = cv2.imencode(".jpg", np.asarray(picture()), [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor])
+    assert written
+    assert decode(content.tobytes(), "odd.jpg").encoding.subsampling == "4:4:4"
+
+
+def test_the_tables_of_a_jpeg_turn_with_it() -> None:
+    table = list(range(1, 65))
+    exif = Image.Exif()
+    exif[samples.ORIENTATION] = 6
+    content = saved(picture(), "JPEG", qtables=[table, table], subsampling="4:2:2", exif=exif, dpi=(100, 200))
+    photo = decode(content, "sideways.jpg")
+    turned = tuple(np.arange(1, 65).reshape(8, 8).T.ravel().tolist())
+    assert photo.encoding.quantisation == (turned,) * 3
+    assert photo.encoding.subsampling == "4:4:4"  # 4:2:2 on its side is not to be had
+    assert photo.encoding.dots_per_inch == (200, 100)
+    assert decode(encode(photo, photo.pixels), "again").encoding == photo.encoding
+
+
+@pytest.mark.parametrize("photo_format", ["PNG", "TIFF", "BMP"])
+def test_resolution_is_kept(photo_format: str) -> None:
+    photo = decode(saved(picture(), photo_format, dpi=(200, 200)), "dpi")
+    kept = decode(encode(photo, photo.pixels), "again").encoding.dots_per_inch
+    assert kept == pytest.approx((200, 200), abs=0.02)
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"])
+def test_a_tiff_is_written_without_loss(compression: str) -> None:
+    photo = decode(saved(picture(), "TIFF", compression=compression), "scan.tif")
+    released = encode(photo, photo.pixels)
+    assert np.array_equal(decode(released, "again").pixels, photo.pixels)
+    expected = "tiff_adobe_deflate" if compression == "jpeg" else compression
+    assert opened(released).info["compression"] == expected
+
+
+def test_a_wide_profile_is_applied_and_srgb_written() -> None:
+    image = picture()
+    photo = decode(saved(image, "PNG", icc_profile=samples.display_p3()), "wide.png")
+    assert photo.notes == ("colours converted from 'sRGB built-in' to sRGB",)
+    assert distance(photo.pixels, np.asarray(image)) > 10
+    profile = opened(encode(photo, photo.pixels)).info["icc_profile"]
+    described = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    assert described.strip() == "sRGB built-in"
+    again = decode(encode(photo, photo.pixels), "again")
+    assert again.notes == ()
+    assert np.array_equal(again.pixels, photo.pixels)
+
+
+def test_an_srgb_profile_changes_no_pixel() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    photo = decode(saved(Image.fromarray(noise), "PNG", icc_profile=profile), "srgb.png")
+    assert np.array_equal(photo.pixels, noise)
+    assert photo.notes == ()
+
+
+@pytest.mark.parametrize("profile", [b"nonsense", b"", samples.display_p3()[:200], samples.ink()])
+def test_a_broken_profile_is_ignored_and_said(profile: bytes) -> None:
+    content = saved(picture(), "PNG", icc_profile=profile) if profile else saved(picture(), "PNG")
+    photo = decode(content, "broken.png")
+    assert photo.notes == (("its colour profile is broken and was ignored",) if profile else ())
+    assert np.array_equal(photo.pixels, np.asarray(picture()))
+
+
+def test_grey_profiles_are_applied_and_stay_grey() -> None:
+    grey = picture().convert("L")
+    photo = decode(saved(grey, "JPEG", quality=95, icc_profile=samples.dark_grey()), "linear.jpg")
+    assert photo.grey
+    assert photo.pixels.mean() > np.asarray(grey).mean() + 30
+    assert (photo.pixels == photo.pixels[..., :1]).all()
+    coloured = decode(saved(grey, "PNG", icc_profile=samples.display_p3()), "grey in P3.png")
+    assert coloured.grey
+    assert distance(coloured.pixels, np.asarray(grey.convert("RGB"))) <= 1
+
+
+def test_cmyk_is_converted_by_its_profile_and_held_without_one() -> None:
+    inks = picture().convert("CMYK")
+    photo = decode(saved(inks, "JPEG", quality=95, icc_profile=samples.ink()), "print.jpg")
+    assert photo.pixels.shape == (64, 96, 3)
+    assert photo.notes == ("colours converted from an unnamed profile to sRGB",)
+    assert photo.pixels[:, :, 0].std() > 5
+    assert decode(encode(photo, photo.pixels), "again").format == "JPEG"
+    for profile in (None, b"nonsense"):
+        with pytest.raises(PhotoError, match="CMYK with") as caught:
+            decode(saved(inks, "JPEG", icc_profile=profile), "print.jpg")
+        assert caught.value.kind == "unsupported"
+
+
+def test_another_format_and_quality_may_be_chosen(astronaut: Image.Image) -> None:
+    photo = decode(saved(astronaut, "PNG"), "a.png")
+    for chosen in FORMATS:
+        assert decode(encode(photo, photo.pixels, chosen), "b").format == chosen  # type: ignore[arg-type]
+    for chosen in ("JPEG", "WEBP", "HEIF", "AVIF"):
+        small, large = (encode(photo, photo.pixels, chosen, quality) for quality in (40, 95))  # type: ignore[arg-type]
+        assert 2 * len(small) < len(large)
+    assert np.array_equal(decode(encode(photo, photo.pixels, "WEBP"), "c").pixels, photo.pixels)
+
+
+def test_what_a_format_cannot_hold_is_said() -> None:
+    image = picture().convert("RGBA")
+    image.putalpha(128)
+    clear = decode(saved(image, "PNG"), "clear.png")
+    for chosen in ("JPEG", "BMP"):
+        with pytest.raises(PhotoError, match="choose png or webp") as caught:
+            encode(clear, clear.pixels, chosen)  # type: ignore[arg-type]
+        assert caught.value.kind == "unwritable"
+    wide = decode(saved(Image.new("RGB", (17_000, 1)), "PNG"), "wide.png")
+    with pytest.raises(PhotoError, match="17000 x 1 cannot be written as WEBP"):
+        encode(wide, wide.pixels, "WEBP")
+    with pytest.raises(ValueError, match="for a photo of"):
+        encode(wide, clear.pixels)
+
+
+def test_the_same_photo_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
+    content = saved(picture(), "JPEG")
+    (tmp_path / "a.jpg").write_bytes(content)
+    program = (
+        "import sys; from uncnn.daemon.photos import decode, encode\n"
+        "p = decode(open(sys.argv[1], 'rb').read(), 'a'); sys.stdout.buffer.write(encode(p, p.pixels))\n"
+        "assert not {'torch', 'onnx', 'onnxruntime'} & set(sys.modules)"
+    )
+    released = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "a.jpg")], check=True, capture_output=True
+    ).stdout
+    photo = decode(content, "a")
+    assert encode(photo, photo.pixels) == released
+
+
+def test_real_photos_keep_their_look_and_their_size(shared_data: Path) -> None:
+    paths = sorted((shared_data / "groups").iterdir())[::5] + sorted((shared_data / "people").rglob("*.jpg"))[::9]
+    assert len(paths) > 10
+    for path in paths:
+        content = path.read_bytes()
+        photo: Photo = decode(content, path.name)
+        released = encode(photo, photo.pixels)
+        assert len(released) <= 1.3 * len(content), path.name
+        assert psnr(decode(released, path.name).pixels, photo.pixels) > 38, path.name

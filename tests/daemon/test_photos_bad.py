@@ -1,0 +1,227 @@
+"""Files that are no photo to take: each one gives one clear line, and nothing else happens."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+import zlib
+from functools import cache
+
+import numpy as np
+import photo_samples as samples
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from photo_samples import EVERY, picture, saved
+from PIL import Image, TiffImagePlugin
+
+from uncnn.daemon.photos import Photo, PhotoError, decode
+
+FORMATS = sorted(EVERY)
+
+
+def refused(content: bytes, name: str = "holiday.jpg") -> PhotoError:
+    with pytest.raises(PhotoError) as caught:
+        decode(content, name)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("holiday.jpg ")
+    assert ": " in str(caught.value)  # the remedy
+    return caught.value
+
+
+def frames(photo_format: str) -> bytes:
+    others = [picture().transpose(Image.Transpose.ROTATE_180), Image.new("RGB", (96, 64))]
+    return saved(picture(), photo_format, save_all=True, append_images=others)
+
+
+def huge_png(width: int, height: int) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
+    whole = b"".join(struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks)
+    return b"\x89PNG\r\n\x1a\n" + whole
+
+
+def huge_jpeg() -> bytes:
+    content = saved(picture(), "JPEG")
+    start = content.index(b"\xff\xc0") + 5
+    return content[:start] + struct.pack(">HH", 60_000, 60_000) + content[start + 4 :]
+
+
+def huge_webp() -> bytes:
+    side = (16_383).to_bytes(3, "little")
+    body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + side + side + b"VP8L" + struct.pack("<I", 4) + bytes(4)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def huge_tiff() -> bytes:
+    content = bytearray(saved(picture(), "TIFF"))
+    for tag in (256, 257):
+        at = content.index(struct.pack("<HHI", tag, 4, 1)) if struct.pack("<HHI", tag, 4, 1) in content else 0
+        at = at or content.index(struct.pack("<HHI", tag, 3, 1))
+        content[at : at + 12] = struct.pack("<HHII", tag, 4, 1, 60_000)
+    return bytes(content)
+
+
+def huge_bmp() -> bytes:
+    content = saved(picture(), "BMP")
+    return content[:18] + struct.pack("<ii", 60_000, 60_000) + content[26:]
+
+
+def huge_boxes(photo_format: str) -> bytes:
+    content = saved(picture(), photo_format)
+    start = content.index(b"ispe") + 8
+    return content[:start] + struct.pack(">II", 60_000, 60_000) + content[start + 8 :]
+
+
+NOISY = ("tiff_lzw", "packbits", "jpeg", "tiff_adobe_deflate")
+
+
+def tiff(compression: str) -> bytes:
+    return saved(picture(), "TIFF", compression=compression)
+
+
+def raw(tags: dict[int, int]) -> bytes:
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        info[tag] = value
+        info.tagtype[tag] = 4
+    return saved(picture(), "TIFF", tiffinfo=info)
+
+
+def deep(mode: str, photo_format: str) -> bytes:
+    kind = {"I;16": np.uint16, "F": np.float32}[mode]
+    return saved(Image.fromarray(np.zeros((8, 8), kind)), photo_format)
+
+
+BAD = {
+    "nothing": (b"", "empty", "is empty (0 bytes)"),
+    "text": (b"Dear diary, today", "not-a-photo", "is not a photo (it starts with b'Dear dia')"),
+    "BM in a text": (b"BMW is a maker of cars" * 9, "not-a-photo", "is not a photo"),
+    "two bytes": (b"\xff\xd8", "not-a-photo", "is not a photo"),
+    "video": (b"\0\0\0\x18ftypisom" + bytes(40), "not-a-photo", "a file of type b'isom'"),
+    "Canon RAW": (b"\0\0\0\x18ftypcrx " + bytes(40), "unsupported", "RAW file (Canon)"),
+    "Fujifilm RAW": (b"FUJIFILMCCD-RAW 0201", "unsupported", "RAW file (Fujifilm)"),
+    "Canon RAW 2": (b"II*\0\x10\0\0\0CR\2\0" + bytes(40), "unsupported", "RAW file"),
+    "DNG": (raw({50706: 1}), "unsupported", "RAW file"),
+    "preview of a RAW": (raw({254: 1, 330: 8}), "unsupported", "RAW file"),
+    "sensor data": (raw({262: 32803}), "unsupported", "RAW file"),
+    "GIF": (saved(picture(), "GIF"), "unsupported", "is a GIF"),
+    "JPEG XL": (b"\xff\x0a" + bytes(40), "unsupported", "is a JPEG XL"),
+    "moving PNG": (frames("PNG"), "animated", "holds 3 pictures"),
+    "moving WebP": (frames("WEBP"), "animated", "holds 3 pictures"),
+    "moving AVIF": (frames("AVIF"), "animated", "image sequence"),
+    "several HEIC": (frames("HEIF"), "animated", "holds 3 pictures"),
+    "pages": (frames("TIFF"), "animated", "more than one page"),
+    "16-bit PNG": (deep("I;16", "PNG"), "unsupported", "16 bits a sample"),
+    "16-bit TIFF": (deep("I;16", "TIFF"), "unsupported", "16-bit integer samples"),
+    "float TIFF": (deep("F", "TIFF"), "unsupported", "32-bit floating-point samples"),
+    "colours of a printer's": (saved(picture().convert("LAB"), "TIFF"), "unsupported", "colour mode LAB"),
+    "huge PNG": (huge_png(60_000, 60_000), "too-large", "60000 x 60000 pixels (3600 megapixels), the limit is 200"),
+    "large PNG": (huge_png(15_000, 15_000), "too-large", "225 megapixels"),
+    "huge JPEG": (huge_jpeg(), "too-large", "60000 x 60000"),
+    "huge WebP": (huge_webp(), "too-large", "16384 x 16384"),
+    "huge TIFF": (huge_tiff(), "too-large", "60000 x 60000"),
+    "huge BMP": (huge_bmp(), "too-large", "60000 x 60000"),
+    "cut TIFF": (b"II*\0\x08\0\0\0", "truncated", "copy it again"),
+    "TIFF of nothing": (b"II*\0\0\0\0\0" + bytes(9), "damaged", "without a page"),
+    "noise after a JPEG's start": (b"\xff\xd8\xff\xda" + bytes(200), "damaged", "export it again"),
+}
+
+
+@pytest.mark.parametrize("what", sorted(BAD))
+def test_a_bad_file_is_one_clear_line(what: str) -> None:
+    content, kind, words = BAD[what]
+    error = refused(content)
+    assert error.kind == kind, error
+    assert words in str(error)
+
+
+@pytest.mark.parametrize("photo_format", ["HEIF", "AVIF"])
+def test_a_header_that_lies_about_its_size_is_refused(photo_format: str) -> None:
+    assert refused(huge_boxes(photo_format)).kind in ("too-large", "damaged")
+
+
+@pytest.mark.parametrize("photo_format", FORMATS)
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_a_file_cut_short_is_said_to_be(photo_format: str, share: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    content = saved(Image.fromarray(noise), photo_format, **EVERY[photo_format])
+    error = refused(content[: int(len(content) * share)])
+    assert error.kind == "truncated", error
+    assert "copy it again" in str(error)
+
+
+def test_the_limit_may_be_lower() -> None:
+    content = saved(picture(), "PNG")
+    assert decode(content, "a", pixel_limit=96 * 64).pixels.shape == (64, 96, 3)
+    with pytest.raises(PhotoError, match="96 x 64") as caught:
+        decode(content, "a", pixel_limit=96 * 64 - 1)
+    assert caught.value.kind == "too-large"
+
+
+def test_a_name_cannot_write_on_the_terminal() -> None:
+    with pytest.raises(PhotoError) as caught:
+        decode(b"", "a\x1b[2J\n\udcff.jpg")
+    assert str(caught.value).startswith(r"a\x1b[2J\n\udcff.jpg is empty")
+
+
+def test_a_page_that_is_a_preview_is_left_out() -> None:
+    content = bytearray(saved(picture(), "TIFF"))
+    small = TiffImagePlugin.ImageFileDirectory_v2()
+    small[254] = 1
+    content += bytes(len(content) % 2)
+    entries = b"\x01\0" + struct.pack("<HHII", 254, 4, 1, 1) + bytes(4)
+    first = struct.unpack_from("<I", content, 4)[0]
+    count = struct.unpack_from("<H", content, first)[0]
+    struct.pack_into("<I", content, first + 2 + 12 * count, len(content))
+    assert np.array_equal(decode(bytes(content) + entries, "scan.tif").pixels, np.asarray(picture()))
+
+
+def test_nothing_is_written_to_the_terminal() -> None:
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import test_photos_bad as bad\n"
+        "from uncnn.daemon.photos import decode, PhotoError\n"
+        "noisy = [bytes([*tiff[:20], *[255] * 40, *tiff[60:]]) for tiff in map(bad.tiff, bad.NOISY)]\n"
+        "for content in [*noisy, *(entry[0] for entry in bad.BAD.values())]:\n"
+        "    try: decode(content, 'a')\n"
+        "    except PhotoError: pass\n"
+    )
+    here = samples.__file__.rpartition("/")[0]
+    done = subprocess.run([sys.executable, "-W", "default", "-c", program, here], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@cache
+def originals() -> list[bytes]:
+    small = picture(48, 32)
+    plain = [saved(small, name, **EVERY[name]) for name in FORMATS]
+    return [*plain, *map(samples.with_secrets, FORMATS), saved(small, "PNG", icc_profile=samples.display_p3())]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # pytest shows what the module keeps from a terminal
+@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@given(st.data())
+def test_a_damaged_file_is_a_photo_or_one_line(data: st.DataObject) -> None:
+    content = bytearray(data.draw(st.sampled_from(originals())))
+    for _ in range(data.draw(st.integers(0, 8))):
+        # headers and tables, where damage hurts most, lie at the start
+        at = data.draw(st.integers(0, min(len(content), 700) - 1) | st.integers(0, len(content) - 1))
+        content[at] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.none() | st.integers(0, len(content)))
+    found = outcome(bytes(content[:cut]))
+    if isinstance(found, PhotoError):
+        assert "\n" not in str(found)
+        assert len(str(found)) < 300
+    else:
+        assert found.pixels.dtype == np.uint8
+        assert found.pixels.shape[2] == 3
+        assert found.alpha is None or found.alpha.shape == found.pixels.shape[:2]
+
+
+def outcome(content: bytes) -> Photo | PhotoError:
+    try:
+        return decode(content, "damaged.jpg", pixel_limit=1_000_000)
+    except PhotoError as error:
+        return error

@@ -1,0 +1,352 @@
+"""Taking in and releasing files: nothing but regular files in, nothing but the verified bytes out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from uncnn.daemon.publish import PublishError, publish, rename_without_replacing, snapshot, sweep
+
+CONTENT = b"the bytes of a photo" * 1000
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Path:
+    folder = tmp_path / "watch"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "a.jpg").write_bytes(CONTENT)
+    return folder
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "publish"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def candidate(tmp_path: Path) -> Path:
+    path = tmp_path / "candidate"
+    path.write_bytes(CONTENT)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_hanging() -> Iterator[None]:
+    """A FIFO or a device that blocks ends the test."""
+    signal.alarm(30)
+    yield
+    signal.alarm(0)
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def refused(root: Path, relative: str, spool: Path) -> PublishError:
+    with pytest.raises(PublishError) as caught:
+        snapshot(root, Path(relative), spool)
+    assert "\n" not in str(caught.value)
+    assert not spool.exists() or everything(spool) == []
+    return caught.value
+
+
+def test_a_snapshot_is_a_private_copy_of_known_content(watch: Path, spool: Path) -> None:
+    source = watch / "sub" / "a.jpg"
+    before = source.stat()
+    taken = snapshot(watch, Path("sub/a.jpg"), spool)
+    assert taken.path.parent == spool
+    assert taken.path.read_bytes() == source.read_bytes() == CONTENT
+    assert (taken.sha256, taken.size) == (DIGEST, len(CONTENT))
+    assert (taken.mtime_ns, taken.ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns)
+    assert (taken.device, taken.inode) == (before.st_dev, before.st_ino)
+    assert stat.S_IMODE(taken.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(spool.stat().st_mode) == 0o700
+
+
+def test_the_root_itself_may_be_a_link(watch: Path, spool: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(watch)
+    assert snapshot(tmp_path / "link", Path("sub/a.jpg"), spool).sha256 == DIGEST
+
+
+@pytest.mark.parametrize("relative", ["../watch/sub/a.jpg", "sub/../sub/a.jpg", "/etc/passwd", ".", "a\0b.jpg"])
+def test_a_path_that_leads_out_is_refused(watch: Path, spool: Path, relative: str) -> None:
+    assert refused(watch, relative, spool).kind == "escape"
+
+
+def test_links_are_refused_at_every_depth(watch: Path, spool: Path) -> None:
+    (watch / "link.jpg").symlink_to(watch / "sub" / "a.jpg")
+    (watch / "folder").symlink_to(watch / "sub")
+    for relative in ("link.jpg", "folder/a.jpg"):
+        error = refused(watch, relative, spool)
+        assert error.kind == "symlink"
+        assert f"{watch}/{relative.split('/', maxsplit=1)[0]} is a symlink" in str(error)
+
+
+def test_what_is_no_file_is_refused_without_opening_it(watch: Path, spool: Path) -> None:
+    os.mkfifo(watch / "fifo.jpg")
+    assert refused(watch, "fifo.jpg", spool).kind == "fifo"
+    assert refused(watch, "sub", spool).kind == "folder"
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind(str(watch / "socket.jpg"))
+        assert refused(watch, "socket.jpg", spool).kind == "socket"
+    assert refused(watch, "sub/a.jpg/b.jpg", spool).kind == "file"
+
+
+def test_a_device_is_refused(watch: Path, spool: Path) -> None:
+    try:
+        os.mknod(watch / "null.jpg", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("making a device file needs privileges that this user has not")
+    assert refused(watch, "null.jpg", spool).kind == "device"
+
+
+def test_a_missing_source_is_said(watch: Path, spool: Path) -> None:
+    error = refused(watch, "sub/none.jpg", spool)
+    assert error.kind == "missing"
+    assert f"{watch}/sub/none.jpg cannot be read: there is no such file" in str(error)
+
+
+def test_a_name_that_is_no_text_is_taken_and_printed(watch: Path, spool: Path) -> None:
+    name = os.fsdecode(b"\xff\n.jpg")
+    (watch / name).write_bytes(CONTENT)
+    taken = snapshot(watch, Path(name), spool)
+    assert taken.sha256 == DIGEST
+    taken.path.unlink()
+    (watch / name).unlink()
+    assert r"\udcff\n.jpg" in str(refused(watch, name, spool))
+
+
+def test_a_source_over_the_limit_is_refused(watch: Path, spool: Path) -> None:
+    with pytest.raises(PublishError, match=r"the limit is 0\.01 MB") as caught:
+        snapshot(watch, Path("sub/a.jpg"), spool, size_limit=10_000)
+    assert caught.value.kind == "too-large"
+    with (watch / "huge.jpg").open("wb") as huge:
+        huge.truncate(500_000_001)  # sparse
+    assert refused(watch, "huge.jpg", spool).kind == "too-large"
+
+
+def test_a_source_that_changes_meanwhile_is_refused(watch: Path, spool: Path) -> None:
+    source = watch / "growing.jpg"
+    with source.open("wb") as opened:
+        opened.truncate(100_000_000)
+    stop = threading.Event()
+
+    def write() -> None:
+        with source.open("r+b") as opened:
+            while not stop.is_set():
+                opened.seek(0)
+                opened.write(b"x")
+                opened.flush()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        error = refused(watch, "growing.jpg", spool)
+    finally:
+        stop.set()
+        writer.join()
+    assert error.kind == "changed"
+    assert "changed while it was copied" in str(error)
+
+
+def test_a_release_is_whole_and_readable_and_leaves_nothing_else(folder: Path, candidate: Path) -> None:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    placed = publish(candidate, folder, Path("2024/may/a.jpg"), DIGEST)
+    assert placed == folder / "2024" / "may" / "a.jpg"
+    assert placed.read_bytes() == CONTENT
+    assert stat.S_IMODE(placed.stat().st_mode) == 0o644 & ~mask
+    assert everything(folder) == ["2024", "2024/may", "2024/may/a.jpg"]
+    assert placed.stat().st_nlink == 1
+
+
+def test_the_same_bytes_are_released_once(folder: Path, candidate: Path) -> None:
+    first = publish(candidate, folder, Path("a.jpg"), DIGEST)
+    before = first.stat()
+    assert publish(candidate, folder, Path("a.jpg"), DIGEST) == first
+    assert first.stat() == before
+    assert everything(folder) == ["a.jpg"]
+
+
+def test_a_strangers_file_is_left_alone(folder: Path, candidate: Path, tmp_path: Path) -> None:
+    (folder / "a.jpg").write_bytes(b"mine")
+    (folder / "a (2).jpg").symlink_to(candidate)
+    (folder / "a (3).jpg").mkdir()
+    for _ in range(2):
+        assert publish(candidate, folder, Path("a.jpg"), DIGEST) == folder / "a (4).jpg"
+    assert (folder / "a.jpg").read_bytes() == b"mine"
+    assert (folder / "a (2).jpg").is_symlink()
+
+
+def test_a_long_name_is_shortened_for_its_number(folder: Path, candidate: Path) -> None:
+    name = "é" * 125 + ".jpg"  # 254 bytes
+    (folder / name).write_bytes(b"mine")
+    placed = publish(candidate, folder, Path(name), DIGEST)
+    assert placed.name == "é" * 123 + " (2).jpg"
+    assert placed.read_bytes() == CONTENT
+
+
+def test_other_bytes_than_the_verified_are_not_released(folder: Path, candidate: Path) -> None:
+    candidate.write_bytes(CONTENT + b"!")
+    with pytest.raises(PublishError, match="cloak the photo again") as caught:
+        publish(candidate, folder, Path("sub/a.jpg"), DIGEST)
+    assert caught.value.kind == "mismatch"
+    assert everything(folder) == []
+
+
+def test_a_link_in_the_publish_folder_is_not_followed(folder: Path, candidate: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "sub").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PublishError) as caught:
+        publish(candidate, folder, Path("sub/a.jpg"), DIGEST)
+    assert caught.value.kind == "symlink"
+    assert everything(folder) == ["sub"]
+    assert everything(tmp_path / "elsewhere") == []
+
+
+@pytest.mark.parametrize("relative", ["../a.jpg", "/a.jpg", "a/../../b.jpg", "."])
+def test_nothing_is_released_outside(folder: Path, candidate: Path, relative: str) -> None:
+    with pytest.raises(PublishError) as caught:
+        publish(candidate, folder, Path(relative), DIGEST)
+    assert caught.value.kind == "escape"
+
+
+def test_a_missing_folder_or_candidate_is_said(folder: Path, candidate: Path) -> None:
+    with pytest.raises(PublishError, match="no such file or folder") as caught:
+        publish(candidate, folder / "unplugged", Path("a.jpg"), DIGEST)
+    assert caught.value.kind == "missing"
+    with pytest.raises(PublishError, match="none cannot be read"):
+        publish(candidate.with_name("none"), folder, Path("a.jpg"), DIGEST)
+    assert everything(folder) == []
+
+
+def test_renaming_replaces_nothing_either(folder: Path) -> None:
+    (folder / "new").write_bytes(b"new")
+    (folder / "taken").write_bytes(b"taken")
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        with pytest.raises(FileExistsError):
+            rename_without_replacing((opened, "new"), opened, "taken")
+        rename_without_replacing((opened, "new"), opened, "free")
+    finally:
+        os.close(opened)
+    assert everything(folder) == ["free", "taken"]
+    assert (folder / "free").read_bytes() == b"new"
+
+
+RACE = """
+import hashlib, sys
+from pathlib import Path
+from uncnn.daemon.publish import publish
+folder, candidate = map(Path, sys.argv[1:])
+digest = hashlib.sha256(candidate.read_bytes()).hexdigest()
+for number in range(100):
+    publish(candidate, folder, Path(f"sub/{number}.jpg"), digest)
+"""
+
+
+def test_two_processes_release_every_file_once(folder: Path, tmp_path: Path) -> None:
+    candidates = []
+    for name in ("one", "other", "one again"):
+        path = tmp_path / name
+        path.write_bytes(name.split()[0].encode() * 10_000)
+        candidates.append(path)
+    processes = [subprocess.Popen([sys.executable, "-c", RACE, str(folder), str(path)]) for path in candidates]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    for number in range(100):
+        found = {(folder / "sub" / name).read_bytes() for name in (f"{number}.jpg", f"{number} (2).jpg")}
+        assert found == {path.read_bytes() for path in candidates}
+    assert len(everything(folder)) == 201
+
+
+def test_a_sweep_takes_what_the_dead_left_and_only_that(folder: Path, tmp_path: Path) -> None:
+    endless = tmp_path / "endless"
+    with endless.open("wb") as opened:
+        opened.truncate(100_000_000_000)  # sparse
+    mine = folder / ".uncnn-mine.part"
+    mine.touch()
+    (folder / ".uncnn-0123456789abcdef.part").mkdir()
+    others = {mine, folder / ".uncnn-0123456789abcdef.part"}
+    program = "import sys; from pathlib import Path; from uncnn.daemon.publish import publish\n"
+    program += "publish(Path(sys.argv[1]), Path(sys.argv[2]), Path('a.jpg'), '')"
+    process = subprocess.Popen([sys.executable, "-c", program, str(endless), str(folder)])
+    try:
+        while not any(path.stat().st_size for path in set(folder.iterdir()) - others):
+            time.sleep(0.005)
+        assert sweep(folder) == []
+    finally:
+        process.kill()
+        process.wait()
+    (left,) = set(folder.iterdir()) - others
+    assert sweep(folder) == [left]
+    assert set(folder.iterdir()) == others
+    with pytest.raises(PublishError, match="cannot be read"):
+        sweep(folder / "none")
+
+
+MOUNTED = """
+import hashlib, sys
+from pathlib import Path
+from uncnn.daemon.publish import PublishError, publish, snapshot
+candidate, folder = map(Path, sys.argv[1:])
+for release in (
+    lambda: publish(candidate, folder, Path("sub/a.jpg"), hashlib.sha256(candidate.read_bytes()).hexdigest()),
+    lambda: snapshot(candidate.parent, Path(candidate.name), folder / "spool"),
+):
+    try:
+        release()
+    except PublishError as error:
+        print(error.kind, error, sep="|")
+print(sorted(path.name for path in folder.rglob("*") if path.is_file()))
+"""
+
+
+def mounted(options: str, candidate: Path, folder: Path) -> list[str]:
+    """Run MOUNTED with a tmpfs over `folder`, in a mount namespace of its own."""
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a file system needs privileges that this user has not")
+    script = f'mount -t tmpfs -o {options} tmpfs "$2" || exit 77; exec "$0" -c "$3" "$1" "$2"'
+    command = ["unshare", "-m", "sh", "-c", script, sys.executable, str(candidate), str(folder), MOUNTED]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 77:
+        pytest.skip(f"tmpfs cannot be mounted here: {done.stderr}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_full_disk_is_said_and_nothing_is_left(folder: Path, candidate: Path) -> None:
+    candidate.write_bytes(CONTENT * 200)
+    first, second, files = mounted("size=1m", candidate, folder)
+    assert first.startswith("no-space|")
+    assert "the disk is full; free some space on it" in first
+    assert second.startswith("no-space|")
+    assert files == "[]"
+
+
+def test_a_read_only_folder_is_said(folder: Path, candidate: Path) -> None:
+    first, second, files = mounted("ro", candidate, folder)
+    assert first == f"read-only|{folder}/sub/a.jpg cannot be published: " + (
+        "the file system is read-only; mount it for writing or choose another folder"
+    )
+    assert second.startswith("read-only|")
+    assert files == "[]"

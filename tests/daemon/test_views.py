@@ -1,0 +1,56 @@
+"""The views under which a verdict must hold."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from skimage import data
+
+from uncnn.daemon.views import View, parse_view, reencode
+from uncnn.plugins.api import UncnnError
+
+
+def test_names_are_parsed() -> None:
+    assert parse_view("as-is") == View("as-is")
+    assert parse_view("half-size") == View("half-size")
+    assert parse_view("jpeg-75") == View("jpeg", 75)
+    assert parse_view("jpeg-100") == View("jpeg", 100)
+
+
+@pytest.mark.parametrize("name", ["", "jpeg", "jpeg-0", "jpeg-101", "jpeg-075", "jpeg-7.5", "JPEG-75", "as-is "])
+def test_other_names_are_refused_with_what_is_allowed(name: str) -> None:
+    with pytest.raises(UncnnError, match="use as-is, jpeg-NN with NN from 1 to 100, or half-size"):
+        parse_view(name)
+    with pytest.raises(UncnnError, match="is not known"):
+        reencode(np.zeros((8, 8, 3), np.uint8), name)
+
+
+def test_views_keep_the_size_and_lose_what_they_should() -> None:
+    photo = data.astronaut()[:301, :203]
+    assert reencode(photo, "as-is") is photo
+    errors = []
+    for name in ("jpeg-95", "jpeg-75", "jpeg-30", "half-size"):
+        seen = reencode(photo, name)
+        assert seen.shape == photo.shape
+        assert seen.dtype == np.uint8
+        errors.append(float(np.abs(seen.astype(float) - photo).mean()))
+    assert 0 < errors[0] < errors[1] < errors[2] < 10
+    assert 1 < errors[3] < 10
+
+
+def test_a_photo_of_one_pixel_survives() -> None:
+    pixel = np.full((1, 1, 3), 7, np.uint8)
+    for name in ("jpeg-75", "half-size"):
+        assert reencode(pixel, name).shape == (1, 1, 3)
+
+
+def test_neither_names_nor_configuration_need_an_image_library() -> None:
+    program = (
+        "import sys, uncnn.daemon.views, uncnn.daemon.config, uncnn.daemon.scan, uncnn.daemon.publish\n"
+        "found = {'torch', 'onnx', 'onnxruntime', 'PIL', 'pillow_heif'} & set(sys.modules)\n"
+        "assert not found, found"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,51 @@
+"""Install the wheel of a folder into a fresh environment, with the pinned versions, and use it there.
+
+Usage: python tests/packaging/try_wheel.py dist
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TRY = """
+import importlib.metadata, pathlib, uncnn.daemon, uncnn.exporters, uncnn.plugins
+from uncnn.plugins.registry import attack_names
+assert attack_names(), "no attack is registered"
+for package in (uncnn.daemon, uncnn.exporters, uncnn.plugins):
+    folder = pathlib.Path(package.__file__).parent
+    assert "site-packages" in folder.parts, folder
+    assert (folder / "py.typed").is_file(), folder
+print(importlib.metadata.version("uncnn"), attack_names())
+"""
+
+
+def main() -> None:
+    """Install, import, run the command."""
+    (wheel,) = Path(sys.argv[1]).glob("uncnn-*.whl")
+    with tempfile.TemporaryDirectory() as scratch:
+        environment = Path(scratch) / "venv"
+        uv = Path(sys.executable).with_name("uv")
+        clean = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+        clean |= {"HOME": scratch, "VIRTUAL_ENV": str(environment), "UV_CACHE_DIR": _cache(uv)}
+        run = {"check": True, "env": clean, "cwd": scratch}
+        subprocess.run([uv, "venv", "-q", "--python", sys.executable, environment], **run)
+        pins = ["-r", str(ROOT / "requirements.txt")]
+        subprocess.run([uv, "pip", "install", "-q", *pins], **run)
+        subprocess.run([uv, "pip", "install", "-q", "--no-deps", wheel.resolve()], **run)
+        subprocess.run([environment / "bin" / "python", "-c", TRY], **run)
+        subprocess.run([environment / "bin" / "uncnn-daemon", "--help"], stdout=subprocess.DEVNULL, **run)
+    print(f"{wheel.name} works in a fresh environment")
+
+
+def _cache(uv: Path) -> str:
+    return subprocess.run([uv, "cache", "dir"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    main()
