@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
-from uncnn.daemon import photo_headers as headers
-from uncnn.daemon.photo_values import Encoding, Format
+from uncnn.daemon.photos import headers
+from uncnn.daemon.photos.values import Encoding, Format
 
 _SUBSAMPLING: Final = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 _TIFF_LOSSLESS: Final = {"raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"}

@@ -13,8 +13,8 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 from PIL import Image
 
-from uncnn.daemon.photo_colour import srgb_profile
-from uncnn.daemon.photo_values import Format, Photo, PhotoError
+from uncnn.daemon.photos.colour import srgb_profile
+from uncnn.daemon.photos.values import Format, Photo, PhotoError
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import Pixels
 

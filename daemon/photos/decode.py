@@ -17,10 +17,10 @@ import numpy as np
 import pillow_heif
 from PIL import ExifTags, Image, UnidentifiedImageError, _imaging
 
-from uncnn.daemon import photo_headers as headers
-from uncnn.daemon.photo_colour import to_srgb
-from uncnn.daemon.photo_source import source_encoding
-from uncnn.daemon.photo_values import PIXEL_LIMIT, Alpha, Format, Photo, PhotoError
+from uncnn.daemon.photos import headers
+from uncnn.daemon.photos.colour import to_srgb
+from uncnn.daemon.photos.source import source_encoding
+from uncnn.daemon.photos.values import PIXEL_LIMIT, Alpha, Format, Photo, PhotoError
 from uncnn.daemon.wording import printable
 
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)

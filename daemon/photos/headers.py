@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from uncnn.daemon.photo_tiff import check_tiff
-from uncnn.daemon.photo_values import Format, PhotoError
+from uncnn.daemon.photos.tiff import check_tiff
+from uncnn.daemon.photos.values import Format, PhotoError
 
 _MAGIC: Final[tuple[tuple[bytes, Format], ...]] = (
     (b"\xff\xd8\xff", "JPEG"),

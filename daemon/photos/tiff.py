@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Final, TypeAlias
 
-from uncnn.daemon.photo_values import PhotoError
+from uncnn.daemon.photos.values import PhotoError
 
 Tags: TypeAlias = dict[int, tuple[int, ...]]
 
