@@ -19,6 +19,8 @@ from uncnn.plugins.cards import Card, check_model, read_card
 
 FACES = TypeAdapter(list[Face])
 
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+
 CHUNK = 16  # crops a run: bounds memory in a crowd
 SAME_FACE = 0.35  # landmarks nearer than this share of the distance between the eyes belong to one face
 
@@ -92,17 +94,21 @@ def same_face(first: Face, second: Face) -> bool:
 
 
 def providers_for(device: str) -> list[str]:
-    """Return ONNX Runtime's providers for `auto`, `cpu`, `cuda` or `cuda:N`, the CPU always last."""
+    """Return ONNX Runtime's providers for `auto`, `cpu`, `cuda` or `cuda:N`, the CPU always last.
+
+    A GPU is asked for only where there is one: without a driver the CUDA provider complains at every session.
+    """
     import onnxruntime
 
     gpu = "CUDAExecutionProvider"
-    if device == "cpu" or gpu not in onnxruntime.get_available_providers():
+    if device == "cpu" or gpu not in onnxruntime.get_available_providers() or not NVIDIA_DRIVER.exists():
         return ["CPUExecutionProvider"]
+    onnxruntime.preload_dlls()  # the CUDA libraries that came with torch
     return [gpu, "CPUExecutionProvider"]
 
 
 def make_session(path: Path, providers: Sequence[str]) -> Any:
-    """Return an ONNX Runtime session that keeps quiet and uses every core."""
+    """Return an ONNX Runtime session that keeps quiet and whose idle threads do not spin."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from uncnn.plugins.api import UncnnError
 app = typer.Typer(
     name="uncnn-daemon",
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: rich takes longer to import than all else
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Cloak the faces in your own photos: people see the same photo, face recognisers do not link it to you.",
@@ -20,13 +21,13 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 1) instead of tables.")]
 ConfigFile = Annotated[
-    Optional[Path], typer.Option("--config", help="The configuration; default $UNCNN_CONFIG, then the user's own.")
+    Path | None, typer.Option("--config", help="The configuration; default $UNCNN_CONFIG, then the user's own.")
 ]
 Licence = Annotated[
-    Optional[list[str]],
+    list[str] | None,
     typer.Option("--licence", help="Accept models of this licence too: permissive (always), research. Repeatable."),
 ]
-Device = Annotated[Optional[str], typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 
 
 @app.command()
@@ -34,11 +35,11 @@ def cloak(
     photos: Annotated[list[Path], typer.Argument(help="The photos; they are only read.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder that the cloaked copies go to.")],
     config: ConfigFile = None,
-    policy: Annotated[Optional[str], typer.Option(help="A policy of the configuration.")] = None,
-    attack: Annotated[Optional[str], typer.Option(help="The attack; default: the policy's.")] = None,
-    strength: Annotated[Optional[str], typer.Option(help="subtle, balanced or strong; the first one tried.")] = None,
+    policy: Annotated[str | None, typer.Option(help="A policy of the configuration.")] = None,
+    attack: Annotated[str | None, typer.Option(help="The attack; default: the policy's.")] = None,
+    strength: Annotated[str | None, typer.Option(help="subtle, balanced or strong; the first one tried.")] = None,
     parameter: Annotated[
-        Optional[list[str]], typer.Option("--set", help="An attack's parameter, as steps=20. Repeatable.")
+        list[str] | None, typer.Option("--set", help="An attack's parameter, as steps=20. Repeatable.")
     ] = None,
     licence: Licence = None,
     device: Device = None,
@@ -63,7 +64,7 @@ def verify(
     original: Annotated[Path, typer.Argument(help="The photo as it was.", show_default=False)],
     cloaked: Annotated[Path, typer.Argument(help="The cloaked copy.", show_default=False)],
     config: ConfigFile = None,
-    policy: Annotated[Optional[str], typer.Option(help="A policy of the configuration.")] = None,
+    policy: Annotated[str | None, typer.Option(help="A policy of the configuration.")] = None,
     licence: Licence = None,
     device: Device = None,
     surrogates: Annotated[bool, typer.Option("--all", help="List the attacked recognisers in the table too.")] = False,
@@ -94,7 +95,7 @@ def run(
 
     Example: uncnn-daemon run --once --config config.yaml
     """
-    from uncnn.daemon.commands import run_once
+    from uncnn.daemon.once import run_once
 
     raise typer.Exit(run_once(config, once, json))
 
@@ -110,9 +111,18 @@ def status(json: Json = False) -> None:
     raise typer.Exit(print_status(json))
 
 
+def _status_at_once() -> None:
+    """Do what `status` does; typer takes 0.2 s to read the arguments of a command, since it imports pydantic."""
+    from uncnn.daemon.status import print_status
+
+    raise SystemExit(print_status(as_json="--json" in sys.argv))
+
+
 def main() -> None:
     """Run the command line; an error that a person can mend is one line, not a traceback."""
     try:
+        if sys.argv[1:2] == ["status"] and sys.argv[2:] in ([], ["--json"]):
+            _status_at_once()
         app()
     except UncnnError as error:
         sys.stderr.write(f"uncnn-daemon: {error}\n")

@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import sys
+import os
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from uncnn.daemon.config import Config, Models, Policy, find_config, load
+from uncnn.daemon.answers import DEGRADED, OK, USAGE, print_json
+from uncnn.daemon.config import Attack, Config, Models, Policy, find_config, load
 from uncnn.daemon.config_file import ConfigError
 from uncnn.daemon.crew import Crew
-from uncnn.daemon.folders import data_dir, state_dir
-from uncnn.daemon.pipeline import VERDICT, Outcome, protect
-from uncnn.daemon.processes import Message, ProcessDied, RequestError
+from uncnn.daemon.folders import data_dir
+from uncnn.daemon.pipeline import VERDICT, protect
+from uncnn.daemon.processes import Message
 from uncnn.daemon.publish import PublishError, publish, snapshot
-from uncnn.daemon.tables import SCHEMA_VERSION, verdict_json, verdict_table
+from uncnn.daemon.tables import verdict_json, verdict_table
+from uncnn.daemon.terminal import Bar, Done, exit_status, progress_bar, say
 from uncnn.daemon.verdict import Verdict
 from uncnn.daemon.wording import printable
+from uncnn.daemon.workspace import workspace
 from uncnn.plugins.api import UncnnError
-
-OK, ERROR, DEGRADED = 0, 1, 4
-
-SUFFIXES: Final = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "heif": ".heic", "avif": ".avif"}
 
 
 class SettingsError(UncnnError):
     """An option of the command line that cannot be."""
 
-    exit_status = 2
+    exit_status = USAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +44,6 @@ class Settings:
     models: Models
     device: str
     policy: Policy
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of one photo of a command."""
-
-    name: str
-    status: str  # published, held, skipped, error
-    message: str
-    published: Path | None = None
-    outcome: Outcome | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        answer: dict[str, Any] = {
-            "photo": self.name,
-            "status": self.status,
-            "message": self.message,
-            "published": str(self.published) if self.published else None,
-        }
-        if self.outcome is not None:
-            answer["seconds"] = round(self.outcome.seconds, 3)
-            answer["notes"] = list(self.outcome.notes)
-            answer["verdict"] = verdict_json(self.outcome.verdict, self.outcome.strengths)
-        return answer
 
 
 def settings_for(
@@ -93,8 +65,7 @@ def settings_for(
     changes: dict[str, Any] = {"name": attack, "strength": strength, **dict(map(_parameter, parameters or ()))}
     changes = {key: value for key, value in changes.items() if value is not None}
     if changes:
-        own = {**chosen.attack.model_dump(), **changes}
-        chosen = chosen.model_copy(update={"attack": type(chosen.attack).model_validate(own)})
+        chosen = chosen.model_copy(update={"attack": _attack({**chosen.attack.model_dump(), **changes})})
     models = found.models
     unknown = set(licences or ()) - {"permissive", "research"}
     if unknown:
@@ -115,7 +86,7 @@ def cloak_photos(settings: Settings, photos: Sequence[Path], output: Path, surro
         for photo in photos:
             done.append(_cloak_one(crew, settings.policy, photo, output, spool, bar))
             if not as_json:
-                bar.say(done[-1], surrogates)
+                say(done[-1], surrogates)
     if as_json:
         print_json({"photos": [each.as_json() for each in done]})
     return exit_status(done)
@@ -147,89 +118,23 @@ def verify_pair(settings: Settings, original: Path, cloaked: Path, surrogates: b
 @contextmanager
 def work(models: Models, device: str) -> Iterator[tuple[Crew, Path]]:
     """Yield the processes, loaded, and a private folder that is removed at the end."""
-    spool_root = state_dir() / "spool"
-    spool_root.mkdir(mode=0o700, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=spool_root) as spool, Crew(models, device, data_dir()) as crew:
+    with workspace() as spool, Crew(models, device, data_dir()) as crew:
         crew.start()
-        yield crew, Path(spool)
-
-
-class Bar:
-    """The progress of a command on the terminal, on standard error: silent where that is no terminal."""
-
-    def __init__(self, progress: Progress, photos: int) -> None:
-        self._progress = progress
-        self._photos = photos
-        self._task = progress.add_task("", total=photos, stage="")
-        self._begun = 0
-
-    def begin(self, name: str) -> None:
-        """Go on to the next photo."""
-        self._begun += 1
-        self._progress.update(self._task, completed=self._begun - 1, description=escape(name), stage="")
-
-    def report(self, progress: Message) -> None:
-        """Show the stage that the photo is in."""
-        share = progress["done"] / max(progress["of"], 1) if "of" in progress else 0.0
-        detail = f" {progress['done']:.0f}/{progress['of']}" if "of" in progress else ""
-        self._progress.update(self._task, completed=self._begun - 1 + 0.9 * share, stage=progress["stage"] + detail)
-
-    def say(self, done: Done, surrogates: bool) -> None:
-        """Print what became of a photo, above the bar."""
-        colour = {"published": "green", "held": "yellow", "skipped": "yellow", "error": "red"}[done.status]
-        where = f" -> {escape(printable(done.published))}" if done.published else ""
-        console = Console()
-        console.print(
-            f"[bold]{escape(printable(done.name))}[/bold]: [{colour}]{done.status}[/{colour}]{where}: "
-            f"{escape(done.message)}",
-            soft_wrap=True,
-            highlight=False,
-        )
-        if done.outcome is not None:
-            for note in done.outcome.notes:
-                console.print(f"  note: {escape(note)}", soft_wrap=True, highlight=False)
-            if done.outcome.verdict.faces:
-                console.print(verdict_table(done.outcome.verdict, done.outcome.strengths, surrogates), soft_wrap=True)
-
-
-@contextmanager
-def progress_bar(photos: int, quiet: bool) -> Iterator[Bar]:
-    """Yield a progress bar over `photos` photos."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[stage]}"), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        yield Bar(progress, photos)
-
-
-def exit_status(done: Sequence[Done]) -> int:
-    """Return 1 where a photo failed, 4 where one was held, 0 otherwise."""
-    found = {each.status for each in done}
-    return ERROR if "error" in found else DEGRADED if "held" in found else OK
-
-
-def print_json(content: dict[str, Any]) -> None:
-    """Print one JSON document."""
-    sys.stdout.write(json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=2) + "\n")
-
-
-def released_name(relative: Path, policy: Policy) -> Path:
-    """Return the published name of a photo, by the policy's template and format."""
-    wanted = policy.output.format
-    suffix = relative.suffix if wanted == "same" else SUFFIXES[wanted]
-    return relative.with_name(policy.output.name.format(stem=relative.stem, suffix=suffix))
+        yield crew, spool
 
 
 def _cloak_one(crew: Crew, policy: Policy, photo: Path, output: Path, spool: Path, bar: Bar) -> Done:
     name = printable(photo)
     bar.begin(name)
     try:
-        real = photo.resolve()
-        taken = snapshot(real.parent, Path(real.name), spool)
-        outcome = protect(crew, taken.path, photo.name, policy, spool, bar.report)
-        if outcome.decision != "publish":
-            return Done(name, "held" if outcome.decision == "hold" else "skipped", outcome.reason, None, outcome)
-        wanted = released_name(Path(photo.name), policy)
-        placed = publish(outcome.candidate, output, wanted, outcome.verdict.sha256)
+        with tempfile.TemporaryDirectory(dir=spool) as own:
+            real = photo.resolve()
+            taken = snapshot(real.parent, Path(real.name), Path(own))
+            outcome = protect(crew, taken.path, photo.name, policy, Path(own), bar.report)
+            if outcome.decision != "publish":
+                return Done(name, "held" if outcome.decision == "hold" else "skipped", outcome.reason, None, outcome)
+            wanted = policy.released_name(Path(photo.name))
+            placed = publish(outcome.candidate, output, wanted, outcome.verdict.sha256)
     except (UncnnError, OSError) as error:
         return Done(name, "error", str(error))
     return Done(name, "published", outcome.reason, placed, outcome)
@@ -240,8 +145,6 @@ def _config(explicit: Path | None) -> Config:
     try:
         path = find_config(explicit)
     except ConfigError:
-        import os
-
         if explicit is not None or "UNCNN_CONFIG" in os.environ:
             raise
         return Config()
@@ -254,6 +157,13 @@ def _policy(config: Config, name: str | None) -> Policy:
     if name not in config.policies:
         raise SettingsError(f"--policy {name!r}: the configuration has {', '.join(config.policies)}")
     return config.policies[name]
+
+
+def _attack(values: dict[str, Any]) -> Attack:
+    try:
+        return Attack.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError("; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())) from error
 
 
 def _parameter(text: str) -> tuple[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 import yaml
 
+from uncnn.daemon.answers import BAD_CONFIGURATION
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 
@@ -45,6 +46,8 @@ class Problem:
 
 class ConfigError(UncnnError):
     """A configuration that cannot be used: every problem of it, one a line."""
+
+    exit_status = BAD_CONFIGURATION
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))

@@ -58,11 +58,15 @@ class Crew:
             self._verifier = Child("verifier", partial(_make_verifier, self.roster, self.device))
         return self._verifier
 
-    def start(self) -> None:
-        """Start both, which load their models side by side, and return when both have."""
+    def start(self) -> str:
+        """Start both, which load their models side by side; return the worker's device when both have.
+
+        Raises:
+            RequestError: a model is missing or broken. ProcessDied: a process ended.
+        """
         both = (self.worker, self.verifier)
-        for child in both:
-            child.call({"do": "ready"}, PREPARE_SECONDS)
+        answers = [child.call({"do": "ready"}, PREPARE_SECONDS) for child in both]
+        return str(answers[0]["device"])
 
     def ask_worker(self, request: Message, report: Report | None = None) -> Message:
         """Return the worker's answer. Raises RequestError, ProcessDied."""

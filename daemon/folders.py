@@ -24,6 +24,11 @@ def state_dir() -> Path:
     return _private(Path(chosen) if chosen else platformdirs.user_state_path("uncnn", appauthor=False))
 
 
+def ledger_file() -> Path:
+    """Return where the ledger lies. Raises FolderError."""
+    return state_dir() / "ledger.sqlite3"
+
+
 def data_dir() -> Path:
     """Return the folder of models and what is derived from them, made 0700: the user's data directory.
 

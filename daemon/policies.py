@@ -8,15 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 import string
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from uncnn.daemon.views import parse_view
 from uncnn.plugins.api import UncnnError
+from uncnn.plugins.registry import STRENGTHS, attack_names
 
 FARS: Final = (1e-2, 1e-3, 1e-4)
 """False accept rates that recognisers are calibrated at."""
+
+SUFFIXES: Final = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "heif": ".heic", "avif": ".avif"}
 
 
 class Section(BaseModel):
@@ -46,6 +50,18 @@ def _view(name: str) -> str:
         parse_view(name)
     except UncnnError as error:
         raise ValueError(str(error)) from error
+    return name
+
+
+def _attack_name(name: str) -> str:
+    if name not in attack_names():
+        raise ValueError(f"attack {name!r} is not installed: choose one of {', '.join(attack_names())}")
+    return name
+
+
+def _strength(name: str) -> str:
+    if name not in STRENGTHS:
+        raise ValueError(f"strength {name!r} does not exist: choose one of {', '.join(STRENGTHS)}")
     return name
 
 
@@ -88,6 +104,8 @@ def _not_yet(available: str, later: tuple[str, ...]) -> BeforeValidator:
 
 Name: TypeAlias = Annotated[str, Field(min_length=1)]
 Names: TypeAlias = Annotated[tuple[Name, ...], AfterValidator(_once)]
+AttackName: TypeAlias = Annotated[str, AfterValidator(_attack_name)]
+Strength: TypeAlias = Annotated[str, AfterValidator(_strength)]
 Who: TypeAlias = Annotated[Literal["all"], _not_yet("all", ("all-but-enrolled", "only-enrolled"))]
 Metadata: TypeAlias = Annotated[Literal["none"], _not_yet("none", ("camera", "all-but-location"))]
 
@@ -98,8 +116,8 @@ class Attack(Section):
     model_config = ConfigDict(frozen=True, extra="allow")
     __pydantic_extra__: dict[str, JsonValue]
 
-    name: Name = "pgd"
-    strength: Name = "balanced"
+    name: AttackName = "pgd"
+    strength: Strength = "balanced"
 
     @property
     def parameters(self) -> dict[str, JsonValue]:
@@ -137,12 +155,18 @@ class Policy(Section):
 
     attack: Attack = Attack()
     protect: Protect = Protect()
-    escalate: Names = ("strong",)
+    escalate: Annotated[tuple[Strength, ...], AfterValidator(_once)] = ("strong",)
     unprotected: Literal["hold", "publish-anyway"] = "hold"
     no_face: Literal["publish", "hold", "skip"] = "publish"
     faces: FacesSection = FacesSection()
     metadata: Metadata = "none"
     output: Output = Output()
+
+    def released_name(self, relative: Path) -> Path:
+        """Return the published name of a photo, by the template and the format."""
+        wanted = self.output.format
+        suffix = relative.suffix if wanted == "same" else SUFFIXES[wanted]
+        return relative.with_name(self.output.name.format(stem=relative.stem, suffix=suffix))
 
     def digest(self) -> str:
         """Return the sha256 of the policy's canonical JSON: another digest means that photos would come out else."""

@@ -15,6 +15,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
+from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 
 Message: TypeAlias = dict[str, Any]
@@ -26,12 +27,16 @@ Handler: TypeAlias = Callable[[Message, Report], Message]
 
 
 class RequestError(UncnnError):
-    """The process answered with an error that a person can mend; `kind` is its class."""
+    """The process answered with an error that a person can mend.
 
-    def __init__(self, kind: str, message: str) -> None:
+    `kind` is its class, `detail` what kind of that: of a PhotoError its own, of an OSError that of `system_words`.
+    """
+
+    def __init__(self, kind: str, message: str, detail: str = "") -> None:
         """Keep what went wrong and its class."""
         super().__init__(message)
         self.kind = kind
+        self.detail = detail
 
 
 class ProcessDied(UncnnError):
@@ -83,7 +88,7 @@ class Child:
             self.kill()
             raise ProcessDied(f"the {self.name} ended unexpectedly ({self._ending()})") from error
         if "error" in answer:
-            raise RequestError(answer["error"]["kind"], answer["error"]["message"])
+            raise RequestError(**answer["error"])
         result: Message = answer["result"]
         return result
 
@@ -129,10 +134,14 @@ def serve(connection: Connection, make_handler: Callable[[], Handler]) -> None:
 
 
 def _error(error: Exception) -> Message:
+    kind, detail = type(error).__name__, str(getattr(error, "kind", ""))
     if isinstance(error, MemoryError):
         message = "not enough memory for this photo: close other programs, or make the photo smaller"
     elif isinstance(error, UncnnError):
         message = str(error)
+    elif isinstance(error, OSError) and error.errno:
+        kind, (detail, words) = "OSError", system_words(error)
+        message = f"{printable(str(error.filename))}: {words}" if error.filename else words
     else:
-        message = f"internal error, {type(error).__name__}: {error}; please report it"
-    return {"error": {"kind": type(error).__name__, "message": message}}
+        message = f"internal error, {kind}: {error}; please report it"
+    return {"error": {"kind": kind, "message": message, "detail": detail}}

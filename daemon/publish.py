@@ -138,7 +138,7 @@ def _fill(writer: int, candidate: Path, sha256: str, temporary: Path) -> int:
 def _place(temporary: tuple[int, str], target: int, name: str, content: tuple[int, str]) -> str:
     """Give the temporary file the first free name, or find its bytes already there; return that name."""
     for number in range(1, _NUMBERS):
-        wanted = name if number == 1 else _numbered(name, number)
+        wanted = name if number == 1 else numbered(name, number)
         try:
             _link(temporary, target, wanted)
         except FileExistsError:
@@ -148,8 +148,8 @@ def _place(temporary: tuple[int, str], target: int, name: str, content: tuple[in
     raise PublishError("no-name", f"{printable(name)} and {_NUMBERS} numbered names are taken: empty the folder")
 
 
-def _numbered(name: str, number: int) -> str:
-    """Return `stem (number).ext`, its stem shortened where the name would be too long."""
+def numbered(name: str, number: int) -> str:
+    """Return `stem (number).ext`, the name where that of `stem.ext` is taken; a long stem is shortened to fit."""
     path = Path(name)
     stem, ending = path.stem, f" ({number}){path.suffix}"
     while stem and len(os.fsencode(stem + ending)) > _NAME_BYTES:

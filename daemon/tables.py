@@ -9,20 +9,21 @@ from rich.table import Table
 
 from uncnn.daemon.verdict import FaceVerdict, Judgement, Verdict
 
-SCHEMA_VERSION = 1
-
 
 def verdict_table(verdict: Verdict, strengths: Iterable[str] = (), surrogates: bool = False) -> Table:
     """Return a row for each face and judge, at the view that speaks most for one person; `surrogates` adds theirs."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("face", "looks like before", "recogniser", "before", "after", "threshold", "view", ""):
-        table.add_column(title, justify="right" if title in {"before", "after", "threshold"} else "left")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for title in ("face", "cloak", "looks", "recogniser", "before", "after", "linked if", "view", ""):
+        table.add_column(
+            title, justify="right" if title in {"before", "after", "looks"} else "left", no_wrap=title != "recogniser"
+        )
     named = [*strengths, *("" for _ in verdict.faces)]
     for number, (face, strength) in enumerate(zip(verdict.faces, named, strict=False), 1):
-        rows = [worst for worst in worst_views(face) if surrogates or worst.role == "judge"]
-        for place, judgement in enumerate(rows):
-            lead = (_face_words(number, face, strength), _visibility_words(face)) if place == 0 else ("", "")
-            table.add_row(*lead, *_judgement_words(judgement))
+        lead = (f"{number}: {face.face.size_px:.0f} px", strength or "none", _visibility_words(face))
+        for worst in worst_views(face):
+            if surrogates or worst.role == "judge":
+                table.add_row(*lead, *_judgement_words(worst))
+                lead = ("", "", "")
     return table
 
 
@@ -38,7 +39,7 @@ def worst_views(face: FaceVerdict) -> list[Judgement]:
 
 
 def verdict_json(verdict: Verdict, strengths: Iterable[str] = ()) -> Mapping[str, Any]:
-    """Return the verdict as JSON values; names are a contract of `SCHEMA_VERSION`."""
+    """Return the verdict as JSON values; names are a contract of `answers.SCHEMA_VERSION`."""
     named = [*strengths, *("" for _ in verdict.faces)]
     return {
         "sha256": verdict.sha256,
@@ -75,25 +76,18 @@ def _face_json(face: FaceVerdict, strength: str) -> Mapping[str, Any]:
     }
 
 
-def _face_words(number: int, face: FaceVerdict, strength: str) -> str:
-    size = f"{face.face.size_px:.0f} px"
-    if not face.required:
-        return f"{number} ({size}, left as it is)"
-    return f"{number} ({size}{', ' + strength if strength else ''})"
-
-
 def _visibility_words(face: FaceVerdict) -> str:
-    return "too small to tell" if face.ssimulacra2 is None else f"{face.ssimulacra2:.0f} of 100"
+    """Return SSIMULACRA2, 100 where nothing was changed; people begin to see a change below 90."""
+    return "-" if face.ssimulacra2 is None else f"{face.ssimulacra2:.0f}"
 
 
 def _judgement_words(judgement: Judgement) -> tuple[str, str, str, str, str, str]:
-    sign, measure = (">=", "") if judgement.metric == "cosine" else ("<=", " (distance)")
     found = "[red]linked[/red]" if judgement.linked else "[green]not linked[/green]"
     return (
-        judgement.recogniser + measure + ("" if judgement.role == "judge" else ", attacked"),
+        judgement.recogniser + ("" if judgement.role == "judge" else " (attacked)"),
         f"{judgement.before:.3f}",
         f"{judgement.after:.3f}",
-        f"{sign} {judgement.threshold:.3f}",
+        f"{'>=' if judgement.metric == 'cosine' else '<='} {judgement.threshold:.3f}",
         judgement.view,
         found,
     )

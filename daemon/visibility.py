@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from PIL import Image
+
 from uncnn.plugins.api import Pixels
 
 LARGEST_PX = 512  # a larger face is scaled down first: as large as people see it on a screen

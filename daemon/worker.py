@@ -64,11 +64,7 @@ class Worker:
         strengths: list[str] = request["strengths"]
         done = json.dumps(request["attack"], sort_keys=True)
         keys = [(face, f"{strength} {done}") for face, strength in zip(faces, strengths, strict=True)]
-        missing = [
-            (key, strength)
-            for key, strength in zip(keys, strengths, strict=True)
-            if key not in subject.patches
-        ]
+        missing = [pair for pair in zip(keys, strengths, strict=True) if pair[0] not in subject.patches]
         for strength in dict.fromkeys(strength for _, strength in missing):
             todo = [key for key, own in missing if own == strength]
             for start in range(0, len(todo), FACES_A_BATCH):

@@ -16,6 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+
 from uncnn.exporters.dlib_file import LENGTH, PACKAGE, SIDE, DlibError, Weights, read_dlib
 from uncnn.plugins.cards import (
     MODEL_FILE,
@@ -79,6 +80,7 @@ def export_dlib(destination: Path, source: Path | None = None) -> Path:
     source = source or find_dlib()
     _check_source(source)
     import onnx
+
     from uncnn.exporters.dlib_network import onnx_model
 
     weights = read_dlib(source)
@@ -108,6 +110,7 @@ def _parity(weights: Weights, model: Path) -> float:
     """Return the largest |torch - onnxruntime| of an embedding over three fixed random pictures."""
     import onnxruntime
     import torch
+
     from uncnn.exporters.dlib_network import DlibResnet
 
     pixels = np.random.default_rng(0).uniform(0, 255, (3, 3, SIDE, SIDE))

@@ -14,6 +14,7 @@ from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
 from uncnn.plugins.api import UncnnError
 
 Floats: TypeAlias = npt.NDArray[np.float32]

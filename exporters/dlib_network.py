@@ -11,6 +11,7 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
+
 from uncnn.exporters.dlib_file import LENGTH, SIDE, Block, Convolution, Weights
 
 

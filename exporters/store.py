@@ -152,7 +152,7 @@ def _side(
             raise ModelsError(f"{role} {name!r} is not installed: there are {', '.join(by_name)}")
         use = by_name[name].card.licence.use
         if by_name[name] not in allowed:
-            raise ModelsError(f"{role} {name} is licensed for {use} use only: add {use} to models.licences to accept it")
+            raise ModelsError(f"{role} {name} is for {use} use only: add {use} to models.licences to accept that")
     return [by_name[name] for name in wanted]
 
 

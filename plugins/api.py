@@ -63,7 +63,7 @@ class Budget:
     epsilon_255: float = 4.0  # grey levels where the photo is flat
     texture: float = 0.0  # grey levels a grey level of local standard deviation
     cap_255: float = 16.0  # grey levels at most
-    chroma: float = 0.5  # share of the luma bound
+    chroma: float = 0.1  # share of the luma bound: colour shows first, and recognisers hardly need it
 
 
 @dataclass(frozen=True, slots=True)

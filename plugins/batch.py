@@ -70,7 +70,8 @@ def cut(
     corners = np.array([[region.left, region.top] for region in regions], dtype=np.float64)
     scales = np.array([PATCH_PX / region.side for region in regions])
     points = (landmarks - corners[:, None] + 0.5) * scales[:, None, None] - 0.5
-    inside = torch.cat([_square(np.ones_like(photo[..., :1]), region, device) for region in regions])
+    everywhere = np.broadcast_to(np.uint8(1), (*photo.shape[:2], 1))
+    inside = torch.cat([_square(everywhere, region, device) for region in regions])
     patches = torch.cat([_square(photo, region, device) for region in regions])
     to_template = geometry.similarities(points, geometry.ARCFACE_112)
     windows = torch.cat([window(matrix, PATCH_PX, device) for matrix in to_template])
@@ -102,4 +103,5 @@ def _square(photo: Pixels, region: geometry.Region, device: str) -> Tensor:
 
 def _face_seed(seed: int, face: Face) -> int:
     """Return a seed that depends on the photo and on where the face is, not on the other faces."""
-    return int(np.random.SeedSequence((seed, *(round(10 * value) & 0xFFFFFFFF for value in face.box))).generate_state(1)[0])
+    place = [round(10 * value) & 0xFFFFFFFF for value in face.box]
+    return int(np.random.SeedSequence((seed, *place)).generate_state(1)[0])

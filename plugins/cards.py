@@ -27,6 +27,7 @@ from pydantic import (
     field_serializer,
     field_validator,
 )
+
 from uncnn.plugins.api import Point, UncnnError
 
 CARD_FILE = "card.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import onnx
@@ -11,6 +12,9 @@ from onnx2torch import convert
 from onnxscript import optimizer
 
 from uncnn.plugins.api import UncnnError
+
+# Its Slice indexes with a list where torch wants a tuple; torch falls back to what is meant, and says so at each start.
+warnings.filterwarnings("ignore", message="Using a non-tuple sequence", module=r"onnx2torch\..*")
 
 
 class GraphError(UncnnError):

@@ -48,7 +48,8 @@ class EnsembleLoss:
         return torch.cat(gradients)
 
     def _part(self, chunk: slice) -> EnsembleLoss:
-        return EnsembleLoss(self.surrogates, self.faces.part(chunk), [anchor[chunk] for anchor in self.anchors], self.sign)
+        anchors = [anchor[chunk] for anchor in self.anchors]
+        return EnsembleLoss(self.surrogates, self.faces.part(chunk), anchors, self.sign)
 
     def _view(self, step: int) -> View:
         faces = self.faces
@@ -59,15 +60,15 @@ class EnsembleLoss:
         for surrogate, anchor in zip(self.surrogates, self.anchors, strict=True):
             yield (surrogate.embed(seen, view.landmarks) * anchor).sum(dim=1)
 
-    @torch.enable_grad()  # type: ignore[untyped-decorator]
+    @torch.enable_grad()
     def _gradient(self, pixels: Tensor, step: int) -> Tensor:
         view = self._view(step)
         leaf = pixels.detach().requires_grad_()
         seen = view.show(self.faces.patches + leaf)
         shown = seen.detach().requires_grad_()
         for cosines in self._cosines(shown, view):
-            (cosines.sum() * (self.sign / len(self.surrogates))).backward()  # adds to shown.grad
-        gradient, = torch.autograd.grad(seen, leaf, shown.grad)
+            (cosines.sum() * (self.sign / len(self.surrogates))).backward()  # type: ignore[no-untyped-call] # adds to shown.grad
+        (gradient,) = torch.autograd.grad(seen, leaf, shown.grad)
         return gradient
 
 

@@ -16,6 +16,9 @@ from uncnn.plugins.views import gaussian
 TEXTURE_SIGMA_PX = 2.0
 FEATHER_112 = 8.0  # the width over which the bound falls to zero at the region's border, ArcFace-112 pixels
 
+OVAL_112 = (56.0, 62.0, 44.0, 56.0)  # centre x, y and half axes of the face, ArcFace-112 pixels
+OVAL_FEATHER = 1.3  # the bound is 0 from here on, in half axes
+
 # ITU-R BT.601, full range, as in JPEG.
 _LUMA = (0.299, 0.587, 0.114)
 _CB, _CR = 1.772, 1.402
@@ -48,14 +51,17 @@ def pixel_limits(luma: Tensor, budget: Budget) -> Tensor:
 
 
 def window(to_template: Floats, side: int, device: str) -> Tensor:
-    """Return (1, 1, side, side): 1 on the face, falling smoothly to 0 where no recogniser looks any more.
+    """Return (1, 1, side, side): 1 on the face, falling smoothly to 0 in the hair and background around it.
 
-    `to_template` (2, 3) maps patch pixels into the ArcFace-112 frame.
+    `to_template` (2, 3) maps patch pixels into the ArcFace-112 frame. Recognisers look a little beyond the face too,
+    but a change of a plain background is what people see first.
     """
     ys, xs = np.mgrid[0:side, 0:side]
     u = to_template[0, 0] * xs + to_template[0, 1] * ys + to_template[0, 2]
     v = to_template[1, 0] * xs + to_template[1, 1] * ys + to_template[1, 2]
     x0, y0, x1, y1 = REGION_112
-    depth = np.minimum(np.minimum(u - x0, x1 - u), np.minimum(v - y0, y1 - v)) / FEATHER_112
+    inside = np.minimum(np.minimum(u - x0, x1 - u), np.minimum(v - y0, y1 - v)) / FEATHER_112
+    distance = np.hypot((u - OVAL_112[0]) / OVAL_112[2], (v - OVAL_112[1]) / OVAL_112[3])
+    depth = np.minimum(inside, (OVAL_FEATHER - distance) / (OVAL_FEATHER - 1))
     ramp = 0.5 - 0.5 * np.cos(np.pi * np.clip(depth, 0, 1))
     return torch.from_numpy(ramp.astype(np.float32)).view(1, 1, side, side).to(device)

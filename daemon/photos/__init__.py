@@ -6,8 +6,8 @@ One door to the `reader`, the `writer` and the views, so that callers need not k
 from __future__ import annotations
 
 from uncnn.daemon.photos.reader import decode
-from uncnn.daemon.photos.writer import encode
 from uncnn.daemon.photos.values import PIXEL_LIMIT, Alpha, Encoding, Format, Photo, PhotoError
+from uncnn.daemon.photos.writer import encode
 from uncnn.daemon.views import View, parse_view, reencode
 
 __all__ = [

@@ -26,7 +26,7 @@ class Pgd:
 
     def __post_init__(self) -> None:
         """Refuse parameters that mean nothing."""
-        if not 0 < self.step_size:
+        if not self.step_size > 0:
             raise ValueError(f"step_size {self.step_size}: give a number above 0")
         if self.restarts < 1:
             raise ValueError(f"restarts {self.restarts}: give 1 or more")

@@ -170,10 +170,20 @@ def test_templates_that_are_no_file_names_are_refused(tmp_path: Path, name: str)
 
 
 def test_an_attack_keeps_its_own_parameters(tmp_path: Path) -> None:
-    text = "policies: {everyday: {attack: {name: other, strength: bold, steps: 7, targets: [a, b]}}}"
+    text = "policies: {everyday: {attack: {name: pgd, strength: strong, steps: 7, targets: [a, b]}}}"
     attack = load(written(tmp_path, text)).policies["everyday"].attack
-    assert (attack.name, attack.strength) == ("other", "bold")
+    assert (attack.name, attack.strength) == ("pgd", "strong")
     assert attack.parameters == {"steps": 7, "targets": ["a", "b"]}
+
+
+def test_an_attack_and_strengths_must_exist(tmp_path: Path) -> None:
+    text = "policies: {everyday: {attack: {name: pdg, strength: bold}, escalate: [brutal]}}"
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text))
+    said = str(caught.value)
+    assert "policies.everyday.attack.name: attack 'pdg' is not installed: choose one of pgd" in said
+    assert "policies.everyday.attack.strength: strength 'bold' does not exist" in said
+    assert "policies.everyday.escalate[0]: strength 'brutal' does not exist" in said
 
 
 def test_folders_are_relative_to_the_file(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from skimage.data import astronaut
 from skimage.transform import SimilarityTransform
+
 from uncnn.exporters import dlib as exporter
 from uncnn.exporters.dlib_file import Weights
 from uncnn.exporters.dlib_network import DlibResnet, onnx_model

@@ -33,13 +33,16 @@ def main() -> None:
         uv = Path(sys.executable).with_name("uv")
         clean = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "VIRTUAL_ENV"}}
         clean |= {"HOME": scratch, "VIRTUAL_ENV": str(environment), "UV_CACHE_DIR": _cache(uv)}
-        run = {"check": True, "env": clean, "cwd": scratch}
-        subprocess.run([uv, "venv", "-q", "--python", sys.executable, environment], **run)
-        pins = ["-r", str(ROOT / "requirements.txt")]
-        subprocess.run([uv, "pip", "install", "-q", *pins], **run)
-        subprocess.run([uv, "pip", "install", "-q", "--no-deps", wheel.resolve()], **run)
-        subprocess.run([environment / "bin" / "python", "-c", TRY], **run)
-        subprocess.run([environment / "bin" / "uncnn-daemon", "--help"], stdout=subprocess.DEVNULL, **run)
+
+        def run(*command: object, quiet: bool = False) -> None:
+            output = subprocess.DEVNULL if quiet else None
+            subprocess.run(list(map(str, command)), check=True, env=clean, cwd=scratch, stdout=output)
+
+        run(uv, "venv", "-q", "--python", sys.executable, environment)
+        run(uv, "pip", "install", "-q", "-r", ROOT / "requirements.txt")
+        run(uv, "pip", "install", "-q", "--no-deps", wheel.resolve())
+        run(environment / "bin" / "python", "-c", TRY)
+        run(environment / "bin" / "uncnn-daemon", "--help", quiet=True)
     print(f"{wheel.name} works in a fresh environment")
 
 

@@ -79,9 +79,7 @@ class Greedy:
         return Change(torch.full_like(faces.patches, self.value) * faces.noise(0).sign())
 
 
-def test_the_host_holds_the_budget_whatever_the_attack_returns(
-    photo: np.ndarray, surrogates: list[Recogniser]
-) -> None:
+def test_the_host_holds_the_budget_whatever_the_attack_returns(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     batch = batch_of(photo, [FACE])
     patch = host.perturb(photo, [FACE], Greedy(), surrogates, BUDGET, seed=1)[0]
     change = patch.change[None]
@@ -156,9 +154,7 @@ def test_a_large_face_is_changed_on_the_photo_s_own_pixels(photo: np.ndarray, su
     assert change[rows.start, columns].max() == 0, "the change fades out before the patch ends"
 
 
-def test_targeted_pgd_moves_toward_an_identity_that_nobody_has(
-    photo: np.ndarray, surrogates: list[Recogniser]
-) -> None:
+def test_targeted_pgd_moves_toward_an_identity_that_nobody_has(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     (patch,) = host.perturb(photo, [FACE], Pgd(target="synthetic"), surrogates, replace(BUDGET, steps=12), seed=3)
     batch = batch_of(photo, [FACE])
     loss = objective.toward_synthetic(surrogates, batch, 3)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.cards import (
     CARD_FILE,

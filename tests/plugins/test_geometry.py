@@ -30,7 +30,7 @@ def test_similarity_recovers_what_moved_the_points(angle: float) -> None:
 def test_similarity_is_the_least_squares_one_that_opencv_finds() -> None:
     points = _turned(0.3, 2.0, (10, 10)) + np.random.default_rng(0).normal(0, 2, (5, 2))
     ours = geometry.similarities(points[None], TEMPLATE)[0]
-    theirs, _ = cv2.estimateAffinePartial2D(points, TEMPLATE, method=cv2.LMEDS, ransacReprojThreshold=1e9, refineIters=50)
+    theirs, _ = cv2.estimateAffinePartial2D(points, TEMPLATE, method=cv2.LMEDS, refineIters=50)
 
     def error(matrix: np.ndarray) -> float:
         return float(((geometry.transform(matrix[None], points[None])[0] - TEMPLATE) ** 2).sum())

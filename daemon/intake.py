@@ -1,0 +1,112 @@
+"""What there is to do in a watched folder: the scan, held against the ledger."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uncnn.daemon.config import Folder
+from uncnn.daemon.ledger import Job, Ledger
+from uncnn.daemon.ledger.states import NEEDS_PERSON, SETTLED
+from uncnn.daemon.policies import Policy
+from uncnn.daemon.publish import PublishError, sweep
+from uncnn.daemon.scan import Found, candidates
+from uncnn.daemon.spool import Snapshot
+from uncnn.daemon.wording import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A watched folder of the configuration and its number in the ledger."""
+
+    number: int
+    folder: Folder
+    policy: Policy
+    digest: str  # the policy's
+
+    def name(self, relative: Path) -> str:
+        """Return what a person calls a photo of the folder."""
+        return printable(self.folder.watch / relative)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a scan of a folder showed."""
+
+    place: Place
+    seen_at: float  # seconds, monotonic
+    found: int  # candidates there
+    new: tuple[Found, ...]  # to be done, the oldest first
+    refused: tuple[Found, ...]  # cannot be taken as what they are
+    standing: tuple[Job, ...]  # done before, and waiting for a person
+
+    def settle_seconds(self, found: Found) -> float:
+        """Return how long to wait until a file has not been changed for as long as the folder asks."""
+        unchanged = time.monotonic() - self.seen_at
+        age = time.time() - found.ctime_ns / 1e9
+        if age > 0:  # otherwise the clock has been set back
+            unchanged = max(unchanged, age)
+        return max(self.place.folder.settle_seconds - unchanged, 0.0)
+
+
+def source_of(file: Found | Snapshot) -> str:
+    """Return what tells a file from itself after any change: device, inode, size and times."""
+    return f"{file.device}:{file.inode}:{file.size}:{file.mtime_ns}:{file.ctime_ns}"
+
+
+def look(ledger: Ledger, place: Place) -> Look:
+    """Return what is to do in a folder; what waited for photos that are gone is given up.
+
+    Raises ScanError, and LedgerError.
+    """
+    seen_at = time.monotonic()
+    found = list(candidates(place.folder.watch))
+    jobs = ledger.jobs(folder=place.number)
+    give_up_gone(ledger, jobs, found)
+    known = {(job.relative, job.source): job for job in jobs if job.policy == place.digest and job.state in SETTLED}
+    took = [each for each in found if each.refused is None]
+    done = {each: known.get((each.relative, source_of(each))) for each in took}
+    new = sorted((each for each, job in done.items() if job is None), key=lambda each: each.ctime_ns)
+    ledger.folders.scanned(place.number, len(took), len(new))
+    return Look(
+        place,
+        seen_at,
+        len(took),
+        tuple(new),
+        tuple(each for each in found if each.refused is not None),
+        tuple(job for job in done.values() if job is not None and job.state in NEEDS_PERSON),
+    )
+
+
+def prepare_publish(ledger: Ledger, place: Place) -> None:
+    """Make the publish folder where it is new, and remove what killed runs left in it.
+
+    A folder that has been published to and is gone is not made again: it may lie on a disk that is not mounted.
+
+    Raises PublishError.
+    """
+    folder = place.folder.publish
+    try:
+        if not folder.exists() and not ledger.folders.has_published(place.number):
+            folder.mkdir()
+        sweep(folder)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PublishError("permission", f"{printable(folder)} cannot be written: give this user access to it")
+    except OSError as error:
+        raise PublishError.of(error, folder, "made") from error
+
+
+def give_up_gone(ledger: Ledger, jobs: Sequence[Job], found: Iterable[Found]) -> None:
+    """Supersede what waits for photos that are no longer there; what could not be looked into may still be."""
+    there = {each.relative for each in found}
+    hidden = [each.relative for each in found if each.refused is not None]
+    gone = [
+        job
+        for job in jobs
+        if job.relative not in there and not any(job.relative.is_relative_to(each) for each in hidden)
+    ]
+    if gone:
+        ledger.supersede(gone, "the photo was removed")

@@ -1,0 +1,171 @@
+"""The ledger: one durable row for each photo, by folder, relative path, content and policy.
+
+It alone says what became of a photo. Every step is one transaction, committed before the next side effect, so that a
+kill at any instant leaves a row that says where to go on. No photo, thumbnail or embedding is in it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from uncnn.daemon.ledger.file import Database
+from uncnn.daemon.ledger.folders import Folders
+from uncnn.daemon.ledger.rows import Job, change, current, job_of, jobs_in, supersede, utc_now, utc_text
+from uncnn.daemon.ledger.states import (
+    ATTEMPTS,
+    IN_WORK,
+    LONGEST_WAIT_SECONDS,
+    State,
+    TransitionError,
+    retry_seconds,
+)
+from uncnn.daemon.wording import printable
+
+_LONGEST_WAIT: Final = timedelta(seconds=LONGEST_WAIT_SECONDS)
+
+
+class Ledger:
+    """The one writer. Use it in a `with` block."""
+
+    def __init__(self, file: Path) -> None:
+        """Open the ledger, and make it where there is none. Raises LedgerError."""
+        self.database = Database(file)
+        self.folders = Folders(self.database)
+        try:
+            self.database.check()
+        except BaseException:
+            self.close()
+            raise
+
+    def enqueue(self, folder: int, relative: Path, sha256: str, policy: str, source: str) -> Job:
+        """Return the row of this content, new or known; what other contents of the path wait for is superseded."""
+        key = (folder, os.fsencode(relative), sha256, policy)
+        with self.database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO jobs (folder, relative, sha256, policy, source, state, changed)"
+                " VALUES (?, ?, ?, ?, ?, 'queued', ?)"
+                " ON CONFLICT (folder, relative, sha256, policy) DO UPDATE SET source = excluded.source",
+                (*key, source, utc_text(utc_now())),
+            )
+            query = "SELECT * FROM jobs WHERE folder = ? AND relative = ? AND sha256 = ? AND policy = ?"
+            job = job_of(connection.execute(query, key).fetchone())
+            others = connection.execute(
+                "SELECT * FROM jobs WHERE folder = ? AND relative = ? AND id != ?", (*key[:2], job.id)
+            )
+            supersede(connection, map(job_of, others.fetchall()), "the photo changed")
+            if job.state is State.SUPERSEDED:
+                return change(connection, job, State.QUEUED, attempts=0)
+            return job
+
+    def claim(self, job: Job) -> Job:
+        """Take a queued photo into work, which spends an attempt; without one left it is quarantined.
+
+        Raises TransitionError: it is not queued, or another claimed it first.
+        """
+        with self.database.transaction() as connection:
+            job = current(connection, job)
+            if job.state is State.QUEUED and job.attempts >= ATTEMPTS:
+                return change(connection, job, State.QUARANTINED, _used_up(job))
+            return change(connection, job, State.RUNNING, job.reason, attempts=job.attempts + 1)
+
+    def move(
+        self,
+        job: Job,
+        state: State,
+        reason: str = "",
+        *,
+        released_sha256: str | None = None,
+        published: Path | None = None,
+    ) -> Job:
+        """Take a photo to its next state and return its row.
+
+        Raises TransitionError: `job` is no longer what the ledger says, or the state cannot follow.
+        """
+        with self.database.transaction() as connection:
+            now = current(connection, job)
+            if now.state is not job.state:
+                raise TransitionError(f"{printable(job.relative)} is {now.state} by now, not {job.state}")
+            values: dict[str, Any] = {}
+            if released_sha256 is not None:
+                values["released_sha256"] = released_sha256
+            if published is not None:
+                values["published"] = os.fsencode(published)
+            return change(connection, now, state, reason, **values)
+
+    def retry(self, job: Job, reason: str) -> Job:
+        """Let a photo wait for another attempt; after its last one it is quarantined."""
+        with self.database.transaction() as connection:
+            job = current(connection, job)
+            if job.attempts >= ATTEMPTS:
+                return change(connection, job, State.QUARANTINED, reason)
+            wait = timedelta(seconds=retry_seconds(job.attempts, random.random()))
+            return change(connection, job, State.RETRY, reason, due=utc_text(utc_now() + wait))
+
+    def give_back(self, job: Job, state: State, reason: str = "") -> Job:
+        """Stop work on a photo through no fault of its own: to QUEUED or BLOCKED, its attempt not spent."""
+        with self.database.transaction() as connection:
+            job = current(connection, job)
+            return change(connection, job, state, reason, attempts=max(job.attempts - 1, 0))
+
+    def recover(self) -> list[Job]:
+        """Return to the queue what a process that died had in work; a photo without attempts left is quarantined."""
+        with self.database.transaction() as connection:
+            left = [job for state in sorted(IN_WORK) for job in jobs_in(connection, state)]
+            return [
+                change(connection, job, State.QUARANTINED, _used_up(job))
+                if job.attempts >= ATTEMPTS
+                else change(connection, job, State.QUEUED, "the process that worked on it ended")
+                for job in left
+            ]
+
+    def wake(self, now: datetime | None = None) -> list[Job]:
+        """Queue again what is blocked, and what waits for an attempt that is due by `now`; None: all of it.
+
+        What is due later than the longest wait was put off by a clock that has been set back since.
+        """
+        with self.database.transaction() as connection:
+            waiting = [
+                job
+                for job in jobs_in(connection, State.RETRY)
+                if now is None or job.due is None or not timedelta(0) < job.due - now <= _LONGEST_WAIT
+            ]
+            waiting += jobs_in(connection, State.BLOCKED)
+            return [change(connection, job, State.QUEUED, job.reason) for job in waiting]
+
+    def supersede(self, jobs: Iterable[Job], reason: str) -> list[Job]:
+        """Give up what waits for photos that are gone; what is finished or in work stays as it is."""
+        with self.database.transaction() as connection:
+            return supersede(connection, [current(connection, job) for job in jobs], reason)
+
+    def jobs(self, folder: int | None = None, state: State | None = None) -> list[Job]:
+        """Return the rows of a folder, of a state, or all, in the order they came."""
+        wanted = {"folder": folder, "state": state}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        where = " AND ".join(f"{name} = ?" for name in given) or "true"
+        query = f"SELECT * FROM jobs WHERE {where} ORDER BY id"
+        return [job_of(row) for row in self.database.rows(query, tuple(given.values()))]
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    def __enter__(self) -> Ledger:
+        """Return the ledger, open."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+
+def _used_up(job: Job) -> str:
+    again = f"no result in {ATTEMPTS} attempts"
+    return f"{again}: {job.reason}" if job.reason else f"{again}: work on it ended the process each time"

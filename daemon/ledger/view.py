@@ -1,0 +1,158 @@
+"""What the ledger says to somebody who only reads it: the last run, each watched folder, what needs a person."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from uncnn.daemon.ledger.file import Database
+from uncnn.daemon.ledger.states import NEEDS_PERSON, State
+
+Life: TypeAlias = Literal["running", "silent", "ended", "died"]
+
+SILENT_AFTER: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The last process that worked."""
+
+    pid: int
+    started: datetime
+    beat: datetime
+    ended: datetime | None
+    exit_status: int | None
+    device: str | None  # None: it loaded no models
+    surrogates: tuple[str, ...]
+    judges: tuple[str, ...]
+
+    def life(self, now: datetime) -> Life:
+        """Return what has become of it. `silent`: a process of its number is there, but gives no sign of life."""
+        if self.ended is not None:
+            return "ended"
+        if not _is_alive(self.pid):
+            return "died"
+        return "silent" if now - self.beat > SILENT_AFTER else "running"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderView:
+    """A watched folder, and how many of its photos are in which state."""
+
+    watch: Path
+    publish: Path
+    scanned: datetime | None
+    found: int  # photos there at the last scan
+    new: int  # and how many of them were not done yet
+    blocked: str
+    counts: dict[State, int]
+    last_published: tuple[Path, datetime] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """A photo that waits for a person."""
+
+    photo: Path
+    state: State
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All of it, at one instant."""
+
+    run: LastRun | None
+    folders: tuple[FolderView, ...]
+    concerns: tuple[Concern, ...]  # the newest
+    concerns_in_all: int
+
+
+def view(file: Path, concerns: int) -> View | None:
+    """Return what the ledger says, with so many concerns; None where nothing has been run yet.
+
+    Raises LedgerError.
+    """
+    if not file.exists():
+        return None
+    database = Database(file, read_only=True)
+    try:
+        if database.version == 0:  # just being made
+            return None
+        with database.reading():
+            run = _last_run(database)
+            folders = tuple(_folder(database, row) for row in database.rows(_FOLDERS))
+            found = tuple(
+                map(_concern, database.rows(f"SELECT * {_CONCERNS} ORDER BY changed DESC LIMIT ?", (concerns,)))
+            )
+            in_all = database.rows(f"SELECT count(*) {_CONCERNS}")[0][0]
+    finally:
+        database.close()
+    return None if run is None else View(run, folders, found, in_all)
+
+
+_FOLDERS: Final = "SELECT * FROM folders WHERE watched ORDER BY id"
+_STATES: Final = ", ".join(f"'{state}'" for state in sorted(NEEDS_PERSON))
+_CONCERNS: Final = f"FROM jobs JOIN folders ON folders.id = jobs.folder WHERE watched AND state IN ({_STATES})"
+
+
+def _last_run(database: Database) -> LastRun | None:
+    for row in database.rows("SELECT * FROM runs ORDER BY id DESC LIMIT 1"):
+        return LastRun(
+            pid=row["pid"],
+            started=datetime.fromisoformat(row["started"]),
+            beat=datetime.fromisoformat(row["beat"]),
+            ended=_time(row["ended"]),
+            exit_status=row["exit_status"],
+            device=row["device"],
+            surrogates=tuple(json.loads(row["surrogates"])),
+            judges=tuple(json.loads(row["judges"])),
+        )
+    return None
+
+
+def _folder(database: Database, row: sqlite3.Row) -> FolderView:
+    number = (row["id"],)
+    counted = database.rows("SELECT state, count(*) FROM jobs WHERE folder = ? GROUP BY state", number)
+    query = "SELECT published, changed FROM jobs WHERE state = 'published' AND folder = ? ORDER BY changed DESC LIMIT 1"
+    last = [(_path(published), datetime.fromisoformat(changed)) for published, changed in database.rows(query, number)]
+    return FolderView(
+        watch=_path(row["watch"]),
+        publish=_path(row["publish"]),
+        scanned=_time(row["scanned"]),
+        found=row["found"],
+        new=row["new"],
+        blocked=row["blocked"],
+        counts={State(state): count for state, count in counted},
+        last_published=last[0] if last else None,
+    )
+
+
+def _concern(row: sqlite3.Row) -> Concern:
+    photo = _path(row["watch"]) / _path(row["relative"])
+    return Concern(photo, State(row["state"]), row["reason"], datetime.fromisoformat(row["changed"]))
+
+
+def _path(stored: bytes) -> Path:
+    return Path(os.fsdecode(stored))
+
+
+def _time(stored: str | None) -> datetime | None:
+    return datetime.fromisoformat(stored) if stored else None
+
+
+def _is_alive(pid: int) -> bool:
+    """Return whether a process of this number runs; one that is dead and not yet waited for counts as running."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

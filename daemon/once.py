@@ -1,0 +1,176 @@
+"""`run --once`: what lies in the watched folders goes down its path, then the run ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from uncnn.daemon.answers import DEGRADED, ERROR, print_json
+from uncnn.daemon.commands import SettingsError
+from uncnn.daemon.config import Config, find_config, load
+from uncnn.daemon.crew import Crew
+from uncnn.daemon.folders import data_dir, ledger_file
+from uncnn.daemon.intake import Look, Place, look, prepare_publish
+from uncnn.daemon.ledger import Job, Ledger, Run, State
+from uncnn.daemon.photo_job import Desk, FolderBlocked, take
+from uncnn.daemon.publish import PublishError
+from uncnn.daemon.recovery import recover
+from uncnn.daemon.scan import ScanError
+from uncnn.daemon.terminal import Bar, Done, exit_status, progress_bar, say, say_line
+from uncnn.daemon.workspace import only_run, sweep_workspaces, workspace
+from uncnn.exporters.store import Installed
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did, and what it met."""
+
+    quiet: bool  # nothing is said before the end
+    done: list[Done] = field(default_factory=list)
+    standing: list[tuple[str, Job]] = field(default_factory=list)  # from earlier runs, waiting for a person
+    problems: dict[Path, str] = field(default_factory=dict)  # of watched folders
+
+    def add(self, done: Done) -> None:
+        """Note a photo that is done."""
+        self.done.append(done)
+        if not self.quiet:
+            say(done)
+
+    def exit_status(self) -> int:
+        """Return 1 where a photo or a folder failed, 4 where a photo is held, 0 otherwise."""
+        states = {job.state for _, job in self.standing}
+        if self.problems or State.QUARANTINED in states:
+            return ERROR
+        return exit_status(self.done) or (DEGRADED if State.HELD in states else 0)
+
+
+def run_once(config: Path | None, once: bool, as_json: bool) -> int:
+    """Cloak and release what lies in the watched folders, and return the exit status.
+
+    Raises:
+        SettingsError: without `once`. ConfigError: the configuration is wrong. RunningError: another run is at work.
+        LedgerError, FolderError: uncnn's own folders cannot be used. RequestError, ProcessDied: the models are not
+        there or do not load.
+    """
+    if not once:
+        raise SettingsError("the service that keeps watching is not there yet: give --once, from a timer for example")
+    settings = load(find_config(config))
+    with only_run(), _stopped_by_sigterm(), Ledger(ledger_file()) as ledger, Run(ledger_file()).beating() as run:
+        summary = Summary(as_json)
+        _drain(settings, ledger, run, summary)
+        run.exit_status = summary.exit_status()
+        _print(summary, as_json)
+    return run.exit_status
+
+
+def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
+    """Do what there is to do, one photo after another."""
+    sweep_workspaces()
+    recover(ledger)
+    ledger.wake()
+    looks = [seen for place in _places(config, ledger) if (seen := _look(ledger, place, summary)) is not None]
+    new = sum(len(seen.new) for seen in looks)
+    if new == 0:
+        return
+    with (
+        workspace() as spool,
+        Crew(config.models, config.device, data_dir()) as crew,
+        progress_bar(new, summary.quiet) as bar,
+    ):
+        desk = Desk(ledger, crew, spool, bar.report, _starter(crew, run, bar))
+        for seen in looks:
+            _drain_folder(desk, seen, bar, summary)
+
+
+def _drain_folder(desk: Desk, seen: Look, bar: Bar, summary: Summary) -> None:
+    watch = seen.place.folder.watch
+    for place, found in enumerate(seen.new):
+        bar.begin(seen.place.name(found.relative))
+        wait = seen.settle_seconds(found)
+        if wait > 0:
+            bar.report({"stage": "waiting until it has settled"})
+            time.sleep(wait)
+        try:
+            summary.add(take(desk, seen, found))
+        except FolderBlocked as error:
+            left = len(seen.new) - place
+            summary.problems[watch] = f"{error} ({left} of its photos wait for that)"
+            desk.ledger.folders.block(seen.place.number, str(error))
+            return
+
+
+def _places(config: Config, ledger: Ledger) -> Iterator[Place]:
+    numbers = ledger.folders.watch([(folder.watch, folder.publish) for folder in config.folders])
+    for number, folder in zip(numbers, config.folders, strict=True):
+        policy = config.policy_of(folder)
+        yield Place(number, folder, policy, policy.digest())
+
+
+def _look(ledger: Ledger, place: Place, summary: Summary) -> Look | None:
+    """Return what is to do in a folder, or None where it cannot be read or published."""
+    try:
+        seen = look(ledger, place)
+        prepare_publish(ledger, place)
+    except (ScanError, PublishError) as error:
+        summary.problems[place.folder.watch] = str(error)
+        ledger.folders.block(place.number, str(error))
+        return None
+    for refused in seen.refused:
+        summary.add(Done(place.name(refused.relative), "error", refused.refused or ""))
+    summary.standing += [(place.name(job.relative), job) for job in seen.standing]
+    return seen
+
+
+def _starter(crew: Crew, run: Run, bar: Bar) -> Callable[[], None]:
+    """Return what loads the models when it is called first."""
+    started = False
+
+    def start() -> None:
+        nonlocal started
+        if not started:
+            bar.report({"stage": "loading the models"})
+            device = crew.start()
+            roster = crew.roster
+            run.works_with(device, _names(roster.surrogates), _names(roster.judges))
+            started = True
+
+    return start
+
+
+def _names(models: Sequence[Installed]) -> list[str]:
+    return [model.card.name for model in models]
+
+
+def _print(summary: Summary, as_json: bool) -> None:
+    """Print what needs a person, last."""
+    if as_json:
+        standing = [{"photo": name, "state": job.state.value, "reason": job.reason} for name, job in summary.standing]
+        folders = [{"watch": str(watch), "problem": problem} for watch, problem in summary.problems.items()]
+        print_json({"photos": [each.as_json() for each in summary.done], "standing": standing, "problems": folders})
+        return
+    if not (summary.done or summary.problems):
+        sys.stdout.write("nothing new in the watched folders\n")
+    for name, job in summary.standing:
+        say_line(name, f"still {job.state}", f": {job.reason}", "yellow")
+    for watch, problem in summary.problems.items():
+        say_line(str(watch), "blocked", f": {problem}", "red")
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """End as on Ctrl-C when the system asks: the photo in work is given back, the processes end."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,138 @@
+"""One photo of a watched folder on its way: snapshot, ledger, protect, publish; every step in the ledger first."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from uncnn.daemon.crew import Crew
+from uncnn.daemon.intake import Look, Place, source_of
+from uncnn.daemon.ledger import Job, Ledger, LedgerError, State, TransitionError
+from uncnn.daemon.pipeline import Outcome, protect
+from uncnn.daemon.processes import Report, RequestError
+from uncnn.daemon.publish import PublishError, Snapshot, publish, snapshot
+from uncnn.daemon.scan import Found
+from uncnn.daemon.terminal import Done, Status
+from uncnn.daemon.wording import printable
+from uncnn.plugins.api import UncnnError
+
+ENVIRONMENT: Final = frozenset(
+    {"no-space", "permission", "read-only", "missing", "not-a-folder", "input-output", "stale", "too-many-files"}
+)
+"""Faults of the machine, not of the photo: no attempt is spent on them."""
+
+HOPELESS: Final = frozenset({"name-too-long", "no-name"})
+"""Faults of publishing that another attempt meets again."""
+
+_SAID: Final[dict[State, Status]] = {
+    State.PUBLISHED: "published",
+    State.SKIPPED: "skipped",
+    State.HELD: "held",
+    State.QUARANTINED: "error",
+    State.RETRY: "error",
+}
+
+
+class FolderBlocked(UncnnError):
+    """A fault of disk, permission or mount: nothing more can be done for this folder at present."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What photos are worked on with; `start` is called before the first photo needs the models."""
+
+    ledger: Ledger
+    crew: Crew
+    spool: Path
+    report: Report
+    start: Callable[[], None]
+
+
+def take(desk: Desk, seen: Look, found: Found) -> Done:
+    """Take a file of a scan down its path, and return what became of it.
+
+    Raises FolderBlocked, LedgerError, and what `desk.start` raises.
+    """
+    place = seen.place
+    name = place.name(found.relative)
+    with tempfile.TemporaryDirectory(dir=desk.spool) as own:
+        try:
+            taken = snapshot(place.folder.watch, found.relative, Path(own))
+        except PublishError as error:
+            if error.kind in {"no-space", "read-only"}:  # reading meets neither: it is the spool
+                raise FolderBlocked(str(error)) from error
+            return Done(name, "waiting" if error.kind in {"changed", "missing"} else "error", str(error))
+        changed = Found(found.relative, taken.size, taken.mtime_ns, taken.ctime_ns, taken.device, taken.inode)
+        if changed != found and seen.settle_seconds(changed) > 0:
+            return Done(name, "waiting", "it is still being written: the next run takes it")
+        job = desk.ledger.enqueue(place.number, found.relative, taken.sha256, place.digest, source_of(taken))
+        if job.state is State.QUEUED:
+            return _work(desk, place, job, taken)
+    return Done(name, _SAID.get(job.state, "waiting"), f"as before: {job.reason or job.state}", _where(place, job))
+
+
+def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
+    """Claim a queued photo, and protect and release it."""
+    desk.start()
+    job = desk.ledger.claim(job)
+    if job.state is not State.RUNNING:
+        return _done(place, job)
+    outcome = None
+    try:
+        outcome = protect(
+            desk.crew, taken.path, printable(job.relative.name), place.policy, taken.path.parent, desk.report
+        )
+        job = _judge(desk.ledger, job, place, outcome)
+        if job.state is State.PUBLISHING:
+            placed = publish(outcome.candidate, place.folder.publish, _wanted(place, job), outcome.verdict.sha256)
+            below = placed.relative_to(place.folder.publish)
+            job = desk.ledger.move(job, State.PUBLISHED, outcome.reason, published=below)
+    except (LedgerError, TransitionError):
+        raise
+    except (UncnnError, OSError) as error:
+        return _done(place, _failed(desk.ledger, job, error))
+    except BaseException:  # the run is being stopped
+        if job.state is State.RUNNING:
+            desk.ledger.give_back(job, State.QUEUED)
+        raise
+    return _done(place, job, outcome)
+
+
+def _judge(ledger: Ledger, job: Job, place: Place, outcome: Outcome) -> Job:
+    """Write down what the policy decided on the verdict."""
+    if outcome.decision != "publish":
+        return ledger.move(job, State.HELD if outcome.decision == "hold" else State.SKIPPED, outcome.reason)
+    job = ledger.move(job, State.VERIFIED, outcome.reason, released_sha256=outcome.verdict.sha256)
+    return ledger.move(job, State.PUBLISHING, outcome.reason, published=_wanted(place, job))
+
+
+def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
+    """Write down a failure: of the machine, of the photo for good, or one that may pass.
+
+    Raises FolderBlocked.
+    """
+    kind = error.detail if isinstance(error, RequestError) else getattr(error, "kind", "")
+    is_photo = isinstance(error, RequestError) and error.kind == "PhotoError"
+    if kind in ENVIRONMENT and not is_photo:
+        ledger.give_back(job, State.BLOCKED, str(error))
+        raise FolderBlocked(str(error)) from error
+    if (is_photo and kind != "truncated") or kind in HOPELESS:
+        return ledger.move(job, State.QUARANTINED, str(error))
+    return ledger.retry(job, str(error))
+
+
+def _done(place: Place, job: Job, outcome: Outcome | None = None) -> Done:
+    message = f"{job.reason}; the next run tries again" if job.state is State.RETRY else job.reason
+    return Done(place.name(job.relative), _SAID[job.state], message, _where(place, job), outcome)
+
+
+def _where(place: Place, job: Job) -> Path | None:
+    is_out = job.state is State.PUBLISHED and job.published is not None
+    return place.folder.publish / job.published if is_out and job.published else None
+
+
+def _wanted(place: Place, job: Job) -> Path:
+    return place.policy.released_name(job.relative)

@@ -1,0 +1,176 @@
+"""The status: what the daemon did and does, from the ledger alone, so that it works with the daemon dead.
+
+What needs a person comes last, so that it is not scrolled away. Neither torch nor numpy nor rich is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from uncnn.daemon.answers import DEGRADED, NOT_RUNNING, OK, print_json
+from uncnn.daemon.folders import ledger_file
+from uncnn.daemon.ledger.states import State
+from uncnn.daemon.ledger.view import Concern, FolderView, LastRun, Life, View, view
+from uncnn.daemon.wording import printable
+
+CONCERNS: Final = 20
+"""So many photos that need a person are named."""
+
+_LIFE: Final[dict[Life, str]] = {
+    "running": "running",
+    "silent": "running, but it gives no sign of life: stop it and start it again",
+    "ended": "not running",
+    "died": "not running: it was killed, and the next run goes on where it stopped",
+}
+
+
+def print_status(as_json: bool) -> int:
+    """Print the status and return the exit status: 0 running and well, 3 not running, 4 something needs a person.
+
+    Raises LedgerError.
+    """
+    now = datetime.now(UTC)
+    found = view(ledger_file(), CONCERNS)
+    if as_json:
+        print_json(status_json(found, now))
+    else:
+        sys.stdout.write("\n".join(status_lines(found, now)) + "\n")
+    return exit_status(found, now)
+
+
+def exit_status(found: View | None, now: datetime) -> int:
+    """Return 4 where something needs a person, else 3 where nothing runs, else 0."""
+    if found is None or found.run is None:
+        return NOT_RUNNING
+    life = found.run.life(now)
+    if found.concerns_in_all or any(folder.blocked for folder in found.folders) or life == "silent":
+        return DEGRADED
+    return OK if life == "running" else NOT_RUNNING
+
+
+def status_lines(found: View | None, now: datetime) -> Iterator[str]:
+    """Yield the status in lines for people."""
+    if found is None or found.run is None:
+        yield "nothing has been run yet: start with uncnn-daemon run --once"
+        return
+    yield from _run_lines(found.run, now)
+    for folder in found.folders:
+        yield ""
+        yield from _folder_lines(folder, now)
+    yield ""
+    yield from _concern_lines(found)
+
+
+def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
+    yield _LIFE[run.life(now)]
+    if run.ended is None:
+        yield f"  process {run.pid}, started {_ago(run.started, now)}, last sign of life {_ago(run.beat, now)}"
+    else:
+        yield f"  last run ended {_ago(run.ended, now)} with exit status {run.exit_status}"
+    if run.device is None:
+        yield "  no model was loaded: there was nothing to cloak"
+        return
+    yield f"  device: {run.device}"
+    yield f"  attacked: {', '.join(run.surrogates) or 'none'}"
+    yield f"  judges: {', '.join(run.judges) or 'none'}"
+
+
+def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
+    yield f"{printable(folder.watch)} -> {printable(folder.publish)}"
+    if folder.scanned is None:
+        yield "  not looked at yet"
+    else:
+        yield f"  looked at {_ago(folder.scanned, now)}: {_photos(folder.found)} there, {folder.new} of them new"
+    counts = ", ".join(f"{folder.counts[state]} {state}" for state in State if folder.counts.get(state))
+    yield f"  {counts or 'nothing done yet'}"
+    if folder.last_published is not None:
+        path, time = folder.last_published
+        yield f"  last published: {printable(path)}, {_ago(time, now)}"
+
+
+def _concern_lines(found: View) -> Iterator[str]:
+    blocked = [folder for folder in found.folders if folder.blocked]
+    number = found.concerns_in_all + len(blocked)
+    if number == 0:
+        yield "nothing needs you"
+        return
+    yield f"needs you ({number}):"
+    more = found.concerns_in_all - len(found.concerns)
+    if more > 0:
+        yield f"  {_photos(more)} more, not named here"
+    yield from (f"  {concern.state}: {printable(concern.photo)}: {concern.reason}" for concern in found.concerns[::-1])
+    yield from (f"  blocked: {printable(folder.watch)}: {folder.blocked}" for folder in blocked)
+
+
+def status_json(found: View | None, now: datetime) -> dict[str, Any]:
+    """Return the status as JSON values."""
+    if found is None or found.run is None:
+        return {"service": {"state": "not-run"}, "folders": [], "needs_you": [], "needs_you_in_all": 0}
+    blocked = sum(bool(folder.blocked) for folder in found.folders)
+    return {
+        "service": _run_json(found.run, now),
+        "folders": [_folder_json(folder) for folder in found.folders],
+        "needs_you": [_concern_json(concern) for concern in found.concerns],
+        "needs_you_in_all": found.concerns_in_all + blocked,
+    }
+
+
+def _run_json(run: LastRun, now: datetime) -> dict[str, Any]:
+    return {
+        "state": run.life(now),
+        "pid": run.pid,
+        "started": _time(run.started),
+        "beat": _time(run.beat),
+        "beat_age_seconds": round((now - run.beat).total_seconds(), 3),
+        "ended": _time(run.ended),
+        "exit_status": run.exit_status,
+        "device": run.device,
+        "surrogates": list(run.surrogates),
+        "judges": list(run.judges),
+    }
+
+
+def _folder_json(folder: FolderView) -> dict[str, Any]:
+    path, time = folder.last_published or (None, None)
+    return {
+        "watch": str(folder.watch),
+        "publish": str(folder.publish),
+        "scanned": _time(folder.scanned),
+        "found": folder.found,
+        "new": folder.new,
+        "blocked": folder.blocked or None,
+        "counts": {state.value: folder.counts.get(state, 0) for state in State},
+        "last_published": {"path": str(path), "time": _time(time)} if path else None,
+    }
+
+
+def _concern_json(concern: Concern) -> dict[str, Any]:
+    return {
+        "photo": str(concern.photo),
+        "state": concern.state.value,
+        "reason": concern.reason,
+        "since": _time(concern.since),
+    }
+
+
+def _time(time: datetime | None) -> str | None:
+    return time.isoformat(timespec="seconds") if time else None
+
+
+def _photos(number: int) -> str:
+    return "1 photo" if number == 1 else f"{number} photos"
+
+
+def _ago(time: datetime, now: datetime) -> str:
+    """Return how long ago something was, in one unit."""
+    seconds = (now - time).total_seconds()
+    if seconds < -60:
+        return f"at {_time(time)}, by a clock that was set back since"
+    for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        number = int(seconds // length)
+        if number >= 1:
+            return f"{number} {unit}{'s' if number > 1 else ''} ago"
+    return "just now"

@@ -1,0 +1,108 @@
+"""What a command shows on the terminal: a bar while photos are worked on, a line and a table for each that is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from uncnn.daemon.answers import DEGRADED, ERROR, OK
+from uncnn.daemon.pipeline import Outcome
+from uncnn.daemon.processes import Message
+from uncnn.daemon.tables import verdict_json, verdict_table
+from uncnn.daemon.wording import printable
+
+Status: TypeAlias = Literal["published", "held", "skipped", "waiting", "error"]
+
+_COLOURS: Final[dict[Status, str]] = {
+    "published": "green",
+    "held": "yellow",
+    "skipped": "yellow",
+    "waiting": "yellow",
+    "error": "red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one photo of a command."""
+
+    name: str
+    status: Status
+    message: str
+    published: Path | None = None
+    outcome: Outcome | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        answer: dict[str, Any] = {
+            "photo": self.name,
+            "status": self.status,
+            "message": self.message,
+            "published": str(self.published) if self.published else None,
+        }
+        if self.outcome is not None:
+            answer["seconds"] = round(self.outcome.seconds, 3)
+            answer["notes"] = list(self.outcome.notes)
+            answer["verdict"] = verdict_json(self.outcome.verdict, self.outcome.strengths)
+        return answer
+
+
+class Bar:
+    """The progress of a command on the terminal, on standard error: silent where that is no terminal."""
+
+    def __init__(self, progress: Progress, photos: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=photos, stage="")
+        self._begun = 0
+
+    def begin(self, name: str) -> None:
+        """Go on to the next photo."""
+        self._begun += 1
+        self._progress.update(self._task, completed=self._begun - 1, description=escape(name), stage="")
+
+    def report(self, progress: Message) -> None:
+        """Show the stage that the photo is in."""
+        share = progress["done"] / max(progress["of"], 1) if "of" in progress else 0.0
+        detail = f" {progress['done']:.0f}/{progress['of']}" if "of" in progress else ""
+        self._progress.update(self._task, completed=self._begun - 1 + 0.9 * share, stage=progress["stage"] + detail)
+
+
+@contextmanager
+def progress_bar(photos: int, quiet: bool) -> Iterator[Bar]:
+    """Yield a progress bar over `photos` photos."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[stage]}"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+        yield Bar(progress, photos)
+
+
+def say(done: Done, surrogates: bool = False) -> None:
+    """Print what became of a photo, with the table of its verdict."""
+    where = f" -> {printable(done.published)}" if done.published else ""
+    say_line(done.name, done.status, f"{where}: {done.message}", _COLOURS[done.status])
+    if done.outcome is None:
+        return
+    console = Console()
+    for note in done.outcome.notes:
+        console.print(f"  note: {escape(note)}", soft_wrap=True, highlight=False)
+    if done.outcome.verdict.faces:
+        console.print(verdict_table(done.outcome.verdict, done.outcome.strengths, surrogates), soft_wrap=True)
+
+
+def say_line(name: str, state: str, message: str, colour: str) -> None:
+    """Print what is the matter with one thing, in a line."""
+    line = f"[bold]{escape(printable(name))}[/bold]: [{colour}]{state}[/{colour}]{escape(message)}"
+    Console().print(line, soft_wrap=True, highlight=False)
+
+
+def exit_status(done: Sequence[Done]) -> int:
+    """Return 1 where a photo failed, 4 where one was held, 0 otherwise."""
+    found = {each.status for each in done}
+    return ERROR if "error" in found else DEGRADED if "held" in found else OK

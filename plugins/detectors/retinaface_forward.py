@@ -1,0 +1,110 @@
+"""What runs RetinaFace's network: the form of its input, and ONNX Runtime. Never imports torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import onnxruntime
+
+from uncnn.plugins.api import Pixels, UncnnError
+from uncnn.plugins.detectors.retinaface_boxes import Floats, Outputs
+
+METADATA = "uncnn.retinaface.input"  # the key in an exported file's metadata
+OUTPUTS = ("boxes", "logits", "landmarks")
+
+
+class DetectorError(UncnnError):
+    """A detector's weights are missing, damaged, or something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputFormat:
+    """How the network wants its pixels: ``(pixel - mean) / std`` in this order of channels."""
+
+    mean: tuple[float, float, float]  # grey levels, in the network's order
+    std: tuple[float, float, float]
+    order: Literal["RGB", "BGR"]
+
+    def prepare(self, images: Sequence[Pixels], height: int, width: int) -> Floats:
+        """Return (N, 3, height, width) from (H, W, 3) images that are no larger; what they leave is the mean, 0."""
+        batch = np.zeros((len(images), 3, height, width), np.float32)
+        for row, image in zip(batch, images, strict=True):
+            for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
+                source = image[:, :, channel if self.order == "RGB" else 2 - channel]
+                target = row[channel, : image.shape[0], : image.shape[1]]
+                np.subtract(source, np.float32(mean), out=target)
+                if std != 1:
+                    target /= np.float32(std)
+        return batch
+
+    def to_metadata(self) -> str:
+        """Return this as the text that travels in an exported file."""
+        return json.dumps({"mean": self.mean, "std": self.std, "order": self.order})
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> InputFormat:
+        """Return the format that an exported file states.
+
+        Raises:
+            KeyError, ValueError: it states none.
+        """
+        fields: dict[str, Any] = json.loads(metadata[METADATA])
+        mean, std = (tuple(float(value) for value in fields[name]) for name in ("mean", "std"))
+        if len(mean) != 3 or len(std) != 3 or fields["order"] not in ("RGB", "BGR"):
+            raise ValueError(f"three means, three deviations and an order are needed, got {fields}")
+        return cls((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]), fields["order"])
+
+
+class Forward(Protocol):
+    """RetinaFace's network in some runtime."""
+
+    @property
+    def input_format(self) -> InputFormat:
+        """Return what its images must look like."""
+        ...
+
+    def __call__(self, images: Floats) -> Outputs:
+        """Return the network's outputs for (N, 3, H, W) prepared images, H and W multiples of 32."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxForward:
+    """RetinaFace's network in ONNX Runtime."""
+
+    session: Any
+    input_format: InputFormat
+
+    def __call__(self, images: Floats) -> Outputs:
+        """Return the network's outputs for (N, 3, H, W) prepared images."""
+        boxes, logits, landmarks = self.session.run(OUTPUTS, {"images": images})
+        return boxes, logits, landmarks
+
+
+def onnx_forward(path: Path, providers: Sequence[str], threads: int | None) -> OnnxForward:
+    """Return the network of a file that `export_onnx` wrote.
+
+    Raises:
+        DetectorError: the file is missing, damaged, or from elsewhere.
+    """
+    if not path.is_file():
+        raise DetectorError(f"RetinaFace's ONNX file {path} is missing: export it from its weights again")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3  # errors only
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads must not burn the cores
+    remedy = "delete it and export it from its weights again"
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime's errors share no narrower base
+        raise DetectorError(f"RetinaFace's ONNX file {path} cannot be read ({error}): {remedy}") from error
+    try:
+        input_format = InputFormat.from_metadata(session.get_modelmeta().custom_metadata_map)
+    except (KeyError, ValueError, TypeError) as error:
+        raise DetectorError(f"{path} does not say what RetinaFace's input looks like: {remedy}") from error
+    return OnnxForward(session, input_format)

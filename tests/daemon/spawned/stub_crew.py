@@ -1,0 +1,33 @@
+"""A crew of real processes without networks, in the place of the real one."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import stub_handlers
+
+from uncnn.daemon.crew import Crew
+from uncnn.daemon.processes import Child
+
+
+class StubCrew(Crew):
+    """Starts, asks and ends its processes as the real one does."""
+
+    @property
+    def roster(self) -> Any:
+        named = SimpleNamespace(card=SimpleNamespace(name="stub"))
+        return SimpleNamespace(surrogates=[named], judges=[named])
+
+    @property
+    def worker(self) -> Child:
+        if self._worker is None or not self._worker.alive:
+            self._worker = Child("worker", partial(stub_handlers.make_worker, str(self._data)))
+        return self._worker
+
+    @property
+    def verifier(self) -> Child:
+        if self._verifier is None or not self._verifier.alive:
+            self._verifier = Child("verifier", stub_handlers.make_verifier)
+        return self._verifier

@@ -1,0 +1,72 @@
+"""A worker and a verifier without networks, quick to start: what a photo says in words is what becomes of it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from uncnn.daemon.processes import Handler, Message, Report
+from uncnn.plugins.api import UncnnError
+
+FACE = {
+    "box": [10.0, 10.0, 60.0, 60.0],
+    "landmarks": [[20.0, 25.0], [50.0, 25.0], [35.0, 40.0], [25.0, 50.0], [45.0, 50.0]],
+    "score": 0.9,
+}
+
+
+class PhotoError(UncnnError):
+    """Answered as the real one is: by its name and its kind."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def make_worker(log: str) -> Handler:
+    def handle(request: Message, _report: Report) -> Message:
+        if request["do"] == "ready":
+            return {"device": "stub"}
+        content = Path(request["source"]).read_bytes()
+        if request["do"] == "look":
+            with Path(log, "looked").open("ab") as writer:
+                writer.write(content + b"\n")
+            _fail(content, request["name"])
+            return {"faces": [] if b"no face" in content else [FACE], "format": "JPEG", "notes": []}
+        Path(request["destination"]).write_bytes(b"cloaked " + content)
+        return {}
+
+    return handle
+
+
+def _fail(content: bytes, name: str) -> None:
+    if b"kills" in content:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if b"damaged" in content:
+        raise PhotoError("damaged", f"{name} cannot be read: export it again")
+    if b"truncated" in content:
+        raise PhotoError("truncated", f"{name} is cut short: copy it again")
+    if b"full disk" in content:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    if b"slow" in content:
+        time.sleep(60)
+
+
+def make_verifier() -> Handler:
+    def handle(request: Message, _report: Report) -> Message:
+        if request["do"] == "ready":
+            return {}
+        released = Path(request["released"]).read_bytes()
+        linked = b"unprotected" in released
+        judgement = {"recogniser": "stub", "role": "judge", "metric": "cosine", "view": "as-is", "before": 1.0}
+        judgement |= {"after": 0.9 if linked else 0.1, "threshold": 0.5, "linked": linked}
+        face = {"face": FACE, "required": True, "found_again": True, "ssimulacra2": 90.0, "judgements": [judgement]}
+        faces = [] if b"no face" in released else [face]
+        sha256 = hashlib.sha256(released).hexdigest()
+        return {"sha256": sha256, "far": 1e-3, "views": ["as-is"], "faces": faces}
+
+    return handle

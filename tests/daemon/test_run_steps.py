@@ -1,0 +1,392 @@
+"""What becomes of a photo in `run --once`: the real run, with processes that do what a photo says in words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uncnn.daemon.answers import DEGRADED, ERROR, OK
+from uncnn.daemon.intake import give_up_gone
+from uncnn.daemon.ledger import Job, Ledger, State
+from uncnn.daemon.once import run_once
+from uncnn.daemon.scan import Found
+
+SPAWNED = Path(__file__).parent / "spawned"
+sys.path.insert(0, str(SPAWNED))
+
+from stub_crew import StubCrew  # noqa: E402 (its folder is on the path from here on)
+
+
+class Scene:
+    """A watched folder, a publish folder, a configuration and a state folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.watch, self.publish, self.state = root / "in", root / "out", root / "state"
+        self.watch.mkdir()
+        self.configure()
+
+    def configure(self, policy: str = "{}", more: str = "", settle: float = 0) -> None:
+        folder = f"{{watch: {self.watch}, publish: {self.publish}, settle_seconds: {settle}}}"
+        text = f"version: 1\nfolders: [{folder}{more}]\npolicies: {{everyday: {policy}}}\n"
+        (self.root / "config.yaml").write_text(text)
+
+    def put(self, name: str, content: str) -> Path:
+        path = self.watch / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        return path
+
+    def run(self, as_json: bool = False) -> int:
+        return run_once(self.root / "config.yaml", True, as_json)
+
+    def jobs(self) -> dict[str, Job]:
+        with Ledger(self.state / "ledger.sqlite3") as ledger:
+            return {os.fspath(job.relative): job for job in ledger.jobs() if job.state is not State.SUPERSEDED}
+
+    def states(self) -> dict[str, State]:
+        return {name: job.state for name, job in self.jobs().items()}
+
+    def published(self) -> dict[str, str]:
+        found = (path for path in self.publish.rglob("*") if path.is_file())
+        return {os.fspath(path.relative_to(self.publish)): path.read_text() for path in found}
+
+    def looked(self) -> int:
+        log = self.root / "data" / "uncnn" / "looked"
+        return len(log.read_bytes().splitlines()) if log.exists() else 0
+
+    def check(self) -> None:
+        """Hold the publish folder against the ledger: exactly what was verified, each once."""
+        published = [job for job in self.jobs().values() if job.state is State.PUBLISHED]
+        files = {self.publish / job.published: job.released_sha256 for job in published if job.published}
+        there = [path for path in self.publish.rglob("*") if path.is_file()]
+        assert {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in there} == files
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    made = Scene(tmp_path)
+    monkeypatch.setenv("UNCNN_STATE", str(made.state))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr("uncnn.daemon.once.Crew", StubCrew)
+    return made
+
+
+def test_every_photo_ends_where_it_belongs_and_the_others_go_on(scene: Scene, capsys: pytest.CaptureFixture) -> None:
+    scene.put("1 damaged.jpg", "damaged")
+    scene.put("2 kills.jpg", "kills the worker")
+    scene.put("3 held.jpg", "unprotected")
+    scene.put("4 truncated.jpg", "truncated")
+    scene.put("sub/5 good.jpg", "good")
+    scene.put("6 nobody.jpg", "no face")
+    (scene.watch / "7 link.jpg").symlink_to(scene.watch / "3 held.jpg")
+    os.mkfifo(scene.watch / "8 fifo.jpg")
+    scene.put("notes.txt", "no photo")
+    assert scene.run() == ERROR
+    assert scene.states() == {
+        "1 damaged.jpg": State.QUARANTINED,
+        "2 kills.jpg": State.RETRY,
+        "3 held.jpg": State.HELD,
+        "4 truncated.jpg": State.RETRY,
+        "sub/5 good.jpg": State.PUBLISHED,
+        "6 nobody.jpg": State.PUBLISHED,
+    }
+    assert scene.published() == {"sub/5 good.jpg": "cloaked good", "6 nobody.jpg": "cloaked no face"}
+    scene.check()
+    said = capsys.readouterr().out
+    for words in ("cannot be read", "SIGKILL", "links the face", "cut short", "symbolic link", "FIFO"):
+        assert words in said
+    assert list((scene.state / "spool").iterdir()) == []
+
+
+def test_a_second_run_does_nothing_and_names_what_is_held(scene: Scene, capsys: pytest.CaptureFixture) -> None:
+    scene.put("good.jpg", "good")
+    scene.put("held.jpg", "unprotected")
+    assert scene.run() == DEGRADED
+    before, looked = scene.jobs(), scene.looked()
+    capsys.readouterr()
+    assert scene.run() == DEGRADED
+    said = capsys.readouterr().out
+    assert "held.jpg: still held: 1 of 1 face not protected" in said
+    assert "good.jpg" not in said
+    assert scene.jobs() == before
+    assert scene.looked() == looked
+
+
+def test_nothing_is_started_where_there_is_nothing_to_do(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr("uncnn.daemon.once.Crew", None)
+    assert scene.run() == OK
+    assert "nothing new" in capsys.readouterr().out
+
+
+def test_a_photo_that_was_only_touched_is_known_by_its_content(scene: Scene) -> None:
+    photo = scene.put("good.jpg", "good")
+    assert scene.run() == OK
+    os.utime(photo, (1, 1))
+    assert scene.run() == OK
+    assert scene.looked() == 1
+    assert list(scene.published()) == ["good.jpg"]
+
+
+def test_a_photo_that_changed_is_done_again_and_what_it_waited_for_is_given_up(scene: Scene) -> None:
+    scene.put("held.jpg", "unprotected")
+    assert scene.run() == DEGRADED
+    scene.put("held.jpg", "good now")
+    assert scene.run() == OK
+    assert scene.published() == {"held.jpg": "cloaked good now"}
+    with Ledger(scene.state / "ledger.sqlite3") as ledger:
+        assert [job.state for job in ledger.jobs()] == [State.SUPERSEDED, State.PUBLISHED]
+
+
+def test_what_is_held_under_one_policy_is_tried_under_another(scene: Scene) -> None:
+    scene.put("held.jpg", "unprotected")
+    assert scene.run() == DEGRADED
+    scene.configure("{unprotected: publish-anyway}")
+    assert scene.run() == OK
+    assert scene.published() == {"held.jpg": "cloaked unprotected"}
+
+
+def test_a_held_photo_that_was_removed_bothers_nobody(scene: Scene) -> None:
+    photo = scene.put("held.jpg", "unprotected")
+    assert scene.run() == DEGRADED
+    photo.unlink()
+    assert scene.run() == OK
+    assert scene.states() == {}
+
+
+def test_a_photo_that_kills_the_worker_is_quarantined_in_the_end(scene: Scene) -> None:
+    scene.put("kills.jpg", "kills the worker")
+    for state in (State.RETRY, State.RETRY, State.QUARANTINED, State.QUARANTINED):
+        assert scene.run() == ERROR
+        assert scene.states() == {"kills.jpg": state}
+    assert scene.jobs()["kills.jpg"].attempts == 3
+    assert scene.looked() == 3
+
+
+def test_a_file_that_was_cut_short_is_taken_when_it_is_whole(scene: Scene) -> None:
+    scene.put("photo.jpg", "truncated")
+    assert scene.run() == ERROR
+    scene.put("photo.jpg", "whole")
+    assert scene.run() == OK
+    assert scene.published() == {"photo.jpg": "cloaked whole"}
+
+
+def test_a_full_disk_blocks_the_folder_and_spends_no_attempt(scene: Scene, capsys: pytest.CaptureFixture) -> None:
+    scene.put("1.jpg", "full disk")
+    time.sleep(0.02)
+    scene.put("2.jpg", "good")
+    assert scene.run() == ERROR
+    assert "blocked: the disk is full; free some space on it (2 of its photos wait" in capsys.readouterr().out
+    assert [(job.state, job.attempts) for job in scene.jobs().values()] == [(State.BLOCKED, 0)]
+    scene.put("1.jpg", "space again")
+    assert scene.run() == OK
+    assert len(scene.published()) == 2
+
+
+def test_a_publish_folder_that_vanished_is_not_made_again(scene: Scene, capsys: pytest.CaptureFixture) -> None:
+    scene.put("1.jpg", "good")
+    assert scene.run() == OK
+    scene.publish.rename(scene.root / "unplugged")
+    scene.put("2.jpg", "better")
+    assert scene.run() == ERROR
+    assert "out cannot be read: there is no such file or folder" in capsys.readouterr().out
+    assert not scene.publish.exists()
+    (scene.root / "unplugged").rename(scene.publish)
+    assert scene.run() == OK
+    assert set(scene.published()) == {"1.jpg", "2.jpg"}
+
+
+def test_a_missing_watched_folder_is_said_and_the_others_go_on(scene: Scene, capsys: pytest.CaptureFixture) -> None:
+    scene.configure(more=f", {{watch: {scene.root / 'gone'}, publish: {scene.root / 'out2'}}}")
+    scene.put("good.jpg", "good")
+    assert scene.run() == ERROR
+    said = capsys.readouterr().out
+    assert "gone cannot be read: there is no such file or folder" in said
+    assert list(scene.published()) == ["good.jpg"]
+
+
+def test_what_lies_in_a_folder_that_cannot_be_read_is_not_given_up(scene: Scene) -> None:
+    scene.put("held.jpg", "unprotected")
+    scene.put("sub/held.jpg", "unprotected")
+    assert scene.run() == DEGRADED
+    hidden = Found(Path("sub"), 0, 0, 0, 0, 0, refused="this folder cannot be read")
+    with Ledger(scene.state / "ledger.sqlite3") as ledger:
+        give_up_gone(ledger, ledger.jobs(), [hidden])
+    assert scene.states() == {"sub/held.jpg": State.HELD}
+
+
+def test_a_young_file_is_waited_for_and_a_growing_one_left_to_the_next_run(scene: Scene) -> None:
+    scene.configure(settle=0.6)
+    photo = scene.put("photo.jpg", "first half")
+    writer = subprocess.Popen(
+        [sys.executable, "-c", f"import time; time.sleep(0.3); open({str(photo)!r}, 'a').write(', second half')"]
+    )
+    began = time.monotonic()
+    assert scene.run() == OK
+    writer.wait()
+    assert time.monotonic() - began >= 0.4
+    if scene.states():  # the writer was late
+        pytest.skip("the machine is too busy to tell")
+    assert scene.run() == OK
+    assert scene.published() == {"photo.jpg": "cloaked first half, second half"}
+
+
+def test_an_old_file_is_not_waited_for(scene: Scene) -> None:
+    photo = scene.put("photo.jpg", "good")
+    scene.configure(settle=3600)
+    found = photo.stat()
+    assert time.time() - found.st_ctime < 60
+    time.sleep(1.1)
+    scene.configure(settle=1)
+    began = time.monotonic()
+    assert scene.run() == OK
+    assert scene.published()
+    assert time.monotonic() - began < 60
+
+
+def test_names_that_are_not_utf8_are_published_under_the_same_bytes(scene: Scene) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    scene.put(name, "good")
+    assert scene.run() == OK
+    assert list(scene.published()) == [name]
+    scene.check()
+
+
+def test_json_says_all_of_it(scene: Scene, capsys: pytest.CaptureFixture) -> None:
+    scene.put("held.jpg", "unprotected")
+    scene.run(as_json=True)
+    first: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert first["schema_version"] == 1
+    assert [photo["status"] for photo in first["photos"]] == ["held"]
+    scene.run(as_json=True)
+    second = json.loads(capsys.readouterr().out)
+    assert (second["photos"], second["standing"][0]["state"]) == ([], "held")
+
+
+RUNNER = f"""
+import sys
+sys.path.insert(0, {str(SPAWNED)!r})
+from pathlib import Path
+import uncnn.daemon.once as once
+import uncnn.daemon.photo_job as photo_job
+from stub_crew import StubCrew
+from uncnn.plugins.api import UncnnError
+once.Crew = StubCrew
+stage = sys.argv[2]
+
+def stop_at(module, name, before):
+    real = getattr(module, name)
+    def stopped(*arguments, **named):
+        answer = None if before else real(*arguments, **named)
+        print("stopped", flush=True)
+        import time; time.sleep(60)
+    setattr(module, name, stopped)
+
+if __name__ == "__main__":
+    if stage != "-":
+        name, _, when = stage.partition(" ")
+        stop_at(photo_job, name, when == "before")
+    try:
+        sys.exit(once.run_once(Path(sys.argv[1]), True, False))
+    except UncnnError as error:
+        sys.exit(str(error))
+"""
+
+
+def runner(scene: Scene, stage: str) -> subprocess.Popen[str]:
+    script = scene.root / "runner.py"
+    script.write_text(RUNNER)
+    command = [sys.executable, str(script), str(scene.root / "config.yaml"), stage]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+STAGES = ["snapshot before", "snapshot after", "protect before", "protect after", "publish before", "publish after"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_that_is_killed_anywhere_is_taken_up_and_publishes_once(scene: Scene, stage: str) -> None:
+    scene.put("a.jpg", "good")
+    killed = runner(scene, stage)
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == "stopped\n"
+    killed.kill()
+    killed.communicate()
+    assert scene.run() == OK
+    assert scene.published() == {"a.jpg": "cloaked good"}
+    scene.check()
+    assert list((scene.state / "spool").iterdir()) == []
+    assert scene.looked() == (2 if stage in {"protect after", "publish before"} else 1)
+
+
+def test_what_was_released_before_a_kill_is_found_even_if_cloaking_would_differ_now(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.publish.mkdir()
+    (scene.publish / "a.jpg").write_text("a stranger's file")
+    scene.put("a.jpg", "good")
+    killed = runner(scene, "publish after")
+    assert killed.stdout is not None
+    killed.stdout.readline()
+    killed.kill()
+    killed.communicate()
+    monkeypatch.setattr("uncnn.daemon.once.Crew", None)
+    assert scene.run() == OK
+    assert scene.published() == {"a.jpg": "a stranger's file", "a (2).jpg": "cloaked good"}
+    assert scene.jobs()["a.jpg"].published == Path("a (2).jpg")
+
+
+def test_sigterm_gives_the_photo_back_and_ends_the_processes(scene: Scene) -> None:
+    scene.put("slow.jpg", "slow")
+    running = runner(scene, "-")
+    wait_for(lambda: scene.looked() == 1)
+    running.send_signal(signal.SIGTERM)
+    running.communicate(timeout=10)
+    assert running.returncode == 128 + signal.SIGTERM
+    assert [(job.state, job.attempts) for job in scene.jobs().values()] == [(State.QUEUED, 0)]
+    assert list((scene.state / "spool").iterdir()) == []
+
+
+def test_a_second_run_at_the_same_time_is_refused(scene: Scene) -> None:
+    scene.put("slow.jpg", "slow")
+    first = runner(scene, "-")
+    wait_for(lambda: scene.looked() == 1)
+    second = runner(scene, "-")
+    said = second.communicate(timeout=20)[1]
+    assert (second.returncode, "another run is at work" in said) == (1, True)
+    first.terminate()
+    first.communicate(timeout=10)
+
+
+def test_the_originals_are_never_touched(scene: Scene) -> None:
+    photos = [scene.put(f"{number}.jpg", words) for number, words in enumerate(("good", "unprotected", "damaged"))]
+    before = [(path.read_bytes(), path.stat()) for path in photos]
+    scene.run()
+    after = [(path.read_bytes(), path.stat()) for path in photos]
+    for (content, found), (content_now, found_now) in zip(before, after, strict=True):
+        assert content == content_now
+        assert (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_mode) == (
+            found_now.st_ino,
+            found_now.st_mtime_ns,
+            found_now.st_ctime_ns,
+            found_now.st_mode,
+        )
+    assert "cloaked good" in scene.published().values()

@@ -1,0 +1,199 @@
+"""The status: from real ledgers, alone and as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uncnn.daemon.answers import DEGRADED, NOT_RUNNING, OK
+from uncnn.daemon.ledger import Job, Ledger, LedgerError, Run, State
+from uncnn.daemon.ledger.view import View, view
+from uncnn.daemon.status import exit_status, print_status, status_json, status_lines
+
+HEAVY = ("torch", "onnxruntime", "numpy", "PIL", "rich", "pydantic", "yaml", "multiprocessing")
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("UNCNN_STATE", str(tmp_path))
+    return tmp_path / "ledger.sqlite3"
+
+
+@pytest.fixture
+def ledger(file: Path) -> Iterator[Ledger]:
+    with Ledger(file) as opened:
+        opened.folders.watch([(Path("/home/me/in"), Path("/home/me/out"))])
+        yield opened
+
+
+def put(ledger: Ledger, name: str, *states: State, reason: str = "") -> Job:
+    job = ledger.enqueue(1, Path(name), "1", "policy", "1:2:3:4:5")
+    for state in states:
+        job = ledger.move(job, state, reason)
+    return job
+
+
+def seen(file: Path) -> View:
+    found = view(file, 20)
+    assert found is not None
+    return found
+
+
+def text(file: Path) -> str:
+    return "\n".join(status_lines(seen(file), datetime.now(UTC)))
+
+
+def test_nothing_has_been_run_yet(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert print_status(as_json=False) == NOT_RUNNING
+    assert "nothing has been run yet" in capsys.readouterr().out
+    assert print_status(as_json=True) == NOT_RUNNING
+    assert json.loads(capsys.readouterr().out)["service"] == {"state": "not-run"}
+    assert not file.exists()
+
+
+def test_a_file_that_is_just_being_made_is_no_error(file: Path) -> None:
+    file.touch()
+    assert print_status(as_json=False) == NOT_RUNNING
+
+
+def test_it_is_well_while_a_run_is_at_work_and_not_running_after_it(file: Path, ledger: Ledger) -> None:
+    with Run(file).beating() as run:
+        run.works_with("cuda", ["one", "two"], ["three"])
+        run.exit_status = 0
+        assert print_status(as_json=False) == OK
+        assert f"process {os.getpid()}" in text(file)
+    assert print_status(as_json=False) == NOT_RUNNING
+    said = text(file)
+    for words in ("not running", "exit status 0", "device: cuda", "attacked: one, two", "judges: three"):
+        assert words in said
+    assert said.endswith("nothing needs you")
+
+
+def test_a_run_that_was_killed_is_told_from_one_that_ended(file: Path, ledger: Ledger) -> None:
+    code = f"from pathlib import Path; from uncnn.daemon.ledger import Run; Run(Path({str(file)!r}))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert "it was killed" in text(file)
+    assert print_status(as_json=False) == NOT_RUNNING
+
+
+def test_a_run_without_a_sign_of_life_is_degraded(file: Path, ledger: Ledger) -> None:
+    Run(file)
+    found = seen(file)
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    assert exit_status(found, later) == DEGRADED
+    assert "no sign of life" in "\n".join(status_lines(found, later))
+    assert status_json(found, later)["service"]["beat_age_seconds"] >= 300
+
+
+def test_each_folder_has_its_counts(file: Path, ledger: Ledger) -> None:
+    ledger.folders.scanned(1, found=9, new=4)
+    for number in range(3):
+        put(ledger, f"{number}.jpg", State.RUNNING, State.VERIFIED, State.PUBLISHING)
+        job = ledger.jobs()[-1]
+        ledger.move(job, State.PUBLISHED, published=Path(f"{number} (2).jpg"))
+    put(ledger, "queued.jpg")
+    Run(file).end()
+    said = text(file)
+    assert "/home/me/in -> /home/me/out" in said
+    assert "looked at just now: 9 photos there, 4 of them new" in said
+    assert "1 queued, 3 published" in said
+    assert "last published: 2 (2).jpg" in said
+    (folder,) = status_json(seen(file), datetime.now(UTC))["folders"]
+    assert (folder["counts"]["published"], folder["counts"]["held"], folder["new"]) == (3, 0, 4)
+    assert folder["last_published"]["path"] == "2 (2).jpg"
+
+
+def test_what_needs_a_person_comes_last_and_is_not_endless(file: Path, ledger: Ledger) -> None:
+    Run(file).end()
+    for number in range(24):
+        put(ledger, f"{number}.jpg", State.RUNNING, State.HELD, reason="dlib links the face")
+    put(ledger, "bad.jpg", State.QUARANTINED, reason="bad.jpg is empty")
+    ledger.folders.block(1, "the disk is full")
+    assert print_status(as_json=False) == DEGRADED
+    lines = text(file).splitlines()
+    last = lines[lines.index("needs you (26):") :]
+    assert last[1] == "  5 photos more, not named here"
+    assert last[-2] == "  quarantined: /home/me/in/bad.jpg: bad.jpg is empty"
+    assert last[-1] == "  blocked: /home/me/in: the disk is full"
+    assert len(last) == 1 + 1 + 20 + 1
+    answer = status_json(seen(file), datetime.now(UTC))
+    assert (len(answer["needs_you"]), answer["needs_you_in_all"]) == (20, 26)
+
+
+@pytest.mark.parametrize("state", [State.HELD, State.QUARANTINED])
+def test_a_photo_that_needs_a_person_degrades_even_a_running_daemon(file: Path, ledger: Ledger, state: State) -> None:
+    put(ledger, "a.jpg", *([State.RUNNING] if state is State.HELD else []), state)
+    with Run(file).beating():
+        assert print_status(as_json=False) == DEGRADED
+
+
+def test_times_are_said_as_people_do(file: Path, ledger: Ledger) -> None:
+    Run(file)
+    found = seen(file)
+    assert found.run is not None
+    start = found.run.started
+    for passed, words in ((30, "30 seconds"), (90, "1 minute"), (7300, "2 hours"), (86400 * 3, "3 days")):
+        assert f"started {words} ago" in "\n".join(status_lines(found, start + timedelta(seconds=passed)))
+    earlier = replace(found.run, ended=None)
+    lines = "\n".join(status_lines(replace(found, run=earlier), start - timedelta(days=365)))
+    assert "clock that was set back" in lines
+
+
+def test_names_that_a_terminal_would_obey_are_written_out(file: Path, ledger: Ledger) -> None:
+    Run(file).end()
+    put(ledger, os.fsdecode(b"\x1b[31m\xff.jpg"), State.QUARANTINED, reason="why")
+    said = text(file)
+    assert "\x1b" not in said
+    assert r"\x1b[31m\udcff.jpg: why" in said
+    said.encode()
+
+
+def test_a_damaged_ledger_is_said(file: Path) -> None:
+    file.write_bytes(b"not a database at all, but long enough to be taken for one" * 10)
+    with pytest.raises(LedgerError, match="is damaged"):
+        print_status(as_json=False)
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("uncnn-daemon")
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_command_answers(file: Path, ledger: Ledger) -> None:
+    put(ledger, "a.jpg", State.QUARANTINED, reason="a.jpg is empty")
+    Run(file).end()
+    plain, as_json = command("status"), command("status", "--json")
+    assert (plain.returncode, as_json.returncode) == (DEGRADED, DEGRADED)
+    assert "quarantined: /home/me/in/a.jpg: a.jpg is empty" in plain.stdout
+    answer: dict[str, Any] = json.loads(as_json.stdout)
+    assert (answer["schema_version"], answer["needs_you_in_all"]) == (1, 1)
+    assert "--json" in command("status", "--help").stdout
+    assert command("status", "--nonsense").returncode == 2
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["status"], ["status", "--json"]])
+def test_nothing_heavy_is_imported(file: Path, ledger: Ledger, arguments: list[str]) -> None:
+    Run(file).end()
+    code = f"""
+import sys
+sys.argv = ["uncnn-daemon", *{arguments!r}]
+from uncnn.daemon.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+print("imported", *sorted(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    imported = re.split(r"\s+", done.stdout[done.stdout.rindex("imported") :])
+    assert [name for name in HEAVY if name in imported] == []

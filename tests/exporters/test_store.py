@@ -1,0 +1,117 @@
+"""Where models are found, and which of them are used for what."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from uncnn.exporters import store
+from uncnn.exporters.dlib import ensure_dlib
+from uncnn.exporters.store import Installed, ModelsError
+from uncnn.plugins.cards import read_card
+
+
+@pytest.fixture(scope="module")
+def dlib(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    folder = ensure_dlib(tmp_path_factory.mktemp("dlib"))
+    return Installed(folder, read_card(folder))
+
+
+def called(model: Installed, name: str, role: str, use: str = "permissive") -> Installed:
+    licence = model.card.licence.model_copy(update={"use": use})
+    return Installed(model.folder, model.card.model_copy(update={"name": name, "role": role, "licence": licence}))
+
+
+@pytest.fixture
+def models(dlib: Installed) -> list[Installed]:
+    return [
+        dlib,
+        called(dlib, "free", "surrogate"),
+        called(dlib, "study", "surrogate", "research"),
+        called(dlib, "stern", "judge", "research"),
+    ]
+
+
+def names(models: list[Installed]) -> list[str]:
+    return [model.card.name for model in models]
+
+
+def test_auto_takes_every_role_that_the_licences_allow(models: list[Installed]) -> None:
+    attacked, judging, left_out = store.choose(models, "auto", "auto", ["permissive"])
+    assert (names(attacked), names(judging), names(left_out)) == (["free"], ["dlib-resnet"], ["study", "stern"])
+    attacked, judging, left_out = store.choose(models, "auto", "auto", ["permissive", "research"])
+    assert (names(attacked), names(judging)) == (["free", "study"], ["dlib-resnet", "stern"])
+    assert left_out == []
+
+
+@pytest.mark.parametrize(
+    ("surrogates", "judges", "words"),
+    [
+        (["nobody"], "auto", "surrogate 'nobody' is not installed: there are dlib-resnet, free"),
+        (["study"], "auto", "study is for research use only: add research"),
+        (["free", "dlib-resnet"], ["dlib-resnet"], "dlib-resnet cannot be surrogate and judge at once"),
+        ([], "auto", "no surrogate is installed"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_named(
+    models: list[Installed], surrogates: list[str], judges: list[str], words: str
+) -> None:
+    with pytest.raises(ModelsError, match=words):
+        store.choose(models, surrogates, judges, ["permissive"])
+
+
+def test_a_side_that_only_a_licence_keeps_empty_says_so(models: list[Installed]) -> None:
+    with pytest.raises(ModelsError, match=r"--licence research.*study"):
+        store.choose([models[0], models[2]], "auto", "auto", ["permissive"])
+
+
+def test_dlib_is_there_without_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNCNN_MODELS", raising=False)
+    (found,) = store.installed(tmp_path)
+    assert found.card.name == "dlib-resnet"
+    assert found.folder == tmp_path / "models" / "dlib-resnet"
+
+
+def test_the_first_folder_that_has_a_name_wins(
+    dlib: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("first", "second"):
+        shutil.copytree(dlib.folder, tmp_path / place / "dlib-resnet")
+    (tmp_path / "first" / ".dlib-resnet-half").mkdir()
+    shutil.copy(dlib.folder / "card.yaml", tmp_path / "first" / ".dlib-resnet-half")
+    monkeypatch.setenv("UNCNN_MODELS", f"{tmp_path / 'first'}:{tmp_path / 'second'}")
+    (found,) = store.installed(tmp_path / "data")
+    assert found.folder == tmp_path / "first" / "dlib-resnet", "a hidden folder is half a model"
+
+
+def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCNN_MODELS", str(tmp_path))
+    with pytest.raises(ModelsError) as caught:
+        store.detector_weights(tmp_path)
+    assert "retinaface-mobilenet0.25.pth" in str(caught.value)
+    assert store.WEIGHTS_URL in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_detector_is_exported_once(shared_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCNN_MODELS", str(shared_models / "reference"))
+    weights = store.detector_weights(tmp_path)
+    path = store.detector_onnx(weights, tmp_path)
+    written = path.stat().st_mtime_ns
+    assert store.detector_onnx(weights, tmp_path) == path
+    assert path.stat().st_mtime_ns == written
+
+
+def test_looking_for_models_loads_no_torch(dlib: Installed, tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib\n"
+        "from uncnn.exporters import store\n"
+        f"assert store.installed(pathlib.Path({str(dlib.folder.parents[1])!r})) is not None\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    models = str(dlib.folder.parent)
+    subprocess.run([sys.executable, "-c", code], check=True, env={"UNCNN_MODELS": models, "HOME": str(tmp_path)})
