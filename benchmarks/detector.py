@@ -8,7 +8,7 @@ Needs photos (--data, else ../shared/data beside the checkout) and RetinaFace's 
 ../shared/models/reference). Says so and ends with 0 where there are none.
 
 Recall is the share of annotated faces with a detection at IoU 0.5 or more; a face's size is its shorter side. The large
-photos are mosaics of widerface, not enlarged; there recall is counted for faces of 24 px and more.
+photos are mosaics of widerface, not enlarged; there recall is counted for faces of 24 px and more in the finest view.
 """
 
 from __future__ import annotations
@@ -117,10 +117,11 @@ def _large(detector: RetinaFace, folder: Path, megapixels: int) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     faces, spent = _timed(detector, photo)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    matched = _matched(boxes, faces)[_shorter(boxes) >= 24]
+    smallest = round(24 * max((photo.shape[0] * photo.shape[1] / detector.view_pixels) ** 0.5, 1))
+    matched = _matched(boxes, faces)[_shorter(boxes) >= smallest]
     _row(f"{megapixels} Mpx, seconds", f"{spent:.2f}", f"<= {BARS['12 Mpx']}" if megapixels == 12 else "")
     _row(f"{megapixels} Mpx, peak memory above, MB", f"{grown:.0f}")
-    _row(f"{megapixels} Mpx recall, 24 px and more", f"{matched.mean():.3f}", f"of {len(matched)}")
+    _row(f"{megapixels} Mpx recall, {smallest} px and more", f"{matched.mean():.3f}", f"of {len(matched)}")
 
 
 def _mosaic(folder: Path, megapixels: int) -> tuple[Pixels, Any]:

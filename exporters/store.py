@@ -18,6 +18,8 @@ from uncnn.plugins.cards import Card, read_card, sha256_of
 DETECTOR_WEIGHTS = ("retinaface-resnet50.pth", "retinaface-mobilenet0.25.pth")
 """Looked for in this order: the larger network first, where somebody put it."""
 
+DETECTOR_EXPORT = 1  # counts up when the export changes: an older one is not taken
+
 WEIGHTS_URL = (
     "https://raw.githubusercontent.com/cunjian/pytorch_face_landmark/"
     "6f34bf9f034aa2f521952f825e6ccc567deb42d6/Retinaface/weights/mobilenet0.25_Final.pth"
@@ -91,7 +93,7 @@ def detector_weights(data: Path) -> Path:
 
 def detector_onnx(weights: Path, data: Path) -> Path:
     """Return RetinaFace as ONNX for the verifier, exported once for each weights file."""
-    path = data / "models" / f"{weights.stem}-{sha256_of(weights)[:16]}.onnx"
+    path = data / "models" / f"{weights.stem}-{sha256_of(weights)[:16]}-{DETECTOR_EXPORT}.onnx"
     if not path.is_file():
         from uncnn.plugins.detectors.retinaface_network import export_onnx
 

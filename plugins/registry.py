@@ -11,9 +11,9 @@ from uncnn.plugins.api import Attack, Budget, UncnnError
 GROUP = "uncnn.attacks"
 
 STRENGTHS: Mapping[str, Budget] = {
-    "subtle": Budget(epsilon_255=1.5, texture=0.3, cap_255=10.0),
-    "balanced": Budget(epsilon_255=2.5, texture=0.45, cap_255=16.0),
-    "strong": Budget(epsilon_255=4.0, texture=0.6, cap_255=20.0),
+    "subtle": Budget(epsilon_255=2.0, texture=0.4, cap_255=14.0),
+    "balanced": Budget(epsilon_255=3.2, texture=0.55, cap_255=18.0),
+    "strong": Budget(epsilon_255=5.5, texture=0.75, cap_255=26.0),
 }
 """What each strength may spend; docs/budgets.md has what it looks like."""
 

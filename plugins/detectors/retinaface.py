@@ -22,7 +22,7 @@ from uncnn.plugins.detectors.retinaface_views import MULTIPLE, TILE, Span, View,
 
 __all__ = ["DEFAULT_THRESHOLD", "DetectorError", "Forward", "InputFormat", "RetinaFace", "load_onnx"]
 
-DEFAULT_THRESHOLD = 0.45  # a missed face is worse than a cloaked dog: benchmarks/detector.py prints what each costs
+DEFAULT_THRESHOLD = 0.46  # a missed face is worse than a cloaked dog: benchmarks/detector.py prints what each costs
 VIEW_PIXELS = 12_000_000
 BATCH_PIXELS = TILE * TILE
 

@@ -102,10 +102,12 @@ def join(parts: Sequence[Candidates]) -> Candidates:
 
 def overlap(box: Floats, boxes: Floats) -> Floats:
     """Return the intersection over union of `box`, (4,), with each of `boxes`, (N, 4)."""
-    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    shared = np.maximum(sides, 0).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return np.asarray(shared / np.maximum((box[2:] - box[:2]).prod() + areas - shared, 1e-6), np.float32)
+    x0, y0, x1, y1 = boxes.T
+    across = np.maximum(np.minimum(x1, box[2]) - np.maximum(x0, box[0]), 0)
+    down = np.maximum(np.minimum(y1, box[3]) - np.maximum(y0, box[1]), 0)
+    shared = across * down
+    union = (x1 - x0) * (y1 - y0) + (box[2] - box[0]) * (box[3] - box[1]) - shared
+    return np.asarray(shared / np.maximum(union, 1e-6), np.float32)
 
 
 def fuse(candidates: Candidates, scales: Sequence[float], threshold: float, size: tuple[int, int]) -> list[Face]:
@@ -114,37 +116,47 @@ def fuse(candidates: Candidates, scales: Sequence[float], threshold: float, size
     `scales` has the working pixels of a photo pixel for each view; `size` is the photo's width and height. A face's
     score never exceeds its strongest candidate's, so the search ends where those fall below `threshold`.
     """
-    rest = candidates.take(np.argsort(-candidates.probabilities, kind="stable"))
+    working = np.asarray(scales)
+    fit = np.take_along_axis(_asked(_longer_side(candidates.points), working), candidates.views[:, None], axis=1)
+    rest = candidates.take(fit[:, 0])
+    rest = rest.take(np.argsort(-rest.probabilities, kind="stable"))
     faces = []
     while len(rest.probabilities) and rest.probabilities[0] >= threshold:
         shared = overlap(rest.boxes[0], rest.boxes)
-        same = rest.take((shared >= SAME_FACE_IOU) | (np.arange(len(shared)) == 0))
-        points = np.average(same.points, axis=0, weights=same.probabilities**2)
-        score = _score(same, points, np.asarray(scales))
-        if score >= threshold and _longer_side(points) >= SMALLEST_PX:
-            faces.append(_face(points, score, size))
-        rest = rest.take((shared < DUPLICATE_IOU) & (np.arange(len(shared)) > 0))
+        shared[0] = 1.0
+        face = _agreed(rest.take(shared >= SAME_FACE_IOU), working, size)
+        if face.score >= threshold and face.size_px >= SMALLEST_PX:
+            faces.append(face)
+        rest = rest.take(shared < DUPLICATE_IOU)
     return sorted(faces, key=lambda face: -face.score)
 
 
-def _score(same: Candidates, points: Floats, scales: npt.NDArray[np.float64]) -> float:
-    """Return the mean vote, in logits, of the views that can judge a face of this size; of the coarsest, if none can.
+def _agreed(same: Candidates, scales: npt.NDArray[np.float64], size: tuple[int, int]) -> Face:
+    """Return the face that candidates of one place make.
 
     A view's vote is its candidate's probability times its overlap with the fused box: views that see a face, but each
-    somewhere else, do not agree.
+    somewhere else, do not agree. The score is the mean vote, in logits, of the views that can judge its size.
     """
+    points = np.average(same.points, axis=0, weights=same.probabilities**2)
     votes = np.full(len(scales), UNSEEN)
     np.maximum.at(votes, same.views, same.probabilities * overlap(points[:2].ravel(), same.boxes))
-    sizes = _longer_side(points) * scales
-    asked = (sizes >= VOTES_PX[0]) & (sizes <= VOTES_PX[1])
-    if not asked.any():
-        asked[np.argmin(scales)] = True
+    asked = _asked(_longer_side(points[None]), scales)[0]
+    asked[same.views] = True
     odds = votes[asked] / (1 - np.minimum(votes[asked], 1 - 1e-6))
-    return float(1 / (1 + np.exp(-np.log(odds).mean())))
+    return _face(points, float(1 / (1 + np.exp(-np.log(odds).mean()))), size)
 
 
-def _longer_side(points: Floats) -> float:
-    return float((points[1] - points[0]).max())
+def _asked(sizes_px: Floats, scales: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return which views can judge faces of these sizes in the photo, (N, V); the coarsest alone, if none can."""
+    working = sizes_px[:, None] * scales
+    asked: npt.NDArray[np.bool_] = (working >= VOTES_PX[0]) & (working <= VOTES_PX[1])
+    asked[~asked.any(axis=1), np.argmin(scales)] = True
+    return asked
+
+
+def _longer_side(points: Floats) -> Floats:
+    """Return the longer side of each box of (N, 7, 2) points."""
+    return np.asarray((points[:, 1] - points[:, 0]).max(axis=1), np.float32)
 
 
 def _face(points: Floats, score: float, size: tuple[int, int]) -> Face:
