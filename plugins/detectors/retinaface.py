@@ -33,8 +33,8 @@ class RetinaFace:
 
     `threshold` is the least score of a face. `view_pixels` bounds the work, whatever the photo: its largest view has no
     more pixels, all views together about 1.6 times as many. With the default, photos up to 1.3 megapixels are enlarged
-    three times, and one of 12 megapixels is searched at its own size, in which faces of 24 px are found; in one of 100
-    megapixels the smallest faces found are of about 70 px.
+    three times; one of 12 megapixels is searched at its own size, where most faces of 24 px and more are found; one of
+    100 megapixels at a third of it, where most of 70 px and more are.
     """
 
     forward: Forward

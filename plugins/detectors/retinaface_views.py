@@ -1,6 +1,6 @@
-"""The views of a photo that RetinaFace looks at: sizes, one mirrored half of them, tiles of large ones.
+"""The views of a photo that RetinaFace looks at: several sizes, some mirrored, large ones in tiles.
 
-A face is found best where it is 30 to 200 working pixels large, so each photo is seen at three sizes, 3 : 2 : 1, and
+No face is found well at every size, so each photo is seen at three sizes, 3 : 2 : 1, and
 at further halves until a face as large as the photo fits. The largest is three times the photo's own size (the
 published weights find small faces better when enlarged) or what `view_pixels` allows.
 """
