@@ -44,7 +44,7 @@ def bound_chroma_and_luma(pixels: Tensor, luma_limits: Tensor, chroma_limits: Te
 
 def pixel_limits(luma: Tensor, budget: Budget) -> Tensor:
     """Return the luma bound of each pixel, (N, 1, P, P) grey levels: more where the photo varies by itself."""
-    blur = torch.from_numpy(gaussian(luma.shape[3], TEXTURE_SIGMA_PX)).to(luma)
+    blur = gaussian(luma.shape[3], luma.new_tensor([TEXTURE_SIGMA_PX]))[0]
     mean = blur @ luma @ blur.T
     deviation = (blur @ (luma - mean) ** 2 @ blur.T).clamp(min=0).sqrt()
     return (budget.epsilon_255 + budget.texture * deviation).clamp(max=budget.cap_255)

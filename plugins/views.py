@@ -48,41 +48,43 @@ def draw_view(landmarks: Floats, units: Floats, seeds: list[int], step: int, sid
     """
     if step % CLEAN_EVERY == 0:
         return View(landmarks, None, None)
-    moved, operators, qualities = [], [], []
+    moved, sigmas, scales, qualities = [], [], [], []
     for points, unit, seed in zip(landmarks, units, seeds, strict=True):
         random = np.random.default_rng((seed, step))
         moved.append(points + random.normal(0, JITTER_112 * unit, points.shape))
-        operators.append(resampling(side, BLUR_112 * unit * random.random(), 1 - (1 - SHRINK) * random.random()))
+        sigmas.append(BLUR_112 * unit * random.random())
+        scales.append(1 - (1 - SHRINK) * random.random())
         qualities.append(int(random.integers(JPEG_QUALITY[0], JPEG_QUALITY[1] + 1)))
-    operator = torch.from_numpy(np.stack(operators).astype(np.float32)).to(device)
+    operator = resampling(side, torch.tensor(sigmas, device=device), torch.tensor(scales, device=device))
     return View(np.stack(moved), operator, qualities)
 
 
-def gaussian(side: int, sigma: float) -> Floats:
-    """Return the (side, side) matrix that blurs a column with a Gaussian; its rows sum to 1, also at the border.
+def gaussian(side: int, sigmas: Tensor) -> Tensor:
+    """Return matrices, (N, side, side), that blur a column with Gaussians of `sigmas` (N,) px; rows sum to 1.
 
     As a matrix product a blur is about ten times faster on a CPU than as a depthwise convolution.
     """
-    distance = np.subtract.outer(np.arange(side), np.arange(side)) / max(sigma, 1e-3)
-    weights = np.where(np.abs(distance) < 4, np.exp(-0.5 * distance**2), 0.0)  # no denormals: they are slow
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+    index = torch.arange(side, device=sigmas.device, dtype=torch.float32)
+    distance = (index[:, None] - index) / sigmas.float().clamp(min=1e-3)[:, None, None]
+    weights = torch.where(distance.abs() < 4, torch.exp(-0.5 * distance**2), 0.0)  # no denormals: they are slow
+    return weights / weights.sum(dim=2, keepdim=True)
 
 
-def resampling(side: int, sigma: float, scale: float) -> Floats:
-    """Return the (side, side) matrix that blurs a column, shrinks it to `scale` and enlarges it again."""
-    small = max(round(side * scale), 1)
-    down = _triangle(small, side)
-    up = _triangle(side, small)
-    return np.asarray(up @ (down @ gaussian(side, sigma)))
+def resampling(side: int, sigmas: Tensor, scales: Tensor) -> Tensor:
+    """Return matrices, (N, side, side), that blur a column, shrink it to `scales` (N,) and enlarge it again."""
+    small = (side * scales.float()).round().clamp(min=1)[:, None, None]  # samples of the small column
+    index = torch.arange(side, device=scales.device, dtype=torch.float32)
+    down = _triangle(index[:, None], index, side / small) * (index[:, None] < small)
+    up = _triangle(index[:, None], index, small / side) * (index < small)
+    down = down / down.sum(dim=2, keepdim=True).clamp(min=1e-6)
+    up = up / up.sum(dim=2, keepdim=True)
+    return up @ (down @ gaussian(side, sigmas))
 
 
-def _triangle(out: int, size: int) -> Floats:
-    """Return the (out, size) matrix of a bilinear resize, widened when it shrinks (no aliasing)."""
-    ratio = size / out
-    centres = (np.arange(out) + 0.5) * ratio - 0.5
-    distance = np.abs(np.subtract.outer(centres, np.arange(size))) / max(ratio, 1.0)
-    weights = np.maximum(1 - distance, 0)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+def _triangle(out: Tensor, source: Tensor, ratio: Tensor) -> Tensor:
+    """Return the weights of a bilinear resize by `ratio` source samples a sample, widened when it shrinks."""
+    centres = (out + 0.5) * ratio - 0.5
+    return (1 - (centres - source).abs() / ratio.clamp(min=1)).clamp(min=0)
 
 
 def _compressed(patches: Tensor, qualities: list[int]) -> Tensor:
