@@ -32,7 +32,6 @@ def photo() -> np.ndarray:
 @pytest.fixture(scope="module")
 def surrogates(tmp_path_factory: pytest.TempPathFactory) -> list[Recogniser]:
     """dlib's recogniser: always there, and enough to hold an attack to its contract."""
-    torch.set_flush_denormal(True)
     return [load_recogniser(ensure_dlib(tmp_path_factory.mktemp("models")))]
 
 
