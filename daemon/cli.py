@@ -37,7 +37,7 @@ def cloak(
     config: ConfigFile = None,
     policy: Annotated[str | None, typer.Option(help="A policy of the configuration.")] = None,
     attack: Annotated[str | None, typer.Option(help="The attack; default: the policy's.")] = None,
-    strength: Annotated[str | None, typer.Option(help="subtle, balanced or strong; the first one tried.")] = None,
+    strength: Annotated[str | None, typer.Option(help="subtle, balanced, strong or utmost: tried first.")] = None,
     parameter: Annotated[
         list[str] | None, typer.Option("--set", help="An attack's parameter, as steps=20. Repeatable.")
     ] = None,

@@ -15,6 +15,7 @@ from uncnn.daemon.policies import Policy
 from uncnn.daemon.processes import Message, Report
 from uncnn.daemon.verdict import FaceVerdict, Verdict
 from uncnn.plugins.api import Face
+from uncnn.plugins.registry import STRENGTHS
 
 FACES = TypeAdapter(list[Face])
 VERDICT = TypeAdapter(Verdict)
@@ -73,7 +74,7 @@ def protect(crew: Crew, source: Path, name: str, policy: Policy, spool: Path, re
     report({"stage": "looking for faces"})
     looked = crew.ask_worker({"do": "look", "source": str(source), "name": name})
     found = FACES.validate_python(looked["faces"])
-    ladder = Ladder((policy.attack.strength, *policy.escalate))
+    ladder = Ladder(rungs_of(policy))
     ladder.add(face for face in found if face.size_px >= policy.faces.smallest_px)
     candidate = spool / f"{source.stem}.candidate"
     rounds = len(ladder.rungs) + EXTRA_ROUNDS
@@ -91,6 +92,13 @@ def protect(crew: Crew, source: Path, name: str, policy: Policy, spool: Path, re
     decision, reason = decide(policy, verdict)
     seconds = time.monotonic() - started
     return Outcome(decision, reason, candidate, verdict, strengths, looked["format"], tuple(looked["notes"]), seconds)
+
+
+def rungs_of(policy: Policy) -> tuple[str, ...]:
+    """Return the policy's first strength and those of its `escalate` that are stronger, in that order."""
+    order = list(STRENGTHS)
+    first = policy.attack.strength
+    return (first, *(each for each in policy.escalate if order.index(each) > order.index(first)))
 
 
 def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold", "skip"], str]:

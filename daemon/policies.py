@@ -155,7 +155,10 @@ class Policy(Section):
 
     attack: Attack = Attack()
     protect: Protect = Protect()
-    escalate: Annotated[tuple[Strength, ...], AfterValidator(_once)] = ("strong",)
+    escalate: Annotated[tuple[Strength, ...], AfterValidator(_once)] = (
+        "strong",
+        "utmost",
+    )
     unprotected: Literal["hold", "publish-anyway"] = "hold"
     no_face: Literal["publish", "hold", "skip"] = "publish"
     faces: FacesSection = FacesSection()

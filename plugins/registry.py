@@ -13,9 +13,10 @@ GROUP = "uncnn.attacks"
 STRENGTHS: Mapping[str, Budget] = {
     "subtle": Budget(epsilon_255=2.0, texture=0.4, cap_255=14.0),
     "balanced": Budget(epsilon_255=3.2, texture=0.55, cap_255=18.0),
-    "strong": Budget(epsilon_255=5.5, texture=0.75, cap_255=26.0),
+    "strong": Budget(epsilon_255=4.4, texture=0.65, cap_255=22.0),
+    "utmost": Budget(epsilon_255=6.0, texture=0.8, cap_255=28.0),
 }
-"""What each strength may spend; docs/budgets.md has what it looks like."""
+"""What each strength may spend, the weakest first; docs/budgets.md has what it looks like."""
 
 
 class UnknownAttack(UncnnError):

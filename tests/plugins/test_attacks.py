@@ -195,7 +195,7 @@ def test_registry_names_what_there_is() -> None:
         make_attack("pdg", {})
     with pytest.raises(UnknownAttack, match="restarts"):
         make_attack("pgd", {"restart": 2})
-    with pytest.raises(UnknownAttack, match="subtle, balanced, strong"):
+    with pytest.raises(UnknownAttack, match="subtle, balanced, strong, utmost"):
         make_budget("brutal", {})
     with pytest.raises(UnknownAttack, match="whole number"):
         make_budget("strong", {"steps": 0.5})

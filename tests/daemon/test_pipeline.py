@@ -1,0 +1,146 @@
+"""Escalation and the decision: which faces climb, which photos are released, and what is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uncnn.daemon.pipeline import FACES, VERDICT, Ladder, decide, protect, rungs_of
+from uncnn.daemon.policies import Policy
+from uncnn.daemon.verdict import FaceVerdict, Judgement, Verdict
+from uncnn.plugins.api import Face
+
+
+def face(left: float, size: float = 50) -> Face:
+    points = tuple(
+        (left + size * x, size * y) for x, y in ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
+    )
+    return Face((left, 0, left + size, size), points, 0.9)  # type: ignore[arg-type]
+
+
+def judged(who: Face, after: float, smallest_px: int = 24) -> FaceVerdict:
+    judgement = Judgement("stern", "judge", "cosine", "jpeg-75", 0.99, after, 0.34, after >= 0.34)
+    attacked = Judgement("fooled", "surrogate", "cosine", "jpeg-75", 0.99, 0.9, 0.3, True)
+    return FaceVerdict(who, who.size_px >= smallest_px, True, 80.0, (judgement, attacked))
+
+
+def verdict(*faces: FaceVerdict) -> Verdict:
+    return Verdict("0" * 64, 1e-3, ("as-is", "jpeg-75"), faces)
+
+
+class Scripted:
+    """Answers for both processes: a face is less alike on each rung; `hidden` is seen by the verifier only."""
+
+    def __init__(self, faces: list[Face], similar: dict[Face, list[float]], hidden: Face | None = None) -> None:
+        self.faces, self.similar, self.hidden = faces, similar, hidden
+        self.strengths: list[dict[Face, str]] = []
+
+    def ask_worker(self, request: dict[str, Any], report: object = None) -> dict[str, Any]:
+        if request["do"] == "look":
+            return {"faces": FACES.dump_python(self.faces, mode="json"), "format": "PNG", "notes": []}
+        faces = FACES.validate_python(request["faces"])
+        self.strengths.append(dict(zip(faces, request["strengths"], strict=True)))
+        return {}
+
+    def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
+        known = FACES.validate_python(request["faces"])
+        if self.hidden is not None and self.hidden not in known:
+            known.append(self.hidden)
+        rungs = ["", "balanced", "strong", "utmost"]
+        now = self.strengths[-1]
+        found = [judged(each, self.similar[each][rungs.index(now.get(each, ""))]) for each in known]
+        answer: dict[str, Any] = VERDICT.dump_python(verdict(*found), mode="json")
+        return answer
+
+
+def run(crew: Scripted, policy: Policy, tmp_path: Path) -> Any:
+    return protect(crew, tmp_path / "photo.png", "photo.png", policy, tmp_path, lambda _: None)  # type: ignore[arg-type]
+
+
+def test_only_the_faces_that_are_linked_climb(tmp_path: Path) -> None:
+    easy, hard = face(0), face(100)
+    crew = Scripted([easy, hard], {easy: [1, 0.1, 0.0, 0.0], hard: [1, 0.5, 0.4, 0.2]})
+    outcome = run(crew, Policy(), tmp_path)
+    assert [list(each.values()) for each in crew.strengths] == [
+        ["balanced", "balanced"],
+        ["balanced", "strong"],
+        ["balanced", "utmost"],
+    ]
+    assert (outcome.decision, outcome.reason) == ("publish", "2 faces protected")
+    assert outcome.strengths == ("balanced", "utmost")
+
+
+def test_a_face_that_no_strength_protects_holds_the_photo(tmp_path: Path) -> None:
+    hopeless = face(0)
+    outcome = run(Scripted([hopeless], {hopeless: [1, 0.9, 0.8, 0.7]}), Policy(), tmp_path)
+    assert outcome.decision == "hold"
+    assert outcome.reason == "1 of 1 face not protected: stern links the face at 0,0 (0.700 >= 0.340, jpeg-75)"
+    assert outcome.strengths == ("utmost",)
+
+
+def test_a_face_that_only_the_verifier_sees_is_cloaked_too(tmp_path: Path) -> None:
+    seen, hidden = face(0), face(200)
+    crew = Scripted([seen], {seen: [1, 0.1, 0, 0], hidden: [1, 0.1, 0, 0]}, hidden)
+    outcome = run(crew, Policy(), tmp_path)
+    assert outcome.decision == "publish"
+    assert [set(each) for each in crew.strengths] == [{seen}, {seen, hidden}]
+
+
+def test_a_face_that_never_stops_appearing_ends_the_rounds(tmp_path: Path) -> None:
+    class Endless(Scripted):
+        def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
+            self.hidden = face(1000.0 + 100 * len(self.strengths))
+            self.similar[self.hidden] = [1, 0.1, 0, 0]
+            return super().ask_verifier(request)
+
+    seen = face(0)
+    outcome = run(Endless([seen], {seen: [1, 0.1, 0, 0]}), Policy(), tmp_path)
+    assert outcome.decision == "hold"
+
+
+def test_small_faces_are_left_alone(tmp_path: Path) -> None:
+    tiny = face(0, size=12)
+    crew = Scripted([tiny], {tiny: [1, 1, 1, 1]})
+    outcome = run(crew, Policy(), tmp_path)
+    assert crew.strengths == [{}]
+    assert outcome.reason.startswith("no face found, 1 smaller than 24 px: released")
+
+
+@pytest.mark.parametrize(("choice", "decision"), [("publish", "publish"), ("hold", "hold"), ("skip", "skip")])
+def test_a_photo_without_a_face_goes_by_the_policy(choice: Any, decision: str) -> None:
+    found, reason = decide(Policy(no_face=choice), verdict())
+    assert found == decision
+    assert f"no_face: {choice}" in reason
+
+
+def test_publish_anyway_says_so() -> None:
+    found, reason = decide(Policy(unprotected="publish-anyway"), verdict(judged(face(0), 0.8)))
+    assert found == "publish"
+    assert "not protected" in reason
+    assert "publish-anyway" in reason
+
+
+def test_without_a_judge_nothing_is_protected() -> None:
+    attacked = Judgement("fooled", "surrogate", "cosine", "as-is", 0.99, 0.0, 0.3, False)
+    lone = FaceVerdict(face(0), True, True, 90.0, (attacked,))
+    assert not lone.protected
+    assert decide(Policy(), verdict(lone))[0] == "hold"
+
+
+def test_rungs_only_lead_up() -> None:
+    assert rungs_of(Policy()) == ("balanced", "strong", "utmost")
+    assert rungs_of(Policy(attack={"strength": "utmost"})) == ("utmost",)  # type: ignore[arg-type]
+    assert rungs_of(Policy(attack={"strength": "subtle"}, escalate=("utmost",))) == ("subtle", "utmost")  # type: ignore[arg-type]
+
+
+def test_a_ladder_ends() -> None:
+    ladder = Ladder(("balanced", "strong"))
+    one = face(0)
+    assert ladder.add([one])
+    assert not ladder.add([one])
+    assert ladder.climb([one])
+    assert not ladder.climb([one])
+    assert ladder.strength(one) == "strong"
+    assert ladder.strength(face(500)) == ""
