@@ -24,9 +24,9 @@ from PIL import Image
 
 from uncnn.daemon.config import Models, Policy
 from uncnn.daemon.crew import Crew
-from uncnn.daemon.folders import data_dir
+from uncnn.daemon.files.folders import data_dir
+from uncnn.daemon.files.publish import publish, snapshot
 from uncnn.daemon.pipeline import Outcome, protect
-from uncnn.daemon.publish import publish, snapshot
 
 ROOT = Path(__file__).resolve().parents[1]
 SURROGATES = (

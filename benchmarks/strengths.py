@@ -19,10 +19,10 @@ from pathlib import Path
 
 from uncnn.daemon.config import Models, Policy
 from uncnn.daemon.crew import Crew
-from uncnn.daemon.folders import data_dir
+from uncnn.daemon.files.folders import data_dir
+from uncnn.daemon.files.publish import snapshot
 from uncnn.daemon.pipeline import Outcome, protect
 from uncnn.daemon.processes import RequestError
-from uncnn.daemon.publish import snapshot
 from uncnn.daemon.tables import worst_views
 from uncnn.plugins.registry import STRENGTHS
 

@@ -17,17 +17,17 @@ from rich.markup import escape
 
 from uncnn.daemon.answers import DEGRADED, OK, USAGE, print_json
 from uncnn.daemon.config import Attack, Config, Models, Policy, find_config, load
-from uncnn.daemon.config_file import ConfigError
+from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.crew import Crew
-from uncnn.daemon.folders import data_dir
+from uncnn.daemon.files.folders import data_dir
+from uncnn.daemon.files.publish import PublishError, publish, snapshot
+from uncnn.daemon.files.workspace import workspace
 from uncnn.daemon.pipeline import VERDICT, protect
 from uncnn.daemon.processes import Message
-from uncnn.daemon.publish import PublishError, publish, snapshot
 from uncnn.daemon.tables import verdict_json, verdict_table
 from uncnn.daemon.terminal import Bar, Done, exit_status, progress_bar, say
-from uncnn.daemon.verdict import Verdict
+from uncnn.daemon.verify.verdict import Verdict
 from uncnn.daemon.wording import printable
-from uncnn.daemon.workspace import workspace
 from uncnn.plugins.api import UncnnError
 
 

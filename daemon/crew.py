@@ -112,6 +112,6 @@ def _make_worker(roster: store.Roster, device: str) -> Handler:
 
 
 def _make_verifier(roster: store.Roster, device: str) -> Handler:
-    from uncnn.daemon.verifier import make_verifier  # ONNX Runtime: likewise
+    from uncnn.daemon.verify.verifier import make_verifier  # ONNX Runtime: likewise
 
     return make_verifier(roster, device)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uncnn.daemon.config import Folder
+from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.files.publish import PublishError, sweep
+from uncnn.daemon.files.scan import Found, candidates
+from uncnn.daemon.files.spool import Snapshot
 from uncnn.daemon.ledger import Job, Ledger
 from uncnn.daemon.ledger.states import NEEDS_PERSON, SETTLED
-from uncnn.daemon.policies import Policy
-from uncnn.daemon.publish import PublishError, sweep
-from uncnn.daemon.scan import Found, candidates
-from uncnn.daemon.spool import Snapshot
 from uncnn.daemon.wording import printable
 
 

@@ -15,15 +15,15 @@ from uncnn.daemon.answers import DEGRADED, ERROR, print_json
 from uncnn.daemon.commands import SettingsError
 from uncnn.daemon.config import Config, find_config, load
 from uncnn.daemon.crew import Crew
-from uncnn.daemon.folders import data_dir, ledger_file
+from uncnn.daemon.files.folders import data_dir, ledger_file
+from uncnn.daemon.files.publish import PublishError
+from uncnn.daemon.files.scan import ScanError
+from uncnn.daemon.files.workspace import only_run, sweep_workspaces, workspace
 from uncnn.daemon.intake import Look, Place, look, prepare_publish
 from uncnn.daemon.ledger import Job, Ledger, Run, State
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
-from uncnn.daemon.publish import PublishError
 from uncnn.daemon.recovery import recover
-from uncnn.daemon.scan import ScanError
 from uncnn.daemon.terminal import Bar, Done, exit_status, progress_bar, say, say_line
-from uncnn.daemon.workspace import only_run, sweep_workspaces, workspace
 from uncnn.exporters.store import Installed
 
 

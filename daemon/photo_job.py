@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.crew import Crew
+from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
+from uncnn.daemon.files.scan import Found
 from uncnn.daemon.intake import Look, Place, source_of
 from uncnn.daemon.ledger import Job, Ledger, LedgerError, State, TransitionError
 from uncnn.daemon.pipeline import Outcome, protect
 from uncnn.daemon.processes import Report, RequestError
-from uncnn.daemon.publish import PublishError, Snapshot, publish, snapshot
-from uncnn.daemon.scan import Found
 from uncnn.daemon.terminal import Done, Status
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError

@@ -10,10 +10,10 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.crew import Crew
-from uncnn.daemon.policies import Policy
 from uncnn.daemon.processes import Message, Report
-from uncnn.daemon.verdict import FaceVerdict, Verdict
+from uncnn.daemon.verify.verdict import FaceVerdict, Verdict
 from uncnn.plugins.api import Face
 from uncnn.plugins.registry import STRENGTHS
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from uncnn.daemon.answers import DEGRADED, NOT_RUNNING, OK, print_json
-from uncnn.daemon.folders import ledger_file
+from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.ledger.states import State
 from uncnn.daemon.ledger.view import Concern, FolderView, LastRun, Life, View, view
 from uncnn.daemon.wording import printable

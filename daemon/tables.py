@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from uncnn.daemon.verdict import FaceVerdict, Judgement, Verdict
+from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 
 
 def verdict_table(verdict: Verdict, strengths: Iterable[str] = (), surrogates: bool = False) -> Table:

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from uncnn.daemon.ask import FACES
 from uncnn.daemon.photos import Photo, decode, encode
 from uncnn.daemon.processes import Handler, Message, Report
+from uncnn.daemon.verify.ask import FACES
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, UncnnError
 from uncnn.plugins.detectors.retinaface import load_onnx

@@ -8,7 +8,7 @@ from __future__ import annotations
 from uncnn.daemon.photos.reader import decode
 from uncnn.daemon.photos.values import PIXEL_LIMIT, Alpha, Encoding, Format, Photo, PhotoError
 from uncnn.daemon.photos.writer import encode
-from uncnn.daemon.views import View, parse_view, reencode
+from uncnn.daemon.verify.views import View, parse_view, reencode
 
 __all__ = [
     "PIXEL_LIMIT",

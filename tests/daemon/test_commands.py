@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uncnn.daemon.ask import crop
+from uncnn.daemon.verify.ask import crop
 from uncnn.exporters.dlib import find_dlib
 from uncnn.plugins.geometry import similarities
 

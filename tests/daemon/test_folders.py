@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from uncnn.daemon.folders import FolderError, data_dir, state_dir
+from uncnn.daemon.files.folders import FolderError, data_dir, state_dir
 
 
 def test_state_lies_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

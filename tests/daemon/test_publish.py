@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from uncnn.daemon.publish import PublishError, publish, rename_without_replacing, snapshot, sweep
+from uncnn.daemon.files.publish import PublishError, publish, rename_without_replacing, snapshot, sweep
 
 CONTENT = b"the bytes of a photo" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -257,7 +257,7 @@ def test_renaming_replaces_nothing_either(folder: Path) -> None:
 RACE = """
 import hashlib, sys
 from pathlib import Path
-from uncnn.daemon.publish import publish
+from uncnn.daemon.files.publish import publish
 folder, candidate = map(Path, sys.argv[1:])
 digest = hashlib.sha256(candidate.read_bytes()).hexdigest()
 for number in range(100):
@@ -287,7 +287,7 @@ def test_a_sweep_takes_what_the_dead_left_and_only_that(folder: Path, tmp_path: 
     mine.touch()
     (folder / ".uncnn-0123456789abcdef.part").mkdir()
     others = {mine, folder / ".uncnn-0123456789abcdef.part"}
-    program = "import sys; from pathlib import Path; from uncnn.daemon.publish import publish\n"
+    program = "import sys; from pathlib import Path; from uncnn.daemon.files.publish import publish\n"
     program += "publish(Path(sys.argv[1]), Path(sys.argv[2]), Path('a.jpg'), '')"
     process = subprocess.Popen([sys.executable, "-c", program, str(endless), str(folder)])
     try:
@@ -307,7 +307,7 @@ def test_a_sweep_takes_what_the_dead_left_and_only_that(folder: Path, tmp_path: 
 MOUNTED = """
 import hashlib, sys
 from pathlib import Path
-from uncnn.daemon.publish import PublishError, publish, snapshot
+from uncnn.daemon.files.publish import PublishError, publish, snapshot
 candidate, folder = map(Path, sys.argv[1:])
 for release in (
     lambda: publish(candidate, folder, Path("sub/a.jpg"), hashlib.sha256(candidate.read_bytes()).hexdigest()),

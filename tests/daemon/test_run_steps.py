@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from uncnn.daemon.answers import DEGRADED, ERROR, OK
+from uncnn.daemon.files.scan import Found
 from uncnn.daemon.intake import give_up_gone
 from uncnn.daemon.ledger import Job, Ledger, State
 from uncnn.daemon.once import run_once
-from uncnn.daemon.scan import Found
 
 SPAWNED = Path(__file__).parent / "spawned"
 sys.path.insert(0, str(SPAWNED))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from uncnn.daemon.scan import Found, ScanError, candidates, is_ignored, is_photo_name
+from uncnn.daemon.files.scan import Found, ScanError, candidates, is_ignored, is_photo_name
 
 IGNORED = [
     *(".hidden.jpg", "a.jpg.part", "a.partial", "a.crdownload", "a.download", "a.filepart", "a.jpg.TMP", "a.temp"),

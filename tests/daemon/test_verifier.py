@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uncnn.daemon.ask import OnnxRecogniser, same_face
-from uncnn.daemon.verifier import Verifier
+from uncnn.daemon.verify.ask import OnnxRecogniser, same_face
+from uncnn.daemon.verify.verifier import Verifier
 from uncnn.exporters import store
 from uncnn.plugins.api import Face, UncnnError
 from uncnn.plugins.detectors.retinaface import load_onnx
@@ -104,5 +104,5 @@ def test_faces_are_matched_by_their_landmarks() -> None:
 
 
 def test_the_verifier_has_no_torch() -> None:
-    code = "import sys, uncnn.daemon.verifier; assert 'torch' not in sys.modules"
+    code = "import sys, uncnn.daemon.verify.verifier; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

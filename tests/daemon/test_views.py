@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from uncnn.daemon.views import View, parse_view, reencode
+from uncnn.daemon.verify.views import View, parse_view, reencode
 from uncnn.plugins.api import UncnnError
 
 
@@ -49,7 +49,8 @@ def test_a_photo_of_one_pixel_survives() -> None:
 
 def test_neither_names_nor_configuration_need_an_image_library() -> None:
     program = (
-        "import sys, uncnn.daemon.views, uncnn.daemon.config, uncnn.daemon.scan, uncnn.daemon.publish\n"
+        "import sys, uncnn.daemon.verify.views, uncnn.daemon.config\n"
+        "import uncnn.daemon.files.scan, uncnn.daemon.files.publish\n"
         "found = {'torch', 'onnx', 'onnxruntime', 'PIL', 'pillow_heif'} & set(sys.modules)\n"
         "assert not found, found"
     )

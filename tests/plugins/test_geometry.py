@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from uncnn.daemon.ask import crop
+from uncnn.daemon.verify.ask import crop
 from uncnn.plugins import geometry
 from uncnn.plugins.warp import warp
 

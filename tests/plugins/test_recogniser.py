@@ -11,7 +11,7 @@ import torch
 from onnx import TensorProto, helper
 from PIL import Image
 
-from uncnn.daemon.ask import OnnxRecogniser
+from uncnn.daemon.verify.ask import OnnxRecogniser
 from uncnn.plugins.cards import CardError
 from uncnn.plugins.geometry import ARCFACE_112
 from uncnn.plugins.graph import GraphError, load_graph, plain

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from uncnn.daemon.folders import FolderError, state_dir
+from uncnn.daemon.files.folders import FolderError, state_dir
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 

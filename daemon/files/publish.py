@@ -21,7 +21,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.spool import PublishError, Snapshot, copy_hashed, opened_folder, safe_parts, snapshot, sync_folder
+from uncnn.daemon.files.spool import (
+    PublishError,
+    Snapshot,
+    copy_hashed,
+    opened_folder,
+    safe_parts,
+    snapshot,
+    sync_folder,
+)
 from uncnn.daemon.wording import printable
 
 __all__ = ["PublishError", "Snapshot", "publish", "snapshot", "sweep"]

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from uncnn.daemon.config_file import Location
+from uncnn.daemon.config.document import Location
 from uncnn.daemon.wording import printable
 
 Finding: TypeAlias = tuple[Location, str]

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from uncnn.daemon.ask import FACES, OnnxRecogniser, providers_for, same_face
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.processes import Handler, Message, Report
-from uncnn.daemon.verdict import FaceVerdict, Judgement, Verdict
-from uncnn.daemon.visibility import ssimulacra2
+from uncnn.daemon.verify.ask import FACES, OnnxRecogniser, providers_for, same_face
+from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
+from uncnn.daemon.verify.visibility import ssimulacra2
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels, UncnnError
 from uncnn.plugins.cards import compare

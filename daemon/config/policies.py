@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from uncnn.daemon.views import parse_view
+from uncnn.daemon.verify.views import parse_view
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.registry import STRENGTHS, attack_names
 

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import platformdirs
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 
-from uncnn.daemon.config_checks import expand, field_finding, folder_findings
-from uncnn.daemon.config_file import ConfigError, Document, Problem, read
-from uncnn.daemon.policies import Attack, FacesSection, Name, Names, Output, Policy, Protect, Section
+from uncnn.daemon.config.checks import expand, field_finding, folder_findings
+from uncnn.daemon.config.document import ConfigError, Document, Problem, read
+from uncnn.daemon.config.policies import Attack, FacesSection, Name, Names, Output, Policy, Protect, Section
 
 __all__ = [
     "Attack",
