@@ -82,7 +82,8 @@ def cloak_photos(settings: Settings, photos: Sequence[Path], output: Path, surro
     except OSError as error:
         raise PublishError.of(error, output, "made") from error
     done: list[Done] = []
-    with work(settings.models, settings.device) as (crew, spool), progress_bar(len(photos), as_json) as bar:
+    with progress_bar(len(photos), as_json) as bar, work(settings.models, settings.device) as (crew, spool):
+        crew.start()
         for photo in photos:
             done.append(_cloak_one(crew, settings.policy, photo, output, spool, bar))
             if not as_json:
@@ -95,7 +96,7 @@ def cloak_photos(settings: Settings, photos: Sequence[Path], output: Path, surro
 def verify_pair(settings: Settings, original: Path, cloaked: Path, surrogates: bool, as_json: bool) -> int:
     """Print the verdict on `cloaked` as a copy of `original` and return the exit status."""
     policy = settings.policy
-    with work(settings.models, settings.device) as (crew, spool):
+    with progress_bar(1, as_json), work(settings.models, settings.device) as (crew, spool):
         first = snapshot(original.resolve().parent, Path(original.resolve().name), spool)
         second = snapshot(cloaked.resolve().parent, Path(cloaked.resolve().name), spool)
         request: Message = {
@@ -117,9 +118,8 @@ def verify_pair(settings: Settings, original: Path, cloaked: Path, surrogates: b
 
 @contextmanager
 def work(models: Models, device: str) -> Iterator[tuple[Crew, Path]]:
-    """Yield the processes, loaded, and a private folder that is removed at the end."""
+    """Yield the processes, started when first asked, and a private folder that is removed at the end."""
     with workspace() as spool, Crew(models, device, data_dir()) as crew:
-        crew.start()
         yield crew, spool
 
 

@@ -59,18 +59,20 @@ class Bar:
 
     def __init__(self, progress: Progress, photos: int) -> None:
         self._progress = progress
-        self._task = progress.add_task("", total=photos, stage="")
+        self._task = progress.add_task("", total=photos, stage="loading the models")
+        self._photos = photos
         self._begun = 0
 
     def begin(self, name: str) -> None:
         """Go on to the next photo."""
         self._begun += 1
-        self._progress.update(self._task, completed=self._begun - 1, description=escape(name), stage="")
+        title = f"{self._begun}/{self._photos} {escape(Path(name).name)}"
+        self._progress.update(self._task, completed=self._begun - 1, description=title, stage="")
 
     def report(self, progress: Message) -> None:
         """Show the stage that the photo is in."""
         share = progress["done"] / max(progress["of"], 1) if "of" in progress else 0.0
-        detail = f" {progress['done']:.0f}/{progress['of']}" if "of" in progress else ""
+        detail = f" {share:.0%}" if "of" in progress else ""
         self._progress.update(self._task, completed=self._begun - 1 + 0.9 * share, stage=progress["stage"] + detail)
 
 
