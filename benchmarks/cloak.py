@@ -10,6 +10,7 @@ none.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -54,23 +55,24 @@ def main() -> None:
     width, steps, runs = (800, 4, 1) if options.smoke else (4000, 40, options.runs)
     attack = {"name": "pgd", "steps": steps}
     with tempfile.TemporaryDirectory() as scratch:
-        time_photos("one strength", portraits(Path(scratch), width, runs), Policy(attack=attack, escalate=()))
-        time_photos("as everyday", portraits(Path(scratch), width, runs), Policy(attack=attack))
+        photos = [Path(scratch) / f"portrait-{index}.jpg" for index in range(runs)]
+        painter = multiprocessing.get_context("spawn").Process(target=paint, args=(photos, width))
+        painter.start()  # in a process of its own, so that its memory is not counted
+        painter.join()
+        time_photos("40 steps, one strength", photos, Policy(attack=attack, escalate=()), BARS)
+        time_photos("the everyday policy, which escalates", photos, Policy(attack=attack), {})
 
 
-def portraits(scratch: Path, width: int, number: int) -> list[Path]:
-    """Write JPEG portraits of 4:3 with one face, each a little different, and return their paths."""
+def paint(photos: list[Path], width: int) -> None:
+    """Write JPEG portraits of 4:3 with one face, each a little different."""
     picture = Image.fromarray(skimage.data.astronaut()).crop((0, 0, 512, 384))
     picture = picture.resize((width, width * 3 // 4), Image.Resampling.BICUBIC)
-    paths = []
-    for index in range(number):
-        paths.append(scratch / f"portrait-{index}.jpg")
+    for index, photo in enumerate(photos):
         grain = np.random.default_rng(index).normal(0, 2, (picture.height, picture.width, 1))
-        Image.fromarray(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8)).save(paths[-1], quality=92)
-    return paths
+        Image.fromarray(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8)).save(photo, quality=92)
 
 
-def time_photos(title: str, photos: list[Path], policy: Policy) -> None:
+def time_photos(title: str, photos: list[Path], policy: Policy, bars: dict[str, float]) -> None:
     """Print wall seconds a photo and peak memory of the whole service."""
     models = Models(surrogates=SURROGATES, licences=("permissive", "research"))
     with tempfile.TemporaryDirectory() as folder, Crew(models, "cpu", data_dir()) as crew:
@@ -84,8 +86,8 @@ def time_photos(title: str, photos: list[Path], policy: Policy) -> None:
     size = f"{Image.open(photos[0]).size[0]} x {Image.open(photos[0]).size[1]}"
     strengths = "+".join(outcome.strengths)
     print(f"{title}: {size}, {len(outcome.verdict.faces)} face, ended at {strengths}: {outcome.decision}")
-    report("  whole path of a photo", [seconds for seconds, _ in timed], "s", BARS["seconds"])
-    report("  peak memory, three processes", [memory], "GB", BARS["gigabytes"])
+    report("  whole path of a photo", [seconds for seconds, _ in timed], "s", bars.get("seconds"))
+    report("  peak memory, three processes", [memory], "GB", bars.get("gigabytes"))
 
 
 def one_photo(crew: Crew, photo: Path, policy: Policy, spool: Path, published: Path) -> tuple[float, Outcome]:
@@ -117,11 +119,12 @@ def answer_seconds(command: str, runs: int = 7) -> list[float]:
     return seconds
 
 
-def report(what: str, values: list[float], unit: str, bar: float) -> None:
-    """Print minimum, median and maximum beside the bar."""
+def report(what: str, values: list[float], unit: str, bar: float | None) -> None:
+    """Print the median, its spread, and the bar where there is one."""
     middle = statistics.median(values)
     spread = f" ({min(values):.2f} to {max(values):.2f}, {len(values)} runs)" if len(values) > 1 else ""
-    print(f"{what}: {middle:.2f} {unit}{spread}; bar {bar:g}: {'met' if middle <= bar else 'MISSED'}", flush=True)
+    held = "" if bar is None else f"; bar {bar:g}: {'met' if middle <= bar else 'MISSED'}"
+    print(f"{what}: {middle:.2f} {unit}{spread}{held}", flush=True)
 
 
 if __name__ == "__main__":
