@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from uncnn.plugins.batch import FaceBatch
 from uncnn.plugins.recogniser import Recogniser
 from uncnn.plugins.views import View, draw_view
 
-CHUNK = 16  # faces a pass through a recogniser: bounds memory, whatever the backlog
+CHUNK = 8  # faces a pass through a recogniser: bounds memory, and more are hardly faster on a CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class EnsembleLoss:
         """Return the loss of each face, (N,), at the views of `step`."""
         view = self._view(step)
         seen = view.show(self.faces.patches + pixels)
-        return self.sign * torch.stack(list(self._cosines(seen, view))).mean(dim=0)
+        pairs = zip(self.surrogates, self.anchors, strict=True)
+        return self.sign * torch.stack([_cosine(*pair, seen, view) for pair in pairs]).mean(dim=0)
 
     def gradient(self, pixels: Tensor, step: int) -> Tensor:
         """Return each face's own gradient, (N, 3, P, P).
@@ -58,11 +59,6 @@ class EnsembleLoss:
         faces = self.faces
         return draw_view(faces.points, faces.units, faces.seeds, step, faces.side, faces.patches.device)
 
-    def _cosines(self, seen: Tensor, view: View) -> Iterator[Tensor]:
-        """Yield each surrogate's cosines, (N,), to its anchors."""
-        for surrogate, anchor in zip(self.surrogates, self.anchors, strict=True):
-            yield (surrogate.embed(seen, view.landmarks) * anchor).sum(dim=1)
-
     def _gradient(self, pixels: Tensor, step: int) -> Tensor:
         view = self._view(step)
         with torch.enable_grad():
@@ -72,12 +68,16 @@ class EnsembleLoss:
         def one(surrogate: Recogniser, anchor: Tensor) -> Tensor:
             with torch.enable_grad():
                 shown = seen.detach().requires_grad_()
-                cosines = (surrogate.embed(shown, view.landmarks) * anchor).sum(dim=1)
-                return torch.autograd.grad(cosines.sum(), shown)[0]
+                return torch.autograd.grad(_cosine(surrogate, anchor, shown, view).sum(), shown)[0]
 
         mapped = _cores().map if pixels.device.type == "cpu" else map
         total = torch.stack(list(mapped(one, self.surrogates, self.anchors))).sum(dim=0)
         return torch.autograd.grad(seen, leaf, total * (self.sign / len(self.surrogates)))[0]
+
+
+def _cosine(surrogate: Recogniser, anchor: Tensor, seen: Tensor, view: View) -> Tensor:
+    """Return the cosines, (N,), of the faces of `seen` to a surrogate's anchors."""
+    return (surrogate.embed(seen, view.landmarks) * anchor).sum(dim=1)
 
 
 @functools.cache
