@@ -21,9 +21,9 @@ from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.publish import PublishError, publish, snapshot
-from uncnn.daemon.files.workspace import workspace
+from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.pipeline import VERDICT, protect
-from uncnn.daemon.processes import Message
+from uncnn.daemon.processes import Message, stopped_by_sigterm
 from uncnn.daemon.tables import verdict_json, verdict_table
 from uncnn.daemon.terminal import Bar, Done, exit_status, progress_bar, say
 from uncnn.daemon.verify.verdict import Verdict
@@ -119,7 +119,8 @@ def verify_pair(settings: Settings, original: Path, cloaked: Path, surrogates: b
 @contextmanager
 def work(models: Models, device: str) -> Iterator[tuple[Crew, Path]]:
     """Yield the processes, started when first asked, and a private folder that is removed at the end."""
-    with workspace() as spool, Crew(models, device, data_dir()) as crew:
+    sweep_workspaces()
+    with stopped_by_sigterm(), workspace() as spool, Crew(models, device, data_dir()) as crew:
         yield crew, spool
 
 

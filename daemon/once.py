@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from uncnn.daemon.answers import DEGRADED, ERROR, print_json
 from uncnn.daemon.commands import SettingsError
@@ -22,6 +19,7 @@ from uncnn.daemon.files.workspace import only_run, sweep_workspaces, workspace
 from uncnn.daemon.intake import Look, Place, look, prepare_publish
 from uncnn.daemon.ledger import Job, Ledger, Run, State
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
+from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.recovery import recover
 from uncnn.daemon.terminal import Bar, Done, exit_status, progress_bar, say, say_line
 from uncnn.exporters.store import Installed
@@ -61,7 +59,7 @@ def run_once(config: Path | None, once: bool, as_json: bool) -> int:
     if not once:
         raise SettingsError("the service that keeps watching is not there yet: give --once, from a timer for example")
     settings = load(find_config(config))
-    with only_run(), _stopped_by_sigterm(), Ledger(ledger_file()) as ledger, Run(ledger_file()).beating() as run:
+    with only_run(), stopped_by_sigterm(), Ledger(ledger_file()) as ledger, Run(ledger_file()).beating() as run:
         summary = Summary(as_json)
         _drain(settings, ledger, run, summary)
         run.exit_status = summary.exit_status()
@@ -160,17 +158,3 @@ def _print(summary: Summary, as_json: bool) -> None:
         say_line(name, f"still {job.state}", f": {job.reason}", "yellow")
     for watch, problem in summary.problems.items():
         say_line(str(watch), "blocked", f": {problem}", "red")
-
-
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """End as on Ctrl-C when the system asks: the photo in work is given back, the processes end."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

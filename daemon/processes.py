@@ -10,9 +10,10 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Any, TypeAlias
 
 from uncnn.daemon.wording import printable, system_words
@@ -109,6 +110,20 @@ class Child:
         if code is not None and code < 0:
             return f"signal {signal.Signals(-code).name}; out of memory is the usual cause of SIGKILL"
         return f"exit status {code}"
+
+
+@contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """End as on Ctrl-C when the system asks: what is in work is given back, the processes end, the spool is emptied."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def serve(connection: Connection, make_handler: Callable[[], Handler]) -> None:

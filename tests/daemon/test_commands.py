@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -212,6 +214,28 @@ def test_missing_weights_are_named_in_one_line(portrait: Path, tmp_path: Path) -
     assert len(answer.stderr.strip().splitlines()) == 1
     assert "retinaface-mobilenet0.25.pth" in answer.stderr
     assert "UNCNN_MODELS" in answer.stderr
+
+
+def test_sigterm_ends_the_processes_and_empties_the_spool(home: Home, portrait: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home.root), "UNCNN_MODELS": str(home.models)}
+    environment |= {"UNCNN_STATE": str(state)}
+    command = [str(PROGRAM), "cloak", str(portrait), "-o", str(tmp_path / "out"), "--set", "steps=5000"]
+    (state / "spool" / "tmpleft").mkdir(parents=True)  # of a command that was killed
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        for _ in range(600):
+            if list((state / "spool").glob("*/*")):  # the photo is in work
+                break
+            time.sleep(0.1)
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        running.terminate()
+        assert running.wait(20) == 128 + signal.SIGTERM
+    assert list((state / "spool").iterdir()) == []
+    assert len(children) >= 2
+    deadline = time.monotonic() + 10
+    while alive := [child for child in children if Path(f"/proc/{child}").exists()]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
