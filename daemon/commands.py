@@ -22,11 +22,11 @@ from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.publish import PublishError, publish, snapshot
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
-from uncnn.daemon.pipeline import VERDICT, protect
-from uncnn.daemon.processes import Message, stopped_by_sigterm
+from uncnn.daemon.pipeline import protect, verify_request
+from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.tables import verdict_json, verdict_table
 from uncnn.daemon.terminal import Bar, Done, exit_status, progress_bar, say
-from uncnn.daemon.verify.verdict import Verdict
+from uncnn.daemon.verify.verdict import VERDICT, Verdict
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError
 
@@ -99,16 +99,7 @@ def verify_pair(settings: Settings, original: Path, cloaked: Path, surrogates: b
     with progress_bar(1, as_json), work(settings.models, settings.device) as (crew, spool):
         first = snapshot(original.resolve().parent, Path(original.resolve().name), spool)
         second = snapshot(cloaked.resolve().parent, Path(cloaked.resolve().name), spool)
-        request: Message = {
-            "do": "verify",
-            "original": str(first.path),
-            "released": str(second.path),
-            "far": policy.protect.far,
-            "views": list(policy.protect.views),
-            "smallest_px": policy.faces.smallest_px,
-            "faces": None,
-        }
-        verdict = VERDICT.validate_python(crew.ask_verifier(request))
+        verdict = VERDICT.validate_python(crew.ask_verifier(verify_request(first.path, second.path, policy, None)))
     if as_json:
         print_json({"original": str(original), "cloaked": str(cloaked), "verdict": verdict_json(verdict)})
     else:

@@ -8,17 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter
-
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.processes import Message, Report
-from uncnn.daemon.verify.verdict import FaceVerdict, Verdict
+from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Verdict
 from uncnn.plugins.api import Face
 from uncnn.plugins.registry import STRENGTHS
-
-FACES = TypeAdapter(list[Face])
-VERDICT = TypeAdapter(Verdict)
 
 EXTRA_ROUNDS = 2  # for faces that the worker did not find and the verifier did
 
@@ -82,7 +77,7 @@ def protect(crew: Crew, source: Path, name: str, policy: Policy, spool: Path, re
         crew.ask_worker(_cloak_request(source, name, candidate, policy, ladder), report)
         report({"stage": "checking"})
         known = [*ladder.levels, *(face for face in found if face not in ladder.levels)]
-        verdict = VERDICT.validate_python(crew.ask_verifier(_verify_request(source, candidate, policy, known)))
+        verdict = VERDICT.validate_python(crew.ask_verifier(verify_request(source, candidate, policy, known)))
         strengths = tuple(ladder.strength(face.face) for face in verdict.faces)
         required = [face for face in verdict.faces if face.required]
         new = ladder.add(face.face for face in required)
@@ -150,13 +145,14 @@ def _cloak_request(source: Path, name: str, candidate: Path, policy: Policy, lad
     }
 
 
-def _verify_request(source: Path, candidate: Path, policy: Policy, known: list[Face]) -> Message:
+def verify_request(original: Path, released: Path, policy: Policy, known: list[Face] | None) -> Message:
+    """Return what the verifier is asked under `policy`; where no faces are `known`, None, it detects them itself."""
     return {
         "do": "verify",
-        "original": str(source),
-        "released": str(candidate),
+        "original": str(original),
+        "released": str(released),
         "far": policy.protect.far,
         "views": list(policy.protect.views),
         "smallest_px": policy.faces.smallest_px,
-        "faces": FACES.dump_python(known, mode="json"),
+        "faces": None if known is None else FACES.dump_python(known, mode="json"),
     }

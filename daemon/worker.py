@@ -13,7 +13,7 @@ import torch
 
 from uncnn.daemon.photos import Photo, decode, encode
 from uncnn.daemon.processes import Handler, Message, Report
-from uncnn.daemon.verify.ask import FACES
+from uncnn.daemon.verify.verdict import FACES
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, UncnnError
 from uncnn.plugins.detectors.retinaface import load_onnx

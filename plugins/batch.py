@@ -92,9 +92,8 @@ def _square(photo: Pixels, region: geometry.Region, device: str) -> Tensor:
     """Return a square of the photo as (1, C, PATCH_PX, PATCH_PX) float32, black outside the photo."""
     rows, columns = region.clipped(*photo.shape[:2])
     square = np.zeros((region.side, region.side, photo.shape[2]), dtype=np.uint8)
-    top, left = rows.start - region.top, columns.start - region.left
-    piece = photo[rows, columns]
-    square[top : top + piece.shape[0], left : left + piece.shape[1]] = piece
+    if rows.start < rows.stop and columns.start < columns.stop:
+        square[region.local(rows, columns)] = photo[rows, columns]
     tensor = torch.from_numpy(square).to(device).permute(2, 0, 1)[None].float()
     if region.side == PATCH_PX:
         return tensor

@@ -65,6 +65,13 @@ class Region:
         columns = slice(min(max(self.left, 0), width), min(max(self.left + self.side, 0), width))
         return rows, columns
 
+    def local(self, rows: slice, columns: slice) -> tuple[slice, slice]:
+        """Return where rows and columns of the photo, as `clipped` gives them, lie in the square."""
+        return (
+            slice(rows.start - self.top, rows.stop - self.top),
+            slice(columns.start - self.left, columns.stop - self.left),
+        )
+
 
 def region_of(landmarks: Floats, least_px: int) -> Region:
     """Return the square that holds what any recogniser sees of a face, at least `least_px` wide.

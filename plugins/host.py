@@ -96,10 +96,7 @@ def _add(result: Pixels, photo: Pixels, patch: Patch) -> Spent:
     """Add one patch to `result` in place; where patches overlap, the sum stays inside the wider of the two bounds."""
     region = patch.region
     rows, columns = region.clipped(*photo.shape[:2])
-    inside = (
-        slice(rows.start - region.top, rows.stop - region.top),
-        slice(columns.start - region.left, columns.stop - region.left),
-    )
+    inside = region.local(rows, columns)
     wanted = enlarged(patch.change, region)[:, *inside].permute(1, 2, 0).cpu().numpy()
     bound = enlarged(patch.limits, region)[0][inside].cpu().numpy()[..., None]
     before = photo[rows, columns].astype(np.float32)

@@ -11,13 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from pydantic import TypeAdapter
 
 from uncnn.plugins import geometry
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.cards import Card, check_model, read_card
-
-FACES = TypeAdapter(list[Face])
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 

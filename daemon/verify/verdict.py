@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import TypeAdapter
+
 from uncnn.plugins.api import Face
 
 
@@ -52,3 +54,10 @@ class Verdict:
     def protected(self) -> bool:
         """Return whether every face that the policy asks for is protected."""
         return all(face.protected for face in self.faces if face.required)
+
+
+FACES = TypeAdapter(list[Face])
+"""Faces as JSON between the processes."""
+
+VERDICT = TypeAdapter(Verdict)
+"""A verdict as JSON between the processes."""

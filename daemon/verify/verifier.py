@@ -12,20 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter
 
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.processes import Handler, Message, Report
-from uncnn.daemon.verify.ask import FACES, OnnxRecogniser, providers_for, same_face
-from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
+from uncnn.daemon.verify.ask import OnnxRecogniser, providers_for, same_face
+from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
 from uncnn.daemon.verify.visibility import ssimulacra2
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels, UncnnError
 from uncnn.plugins.cards import compare
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.geometry import region_of
-
-VERDICT = TypeAdapter(Verdict)
 
 Landmarks = npt.NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from uncnn.daemon.config.policies import Policy
-from uncnn.daemon.pipeline import FACES, VERDICT, Ladder, decide, protect, rungs_of
-from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
+from uncnn.daemon.pipeline import Ladder, decide, protect, rungs_of
+from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face
 
 
