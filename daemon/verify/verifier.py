@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.processes import Handler, Message, Report
-from uncnn.daemon.verify.ask import OnnxRecogniser, providers_for, same_face
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
 from uncnn.daemon.verify.visibility import ssimulacra2
 from uncnn.exporters.store import Roster
@@ -23,6 +22,10 @@ from uncnn.plugins.api import Detector, Face, Pixels, UncnnError
 from uncnn.plugins.cards import compare
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.geometry import region_of
+from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.sessions import providers_for
+
+SAME_FACE = 0.35  # landmarks nearer than this share of the distance between the eyes belong to one face
 
 Landmarks = npt.NDArray[np.float64]
 
@@ -151,3 +154,10 @@ def _visibility(pair: Pair, face: Face) -> float | None:
     if rows.stop - rows.start < 16 or columns.stop - columns.start < 16:
         return None
     return ssimulacra2(pair.original[rows, columns], pair.released[rows, columns])
+
+
+def same_face(first: Face, second: Face) -> bool:
+    """Return whether two detections are of one face: their landmarks lie close by the size of the face."""
+    one, other = np.array(first.landmarks), np.array(second.landmarks)
+    eyes = max(float(np.linalg.norm(one[0] - one[1])), 0.3 * first.size_px)
+    return bool(np.linalg.norm(one - other, axis=1).mean() < SAME_FACE * eyes)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import onnxruntime
 
 from uncnn.plugins.api import Pixels, UncnnError
 from uncnn.plugins.detectors.retinaface_boxes import Floats, Outputs
+from uncnn.plugins.sessions import make_session
 
 METADATA = "uncnn.retinaface.input"  # the key in an exported file's metadata
 OUTPUTS = ("boxes", "logits", "landmarks")
@@ -94,13 +94,9 @@ def onnx_forward(path: Path, providers: Sequence[str], threads: int | None) -> O
     """
     if not path.is_file():
         raise DetectorError(f"RetinaFace's ONNX file {path} is missing: export it from its weights again")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 3  # errors only
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads must not burn the cores
     remedy = "delete it and export it from its weights again"
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+        session = make_session(path, providers, threads)
     except Exception as error:  # ONNX Runtime's errors share no narrower base
         raise DetectorError(f"RetinaFace's ONNX file {path} cannot be read ({error}): {remedy}") from error
     try:

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uncnn.daemon.verify.ask import crop
 from uncnn.exporters.dlib import find_dlib
 from uncnn.plugins.geometry import similarities
+from uncnn.plugins.onnx_recogniser import crop
 
 PROGRAM = Path(sys.executable).with_name("uncnn-daemon")
 FEW = "surrogates: [mobilefacenet-y1, mobilefacenet-foamliu, esp-mfn, mobileface-v2], licences: [permissive, research]"

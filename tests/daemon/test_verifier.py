@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uncnn.daemon.verify.ask import OnnxRecogniser, same_face
-from uncnn.daemon.verify.verifier import Verifier
+from uncnn.daemon.verify.verifier import Verifier, same_face
 from uncnn.exporters import store
 from uncnn.plugins.api import Face, UncnnError
 from uncnn.plugins.detectors.retinaface import load_onnx
+from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 
 CPU = ["CPUExecutionProvider"]
 VIEWS = ("as-is", "jpeg-75")

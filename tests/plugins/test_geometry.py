@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from uncnn.daemon.verify.ask import crop
 from uncnn.plugins import geometry
+from uncnn.plugins.onnx_recogniser import crop
 from uncnn.plugins.warp import warp
 
 TEMPLATE = geometry.ARCFACE_112

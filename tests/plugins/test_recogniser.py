@@ -11,10 +11,10 @@ import torch
 from onnx import TensorProto, helper
 from PIL import Image
 
-from uncnn.daemon.verify.ask import OnnxRecogniser
 from uncnn.plugins.cards import CardError
 from uncnn.plugins.geometry import ARCFACE_112
 from uncnn.plugins.graph import GraphError, load_graph, plain
+from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.recogniser import load_recogniser
 
 NAMES = (

@@ -1,8 +1,7 @@
-"""How the verifier asks a recogniser: aligned crops by Pillow, embeddings by ONNX Runtime."""
+"""A recogniser that is asked: aligned crops by Pillow, embeddings by ONNX Runtime. torch is not imported."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from uncnn.plugins import geometry
-from uncnn.plugins.api import Face, Pixels
+from uncnn.plugins.api import Pixels
 from uncnn.plugins.cards import Card, check_model, read_card
-
-NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+from uncnn.plugins.sessions import make_session
 
 CHUNK = 16  # crops a run: bounds memory in a crowd
-SAME_FACE = 0.35  # landmarks nearer than this share of the distance between the eyes belong to one face
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,35 +78,3 @@ def crop(photo: Pixels, matrix: npt.NDArray[np.float64], size: tuple[int, int]) 
     data = (*linear[0], shift[0], *linear[1], shift[1])
     image = Image.fromarray(np.ascontiguousarray(piece))
     return np.asarray(image.transform(size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR))
-
-
-def same_face(first: Face, second: Face) -> bool:
-    """Return whether two detections are of one face: their landmarks lie close by the size of the face."""
-    one, other = np.array(first.landmarks), np.array(second.landmarks)
-    eyes = max(float(np.linalg.norm(one[0] - one[1])), 0.3 * first.size_px)
-    return bool(np.linalg.norm(one - other, axis=1).mean() < SAME_FACE * eyes)
-
-
-def providers_for(device: str) -> list[str]:
-    """Return ONNX Runtime's providers for `auto`, `cpu`, `cuda` or `cuda:N`, the CPU always last.
-
-    A GPU is asked for only where there is one: without a driver the CUDA provider complains at every session.
-    """
-    import onnxruntime
-
-    gpu = "CUDAExecutionProvider"
-    if device == "cpu" or gpu not in onnxruntime.get_available_providers() or not NVIDIA_DRIVER.exists():
-        return ["CPUExecutionProvider"]
-    onnxruntime.preload_dlls()  # the CUDA libraries that came with torch
-    return [gpu, "CPUExecutionProvider"]
-
-
-def make_session(path: Path, providers: Sequence[str]) -> Any:
-    """Return an ONNX Runtime session that keeps quiet and whose idle threads do not spin."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = os.cpu_count() or 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
