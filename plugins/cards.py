@@ -32,12 +32,15 @@ from uncnn.plugins.api import Point, UncnnError
 
 CARD_FILE = "card.yaml"
 MODEL_FILE = "model.onnx"
+PROGRAM_FILE = "model.pt2"
+"""Only where torch cannot be given the ONNX graph: the same network by torch.export, for the attack alone."""
 
 Points: TypeAlias = tuple[Point, Point, Point, Point, Point]
 Triple: TypeAlias = tuple[float, float, float]
 Embeddings: TypeAlias = npt.NDArray[np.float32]
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Rate: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+Intervals: TypeAlias = dict[Rate, tuple[float, float]]
 
 TEMPLATES: dict[str, Points] = {
     "arcface-112": ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)),
@@ -102,11 +105,13 @@ class Card(_Strict):
     embedding: PositiveInt
     metric: Literal["cosine", "euclidean"]
     thresholds: dict[Rate, float]
+    intervals: Intervals | None = None  # 95 % confidence, of each threshold
     calibrated_on: str
     accuracy: dict[str, float] = Field(default_factory=dict)
     parity: Annotated[float, Field(ge=0)] | None = None  # largest |torch - onnxruntime|
     source: Source | None = None
     sha256: Sha256  # of model.onnx
+    pt2_sha256: Sha256 | None = None  # of model.pt2, where there is one: the attack then takes that
     training_data: str = "not stated"
     licence: Licence
     reference: str | None = None
@@ -142,9 +147,18 @@ class Card(_Strict):
             raise ValueError("euclidean thresholds must be positive and rise with the false accept rate")
         return thresholds
 
-    @field_serializer("thresholds", when_used="json")
-    def _thresholds_as_written(self, thresholds: dict[float, float]) -> dict[str, float]:
-        return {_rate_text(far): thresholds[far] for far in sorted(thresholds, reverse=True)}
+    @field_validator("intervals")
+    @classmethod
+    def _intervals_hold_thresholds(cls, intervals: Intervals | None, info: ValidationInfo) -> Intervals | None:
+        thresholds = info.data.get("thresholds")  # absent where they are wrong themselves
+        for far, (low, high) in (intervals or {}).items():
+            if thresholds is not None and (far not in thresholds or not low <= thresholds[far] <= high):
+                raise ValueError(f"that of {rate_text(far)} must hold the threshold at that rate, lower end first")
+        return intervals
+
+    @field_serializer("thresholds", "intervals", when_used="json")
+    def _rates_as_written(self, values: dict[float, Any] | None) -> dict[str, Any] | None:
+        return None if values is None else {rate_text(far): values[far] for far in sorted(values, reverse=True)}
 
     def threshold(self, far: float) -> float:
         """Return the threshold at the false accept rate `far`.
@@ -157,9 +171,9 @@ class Card(_Strict):
         """
         rates = [rate for rate in self.thresholds if rate >= far * (1 - 1e-9)]  # 0.1**3 is a hair above 1e-3
         if not rates:
-            known = ", ".join(_rate_text(rate) for rate in sorted(self.thresholds, reverse=True)) or "none"
+            known = ", ".join(rate_text(rate) for rate in sorted(self.thresholds, reverse=True)) or "none"
             raise CardError(
-                f"{self.name}: thresholds: no false accept rate of {_rate_text(far)} or more was calibrated "
+                f"{self.name}: thresholds: no false accept rate of {rate_text(far)} or more was calibrated "
                 f"(calibrated: {known}); ask for one of these, or calibrate the recogniser and add it to its card"
             )
         return self.thresholds[min(rates)]
@@ -176,7 +190,7 @@ class Card(_Strict):
         return not value < threshold if self.metric == "cosine" else not value > threshold
 
 
-def _rate_text(rate: float) -> str:
+def rate_text(rate: float) -> str:
     """Return 0.001 as `1e-3`, and any rate so that it reads back to the same float."""
     mantissa, exponent = f"{rate:e}".split("e")
     text = f"{float(mantissa):g}e{int(exponent)}"
@@ -263,18 +277,23 @@ def sha256_of(path: Path) -> str:
 
 
 def check_model(folder: Path, card: Card) -> None:
-    """Check that the model in `folder` is the very file that `card` was written for.
+    """Check that the model in `folder` is the very file that `card` was written for, and its `model.pt2` too.
 
     Raises:
         CardError: the model is missing, cannot be read or has another SHA-256.
     """
-    path = folder / MODEL_FILE
+    _check_file(folder / MODEL_FILE, card, card.sha256)
+    if card.pt2_sha256:
+        _check_file(folder / PROGRAM_FILE, card, card.pt2_sha256)
+
+
+def _check_file(path: Path, card: Card, expected: str) -> None:
     try:
         found = sha256_of(path)
     except OSError as error:
         raise CardError(f"{path}: cannot be read ({error.strerror}); install {card.name} again") from error
-    if found != card.sha256:
+    if found != expected:
         raise CardError(
-            f"{path}: its sha256 is {found}, but {folder / CARD_FILE} says {card.sha256}: the model was changed or "
+            f"{path}: its sha256 is {found}, but {path.with_name(CARD_FILE)} says {expected}: the model was changed or "
             f"damaged; install {card.name} again"
         )
