@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-from uncnn.exporters.dlib_file import LENGTH, SIDE, Block, Convolution, Weights
+from uncnn.exporters.dlib_file import LENGTH, PACKAGE, SIDE, Block, Convolution, DlibError, Weights, read_dlib
+from uncnn.exporters.formats import FormatError, only_file
 
 
 class DlibResnet(nn.Module):
@@ -114,3 +117,33 @@ def onnx_model(weights: Weights) -> onnx.ModelProto:
     embedding = helper.make_tensor_value_info("embedding", onnx.TensorProto.FLOAT, ["N", LENGTH])
     proto = helper.make_graph(graph.nodes, "dlib-resnet", [picture], [embedding], graph.constants)
     return helper.make_model(proto, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def convert(files: Sequence[Path], architecture: str | None = None) -> onnx.ModelProto:
+    """Return the recogniser in dlib's file as ONNX, see `onnx_model`: what `formats.convert` calls.
+
+    Raises:
+        FormatError: it is not that file, or is damaged.
+    """
+    del architecture
+    return onnx_model(_weights(files))
+
+
+def torch_network(files: Sequence[Path], architecture: str | None = None) -> nn.Module:
+    """Return the recogniser in dlib's file as torch has it.
+
+    Raises:
+        FormatError: as `convert`.
+    """
+    del architecture
+    return DlibResnet(_weights(files)).eval()
+
+
+def _weights(files: Sequence[Path]) -> Weights:
+    path = only_file(files, "dlib's recogniser")
+    try:
+        return read_dlib(path)
+    except DlibError as error:
+        raise FormatError(str(error)) from error
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror}); install {PACKAGE} again") from error

@@ -12,6 +12,7 @@ from onnx2torch import convert
 from onnxscript import optimizer
 
 from uncnn.plugins.api import UncnnError
+from uncnn.plugins.graph_opset import lower
 
 # Its Slice indexes with a list where torch wants a tuple; torch falls back to what is meant, and says so at each start.
 warnings.filterwarnings("ignore", message="Using a non-tuple sequence", module=r"onnx2torch\..*")
@@ -36,12 +37,12 @@ def load_graph(path: Path) -> torch.nn.Module:
 
 
 def plain(model: ModelProto) -> ModelProto:
-    """Return `model` with constants folded and in the words that onnx2torch takes.
+    """Return `model` with constants folded and in the words of opset 17 that onnx2torch takes.
 
     Folding comes first: onnx2torch fails on Clip bounds and LayerNormalization shapes that are computed.
     """
     model = shape_inference.infer_shapes(model, data_prop=True)
-    model = optimizer.optimize(model)
+    model = lower(optimizer.optimize(model))
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "CumSum":

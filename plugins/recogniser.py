@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins import geometry
-from uncnn.plugins.cards import Card, check_model, read_card
+from uncnn.plugins.cards import MODEL_FILE, PROGRAM_FILE, Card, check_model, read_card
 from uncnn.plugins.graph import load_graph
+from uncnn.plugins.program import load_program
 from uncnn.plugins.warp import warp
 
 
@@ -47,13 +48,15 @@ class Recogniser:
 def load_recogniser(folder: Path, device: str = "cpu") -> Recogniser:
     """Return the recogniser of a model folder (`model.onnx`, `card.yaml`), hash checked, ready to differentiate.
 
+    Where the card has a `pt2_sha256`, torch takes `model.pt2`, and the verifier still `model.onnx`.
+
     Raises:
-        CardError: the card is wrong or the model's sha256 is not the card's.
-        GraphError: the model cannot be turned into a torch graph.
+        CardError: the card is wrong or a file's sha256 is not the card's.
+        GraphError, ProgramError: the model cannot be turned into a torch graph.
     """
     card = read_card(folder)
     check_model(folder, card)
-    network = load_graph(folder / "model.onnx").to(device)
+    network = load_program(folder / PROGRAM_FILE) if card.pt2_sha256 else load_graph(folder / MODEL_FILE)
     mean = torch.tensor(card.input.mean, dtype=torch.float32, device=device).view(1, 3, 1, 1)
     std = torch.tensor(card.input.std, dtype=torch.float32, device=device).view(1, 3, 1, 1)
-    return Recogniser(card, network, mean, std)
+    return Recogniser(card, network.to(device), mean, std)

@@ -20,6 +20,7 @@ from skimage.transform import SimilarityTransform
 from uncnn.exporters import dlib as exporter
 from uncnn.exporters.dlib_file import Weights
 from uncnn.exporters.dlib_network import DlibResnet, onnx_model
+from uncnn.exporters.formats import FormatError, convert, torch_network
 from uncnn.plugins.cards import MODEL_FILE, TEMPLATES, Card, check_model, read_card, write_card
 
 
@@ -152,6 +153,21 @@ def test_the_gradient_equals_finite_differences(portrait, models, card):
     with torch.inference_mode():
         difference = (loss(picture + step * direction) - loss(picture - step * direction)) / (2 * step)
     torch.testing.assert_close((gradient * direction).sum(), difference, rtol=1e-5, atol=0)
+
+
+def test_it_is_a_format_as_the_others_are(weights, tmp_path):
+    """What a pull converts, and what a build compares with."""
+    files = [exporter.find_dlib()]
+    assert convert("dlib", files).SerializeToString() == onnx_model(weights).SerializeToString()
+    assert isinstance(torch_network("dlib", files), DlibResnet)
+    assert torch_network("mxnet", files) is None
+    (tmp_path / "half.dat").write_bytes(files[0].read_bytes()[:9000])
+    for path, complaint in (
+        (tmp_path / "half.dat", "found the end of the file"),
+        (tmp_path / "none", "cannot be read"),
+    ):
+        with pytest.raises(FormatError, match=complaint):
+            convert("dlib", [path])
 
 
 def test_find_without_the_package(monkeypatch):

@@ -1,0 +1,63 @@
+"""Real faces as a recogniser is shown them, and how alike two networks are on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from PIL import Image
+
+from uncnn.plugins.cards import Card
+from uncnn.plugins.geometry import ARCFACE_112, similarities
+from uncnn.plugins.graph import load_graph
+from uncnn.plugins.onnx_recogniser import crop
+
+POINTS = ARCFACE_112 + 16  # where faces-144 has them
+
+
+def aligned_faces(shared_data: Path, card: Card, number: int) -> np.ndarray:
+    """Return (N, height, width, 3) uint8 RGB, aligned to the card's template."""
+    files = sorted((shared_data / "faces-144").glob("*.jpg"))[:: 6000 // number][:number]
+    photos = [np.asarray(Image.open(file).convert("RGB")) for file in files]
+    (matrix,) = similarities(POINTS[None], np.array(card.template))
+    return np.stack([crop(photo, matrix, (card.input.width, card.input.height)) for photo in photos])
+
+
+def normalised(faces: np.ndarray, card: Card) -> np.ndarray:
+    """Return what the network is fed: (N, 3, height, width) float32."""
+    shown = faces[..., ::-1] if card.input.order == "BGR" else faces
+    pictures = (shown - np.array(card.input.mean)) / np.array(card.input.std)
+    return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32)
+
+
+def embeddings(model: onnx.ModelProto | Path, pictures: np.ndarray) -> np.ndarray:
+    source = str(model) if isinstance(model, Path) else model.SerializeToString()
+    session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: pictures})[0]
+
+
+def torch_embeddings(model: onnx.ModelProto, folder: Path, pictures: np.ndarray) -> np.ndarray:
+    """Return what the graph gives that an attack differentiates."""
+    path = folder / "model.onnx"
+    onnx.save(model, path)
+    with torch.no_grad():
+        return load_graph(path)(torch.from_numpy(pictures)).numpy()
+
+
+def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return np.sum(first * second, axis=1) / lengths
+
+
+def assert_plain(model: onnx.ModelProto, side: int, length: int) -> None:
+    """Check what every conversion promises: names, shapes, a dynamic batch, float32."""
+    onnx.checker.check_model(model, full_check=True)
+    (entry,), (end,) = model.graph.input, model.graph.output
+    assert (entry.name, end.name) == ("input", "embedding")
+    sides = [[d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim] for value in (entry, end)]
+    assert sides == [["N", 3, side, side], ["N", length]]
+    kinds = {constant.data_type for constant in model.graph.initializer}
+    assert kinds <= {onnx.TensorProto.FLOAT, onnx.TensorProto.INT64}
