@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from uncnn.daemon import models_cli
 from uncnn.plugins.api import UncnnError
 
 app = typer.Typer(
@@ -28,6 +29,9 @@ Licence = Annotated[
     typer.Option("--licence", help="Accept models of this licence too: permissive (always), research. Repeatable."),
 ]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+
+
+app.add_typer(models_cli.app)
 
 
 @app.command()

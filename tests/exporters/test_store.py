@@ -69,6 +69,30 @@ def test_a_side_that_only_a_licence_keeps_empty_says_so(models: list[Installed])
         store.choose([models[0], models[2]], "auto", "auto", ["permissive"])
 
 
+def test_a_model_without_thresholds_is_left_out(models: list[Installed]) -> None:
+    bare = Installed(models[1].folder, models[1].card.model_copy(update={"name": "bare", "thresholds": {}}))
+    attacked, judging, left_out = store.choose([*models, bare], "auto", "auto", ["permissive"])
+    assert (names(attacked), names(judging), names(left_out)) == (
+        ["free"],
+        ["dlib-resnet"],
+        ["study", "stern", "bare"],
+    )
+    with pytest.raises(ModelsError, match=r"surrogate bare has no thresholds.*models calibrate bare --faces FOLDER"):
+        store.choose([*models, bare], ["bare"], "auto", ["permissive"])
+    with pytest.raises(ModelsError, match=r"models pull --pack small.*calibrate to use them: .* calibrate bare"):
+        store.choose([models[0], bare], "auto", "auto", ["permissive"])
+
+
+def test_every_place_is_seen_broken_ones_too(dlib: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCNN_MODELS", str(tmp_path / "named"))
+    shutil.copytree(dlib.folder, tmp_path / "models" / "dlib-resnet")
+    (tmp_path / "named" / "broken").mkdir(parents=True)
+    (tmp_path / "named" / "broken" / "card.yaml").write_text("name: [")
+    ours = [place for place in store.places(tmp_path) if tmp_path in place.folder.parents]
+    assert [(place.name, place.card is None) for place in ours] == [("broken", True), ("dlib-resnet", False)]
+    assert "not YAML" in ours[0].problem
+
+
 def test_dlib_is_there_without_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UNCNN_MODELS", raising=False)
     (found,) = store.installed(tmp_path)
@@ -93,7 +117,7 @@ def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(ModelsError) as caught:
         store.detector_weights(tmp_path)
     assert "retinaface-mobilenet0.25.pth" in str(caught.value)
-    assert store.WEIGHTS_URL in str(caught.value)
+    assert "uncnn-daemon models pull retinaface-mobilenet0.25" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -1,0 +1,195 @@
+"""`models check`: hashes, cards, both runtimes, thresholds, and with a folder of faces the accuracy too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from uncnn.daemon.answers import DEGRADED, OK, print_json
+from uncnn.daemon.files.folders import data_dir
+from uncnn.daemon.models.calibrating import measure, read_folder
+from uncnn.daemon.models.choosing import chosen
+from uncnn.daemon.models.listing import WIDTH
+from uncnn.daemon.processes import stopped_by_sigterm
+from uncnn.daemon.terminal import say_line
+from uncnn.daemon.wording import printable
+from uncnn.exporters import store
+from uncnn.exporters.catalog import DetectorEntry, read_catalog
+from uncnn.exporters.choice import ModelsError
+from uncnn.plugins.api import UncnnError
+from uncnn.plugins.cards import MODEL_FILE, Card, rate_text, sha256_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from uncnn.exporters.face_folder import FaceFolder
+
+FACES = 24  # of a folder's, that both runtimes are shown
+LEAST_ACCURACY = 0.8  # of a recogniser worth asking; a coin has 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check of a model found."""
+
+    what: str
+    sound: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A model and what was found; the checks end with the first that nothing else makes sense after."""
+
+    name: str
+    place: Path
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Return whether nothing is wrong."""
+        return all(finding.sound for finding in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        findings = [{"what": each.what, "sound": each.sound, "detail": each.detail} for each in self.findings]
+        return {"name": self.name, "place": str(self.place), "sound": self.sound, "findings": findings}
+
+
+def check_models(names: Sequence[str], folder: Path | None, device: str, as_json: bool) -> int:
+    """Check installed models, or every one, and return the exit status: 4 where one has a fault.
+
+    Raises:
+        ModelsError: one is not installed. FacesError: the folder will not do.
+    """
+    data = data_dir()
+    detectors = {entry.name: entry for entry in read_catalog().models if isinstance(entry, DetectorEntry)}
+    recognisers = [name for name in names if name not in detectors]
+    places = chosen(data, recognisers) if recognisers or not names else []
+    done: list[Checked] = []
+    with stopped_by_sigterm():
+        faces = read_folder(folder, data, device, None, as_json) if folder and places else None
+        if not names or len(recognisers) < len(names):
+            done.append(_check_detector(data, [detectors[name] for name in names if name in detectors]))
+            if not as_json:
+                _say(done[-1])
+        for place in places:
+            findings = tuple(_findings(place, faces, device, as_json))
+            done.append(Checked(place.name, place.folder, findings))
+            if not as_json:
+                _say(done[-1])
+    if as_json:
+        print_json({"models": [checked.as_json() for checked in done]})
+    return OK if all(checked.sound for checked in done) else DEGRADED
+
+
+def _findings(place: store.Place, faces: FaceFolder | None, device: str, quiet: bool) -> Iterator[Finding]:
+    """Yield what is found of a recogniser."""
+    if place.card is None:
+        yield Finding("card", False, " ".join(place.problem.split()))
+        return
+    yield _thresholds(place.card)
+    try:
+        yield from _runtimes(place, place.card, faces)
+        if faces is not None:
+            yield _accuracy(place, faces, device, quiet)
+    except UncnnError as error:
+        yield Finding("model", False, str(error))
+
+
+def _thresholds(card: Card) -> Finding:
+    if not card.thresholds:
+        remedy = f"none: uncnn-daemon models calibrate {card.name} --faces FOLDER"
+        return Finding("thresholds", False, remedy)
+    rates = ", ".join(rate_text(far) for far in sorted(card.thresholds, reverse=True))
+    return Finding("thresholds", True, f"at FAR {rates}, on {card.calibrated_on}")
+
+
+def _runtimes(place: store.Place, card: Card, faces: FaceFolder | None) -> Iterator[Finding]:
+    """Yield the hashes, and what torch and ONNX Runtime say of the same faces, many at once and one alone.
+
+    Raises:
+        CardError, GraphError, BuildError: the model is not what its card says.
+    """
+    from uncnn.exporters.proof import embeddings_of, parity, pictures_of
+    from uncnn.plugins.recogniser import load_recogniser
+
+    recogniser = load_recogniser(place.folder)
+    yield Finding("sha256", True, card.sha256[:16])
+    pictures = pictures_of(card, None if faces is None else _crops(card, faces))
+    expected = embeddings_of(place.folder / MODEL_FILE, card, pictures)
+    yield Finding("any batch", True, f"{len(pictures)} at once as each alone")
+    difference = parity(card, [recogniser.network], pictures, expected)
+    shown = "fixed pictures" if faces is None else f"{len(pictures)} faces"
+    yield Finding("torch = ONNX Runtime", True, f"to {difference:.1e} on {shown}")
+
+
+def _crops(card: Card, faces: FaceFolder) -> npt.NDArray[np.uint8]:
+    """Return aligned crops of a folder's first faces, (N, H, W, 3) uint8 RGB."""
+    from uncnn.plugins.geometry import similarities
+    from uncnn.plugins.onnx_recogniser import crop
+
+    chosen_faces = faces.faces[:FACES]
+    matrices = similarities(np.stack([face.landmarks for face in chosen_faces]), np.array(card.template))
+    size = (card.input.width, card.input.height)
+    return np.stack([crop(face.patch, matrix, size) for face, matrix in zip(chosen_faces, matrices, strict=True)])
+
+
+def _accuracy(place: store.Place, faces: FaceFolder, device: str, quiet: bool) -> Finding:
+    found, _ = measure(place, faces, device, quiet)
+    if found.accuracy is None:
+        return Finding("accuracy", True, f"not measured: {'; '.join(found.notes)}")
+    value, error = found.accuracy.value, found.accuracy.error
+    detail = f"{value:.2%} (standard error {error:.2%}) on {found.accuracy.pairs:,} pairs of {found.data}"
+    if value < LEAST_ACCURACY:
+        detail += ": it hardly tells people apart; correct the card's input and template, or leave it out"
+    return Finding("accuracy", value >= LEAST_ACCURACY, detail)
+
+
+def _check_detector(data: Path, entries: Sequence[DetectorEntry]) -> Checked:
+    """Return what is found of the detector that a run uses, or of the one that is named."""
+    from uncnn.plugins.detectors.retinaface_network import load_network
+
+    known = {entry.installs: entry for entry in read_catalog().models if isinstance(entry, DetectorEntry)}
+    wanted = [entry.installs for entry in entries]
+    try:
+        path = store.detector_weights(data) if not wanted else _named_weights(data, wanted[0])
+    except ModelsError as error:
+        return Checked("detector", store.models_dir(data), (Finding("weights", False, str(error)),))
+    findings = []
+    entry, digest = known.get(path.name), sha256_of(path)
+    if entry is not None and entry.files[0].sha256 is not None:
+        same = digest == entry.files[0].sha256
+        detail = digest[:16] if same else f"{digest}, but the catalog says {entry.files[0].sha256}: pull it again"
+        findings.append(Finding("sha256", same, detail))
+    try:
+        load_network(path)
+        findings.append(Finding("weights", True, "fit the network"))
+    except UncnnError as error:
+        findings.append(Finding("weights", False, str(error)))
+    return Checked(path.stem, path, tuple(findings))
+
+
+def _named_weights(data: Path, name: str) -> Path:
+    for folder in store.search_path(data):
+        if (folder / name).is_file():
+            return folder / name
+    raise ModelsError(f"{name} is not installed: get it with `uncnn-daemon models pull {Path(name).stem}`")
+
+
+def _say(checked: Checked) -> None:
+    state, colour = ("sound", "green") if checked.sound else ("faulty", "red")
+    say_line(checked.name, state, f" ({printable(checked.place)})", colour)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 2))
+    for finding in checked.findings:
+        mark = "[green]good[/green]" if finding.sound else "[red]bad[/red]"
+        table.add_row(mark, finding.what, escape(finding.detail))
+    console = Console()
+    Console(width=max(console.width, WIDTH)).print(table, soft_wrap=True)
