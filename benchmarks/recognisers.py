@@ -8,12 +8,12 @@
 Needs recognisers (--models, else $UNCNN_MODELS, else ../shared/models/reference beside the checkout, else the user's
 data directory) and LFW (--data, else ../shared/data/lfw). Says so and ends with 0 where there are none.
 
-`LFW` is the mean of ten draws of 6,000 pairs by LFW's protocol (uncnn.exporters.verification) among `identities` and
-`distractors`, ± how far one draw lies from another: the official pairs are of people who are mostly not there. The bar
-is 0.3 points from the card's figure, which was measured on the official pairs. `all` takes every pair of one person
-within `identities` instead and as many of two people: harder, since most of them show people with twelve photos.
-Thresholds come from every pair of different people, with their 95 % confidence intervals. `ms` is one face on the CPU,
-aligned and embedded.
+`LFW` is the mean of ten draws of 6,000 pairs by LFW's protocol (exporters/calibration/verification.py) among
+`identities` and `distractors`, ± how far one draw lies from another: the official pairs are of people who are mostly
+not there. The bar is 0.3 points from the card's figure, which was measured on the official pairs. `all` takes every
+pair of one person within `identities` instead and as many of two people: harder, since most of them show people with
+twelve photos. Thresholds come from every pair of different people, with their 95 % confidence intervals. `ms` is one
+face on the CPU, aligned and embedded.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from pathlib import Path
 import numpy as np
 
 from uncnn.daemon.files.folders import data_dir
-from uncnn.exporters.calibration import FARS, Calibration, calibrate_embeddings, embed_faces
-from uncnn.exporters.face_folder import FaceFolder, read_faces
+from uncnn.exporters.calibration.calibrate import FARS, Calibration, calibrate_embeddings, embed_faces
+from uncnn.exporters.calibration.faces import FaceFolder, read_faces
+from uncnn.exporters.calibration.verification import accuracy, draw_pairs
 from uncnn.exporters.store import ModelsError, detector_onnx, detector_weights
-from uncnn.exporters.verification import accuracy, draw_pairs
 from uncnn.plugins.cards import MODEL_FILE, Card, check_model, read_card
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser

@@ -83,7 +83,7 @@ def _attackable(built: Path, card: Card, network: nn.Module | None) -> nn.Module
                 f"{card.name}: torch cannot take its graph ({error.__cause__}), so it could not be attacked; convert "
                 "it from the checkpoint that it was exported from"
             ) from error
-    from uncnn.exporters.torch_export import write_program
+    from uncnn.exporters.formats.torch_export import write_program
     from uncnn.plugins.program import load_program
 
     write_program(network, card.input.height, card.input.width, built / PROGRAM_FILE)

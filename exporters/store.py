@@ -104,7 +104,7 @@ def installed(data: Path) -> list[Installed]:
             card = read_card(card_file.parent)
             found.setdefault(card.name, Installed(card_file.parent, card))
     if "dlib-resnet" not in found:
-        from uncnn.exporters.dlib import ensure_dlib
+        from uncnn.exporters.formats.dlib import ensure_dlib
 
         folder = ensure_dlib(models_dir(data))
         found["dlib-resnet"] = Installed(folder, read_card(folder))

@@ -24,8 +24,8 @@ from uncnn.plugins.api import UncnnError
 from uncnn.plugins.cards import CardError, rate_text, write_card
 
 if TYPE_CHECKING:
-    from uncnn.exporters.calibration import Calibration
-    from uncnn.exporters.face_folder import FaceFolder, Report
+    from uncnn.exporters.calibration.calibrate import Calibration
+    from uncnn.exporters.calibration.faces import FaceFolder, Report
 
 
 def calibrate_models(names: Sequence[str], folder: Path, called: str | None, device: str, as_json: bool) -> int:
@@ -62,7 +62,7 @@ def read_folder(folder: Path, data: Path, device: str, called: str | None, quiet
     Raises:
         ModelsError: the detector is missing. FacesError: the folder will not do.
     """
-    from uncnn.exporters.face_folder import read_faces
+    from uncnn.exporters.calibration.faces import read_faces
     from uncnn.plugins.detectors.retinaface import load_onnx
     from uncnn.plugins.sessions import providers_for
 
@@ -78,7 +78,7 @@ def calibrate_one(place: store.Place, faces: FaceFolder, device: str, quiet: boo
         CardError: the card or the model is broken. CalibrationError: the faces do not do.
         FolderError: the card cannot be written.
     """
-    from uncnn.exporters.calibration import apply
+    from uncnn.exporters.calibration.calibrate import apply
 
     calibration, model = measure(place, faces, device, quiet)
     try:
@@ -94,7 +94,7 @@ def measure(place: store.Place, faces: FaceFolder, device: str, quiet: bool) -> 
     Raises:
         CardError: the card or the model is broken. CalibrationError: the recogniser tells nobody apart.
     """
-    from uncnn.exporters.calibration import calibrate_faces
+    from uncnn.exporters.calibration.calibrate import calibrate_faces
     from uncnn.plugins.onnx_recogniser import OnnxRecogniser
     from uncnn.plugins.sessions import providers_for
 

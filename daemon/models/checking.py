@@ -29,7 +29,7 @@ from uncnn.plugins.cards import MODEL_FILE, Card, rate_text, sha256_of
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from uncnn.exporters.face_folder import FaceFolder
+    from uncnn.exporters.calibration.faces import FaceFolder
 
 FACES = 24  # of a folder's, that both runtimes are shown
 LEAST_ACCURACY = 0.8  # of a recogniser worth asking; a coin has 0.5

@@ -8,8 +8,8 @@ from pathlib import Path
 from uncnn.daemon.wording import printable
 from uncnn.exporters import store
 from uncnn.exporters.choice import ModelsError
-from uncnn.exporters.dlib import NAME as DLIB
-from uncnn.exporters.dlib import ensure_dlib
+from uncnn.exporters.formats.dlib import NAME as DLIB
+from uncnn.exporters.formats.dlib import ensure_dlib
 
 
 def chosen(data: Path, names: Sequence[str]) -> list[store.Place]:

@@ -21,8 +21,8 @@ from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.terminal import say_line
 from uncnn.daemon.wording import printable, system_words
 from uncnn.exporters.catalog import Catalog, Entry, read_catalog
-from uncnn.exporters.download import News, Origin, Report
-from uncnn.exporters.pull import Pulled, State, Wish, pull
+from uncnn.exporters.pulling.download import News, Origin, Report
+from uncnn.exporters.pulling.pull import Pulled, State, Wish, pull
 
 PACKS = ("small", "strong", "all")
 _COLOURS: dict[State, str] = {"installed": "green", "present": "green", "refused": "yellow", "failed": "red"}

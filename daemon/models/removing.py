@@ -17,7 +17,7 @@ from uncnn.daemon.models.terminal import interactive
 from uncnn.daemon.wording import printable, system_words
 from uncnn.exporters import store
 from uncnn.exporters.catalog import DetectorEntry, read_catalog
-from uncnn.exporters.dlib import NAME as DLIB
+from uncnn.exporters.formats.dlib import NAME as DLIB
 
 
 def remove_models(names: Sequence[str], yes: bool, as_json: bool) -> int:

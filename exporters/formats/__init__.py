@@ -26,7 +26,7 @@ MODULES: dict[Format, str] = {
     "openvino": "uncnn.exporters.formats.openvino",
     "espdl": "uncnn.exporters.formats.espdl",
     "onnx": "uncnn.exporters.formats.onnx_file",
-    "dlib": "uncnn.exporters.dlib_network",
+    "dlib": "uncnn.exporters.formats.dlib_network",
 }
 
 

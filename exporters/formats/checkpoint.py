@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from uncnn.exporters.formats import FormatError, only_file
 from uncnn.exporters.formats.checkpoint_layouts import LAYOUTS, LayoutError
-from uncnn.exporters.torch_export import onnx_of
+from uncnn.exporters.formats.torch_export import onnx_of
 
 State: TypeAlias = dict[str, Tensor]
 

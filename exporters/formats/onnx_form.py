@@ -11,7 +11,7 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, num
 
 from uncnn.exporters.formats import FormatError
 from uncnn.exporters.formats.onnx_entry import Entry
-from uncnn.exporters.torch_export import plainly_named
+from uncnn.exporters.formats.torch_export import plainly_named
 
 IR_VERSION = 8
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uncnn.exporters.dlib import find_dlib
+from uncnn.exporters.formats.dlib import find_dlib
 from uncnn.plugins.geometry import similarities
 from uncnn.plugins.onnx_recogniser import crop
 

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from uncnn.exporters import proof
 from uncnn.exporters.build import BuildError, build
-from uncnn.exporters.torch_export import onnx_of
+from uncnn.exporters.formats.torch_export import onnx_of
 from uncnn.plugins.cards import (
     TEMPLATES,
     Card,

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from uncnn.exporters.catalog import CATALOG, CatalogError, DetectorEntry, File, RecogniserEntry, read_catalog
-from uncnn.exporters.pull import card_of, weights_of
+from uncnn.exporters.pulling.pull import card_of, weights_of
 from uncnn.plugins.cards import TEMPLATES, read_card
 
 CARRIER = "https://raw.githubusercontent.com/"

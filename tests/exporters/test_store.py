@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from uncnn.exporters import store
-from uncnn.exporters.dlib import ensure_dlib
+from uncnn.exporters.formats.dlib import ensure_dlib
 from uncnn.exporters.store import Installed, ModelsError
 from uncnn.plugins.cards import read_card
 

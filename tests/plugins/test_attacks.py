@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from uncnn.exporters.dlib import ensure_dlib
+from uncnn.exporters.formats.dlib import ensure_dlib
 from uncnn.plugins import host, objective
 from uncnn.plugins.api import Budget, Change, Face, Faces, Loss, PluginError
 from uncnn.plugins.attacks.pgd import Pgd

@@ -22,8 +22,8 @@ from urllib.parse import quote
 import httpx
 
 from uncnn.exporters.catalog import File
-from uncnn.exporters.parts import FULL, MIRROR, DownloadError, Part, another, is_right, keep, no_space
-from uncnn.exporters.transfer import PassingError, Patience, Stopped, Transfer
+from uncnn.exporters.pulling.parts import FULL, MIRROR, DownloadError, Part, another, is_right, keep, no_space
+from uncnn.exporters.pulling.transfer import PassingError, Patience, Stopped, Transfer
 from uncnn.plugins.cards import sha256_of
 
 AT_ONCE = 4

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uncnn.exporters.face_folder import FacesError, read_faces
-from uncnn.exporters.face_patch import LARGEST_PX, cut, decode, main_face
+from uncnn.exporters.calibration.faces import FacesError, read_faces
+from uncnn.exporters.calibration.patches import LARGEST_PX, cut, decode, main_face
 from uncnn.plugins.api import Face
 from uncnn.plugins.detectors.retinaface import RetinaFace, load_onnx
 from uncnn.plugins.detectors.retinaface_network import export_onnx

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from uncnn.exporters.catalog import DetectorEntry
-from uncnn.exporters.parts import LARGEST_MEMBER, DownloadError, zip_member
+from uncnn.exporters.pulling.parts import LARGEST_MEMBER, DownloadError, zip_member
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.cards import sha256_of
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from uncnn.exporters.verification import accuracy, best_threshold, draw_pairs
+from uncnn.exporters.calibration.verification import accuracy, best_threshold, draw_pairs
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.cards import Card
 

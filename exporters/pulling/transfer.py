@@ -18,7 +18,7 @@ from typing import TypeAlias
 import httpx
 
 from uncnn.exporters.catalog import File
-from uncnn.exporters.parts import MIRROR, DownloadError, Part, no_space
+from uncnn.exporters.pulling.parts import MIRROR, DownloadError, Part, no_space
 
 HOPS = 5
 LARGEST_BYTES = 8 << 30  # of a file whose size nobody stated

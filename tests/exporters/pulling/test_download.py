@@ -18,9 +18,9 @@ import pytest
 from model_server import ModelServer, serving
 
 from uncnn.exporters.catalog import File
-from uncnn.exporters.download import Downloads, News, Origin
-from uncnn.exporters.parts import DownloadError, only_pull, zip_member
-from uncnn.exporters.transfer import Patience
+from uncnn.exporters.pulling.download import Downloads, News, Origin
+from uncnn.exporters.pulling.parts import DownloadError, only_pull, zip_member
+from uncnn.exporters.pulling.transfer import Patience
 
 SIZE = 1_000_000
 NAME = "weights.bin"
@@ -320,8 +320,8 @@ def test_a_folder_serves_by_name(server: ModelServer, wanted: File, tmp_path: Pa
 LIMITED = """
 import pathlib, resource, sys
 from uncnn.exporters.catalog import File
-from uncnn.exporters.download import Downloads, Origin
-from uncnn.exporters.parts import DownloadError, only_pull
+from uncnn.exporters.pulling.download import Downloads, Origin
+from uncnn.exporters.pulling.parts import DownloadError, only_pull
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 file = File.model_validate_json(sys.argv[2])
 origin = Origin(sys.argv[3])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uncnn.exporters import impostors
-from uncnn.exporters.impostors import compare_all, intervals, threshold
+from uncnn.exporters.calibration import impostors
+from uncnn.exporters.calibration.impostors import compare_all, intervals, threshold
 from uncnn.plugins.geometry import Floats
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from uncnn.exporters.dlib_file import LENGTH, PACKAGE, SIDE, DlibError, Weights, read_dlib
+from uncnn.exporters.formats.dlib_file import LENGTH, PACKAGE, SIDE, DlibError, Weights, read_dlib
 from uncnn.exporters.installation import sound_card
 from uncnn.plugins.cards import TEMPLATES, Card, Input, Licence, Source, sha256_of
 
@@ -63,7 +63,7 @@ def export_dlib(destination: Path, source: Path | None = None) -> Path:
     source = source or find_dlib()
     _check_source(source)
     from uncnn.exporters.build import build
-    from uncnn.exporters.dlib_network import DlibResnet, onnx_model
+    from uncnn.exporters.formats.dlib_network import DlibResnet, onnx_model
 
     weights = read_dlib(source)
     return build(onnx_model(weights), _card(weights), destination, network=DlibResnet(weights))

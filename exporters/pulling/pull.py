@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from uncnn.exporters.catalog import DetectorEntry, Entry, File, RecogniserEntry
-from uncnn.exporters.detector_weights import install_detector, sound_detector
-from uncnn.exporters.download import Downloads, News, Origin, Report
-from uncnn.exporters.parts import FULL, only_pull
+from uncnn.exporters.pulling.detector_weights import install_detector, sound_detector
+from uncnn.exporters.pulling.download import Downloads, News, Origin, Report
+from uncnn.exporters.pulling.parts import FULL, only_pull
+from uncnn.exporters.pulling.transfer import Patience
 from uncnn.exporters.store import models_dir
-from uncnn.exporters.transfer import Patience
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.cards import Card, CardError, check_model, read_card
 
@@ -87,7 +87,7 @@ def install(entry: Entry, files: Sequence[Path], destination: Path) -> Path:
     if isinstance(entry, DetectorEntry):
         return install_detector(entry, files[0], destination)
     if entry.format == "dlib":
-        from uncnn.exporters.dlib import export_dlib
+        from uncnn.exporters.formats.dlib import export_dlib
 
         return export_dlib(destination, files[0])
     from uncnn.exporters.build import build
@@ -159,7 +159,7 @@ def _start(downloads: Downloads, file: File, origin: Origin) -> Future[Path]:
     given = origin.folder is not None and (origin.folder / file.file).is_file()
     if file.package is None or given:
         return downloads.start(file)
-    from uncnn.exporters.dlib import find_dlib
+    from uncnn.exporters.formats.dlib import find_dlib
 
     future: Future[Path] = Future()
     try:

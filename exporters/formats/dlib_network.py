@@ -14,8 +14,8 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-from uncnn.exporters.dlib_file import LENGTH, PACKAGE, SIDE, Block, Convolution, DlibError, Weights, read_dlib
 from uncnn.exporters.formats import FormatError, only_file
+from uncnn.exporters.formats.dlib_file import LENGTH, PACKAGE, SIDE, Block, Convolution, DlibError, Weights, read_dlib
 
 
 class DlibResnet(nn.Module):

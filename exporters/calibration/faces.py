@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uncnn.exporters.face_patch import cut, decode, main_face
+from uncnn.exporters.calibration.patches import cut, decode, main_face
 from uncnn.plugins.api import Detector, Pixels, UncnnError
 from uncnn.plugins.geometry import Floats
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from uncnn.exporters.calibration import (
+from uncnn.exporters.calibration.calibrate import (
     Calibration,
     CalibrationError,
     apply,
@@ -22,7 +22,7 @@ from uncnn.exporters.calibration import (
     calibrate_faces,
     embed_faces,
 )
-from uncnn.exporters.face_folder import FaceFolder, LeftOut, PersonFace, read_faces
+from uncnn.exporters.calibration.faces import FaceFolder, LeftOut, PersonFace, read_faces
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.cards import CARD_FILE, Card, CardError, compare, read_card, sha256_of, write_card
 from uncnn.plugins.geometry import ARCFACE_112

@@ -17,10 +17,10 @@ import torch
 from skimage.data import astronaut
 from skimage.transform import SimilarityTransform
 
-from uncnn.exporters import dlib as exporter
-from uncnn.exporters.dlib_file import Weights
-from uncnn.exporters.dlib_network import DlibResnet, onnx_model
 from uncnn.exporters.formats import FormatError, convert, torch_network
+from uncnn.exporters.formats import dlib as exporter
+from uncnn.exporters.formats.dlib_file import Weights
+from uncnn.exporters.formats.dlib_network import DlibResnet, onnx_model
 from uncnn.plugins.cards import MODEL_FILE, TEMPLATES, Card, check_model, read_card, write_card
 
 
@@ -294,7 +294,7 @@ def test_a_damaged_cache_is_rebuilt(models, tmp_path, damage):
 
 def test_two_processes_at_once(tmp_path):
     code = (
-        "import sys, pathlib, uncnn.exporters.dlib as dlib; print('ready', flush=True); input(); "
+        "import sys, pathlib, uncnn.exporters.formats.dlib as dlib; print('ready', flush=True); input(); "
         "print(dlib.export_dlib(pathlib.Path(sys.argv[1])))"
     )
     command = [sys.executable, "-W", "error", "-c", code, str(tmp_path)]

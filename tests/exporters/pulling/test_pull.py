@@ -18,9 +18,9 @@ from model_server import ModelServer, serving
 
 from uncnn.exporters import store
 from uncnn.exporters.catalog import DetectorEntry, Entry, RecogniserEntry, read_catalog
-from uncnn.exporters.dlib import find_dlib
-from uncnn.exporters.download import News, Origin
-from uncnn.exporters.pull import Pulled, Wish, pull
+from uncnn.exporters.formats.dlib import find_dlib
+from uncnn.exporters.pulling.download import News, Origin
+from uncnn.exporters.pulling.pull import Pulled, Wish, pull
 from uncnn.plugins.cards import CardError, check_model, read_card
 
 MODEL, DETECTOR = "mobileface-v2", "retinaface-mobilenet0.25"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from uncnn.exporters.face_folder import FaceFolder, Report, read_faces
-from uncnn.exporters.impostors import Impostors, compare_all, intervals, threshold
-from uncnn.exporters.verification import FOLDS, Accuracy, accuracy, draw_pairs
+from uncnn.exporters.calibration.faces import FaceFolder, Report, read_faces
+from uncnn.exporters.calibration.impostors import Impostors, compare_all, intervals, threshold
+from uncnn.exporters.calibration.verification import FOLDS, Accuracy, accuracy, draw_pairs
 from uncnn.plugins.api import Detector, UncnnError
 from uncnn.plugins.cards import Card, Embeddings, rate_text
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
