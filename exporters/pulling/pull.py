@@ -70,6 +70,9 @@ def pull(entries: Sequence[Entry], data: Path, wish: Wish, report: Report) -> It
             except (UncnnError, OSError) as error:
                 yield Pulled(entry.name, "failed", _words(error, data))
                 continue
+            except Exception as error:  # of a library that converts: it must not cost the other models
+                yield Pulled(entry.name, "failed", f"cannot be converted ({type(error).__name__}: {error}); report it")
+                continue
             for file in files:
                 if file.parent == store:  # it has done its work
                     file.unlink(missing_ok=True)

@@ -171,3 +171,14 @@ def test_reading_it_needs_no_torch() -> None:
         "assert not {'torch', 'onnx', 'httpx'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_models_page_says_of_every_model_what_the_catalog_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| [")]
+    for entry in read_catalog().models:
+        row = next(line for line in rows if line.startswith(f"| [{entry.name}]("))
+        assert f"{entry.licence.use}: {entry.licence.name}" in row
+        assert ("| yes |" if entry.exercised else "| no |") in row
+        if isinstance(entry, RecogniserEntry) and entry.thresholds:
+            assert f"| {entry.accuracy['lfw_6000_pairs'] * 100:.2f} | {entry.thresholds[1e-3]} |" in row
