@@ -30,6 +30,7 @@ build: setup
 bench: setup
 	$(BIN)/python benchmarks/cloak.py
 	$(BIN)/python benchmarks/detector.py
+	$(BIN)/python benchmarks/recognisers.py
 
 # Pins without a single host: uv.lock names hosts in every entry.
 lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -124,6 +125,7 @@ def _status_at_once() -> None:
 
 def main() -> None:
     """Run the command line; an error that a person can mend is one line, not a traceback."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait do not spin: others use this machine too
     try:
         if sys.argv[1:2] == ["status"] and sys.argv[2:] in ([], ["--json"]):
             _status_at_once()

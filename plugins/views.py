@@ -37,7 +37,7 @@ class View:
             operator = self.resampling.unsqueeze(1)
             patches = operator @ patches @ operator.transpose(2, 3)
         if self.qualities is not None:
-            patches = patches + (_compressed(patches.detach(), self.qualities) - patches.detach())
+            patches = patches + (compressed(patches.detach(), self.qualities) - patches.detach())
         return patches
 
 
@@ -87,7 +87,7 @@ def _triangle(out: Tensor, source: Tensor, ratio: Tensor) -> Tensor:
     return (1 - (centres - source).abs() / ratio.clamp(min=1)).clamp(min=0)
 
 
-def _compressed(patches: Tensor, qualities: list[int]) -> Tensor:
+def compressed(patches: Tensor, qualities: list[int]) -> Tensor:
     """Return `patches` after real JPEG (4:2:0) at `qualities`, one a patch."""
     arrays = patches.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
     results = []

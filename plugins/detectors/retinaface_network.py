@@ -19,6 +19,8 @@ import torch
 from retinaface.net import FPN, SSH, conv_bn, conv_dw
 from retinaface.network import BboxHead, ClassHead, LandmarkHead
 from retinaface.network import RetinaFace as ResNetRetinaFace
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.export import Dim
 
@@ -67,10 +69,15 @@ class MobileNetRetinaFace(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return boxes (N, A, 4), class logits (N, A, 2) and landmarks (N, A, 10) of (N, 3, H, W) images."""
-        levels = [
-            ssh(level)
-            for ssh, level in zip((self.ssh1, self.ssh2, self.ssh3), self.fpn(self.body(images)), strict=True)
-        ]
+        return self.heads(self.features(images))
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return what the heads read, (N, 64, H / stride, W / stride) at strides 8, 16 and 32."""
+        levels = self.fpn(self.body(images))
+        return [ssh(level) for ssh, level in zip((self.ssh1, self.ssh2, self.ssh3), levels, strict=True)]
+
+    def heads(self, levels: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return boxes, class logits and landmarks of all anchors, as `forward` does."""
         boxes, logits, landmarks = (
             torch.cat([head(level) for head, level in zip(heads, levels, strict=True)], dim=1)
             for heads in (self.BboxHead, self.ClassHead, self.LandmarkHead)
@@ -169,12 +176,14 @@ def _resnet50() -> nn.Module:
 
 
 def _read(weights: Path) -> dict[str, Tensor]:
-    """Return a state dict, never unpickling code; names lose the prefix that DataParallel gives them."""
+    """Return a state dict in float32, never unpickling code; names lose the prefix that DataParallel gives them."""
     if not weights.is_file():
         raise DetectorError(f"RetinaFace's weights {weights} are missing: {REMEDY}")
     try:
+        if weights.suffix == ".safetensors":
+            return {name: value.float() for name, value in load_file(weights).items()}
         state = torch.load(weights, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         # torch's own message advises to let the file run code, so it is not shown
         raise DetectorError(f"RetinaFace's weights {weights} are damaged, or more than tensors: {REMEDY}") from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
