@@ -123,6 +123,10 @@ def _shape(model: ModelProto, kind: Format, files: Sequence[Path], architecture:
             f"{printable(files[0])}: its graph does not say how large its input and its embedding are "
             f"({first} to {last}): export it again with a fixed height and width"
         )
+    if kind == "mxnet":
+        from uncnn.exporters.formats.mxnet import normalisation
+
+        return Shape(first[2], first[3], last[1], wanted=normalisation(files))
     if kind != "onnx":
         return Shape(first[2], first[3], last[1], normalises_inside=kind == "openvino")
     from uncnn.exporters.formats.onnx_file import describe

@@ -27,6 +27,7 @@ class Shape:
     embedding: int
     normalises_inside: bool = False
     swaps_channels: bool = False  # between RGB and BGR, before its first filter
+    wanted: tuple[float, float] | None = None  # mean and std that the file states and the graph leaves to us
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,10 @@ def about(shape: Shape, file: Path, data: Path) -> list[Question]:
             raise ValueError(str(error)) from error
 
     usual = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip("._-") or "recogniser"
-    middle = "0" if shape.normalises_inside else "127.5"
+    mean, std = shape.wanted or ((0.0, 1.0) if shape.normalises_inside else (127.5, 127.5))
     inside = "; this graph has its own inside" if shape.normalises_inside else ""
+    inside = "; the file says so" if shape.wanted else inside
     swaps = "; this graph swaps them itself first" if shape.swaps_channels else ""
-    spread = "1" if shape.normalises_inside else "127.5"
     return [
         Question("name", "what it is called here", usual, name, sure=True),
         Question(
@@ -107,8 +108,10 @@ def about(shape: Shape, file: Path, data: Path) -> list[Question]:
         ),
         template(shape.height, shape.width),
         Question("order", f"of the channels; what OpenCV reads is BGR{swaps}", "RGB", one_of("RGB", "BGR")),
-        Question("mean", f"taken from the grey levels 0..255{inside}; one number, or three: a,b,c", middle, numbers),
-        Question("std", "what they are divided by then; one number, or three: a,b,c", spread, positive),
+        Question(
+            "mean", f"taken from the grey levels 0..255{inside}; one number, or three: a,b,c", f"{mean:g}", numbers
+        ),
+        Question("std", "what they are divided by then; one number, or three: a,b,c", f"{std:g}", positive),
         Question(
             "metric",
             "how two embeddings are compared: cosine (nearly always) or euclidean (dlib)",

@@ -115,7 +115,7 @@ def test_a_person_is_asked_and_may_answer_wrongly_first(home: ModelsHome, shared
         ("order [RGB]:", ""),
         ("mean [127.5]:", "a"),
         ("could not convert", ""),
-        ("std [127.5]:", "0"),
+        ("std [128]:", "0"),
         ("give numbers above zero", "128"),
         ("metric [cosine]:", ""),
         ("licence-name [none stated]:", ""),
@@ -180,3 +180,12 @@ def test_what_cannot_be_added_is_told(tmp_path: Path, own: Path, arguments: list
     assert words in answer.stderr
     assert "Traceback" not in answer.stderr
     assert not list((tmp_path / "data").rglob("card.yaml"))
+
+
+def test_an_mxnet_model_is_fed_as_its_file_says(home: ModelsHome, shared_models: Path) -> None:
+    files = [shared_models / "upstream" / f"mobilefacenet-y1-{part}" for part in ("0000.params", "symbol.json")]
+    code, answer = home.json("models", "add", *files, "--name", "y1-of-mine", "--yes")
+    assert code == 0
+    card = read_card(Path(answer["installed"]))
+    assert (card.input.mean, card.input.std) == ((127.5,) * 3, (128.0,) * 3)
+    assert card.licence.use == "research", "nobody stated more"
