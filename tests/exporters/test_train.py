@@ -29,7 +29,7 @@ from uncnn.exporters.train.lessons import (
 from uncnn.exporters.train.networks import STUDENTS
 from uncnn.exporters.train.push import push
 from uncnn.exporters.train.ship import DETECTOR_FILE, ship_detector
-from uncnn.plugins.cards import TEMPLATES
+from uncnn.plugins.cards import TEMPLATES, check_model, read_card
 from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace, load_network
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.recogniser import load_recogniser
@@ -256,3 +256,26 @@ def test_the_recipes_name_what_is_missing(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert "write them first" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def run_recipe(*arguments: str, of: Path) -> str:
+    command = [sys.executable, "-m", "uncnn.exporters.train", "--models", str(of / "reference"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_recipes_run_from_lessons_to_a_model_folder(few_faces: Path, shared_models: Path, tmp_path: Path) -> None:
+    lessons, pack = str(tmp_path / "lessons"), str(tmp_path / "pack")
+    shown = run_recipe("lessons", "--faces", str(few_faces), "--lessons", lessons, "--number", "128", of=shared_models)
+    assert "128" in shown
+    assert read_lessons(tmp_path / "lessons").ready == 128
+    assert set(read_lessons(tmp_path / "lessons").targets) == set(TEACHERS)
+    learn = ("student", "uncnn-convnext", "--lessons", lessons, "-o", pack, "--samples", "1280")
+    assert "uncnn-convnext" in run_recipe(*learn, of=shared_models)
+    card = read_card(tmp_path / "pack" / "uncnn-convnext")
+    check_model(tmp_path / "pack" / "uncnn-convnext", card)
+    assert (card.role, card.embedding, card.thresholds) == ("surrogate", 256, {})
+    assert card.parity is not None
+    assert card.parity <= 1e-4
+    asked = OnnxRecogniser.load(tmp_path / "pack" / "uncnn-convnext", CPU)
+    face = np.asarray(Image.open(next(few_faces.glob("*.jpg"))).convert("RGB"))
+    assert asked.embed(face, (np.array(TEMPLATES["arcface-112"]) + 16)[None]).shape == (1, 256)
