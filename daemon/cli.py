@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from uncnn.daemon import models_cli
+from uncnn.daemon.options import ConfigFile, Licence
 from uncnn.plugins.api import UncnnError
 
 app = typer.Typer(
@@ -22,13 +23,6 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 1) instead of tables.")]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="The configuration; default $UNCNN_CONFIG, then the user's own.")
-]
-Licence = Annotated[
-    list[str] | None,
-    typer.Option("--licence", help="Accept models of this licence too: permissive (always), research. Repeatable."),
-]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 
 

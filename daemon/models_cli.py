@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from uncnn.daemon.options import ConfigFile, Licence
+
 app = typer.Typer(
     name="models",
     no_args_is_help=True,
@@ -15,13 +17,6 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 1) instead of text.")]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="The configuration; default $UNCNN_CONFIG, then the user's own.")
-]
-Licence = Annotated[
-    list[str] | None,
-    typer.Option("--licence", help="Accept models of this licence too: permissive (always), research. Repeatable."),
-]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Names of models; see `models list`.", show_default=False)]

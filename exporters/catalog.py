@@ -120,6 +120,11 @@ class Catalog(_Strict):
                 raise ValueError(f"{', '.join(twice)} stands there twice")
         return self
 
+    @property
+    def detectors(self) -> list[DetectorEntry]:
+        """Return the detectors among the entries."""
+        return [entry for entry in self.models if isinstance(entry, DetectorEntry)]
+
     def named(self, names: Sequence[str]) -> list[Entry]:
         """Return the entries of these names, in this order, each once.
 

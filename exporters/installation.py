@@ -15,14 +15,18 @@ from uncnn.plugins.cards import Card, CardError, check_model, read_card
 ABANDONED_SECONDS = 3600  # a build takes seconds, so an older one was killed
 
 
-def sound_card(folder: Path) -> Card | None:
-    """Return the card in `folder` where its files have the hashes that it states."""
+def sound_card(folder: Path, made_of: str | None = None) -> Card | None:
+    """Return the card in `folder` where its files have the hashes that it states.
+
+    With `made_of`, only where the upstream file that it was made of has that SHA-256.
+    """
     try:
         card = read_card(folder)
         check_model(folder, card)
     except CardError:
         return None
-    return card
+    fits = made_of is None or (card.source is not None and card.source.sha256 == made_of)
+    return card if fits else None
 
 
 @contextmanager

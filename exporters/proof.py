@@ -55,9 +55,7 @@ def pictures_of(card: Card, faces: Faces | None) -> Floats:
         raise BuildError(
             f"{card.name}: faces are {faces.dtype} of shape {faces.shape}: give (N, {size[0]}, {size[1]}, 3) uint8"
         )
-    ordered = faces[..., ::-1] if card.input.order == "BGR" else faces
-    normal = (ordered.astype(np.float64) - np.array(card.input.mean)) / np.array(card.input.std)
-    return np.ascontiguousarray(normal.transpose(0, 3, 1, 2), dtype=np.float32)
+    return card.input.prepare(faces)
 
 
 def _smooth(height: int, width: int) -> Faces:

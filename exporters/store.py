@@ -16,16 +16,17 @@ from typing import Literal
 from uncnn.exporters.choice import Installed, ModelsError, choose, uncalibrated
 from uncnn.plugins.cards import Card, CardError, read_card, sha256_of
 
-DETECTOR_WEIGHTS = (
-    "retinaface-resnet50.pth",
-    "retinaface-mobilenet0.25.pth",
-    "retinaface-mobilenet0.25-uncnn.safetensors",
-)
+EMBEDDED = Path(__file__).parent / "models"
+"""What comes with uncnn: see README.md there."""
+
+OWN_DETECTOR = "retinaface-mobilenet0.25-uncnn.safetensors"
+DETECTOR_WEIGHTS = ("retinaface-resnet50.pth", "retinaface-mobilenet0.25.pth", OWN_DETECTOR)
 """Looked for in this order: the larger network first, where somebody put it; then the published one, then ours."""
 
 DETECTOR_EXPORT = 1  # counts up when the export changes: an older one is not taken
 
 __all__ = [
+    "EMBEDDED",
     "Installed",
     "ModelsError",
     "Place",
@@ -33,6 +34,8 @@ __all__ = [
     "choose",
     "detector_onnx",
     "detector_weights",
+    "find_file",
+    "in_use",
     "installed",
     "models_dir",
     "places",
@@ -71,7 +74,7 @@ class Roster:
 def search_path(data: Path) -> list[Path]:
     """Return the folders in which models are looked for; `data` is the user's data directory."""
     named = [Path(part).expanduser() for part in os.environ.get("UNCNN_MODELS", "").split(os.pathsep) if part]
-    return [*named, models_dir(data), Path(__file__).parent / "models"]
+    return [*named, models_dir(data), EMBEDDED]
 
 
 def models_dir(data: Path) -> Path:
@@ -90,6 +93,19 @@ def places(data: Path) -> Iterator[Place]:
                 yield Place(card_file.parent, read_card(card_file.parent))
             except CardError as error:
                 yield Place(card_file.parent, None, str(error))
+
+
+def in_use(data: Path) -> dict[str, Place]:
+    """Return the model folder that a run takes for each name, the first on the search path; broken ones too."""
+    found: dict[str, Place] = {}
+    for place in places(data):
+        found.setdefault(place.name, place)
+    return found
+
+
+def find_file(data: Path, name: str) -> Path | None:
+    """Return the first file of this name that lies in a folder of the search path."""
+    return next((file for folder in search_path(data) if (file := folder / name).is_file()), None)
 
 
 def installed(data: Path) -> list[Installed]:

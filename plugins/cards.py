@@ -28,7 +28,7 @@ from pydantic import (
     field_validator,
 )
 
-from uncnn.plugins.api import Point, UncnnError
+from uncnn.plugins.api import Pixels, Point, UncnnError
 
 CARD_FILE = "card.yaml"
 MODEL_FILE = "model.onnx"
@@ -57,6 +57,12 @@ TEMPLATES: dict[str, Points] = {
 """Left eye, right eye, nose, left and right mouth corner, x and y in input pixels."""
 
 
+def template_size(name: str) -> tuple[int, int]:
+    """Return the height and width of the input that a named template is for: the name says them."""
+    rows, _, columns = name.partition("-")[2].partition("x")
+    return int(rows), int(columns or rows)
+
+
 class CardError(UncnnError):
     """A card or its model cannot be used: the message names the file, the key, the value and the remedy."""
 
@@ -75,6 +81,12 @@ class Input(_Strict):
     order: Literal["RGB", "BGR"]
     mean: Triple  # in the order of `order`
     std: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+
+    def prepare(self, crops: Pixels) -> Embeddings:
+        """Return what the network is fed, (N, 3, H, W) float32, of aligned crops (N, H, W, 3) uint8 RGB."""
+        ordered = crops[..., ::-1] if self.order == "BGR" else crops
+        normal = (ordered.astype(np.float64) - np.array(self.mean)) / np.array(self.std)
+        return np.ascontiguousarray(normal.transpose(0, 3, 1, 2), dtype=np.float32)
 
 
 class Source(_Strict):
@@ -113,6 +125,7 @@ class Card(_Strict):
     sha256: Sha256  # of model.onnx
     pt2_sha256: Sha256 | None = None  # of model.pt2, where there is one: the attack then takes that
     training_data: str = "not stated"
+    distilled_from: str | None = None  # the recogniser that it stands in for where that one is not there
     licence: Licence
     reference: str | None = None
 
@@ -124,8 +137,7 @@ class Card(_Strict):
         if value not in TEMPLATES:
             raise ValueError(f"use five points or one of {', '.join(TEMPLATES)}")
         size = info.data.get("input")  # absent where it is wrong itself
-        rows, _, columns = value.partition("-")[2].partition("x")
-        if isinstance(size, Input) and (size.height, size.width) != (int(rows), int(columns or rows)):
+        if isinstance(size, Input) and (size.height, size.width) != template_size(value):
             raise ValueError(f"it is for another input than {size.height} x {size.width} (height x width)")
         return TEMPLATES[value]
 

@@ -39,7 +39,13 @@ class OnnxRecogniser:
 
     def embed(self, photo: Pixels, landmarks: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         """Return the embeddings, (N, D), of the faces at `landmarks` (N, 5, 2) in `photo` (H, W, 3)."""
-        shown = self._shown(photo, landmarks)
+        matrices = geometry.similarities(landmarks, np.array(self.card.template))
+        size = (self.card.input.width, self.card.input.height)
+        return self.outputs(np.stack([crop(photo, matrix, size) for matrix in matrices]))
+
+    def outputs(self, crops: Pixels) -> npt.NDArray[np.float32]:
+        """Return the network's own embeddings, (N, D), of aligned crops (N, height, width, 3) uint8 RGB."""
+        shown = self.card.input.prepare(crops)
         name = self.session.get_inputs()[0].name
         parts = [self.session.run(None, {name: shown[i : i + CHUNK]})[0] for i in range(0, len(shown), CHUNK)]
         return np.concatenate(parts).reshape(len(shown), -1)
@@ -47,17 +53,6 @@ class OnnxRecogniser:
     def more_alike(self, first: float, second: float) -> float:
         """Return the comparison that speaks more for one person."""
         return float(max(first, second) if self.card.metric == "cosine" else min(first, second))
-
-    def _shown(self, photo: Pixels, landmarks: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-        """Return the network's input, (N, 3, height, width) float32."""
-        card = self.card
-        matrices = geometry.similarities(landmarks, np.array(card.template))
-        size = (card.input.width, card.input.height)
-        crops = np.stack([crop(photo, matrix, size) for matrix in matrices]).astype(np.float32)
-        if card.input.order == "BGR":
-            crops = crops[..., ::-1]
-        normal = (crops - np.array(card.input.mean)) / np.array(card.input.std)
-        return np.ascontiguousarray(normal.transpose(0, 3, 1, 2), dtype=np.float32)
 
 
 def crop(photo: Pixels, matrix: npt.NDArray[np.float64], size: tuple[int, int]) -> Pixels:

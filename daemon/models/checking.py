@@ -70,7 +70,7 @@ def check_models(names: Sequence[str], folder: Path | None, device: str, as_json
         ModelsError: one is not installed. FacesError: the folder will not do.
     """
     data = data_dir()
-    detectors = {entry.name: entry for entry in read_catalog().models if isinstance(entry, DetectorEntry)}
+    detectors = {entry.name: entry for entry in read_catalog().detectors}
     recognisers = [name for name in names if name not in detectors]
     places = chosen(data, recognisers) if recognisers or not names else []
     done: list[Checked] = []
@@ -157,7 +157,7 @@ def _check_detector(data: Path, entries: Sequence[DetectorEntry]) -> Checked:
     """Return what is found of the detector that a run uses, or of the one that is named."""
     from uncnn.plugins.detectors.retinaface_network import load_network
 
-    known = {entry.installs: entry for entry in read_catalog().models if isinstance(entry, DetectorEntry)}
+    known = {entry.installs: entry for entry in read_catalog().detectors}
     wanted = [entry.installs for entry in entries]
     try:
         path = store.detector_weights(data) if not wanted else _named_weights(data, wanted[0])
@@ -178,10 +178,10 @@ def _check_detector(data: Path, entries: Sequence[DetectorEntry]) -> Checked:
 
 
 def _named_weights(data: Path, name: str) -> Path:
-    for folder in store.search_path(data):
-        if (folder / name).is_file():
-            return folder / name
-    raise ModelsError(f"{name} is not installed: get it with `uncnn-daemon models pull {Path(name).stem}`")
+    found = store.find_file(data, name)
+    if found is None:
+        raise ModelsError(f"{name} is not installed: get it with `uncnn-daemon models pull {Path(name).stem}`")
+    return found
 
 
 def _say(checked: Checked) -> None:

@@ -18,9 +18,7 @@ def chosen(data: Path, names: Sequence[str]) -> list[store.Place]:
     Raises:
         ModelsError: one is not installed. DlibError: dlib's recogniser, which is always there, cannot be exported.
     """
-    places: dict[str, store.Place] = {}
-    for place in store.places(data):
-        places.setdefault(place.name, place)
+    places = store.in_use(data)
     if DLIB not in places and (not names or DLIB in names):
         ensure_dlib(store.models_dir(data))
         return chosen(data, names)

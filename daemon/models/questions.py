@@ -15,7 +15,7 @@ from uncnn.daemon.wording import printable
 from uncnn.exporters import store
 from uncnn.exporters.catalog import read_catalog
 from uncnn.exporters.choice import ModelsError
-from uncnn.plugins.cards import TEMPLATES, Points, Triple
+from uncnn.plugins.cards import TEMPLATES, Points, Triple, template_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def free_name(data: Path, name: str) -> str:
     """Return `name`. Raises ModelsError: it cannot be one, or another model has it."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ModelsError(f"{printable(name)}: a name is letters, digits, dots, hyphens and underscores")
-    taken = next((place for place in store.places(data) if place.name == name), None)
+    taken = store.in_use(data).get(name)
     if taken is not None:
         raise ModelsError(
             f"{name} is installed already, in {printable(taken.folder)}: give another --name, or remove it"
@@ -173,12 +173,7 @@ def positive(text: str) -> Triple:
 
 def template(height: int, width: int) -> Question:
     """Return the question for where the five points of a face lie in an input of this size."""
-    sizes = {
-        (112, 112): "arcface-112",
-        (112, 96): "sphereface-112x96",
-        (128, 128): "openvino-128",
-        (150, 150): "dlib-150",
-    }
+    sizes = {template_size(name): name for name in TEMPLATES}
 
     def read(text: str) -> Points:
         if text in TEMPLATES and sizes.get((height, width)) == text:

@@ -16,7 +16,7 @@ from uncnn.daemon.models.choosing import check_ours, chosen
 from uncnn.daemon.models.terminal import interactive
 from uncnn.daemon.wording import printable, system_words
 from uncnn.exporters import store
-from uncnn.exporters.catalog import DetectorEntry, read_catalog
+from uncnn.exporters.catalog import read_catalog
 from uncnn.exporters.formats.dlib import NAME as DLIB
 
 
@@ -58,8 +58,7 @@ def _ask(found: Sequence[Path], as_json: bool) -> None:
 
 def _detector_files(data: Path, name: str) -> Iterator[Path]:
     """Yield the weights of a detector in the data directory, and what was exported from them."""
-    entries = [entry for entry in read_catalog().models if isinstance(entry, DetectorEntry) and entry.name == name]
-    for entry in entries:
+    for entry in (entry for entry in read_catalog().detectors if entry.name == name):
         weights = store.models_dir(data) / entry.installs
         if weights.is_file():
             yield weights

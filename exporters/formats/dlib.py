@@ -40,9 +40,7 @@ def ensure_dlib(destination: Path) -> Path:
         OSError: `destination` cannot be written or is full.
     """
     folder = destination / NAME
-    card = sound_card(folder)
-    sound = card is not None and card.source is not None and card.source.sha256 == SOURCE_SHA256
-    return folder if sound else export_dlib(destination)
+    return folder if sound_card(folder, SOURCE_SHA256) else export_dlib(destination)
 
 
 def export_dlib(destination: Path, source: Path | None = None) -> Path:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from uncnn.exporters.catalog import DetectorEntry, Entry, File, RecogniserEntry
+from uncnn.exporters.installation import sound_card
 from uncnn.exporters.pulling.detector_weights import install_detector, sound_detector
 from uncnn.exporters.pulling.download import Downloads, News, Origin, Report
 from uncnn.exporters.pulling.parts import FULL, only_pull
 from uncnn.exporters.pulling.transfer import Patience
 from uncnn.exporters.store import models_dir
 from uncnn.plugins.api import UncnnError
-from uncnn.plugins.cards import Card, CardError, check_model, read_card
+from uncnn.plugins.cards import Card
 
 State: TypeAlias = Literal["installed", "present", "refused", "failed"]
 
@@ -131,13 +132,7 @@ def sound(entry: Entry, data: Path) -> Path | None:
         path = models_dir(data) / entry.installs
         return path if path.is_file() and sound_detector(entry, path) else None
     folder = models_dir(data) / entry.name
-    try:
-        card = read_card(folder)
-        check_model(folder, card)
-    except CardError:
-        return None
-    made_of_it = card.source is not None and card.source.sha256 == weights_of(entry).sha256
-    return folder if made_of_it else None
+    return folder if sound_card(folder, weights_of(entry).sha256) else None
 
 
 def refusal(entry: Entry) -> str:

@@ -10,10 +10,11 @@ import onnxruntime
 import torch
 from PIL import Image
 
-from uncnn.plugins.cards import Card
+from uncnn.plugins.cards import Card, read_card
 from uncnn.plugins.geometry import ARCFACE_112, similarities
 from uncnn.plugins.graph import load_graph
 from uncnn.plugins.onnx_recogniser import crop
+from uncnn.plugins.recogniser import load_recogniser
 
 POINTS = ARCFACE_112 + 16  # where faces-144 has them
 
@@ -61,3 +62,15 @@ def assert_plain(model: onnx.ModelProto, side: int, length: int) -> None:
     assert sides == [["N", 3, side, side], ["N", length]]
     kinds = {constant.data_type for constant in model.graph.initializer}
     assert kinds <= {onnx.TensorProto.FLOAT, onnx.TensorProto.INT64}
+
+
+def assert_can_be_attacked(folder: Path, faces: np.ndarray) -> None:
+    """The build compared torch with ONNX Runtime and checked the gradient; the attack then loads what it wrote."""
+    built = read_card(folder)
+    assert built.parity is not None
+    assert built.parity <= 1e-4
+    recogniser = load_recogniser(folder)
+    crops = torch.from_numpy(faces[:2]).permute(0, 3, 1, 2).float().requires_grad_()
+    (gradient,) = torch.autograd.grad(recogniser.outputs(crops).square().sum(), crops)
+    assert torch.isfinite(gradient).all()
+    assert gradient.abs().amax((1, 2, 3)).min() > 0
