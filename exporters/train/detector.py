@@ -9,22 +9,24 @@ supervision: Li et al., "Block-wisely supervised neural architecture search", CV
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from uncnn.exporters.train.descent import Descent, stand_still
 from uncnn.exporters.train.scenes import Scenes
-from uncnn.exporters.train.students import average
 from uncnn.plugins.detectors.retinaface_forward import InputFormat
 from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace
 
 SIDES = (192, 256, 256, 384)  # of a batch's crops, working pixels; a batch has the pixels of 16 crops of 256
 PIXELS = 16 * 256 * 256
+LEVELS = -3  # of the features: what the heads read
+MEASURED = 64  # crops that the spread of the teacher's features is measured on
+LEAST_VARIANCE = 0.01  # of a channel, as a share of the mean
 SURE = 0.1  # the teacher's probability from which its boxes and landmarks are followed
 
 
@@ -32,13 +34,18 @@ SURE = 0.1  # the teacher's probability from which its boxes and landmarks are f
 class Course:
     """How long and how fast the detector learns."""
 
-    samples: int = 180_000  # crops of 256 x 256, or as many pixels
+    samples: int = 150_000  # crops of 256 x 256, or as many pixels
     rate: float = 3e-3
     decay: float = 0.01
     average: float = 0.998
     features: float = 1.0  # weight of following the features
     apart: float = 0.85  # share of the course in which every part is fed by the teacher's part before it
     places: float = 1.0  # weight of boxes and landmarks
+    measured: float = 0.3  # share of the course in which batch normalisation measures batches; then it stands still
+
+
+FURTHER = Course(samples=30_000, rate=3e-4, apart=0.0, measured=0.0)
+"""For a network that was trained by a whole course: the parts follow one another."""
 
 
 def teach(
@@ -49,34 +56,32 @@ def teach(
     device: torch.device,
     seed: int = 0,
     report: Callable[[int, dict[str, float]], None] | None = None,
+    start: MobileNetRetinaFace | None = None,
 ) -> MobileNetRetinaFace:
-    """Return the trained network, on the CPU, in evaluation mode; `report` gets the crops seen and the losses."""
+    """Return the trained network, on the CPU, in evaluation mode; `report` gets the crops seen and the losses.
+
+    With `start` training goes on from that network, by the course `FURTHER` or one like it.
+    """
     torch.manual_seed(seed)
-    student = MobileNetRetinaFace().to(device).to(memory_format=torch.channels_last).train()
     teacher = teacher.to(device).to(memory_format=torch.channels_last).eval()
-    kept = copy.deepcopy(student).eval()
-    optimiser = torch.optim.AdamW(student.parameters(), course.rate, weight_decay=course.decay)
     steps = course.samples * 256 * 256 // PIXELS
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, course.rate, total_steps=steps, pct_start=0.05)
+    descent = Descent(start or MobileNetRetinaFace(), device, steps, course.rate, course.decay, course.average)
     random = np.random.default_rng(seed)
+    spreads = _spreads(teacher, prepare(scenes.draw(MEASURED, SIDES[0], random), form).to(device))
     running: dict[str, float] = {}
     for step in range(steps):
+        if step == int(course.measured * steps):
+            stand_still(descent.network)
         side = int(random.choice(SIDES))
         images = prepare(scenes.draw(max(PIXELS // side**2, 1), side, random), form).to(device)
-        losses = _losses(student, teacher, images, apart=step < course.apart * steps)
+        losses = _losses(descent.network, teacher, images, spreads, apart=step < course.apart * steps)
         total = losses["faces"] + course.places * losses["places"] + course.features * losses["features"]
-        optimiser.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(student.parameters(), 5.0)
-        optimiser.step()
-        plan.step()
-        average(kept, student, min(course.average, (1 + step) / (10 + step)))
+        descent.step(total)
         for name, value in losses.items():
             running[name] = running.get(name, float(value.detach())) * 0.98 + 0.02 * float(value.detach())
         if report and step % 50 == 49:
             report(16 * (step + 1), running)
-    kept.cpu()
-    return kept
+    return descent.kept.cpu()
 
 
 def prepare(pixels: Tensor, form: InputFormat) -> Tensor:
@@ -87,19 +92,18 @@ def prepare(pixels: Tensor, form: InputFormat) -> Tensor:
 
 
 def _losses(
-    student: MobileNetRetinaFace, teacher: MobileNetRetinaFace, images: Tensor, apart: bool
+    student: MobileNetRetinaFace, teacher: MobileNetRetinaFace, images: Tensor, spreads: list[Tensor], apart: bool
 ) -> dict[str, Tensor]:
     """Return what the student still gets wrong: `faces`, `places` and `features`.
 
     With `apart` each part of the student is fed what the teacher's part before it gives; else they follow one another.
     """
     with torch.no_grad():
-        stages = _stages(teacher, images)
-        told = stages[6:]
-        boxes, logits, landmarks = teacher.heads(told)
+        given = _walk(teacher, images)
+        boxes, logits, landmarks = teacher.heads(given[LEVELS:])
         probability = logits.softmax(dim=2)[..., 1]
-    learnt = _apart(student, images, stages) if apart else _stages(student, images)
-    found, scores, points = student.heads(told if apart else learnt[6:])
+    learnt = _walk(student, images, given if apart else None)
+    found, scores, points = student.heads((given if apart else learnt)[LEVELS:])
     margin = scores[..., 1] - scores[..., 0]
     wrong = (margin.sigmoid() - probability).abs().detach()
     entropy = functional.binary_cross_entropy_with_logits(margin, probability, reduction="none")
@@ -107,7 +111,8 @@ def _losses(
     weight = torch.where(probability >= SURE, probability, 0.0).unsqueeze(2)
     places = functional.smooth_l1_loss(found, boxes, reduction="none", beta=0.1).mean(2, keepdim=True)
     places = places + functional.smooth_l1_loss(points, landmarks, reduction="none", beta=0.1).mean(2, keepdim=True)
-    features = [((mine - theirs) ** 2).mean() / theirs.var() for mine, theirs in zip(learnt, stages, strict=True)]
+    pairs = zip(learnt, given, spreads, strict=True)
+    features = [((mine - theirs) / spread).square().mean() for mine, theirs, spread in pairs]
     return {
         "faces": (wrong * entropy).sum() / count,
         "places": (weight * places).sum() / weight.sum().clamp(min=8.0),
@@ -115,19 +120,26 @@ def _losses(
     }
 
 
-def _stages(network: MobileNetRetinaFace, images: Tensor) -> list[Tensor]:
-    """Return what the three stages of the body, the three levels of the pyramid and the three contexts give."""
-    body = network.body(images)
-    levels = network.fpn(body)
-    return [*body.values(), *levels, *(ssh(level) for ssh, level in zip(_contexts(network), levels, strict=True))]
+def _spreads(teacher: MobileNetRetinaFace, images: Tensor) -> list[Tensor]:
+    """Return the standard deviation of each channel, (1, C, 1, 1), of all that `_walk` gives; none is near zero."""
+    with torch.no_grad():
+        variances = [features.var((0, 2, 3), keepdim=True) for features in _walk(teacher, images)]
+    return [(variance + LEAST_VARIANCE * variance.mean()).sqrt() for variance in variances]
 
 
-def _apart(network: MobileNetRetinaFace, images: Tensor, told: list[Tensor]) -> list[Tensor]:
-    """Return the same, each part fed with what `told` says the part before it gives."""
-    body = [network.body.stage1(images), network.body.stage2(told[0]), network.body.stage3(told[1])]
-    levels = network.fpn({"stage1": told[0], "stage2": told[1], "stage3": told[2]})
-    return [*body, *levels, *(ssh(level) for ssh, level in zip(_contexts(network), told[3:6], strict=True))]
+def _walk(network: MobileNetRetinaFace, images: Tensor, told: list[Tensor] | None = None) -> list[Tensor]:
+    """Return what every block of the body, the three levels of the pyramid and the three contexts give.
 
-
-def _contexts(network: MobileNetRetinaFace) -> tuple[nn.Module, nn.Module, nn.Module]:
-    return network.ssh1, network.ssh2, network.ssh3
+    With `told`, another network's answer to `images`, each part is fed what `told` says the part before it gives.
+    """
+    given: list[Tensor] = []
+    features = images
+    for block in (*network.body.stage1, *network.body.stage2, *network.body.stage3):
+        given.append(block(features))
+        features = told[len(given) - 1] if told else given[-1]
+    ends = np.cumsum([len(stage) for stage in (network.body.stage1, network.body.stage2, network.body.stage3)]) - 1
+    read = told or given
+    given += network.fpn({f"stage{number}": read[end] for number, end in enumerate(ends, 1)})
+    read = told or given
+    contexts = zip((network.ssh1, network.ssh2, network.ssh3), read[ends[-1] + 1 : ends[-1] + 4], strict=True)
+    return given + [context(level) for context, level in contexts]

@@ -1,9 +1,9 @@
-"""The students: three compact networks that share as little as possible, so that a cloak cannot lean on one design.
+"""The students: compact networks of different designs, so that a cloak does not lean on one.
 
-Plain convolutions with ReLU after He et al., "Deep residual learning for image recognition", CVPR 2016; inverted
-residuals after Sandler et al., "MobileNetV2", CVPR 2018; large depthwise kernels with GELU after Liu et al., "A ConvNet
-for the 2020s", CVPR 2022 (with batch normalisation, which folds away). All end in the global depthwise convolution of
-Chen et al., "MobileFaceNets", CCBR 2018. They are written anew here, with no weights of anybody.
+Grouped convolutions with ReLU after Xie et al., "Aggregated residual transformations for deep neural networks", CVPR
+2017; inverted residuals after Sandler et al., "MobileNetV2", CVPR 2018. The first ends in the global depthwise
+convolution of Chen et al., "MobileFaceNets", CCBR 2018. A part of a student gives what one of its teacher's parts
+gives, in a way of its own.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from uncnn.plugins.cards import TEMPLATES, Points
+from uncnn.exporters.train.teachers import Meeting
 
-EMBEDDING = 256
 SIDE = 112
-TIGHT: Points = tuple((round(x * 112 / 128, 3), round(y * 112 / 128, 3)) for x, y in TEMPLATES["openvino-128"])  # type: ignore[assignment]
-"""The face larger in the picture than ArcFace has it, as OpenVINO and dlib see it."""
+GROUPED = 16  # channels of a group
 
 
 class Unit(nn.Sequential):
@@ -31,44 +29,12 @@ class Unit(nn.Sequential):
         super().__init__(convolution, nn.BatchNorm2d(outer), *([nn.ReLU(inplace=True)] if relu else []))
 
 
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut."""
+class Residual(nn.Module):
+    """What a body changes of its input."""
 
-    def __init__(self, inner: int, outer: int, stride: int) -> None:
+    def __init__(self, *body: nn.Module) -> None:
         super().__init__()
-        self.body = nn.Sequential(Unit(inner, outer, 3, stride), Unit(outer, outer, 3, relu=False))
-        same = stride == 1 and inner == outer
-        self.shortcut = nn.Identity() if same else Unit(inner, outer, 1, stride, relu=False)
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (N, outer, H / stride, W / stride)."""
-        out: Tensor = self.relu(self.body(features) + self.shortcut(features))
-        return out
-
-
-class InvertedResidual(nn.Module):
-    """Widen, convolve depthwise, narrow; a shortcut where the shape stays."""
-
-    def __init__(self, inner: int, outer: int, stride: int, hidden: int) -> None:
-        super().__init__()
-        depthwise = Unit(hidden, hidden, 3, stride, groups=hidden)
-        self.body = nn.Sequential(Unit(inner, hidden, 1), depthwise, Unit(hidden, outer, 1, relu=False))
-        self.same = stride == 1 and inner == outer
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (N, outer, H / stride, W / stride)."""
-        out: Tensor = self.body(features)
-        return out + features if self.same else out
-
-
-class LargeKernelBlock(nn.Module):
-    """A 7x7 depthwise convolution, then two 1x1 around GELU."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        spatial = nn.Sequential(nn.Conv2d(width, width, 7, padding=3, groups=width), nn.BatchNorm2d(width))
-        self.body = nn.Sequential(spatial, nn.Conv2d(width, 3 * width, 1), nn.GELU(), nn.Conv2d(3 * width, width, 1))
+        self.body = nn.Sequential(*body)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return features of the same shape."""
@@ -76,53 +42,69 @@ class LargeKernelBlock(nn.Module):
         return out
 
 
-def resnet() -> nn.Sequential:
-    """Return a small residual network, (N, 3, 112, 112) -> (N, 256)."""
-    blocks: list[nn.Module] = [Unit(3, 24, 3, 2)]
-    for inner, outer in ((24, 32), (32, 64), (64, 128)):
-        blocks += [BasicBlock(inner, outer, 2), BasicBlock(outer, outer, 1)]
-    return nn.Sequential(*blocks, *_embed(128))
+def resnext() -> nn.Sequential:
+    """Return a residual network of grouped 3x3 convolutions, (N, 3, 112, 112) -> (N, 128)."""
+
+    def shrink(inner: int, middle: int, outer: int) -> nn.Module:
+        return nn.Sequential(Unit(inner, middle, 3, 2), Unit(middle, outer, 1, relu=False))
+
+    def blocks(width: int, middle: int, number: int) -> Sequence[nn.Module]:
+        def body() -> Sequence[nn.Module]:
+            groups = middle // GROUPED
+            return Unit(width, middle, 1), Unit(middle, middle, 3, 1, groups), Unit(middle, width, 1, relu=False)
+
+        return [Residual(*body()) for _ in range(number)]
+
+    stem = nn.Sequential(Unit(3, 32, 3, 2), Unit(32, 64, 3))
+    first = (shrink(64, 64, 64), *blocks(64, 96, 4))
+    second = (shrink(64, 96, 128), *blocks(128, 176, 6))
+    third = (shrink(128, 64, 128), *blocks(128, 128, 2))
+    whole = nn.Conv2d(320, 320, SIDE // 16, groups=320, bias=False)
+    head = nn.Sequential(Unit(128, 320, 1), whole, nn.BatchNorm2d(320), nn.Flatten(), nn.Linear(320, 128))
+    return nn.Sequential(stem, *first, *second, *third, head)
 
 
 def mobilenet() -> nn.Sequential:
-    """Return a small network of inverted residuals, (N, 3, 112, 112) -> (N, 256)."""
-    blocks: list[nn.Module] = [Unit(3, 24, 3, 2)]
-    inner = 24
-    for outer, number, hidden in ((32, 2, 64), (64, 4, 128), (96, 3, 256)):
-        blocks += [InvertedResidual(inner, outer, 2, hidden)]
-        blocks += [InvertedResidual(outer, outer, 1, hidden) for _ in range(number - 1)]
-        inner = outer
-    return nn.Sequential(*blocks, Unit(inner, 384, 1), *_embed(384))
+    """Return a network of inverted residuals, (N, 3, 112, 112) -> (N, 256)."""
 
+    def body(inner: int, hidden: int, outer: int, stride: int = 1) -> Sequence[nn.Module]:
+        return Unit(inner, hidden, 1), Unit(hidden, hidden, 3, stride, hidden), Unit(hidden, outer, 1, relu=False)
 
-def convnext() -> nn.Sequential:
-    """Return a small network of large kernels, (N, 3, 112, 112) -> (N, 256)."""
-    blocks: list[nn.Module] = [nn.Conv2d(3, 48, 4, 4), nn.BatchNorm2d(48)]
-    for inner, width, number in ((0, 48, 2), (48, 96, 3), (96, 160, 2)):
-        if inner:
-            blocks += [nn.BatchNorm2d(inner), nn.Conv2d(inner, width, 2, 2)]
-        blocks += [LargeKernelBlock(width) for _ in range(number)]
-    return nn.Sequential(*blocks, *_embed(160))
+    def blocks(inner: int, hidden: int, outer: int, number: int) -> Sequence[nn.Module]:
+        more = (Residual(*body(outer, hidden, outer)) for _ in range(number - 1))
+        return nn.Sequential(*body(inner, hidden, outer, 2)), *more
 
-
-def _embed(width: int) -> Sequence[nn.Module]:
-    """Return the head: one 7x7 depthwise convolution over all that is left, then a linear map."""
-    whole = nn.Sequential(nn.Conv2d(width, width, SIDE // 16, groups=width, bias=False), nn.BatchNorm2d(width))
-    return whole, nn.Flatten(), nn.Linear(width, EMBEDDING, bias=False), nn.BatchNorm1d(EMBEDDING)
+    stages = (*blocks(32, 128, 32, 3), *blocks(32, 160, 32, 3), *blocks(32, 256, 64, 3), *blocks(64, 288, 128, 3))
+    return nn.Sequential(Unit(3, 32, 3, 2), *stages, nn.Sequential(nn.Flatten(), nn.Linear(128 * 4 * 4, 256)))
 
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """A network to train, and how it sees a face."""
+    """A network to train, whom it learns from, and where its parts meet the teacher's."""
 
     name: str
     family: str
     make: Callable[[], nn.Sequential]
-    template: Points
+    teacher: str
+    teachers_licence: str
+    meetings: tuple[Meeting, ...]
+    embedding: int
+    half: bool = True  # quicker in bfloat16 on a CPU
 
 
+WIDE = (Meeting(64, 56, 1), Meeting(64, 28, 5), Meeting(128, 14, 7), Meeting(128, 7, 3))
+NARROW = (Meeting(32, 56, 1), Meeting(32, 28, 3), Meeting(32, 14, 3), Meeting(64, 7, 3), Meeting(128, 4, 3))
 STUDENTS = (
-    Student("uncnn-resnet", "ResNet-14, plain convolutions (uncnn)", resnet, TEMPLATES["arcface-112"]),
-    Student("uncnn-mobilenet", "inverted residuals (uncnn)", mobilenet, TEMPLATES["arcface-112"]),
-    Student("uncnn-convnext", "large kernels, GELU (uncnn)", convnext, TIGHT),
+    Student(
+        "uncnn-resnext",
+        "residual, grouped 3x3 convolutions (uncnn)",
+        resnext,
+        "mobilefacenet-foamliu",
+        "Apache-2.0",
+        WIDE,
+        128,
+    ),
+    Student(
+        "uncnn-mobilenet", "inverted residuals (uncnn)", mobilenet, "mobileface-v2", "MIT", NARROW, 256, half=False
+    ),
 )

@@ -1,44 +1,35 @@
-"""Views moved by small steps that a teacher feels most: what a student must get right to stand in for it in an attack.
+"""Views moved by small steps that a network feels most: where an attack would go.
 
-A student that has only seen photos agrees with its teachers on photos, not on cloaks: one made with it alone moved
-dlib's judge to 0.41 where one made with a teacher moved it to 0.60 (README.md). So some lessons are views that were
-pushed along a teacher's own gradient, with what the teachers say of the pushed view: the student learns the teachers'
-slopes as well as their values
+What the teacher says of a pushed view is what a student must learn there: its slopes as well as its values
 (Czarnecki et al., "Sobolev training for neural networks", NeurIPS 2017, with differences in place of derivatives).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from uncnn.exporters.train.augment import MARGIN
-from uncnn.plugins.recogniser import Recogniser
-
 LEAST_255, MOST_255 = 2.0, 12.0  # grey levels of a push
 STEPS = 2
 
 
-def push(views: Tensor, teacher: Recogniser, random: np.random.Generator) -> Tensor:
-    """Return `views`, (N, 3, 128, 128) uint8, pushed along `teacher`'s gradient, each by a size of its own; uint8.
+def push(views: Tensor, embed: Callable[[Tensor], Tensor], random: np.random.Generator) -> Tensor:
+    """Return `views`, (N, 3, H, W) in 0..255, pushed along the gradient of `embed`, each by a size of its own.
 
-    Every second view is pushed away from what the teacher makes of it, the others toward another view of the batch.
+    `embed` gives (N, D) of them. Every second view is pushed away from its own embedding, the others toward another's.
     """
-    start = views.float()
-    size = torch.from_numpy(random.uniform(LEAST_255, MOST_255, len(views))).float().view(-1, 1, 1, 1)
+    size = torch.from_numpy(random.uniform(LEAST_255, MOST_255, len(views))).to(views).view(-1, 1, 1, 1)
     with torch.no_grad():
-        own = _embed(teacher, start)
-    away = torch.from_numpy(np.arange(len(views)) % 2 == 0).unsqueeze(1)
+        own = functional.normalize(embed(views), dim=1)
+    away = torch.from_numpy(np.arange(len(views)) % 2 == 0).to(views.device).unsqueeze(1)
     anchors = torch.where(away, -own, own.roll(1, 0))
-    moved = start + size / STEPS * torch.from_numpy(random.uniform(-1, 1, start.shape)).float()
+    moved = views + size / STEPS * torch.from_numpy(random.uniform(-1, 1, views.shape)).to(views)
     for _ in range(STEPS):
         leaf = moved.requires_grad_()
-        (gradient,) = torch.autograd.grad((_embed(teacher, leaf) * anchors).sum(), leaf)
+        (gradient,) = torch.autograd.grad((functional.normalize(embed(leaf), dim=1) * anchors).sum(), leaf)
         moved = (leaf.detach() + size / STEPS * gradient.sign()).clamp(0, 255)
-    return moved.round().to(torch.uint8)
-
-
-def _embed(teacher: Recogniser, views: Tensor) -> Tensor:
-    return functional.normalize(teacher.outputs(views[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN]), dim=1)
+    return moved

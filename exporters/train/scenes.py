@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from torch import Tensor
 
 from uncnn.exporters.train.augment import degrade, relight
-from uncnn.exporters.train.lessons import TrainingError
+from uncnn.exporters.train.faces import TrainingError
 
 LONGEST_PX = 1600  # photos are kept no larger than this
 FACE_SIDE_PX = (12, 220)  # of faces that are put into a crop

@@ -1,14 +1,14 @@
-"""Students are taught: a network learns to say of a view what its teachers say together.
+"""Students are taught: a network learns to give, part by part and then as a whole, what its teacher gives.
 
-The target is the teachers' unit embeddings side by side, turned by the leading singular vectors of the training
-targets to the student's length: the cosine of two targets is the mean of the teachers' cosines. The loss is one minus
-the cosine to the target (feature regression: Romero et al., "FitNets", ICLR 2015).
+A student that learns embeddings alone agrees with its teacher on photos and not on cloaks (README.md has the figures).
+So for most of the course each part of it is fed what the teacher's part before it gives, and follows what the teacher's
+part makes of that (blockwise supervision: Li et al., "Block-wisely supervised neural architecture search", CVPR 2020);
+then the parts follow one another, on views that are pushed along the student's own gradient as well (`push`), so that
+where an attack would go it is told what the teacher says there.
 """
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,135 +18,123 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from uncnn.exporters.train.augment import MARGIN
-from uncnn.exporters.train.lessons import Lessons
-from uncnn.exporters.train.networks import EMBEDDING, SIDE, Student
-from uncnn.plugins.cards import TEMPLATES
-from uncnn.plugins.geometry import similarities
-from uncnn.plugins.warp import warp
+from uncnn.exporters.train.augment import MARGIN, Augmentation
+from uncnn.exporters.train.descent import Descent, stand_still
+from uncnn.exporters.train.push import push
+from uncnn.exporters.train.teachers import Teacher
 
 MEAN, STD = 127.5, 127.5
-BASIS_ROWS = 20_000  # of lessons that the turn of the targets is found on
+MEASURED = 64  # views that the spread of the teacher's features is measured on
+LEAST_VARIANCE = 0.01  # of a channel, as a share of the mean
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
     """How long and how fast a student learns."""
 
-    samples: int = 400_000
-    batch: int = 128
+    samples: int = 120_000
+    batch: int = 32
     rate: float = 3e-3
-    decay: float = 0.05
-    average: float = 0.998  # of the weights that are kept (exponential moving average)
-    nudge: float = 0.0  # grey levels of an adversarial step against the student, the target kept
+    decay: float = 0.01
+    average: float = 0.998
+    apart: float = 0.55  # share of the course in which every part is fed by the teacher's part before it
+    measured: float = 0.3  # share in which batch normalisation measures batches; then it stands still
+    pushed: float = 0.5  # share of the batches that are pushed once the parts follow one another
+    half: bool = True  # bfloat16 where it is quicker
 
 
-def basis_of(lessons: Lessons) -> Tensor:
-    """Return the turn, (sum of D, 256), from the teachers' embeddings side by side to a target."""
-    sample = _side_by_side(lessons, np.arange(min(BASIS_ROWS, lessons.ready)))
-    _, vectors = torch.linalg.eigh(sample.T @ sample)
-    basis: Tensor = vectors.flip(1)[:, :EMBEDDING].contiguous()
-    return basis
+FURTHER = Course(samples=40_000, rate=1.5e-3, apart=0.0, measured=0.0)
+"""For a student that was trained by a whole course: the parts follow one another."""
 
 
 def teach(
-    student: Student,
-    lessons: Callable[[], Lessons],
+    network: nn.Sequential,
+    teacher: Teacher,
+    faces: npt.NDArray[np.uint8],
     course: Course,
     device: torch.device,
     seed: int = 0,
-    report: Callable[[int, float], None] | None = None,
+    report: Callable[[int, dict[str, float]], None] | None = None,
 ) -> nn.Sequential:
-    """Return the trained network of `student`, on the CPU, in evaluation mode.
+    """Return `network` trained on views of `faces` (N, 144, 144, 3), on the CPU, in evaluation mode.
 
-    `lessons` is asked again as training goes on, since more may have been written; `report` gets the samples seen and
-    the loss.
+    Its children are the parts that meet the teacher's. `report` gets the views seen and what is still wrong.
     """
-    torch.manual_seed(seed)
-    network = student.make().to(device).to(memory_format=torch.channels_last).train()
-    kept = copy.deepcopy(network).eval()
-    optimiser = torch.optim.AdamW(network.parameters(), course.rate, weight_decay=course.decay)
     steps = course.samples // course.batch
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, course.rate, total_steps=steps, pct_start=0.05)
+    descent = Descent(network, device, steps, course.rate, course.decay, course.average)
     random = np.random.default_rng(seed)
-    known, basis, running = lessons(), basis_of(lessons()), 1.0
+    pixels = torch.from_numpy(faces).permute(0, 3, 1, 2)
+    first = teacher(_views(pixels, MEASURED, random).to(device))
+    scales = _scales(first)
+    spreads = _spreads(_divided(first, scales))
+    running: dict[str, float] = {}
     for step in range(steps):
-        if step % 100 == 0:
-            known = lessons()
-        rows = np.sort(random.integers(0, known.ready, course.batch))
-        crops = _crops(known, rows, student, random).to(device)
-        targets = functional.normalize(_side_by_side(known, rows) @ basis, dim=1).to(device)
-        loss = _learn(network, optimiser, crops, targets, course)
-        plan.step()
-        average(kept, network, min(course.average, (1 + step) / (10 + step)))
-        running += 0.02 * (loss - running)
+        apart = step < course.apart * steps
+        if step == int(course.measured * steps):
+            stand_still(descent.network)
+        views = _views(pixels, course.batch, random).to(device)
+        if not apart and random.random() < course.pushed:
+            views = push(views, _embeddings(descent.network, course.half), random)
+        losses = _losses(descent.network, _divided(teacher(views), scales), crop(views), spreads, apart, course.half)
+        descent.step(losses["features"] + losses["embeddings"])
+        for name, value in losses.items():
+            running[name] = running.get(name, float(value.detach())) * 0.98 + 0.02 * float(value.detach())
         if report and step % 50 == 49:
             report((step + 1) * course.batch, running)
-    kept.cpu()
-    return kept
+    return descent.kept.cpu()
 
 
-def crop_views(views: Tensor, student: Student) -> Tensor:
+def crop(views: Tensor) -> Tensor:
     """Return what a student sees, (N, 3, 112, 112) normalised, of views (N, 3, 128, 128) in 0..255."""
-    if student.template == TEMPLATES["arcface-112"]:
-        crops = views[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN]
-    else:
-        points = np.array(TEMPLATES["arcface-112"])[None] + MARGIN
-        matrix = torch.from_numpy(similarities(points, np.array(student.template))).float()
-        crops = warp(views, matrix.expand(len(views), 2, 3), SIDE, SIDE)
-    return (crops - MEAN) / STD
+    crops = (views[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN] - MEAN) / STD
+    return crops.contiguous(memory_format=torch.channels_last)
 
 
-def _learn(
-    network: nn.Module, optimiser: torch.optim.Optimizer, crops: Tensor, targets: Tensor, course: Course
-) -> float:
-    if course.nudge:
-        crops = crops + _nudge(network, crops, targets, course.nudge / STD)
-    optimiser.zero_grad(set_to_none=True)
-    loss = _distance(network, crops, targets)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-    optimiser.step()
-    return float(loss.detach())
+def _losses(
+    network: nn.Sequential, told: list[Tensor], crops: Tensor, spreads: list[Tensor], apart: bool, half: bool
+) -> dict[str, Tensor]:
+    """Return what the student still gets wrong of what its teacher said, `told`.
 
-
-def _distance(network: nn.Module, crops: Tensor, targets: Tensor) -> Tensor:
-    with torch.autocast(crops.device.type, torch.bfloat16):
-        embeddings = network(crops.to(memory_format=torch.channels_last))
-    loss: Tensor = (1 - functional.cosine_similarity(embeddings.float(), targets)).mean()
-    return loss
-
-
-def _nudge(network: nn.Module, crops: Tensor, targets: Tensor, size: float) -> Tensor:
-    """Return one step of `size` against the student, half of the faces untouched.
-
-    A surrogate that holds a little against such steps makes cloaks that transfer better: Springer, Mitchell, Kenyon,
-    "A little robustness goes a long way", NeurIPS 2021.
+    `features` is the squared error in the teacher's standard deviations, `embeddings` one minus the cosine.
     """
-    start = (crops + size * (2 * torch.rand_like(crops) - 1)).requires_grad_()
-    (gradient,) = torch.autograd.grad(_distance(network, start, targets), start)
-    step = size * gradient.sign()
-    step[::2] = 0
-    return step
+    features, errors = crops, []
+    for part, theirs, spread in zip(network, told, spreads, strict=True):
+        with torch.autocast(crops.device.type, torch.bfloat16, enabled=half):
+            mine = part(features)
+        errors.append(((mine.float() - theirs) / spread).square().mean())
+        features = theirs if apart else mine
+    return {
+        "features": torch.stack(errors).mean(),
+        "embeddings": (1 - functional.cosine_similarity(mine.float(), told[-1])).mean(),
+    }
 
 
-def _crops(lessons: Lessons, rows: npt.NDArray[np.int64], student: Student, random: np.random.Generator) -> Tensor:
-    views = torch.from_numpy(lessons.views[rows]).float()
-    mirrored = torch.from_numpy(random.random(len(rows)) < 0.5).view(-1, 1, 1, 1)
-    return crop_views(torch.where(mirrored, views.flip(3), views), student)
+def _scales(told: list[Tensor]) -> list[Tensor]:
+    """Return a number for each of what a teacher gives, by which its values are near one; the same for one shape."""
+    spreads = [(each.shape[1:], each.std(0).mean()) for each in told]
+    return [torch.stack([spread for shape, spread in spreads if shape == own]).mean() for own, _ in spreads]
 
 
-def _side_by_side(lessons: Lessons, rows: npt.NDArray[np.int64]) -> Tensor:
-    """Return the teachers' unit embeddings side by side, (N, sum of D), of unit length together."""
-    parts = [torch.from_numpy(target[rows].astype(np.float32)) for target in lessons.targets.values()]
-    return torch.cat(parts, dim=1) / math.sqrt(len(parts))
+def _spreads(told: list[Tensor]) -> list[Tensor]:
+    """Return the standard deviation of each channel of all that a teacher gives; none is near zero."""
+    variances = [each.var([0, *range(2, each.ndim)], keepdim=True) for each in told]
+    return [(variance + LEAST_VARIANCE * variance.mean()).sqrt() for variance in variances]
 
 
-@torch.no_grad()
-def average(kept: nn.Module, network: nn.Module, share: float) -> None:
-    """Move `kept` toward `network`: an exponential moving average of weights and statistics."""
-    for mine, theirs in zip(kept.state_dict().values(), network.state_dict().values(), strict=True):
-        if mine.dtype.is_floating_point:
-            mine.lerp_(theirs, 1 - share)
-        else:
-            mine.copy_(theirs)
+def _divided(told: list[Tensor], scales: list[Tensor]) -> list[Tensor]:
+    return [each / scale for each, scale in zip(told, scales, strict=True)]
+
+
+def _embeddings(network: nn.Module, half: bool) -> Callable[[Tensor], Tensor]:
+    def embed(views: Tensor) -> Tensor:
+        with torch.autocast(views.device.type, torch.bfloat16, enabled=half):
+            embeddings: Tensor = network(crop(views))
+        return embeddings.float()
+
+    return embed
+
+
+def _views(pixels: Tensor, number: int, random: np.random.Generator) -> Tensor:
+    """Return `number` views, (N, 3, 128, 128) float32 in 0..255, of faces drawn by chance."""
+    chosen, others = (pixels[random.integers(0, len(pixels), number)] for _ in range(2))
+    return Augmentation().views(chosen, others, random).float()

@@ -1,10 +1,12 @@
-"""The recipes of the embedded pack, in small: lessons, students, the detector, and what is shipped of them."""
+"""The recipes of the embedded pack, in small: teachers, students, the detector, and what is shipped of them."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +14,17 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional
 
+from uncnn.exporters.store import OWN_DETECTOR
 from uncnn.exporters.train import detector, scenes, students
 from uncnn.exporters.train.augment import Augmentation, degrade, relight
-from uncnn.exporters.train.lessons import (
-    TEACHERS,
-    TrainingError,
-    ask,
-    held_out,
-    person_of,
-    read_faces,
-    read_lessons,
-    write_lessons,
-)
-from uncnn.exporters.train.networks import STUDENTS
+from uncnn.exporters.train.faces import TrainingError, held_out, person_of, read_faces
+from uncnn.exporters.train.networks import STUDENTS, WIDE, Student
 from uncnn.exporters.train.push import push
-from uncnn.exporters.train.ship import DETECTOR_FILE, ship_detector
+from uncnn.exporters.train.ship import ship_detector
+from uncnn.exporters.train.teachers import Meeting, Teacher, _cuts, make_teacher
 from uncnn.plugins.cards import TEMPLATES, check_model, read_card
 from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace, load_network
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
@@ -46,16 +42,17 @@ def few_faces(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="module")
-def teachers(shared_models: Path) -> list[OnnxRecogniser]:
-    return [OnnxRecogniser.load(shared_models / "reference" / name, CPU) for name in TEACHERS[:2]]
+def teach(shared_models: Path) -> Callable[[Student], Teacher]:
+    def make(student: Student) -> Teacher:
+        return make_teacher(load_recogniser(shared_models / "reference" / student.teacher), student.meetings)
+
+    return make
 
 
 @pytest.fixture(scope="module")
-def lessons(few_faces: Path, teachers: Sequence[OnnxRecogniser], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("lessons")
+def views(few_faces: Path) -> torch.Tensor:
     faces, _ = read_faces(few_faces, training=True)
-    write_lessons(faces, teachers, folder, 192, Augmentation())
-    return folder
+    return torch.from_numpy(faces[:8, 8:-8, 8:-8]).permute(0, 3, 1, 2).float()
 
 
 def test_nobody_is_on_both_sides(few_faces: Path) -> None:
@@ -76,7 +73,7 @@ def test_nobody_of_the_benchmark_folders_is_trained_on(shared_data: Path) -> Non
 
 
 def test_judges_do_not_teach() -> None:
-    assert not {"dlib-resnet", "openvino-0095"} & set(TEACHERS)
+    assert not {"dlib-resnet", "openvino-0095"} & {student.teacher for student in STUDENTS}
 
 
 def test_views_are_drawn_again_the_same(few_faces: Path) -> None:
@@ -106,69 +103,68 @@ def test_light_keeps_shape_and_changes_pixels() -> None:
     assert (lit - pixels).abs().mean() > 1
 
 
-def test_lessons_say_what_the_teachers_say(lessons: Path, teachers: Sequence[OnnxRecogniser]) -> None:
-    read = read_lessons(lessons)
-    assert read.ready == 192
-    for teacher in teachers:
-        told = ask(teacher, read.views[5:9])
-        assert np.allclose(np.linalg.norm(told, axis=1), 1, atol=1e-5)
-        assert np.abs(told - read.targets[teacher.card.name][5:9]).max() < 1e-3
-
-
-def test_lessons_go_on_where_they_were_left(
-    few_faces: Path, teachers: Sequence[OnnxRecogniser], tmp_path: Path
+@pytest.mark.parametrize("student", STUDENTS, ids=lambda each: each.name)
+def test_a_teacher_says_what_it_gives_at_each_cut(
+    student: Student, teach: Callable[[Student], Teacher], views: torch.Tensor
 ) -> None:
-    faces, _ = read_faces(few_faces, training=True)
-
-    class Stop(Exception):
-        pass
-
-    def stop(done: int, _total: int) -> None:
-        if done == 64:
-            raise Stop
-
-    with pytest.raises(Stop):
-        write_lessons(faces, teachers[1:], tmp_path / "begun", 128, Augmentation(), report=stop)
-    assert read_lessons(tmp_path / "begun").ready == 64
-    write_lessons(faces, teachers[1:], tmp_path / "begun", 128, Augmentation())
-    write_lessons(faces, teachers[1:], tmp_path / "whole", 128, Augmentation())
-    assert np.array_equal(read_lessons(tmp_path / "begun").views, read_lessons(tmp_path / "whole").views)
+    teacher = teach(student)
+    told = teacher(views)
+    shapes = [tuple(each.shape[1:]) for each in told]
+    assert shapes[:-1] == [
+        (place.channels, place.side, place.side) for place in student.meetings for _ in range(place.count)
+    ]
+    assert shapes[-1] == (student.embedding,)
+    expected = teacher.recogniser.outputs(views[:, :, 8:-8, 8:-8])
+    assert (told[-1] - expected).abs().max() < 1e-4
+    assert all(not torch.equal(first, second) for first, second in pairwise(told))
+    network = student.make().eval()
+    for part, told_in, told_out in zip(network, [students.crop(views), *told], told, strict=False):
+        assert part(told_in).shape == told_out.shape
 
 
-def test_a_push_moves_what_the_teacher_says_more_than_noise_does(few_faces: Path, shared_models: Path) -> None:
-    teacher = load_recogniser(shared_models / "reference" / TEACHERS[1])
-    faces, _ = read_faces(few_faces, training=True)
-    views = torch.from_numpy(faces[:8, 8:-8, 8:-8]).permute(0, 3, 1, 2).contiguous()
-    pushed = push(views, teacher, np.random.default_rng(0))
-    assert pushed.dtype == torch.uint8
-    moved = (pushed.float() - views.float()).abs()
+def test_a_teacher_without_such_a_cut_is_refused(shared_models: Path) -> None:
+    recogniser = load_recogniser(shared_models / "reference" / "mobilefacenet-foamliu")
+    with pytest.raises(TrainingError, match=r"foamliu cannot teach: it has 0 cuts of \(99, 7, 7\), not 1"):
+        make_teacher(recogniser, [Meeting(99, 7, 1)])
+    with pytest.raises(TrainingError, match="no torch graph"):
+        make_teacher(replace(recogniser, network=torch.nn.Identity()), WIDE)
+    reads_bgr = recogniser.card.model_copy(update={"input": recogniser.card.input.model_copy(update={"order": "BGR"})})
+    with pytest.raises(TrainingError, match="it reads BGR"):
+        make_teacher(replace(recogniser, card=reads_bgr), WIDE)
+
+
+def test_a_cut_is_where_all_passes() -> None:
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.third = (torch.nn.Conv2d(3, 3, 1) for _ in range(3))
+
+        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+            features = self.first(pictures)
+            return features + self.third(self.second(features))
+
+    graph = torch.fx.symbolic_trace(Network())
+    ShapeProp(graph).propagate(torch.zeros(2, 3, 4, 4))
+    assert [node.name for node in _cuts(graph.graph)] == ["first", "add"]
+
+
+def test_a_push_moves_what_the_teacher_says_more_than_noise_does(
+    teach: Callable[[Student], Teacher], views: torch.Tensor
+) -> None:
+    def embed(pictures: torch.Tensor) -> torch.Tensor:
+        return functional.normalize(teacher.embeddings(pictures), dim=1)
+
+    teacher = teach(STUDENTS[1])
+    pushed = push(views, teacher.embeddings, np.random.default_rng(0))
+    moved = (pushed - views).abs()
     assert 1 < moved.amax(dim=(1, 2, 3)).min() <= moved.max() <= 19  # a size, and the random start's share of it
     noise = (torch.rand(views.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1).sign() * 8
-    asked = OnnxRecogniser.load(shared_models / "reference" / TEACHERS[1], CPU)
-    own, by_push, by_noise = (
-        ask(asked, each.clamp(0, 255).to(torch.uint8).numpy())
-        for each in (views.float(), pushed.float(), views.float() + noise)
-    )
+    own, by_push, by_noise = embed(views), embed(pushed), embed((views + noise).clamp(0, 255))
     assert (own * (by_noise - by_push)).sum(1)[::2].min() > 0.05  # those go away from themselves
-    other = np.roll(own, 1, axis=0)
-    assert (other * (by_push - own)).sum(1)[1::2].mean() > 0.05  # those go toward another view
+    assert (own.roll(1, 0) * (by_push - own)).sum(1)[1::2].mean() > 0.05  # those go toward another view
 
 
-def test_every_second_batch_is_pushed(
-    few_faces: Path, teachers: Sequence[OnnxRecogniser], shared_models: Path, tmp_path: Path
-) -> None:
-    faces, _ = read_faces(few_faces, training=True)
-    pushing = [load_recogniser(shared_models / "reference" / TEACHERS[1])]
-    write_lessons(faces, teachers[1:], tmp_path / "pushed", 128, Augmentation(), pushing)
-    write_lessons(faces, teachers[1:], tmp_path / "plain", 128, Augmentation())
-    pushed, plain = (read_lessons(tmp_path / name).views for name in ("pushed", "plain"))
-    assert np.array_equal(pushed[:64], plain[:64])
-    assert not np.array_equal(pushed[64:], plain[64:])
-
-
-def test_a_folder_without_lessons_or_faces_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="write them first"):
-        read_lessons(tmp_path)
+def test_a_folder_without_faces_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="name the folder of training faces"):
         read_faces(tmp_path, training=True)
     Image.new("RGB", (100, 100)).save(tmp_path / "Ann_Lee_0001.jpg")
@@ -177,41 +173,39 @@ def test_a_folder_without_lessons_or_faces_says_what_to_do(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("student", STUDENTS, ids=lambda each: each.name)
-def test_a_student_learns(lessons: Path, student: students.Student) -> None:
+def test_a_student_learns(student: Student, teach: Callable[[Student], Teacher], few_faces: Path) -> None:
     torch.manual_seed(0)
-    losses: list[float] = []
-    course = students.Course(samples=50 * 16, batch=16, nudge=2.0 if student is STUDENTS[0] else 0.0)
+    faces, _ = read_faces(few_faces, training=True)
+    reports: list[dict[str, float]] = []
+    course = students.Course(samples=150 * 4, batch=4, apart=0.7, half=student.half)
+    device = torch.device("cpu")
     network = students.teach(
-        student, lambda: read_lessons(lessons), course, torch.device("cpu"), report=lambda _n, loss: losses.append(loss)
+        student.make(), teach(student), faces, course, device, report=lambda _n, losses: reports.append(dict(losses))
     )
     assert sum(part.numel() for part in network.parameters()) * 4 <= 4e6
-    seen = read_lessons(lessons)
-    views = torch.from_numpy(np.array(seen.views[:64])).float()
+    assert not network.training
+    first, second, joined = reports
+    assert second["features"] < first["features"]
+    assert second["embeddings"] < first["embeddings"] < 1.2
+    assert joined["embeddings"] > second["embeddings"]  # each part now answers for those before it
+
+
+def test_parts_learn_from_the_teacher_alone_until_they_are_joined(
+    teach: Callable[[Student], Teacher], views: torch.Tensor
+) -> None:
+    network, told = STUDENTS[1].make().eval(), teach(STUDENTS[1])(views)
+    spreads = students._spreads(told)
+
+    def wrong(apart: bool) -> float:
+        losses = students._losses(network, told, students.crop(views), spreads, apart, half=False)
+        return float(losses["embeddings"].detach())
+
+    before = {apart: wrong(apart) for apart in (True, False)}
     with torch.no_grad():
-        network.train()  # statistics of the batch: the average of so short a course is not yet one
-        found = functional.normalize(network(students.crop_views(views, student)), dim=1)
-    rows = np.arange(64)
-    told = functional.normalize(students._side_by_side(seen, rows) @ students.basis_of(seen), dim=1)
-    assert (found * told).sum(1).mean() > (found * told.roll(1, 0)).sum(1).mean() + 0.05
-    assert losses[-1] < 1.0
-
-
-def test_a_target_has_the_mean_of_the_teachers_cosines(lessons: Path) -> None:
-    seen = read_lessons(lessons)
-    together = students._side_by_side(seen, np.arange(20)).numpy()
-    apart = [target[:20].astype(np.float32) for target in seen.targets.values()]
-    assert np.allclose(together @ together.T, np.mean([part @ part.T for part in apart], axis=0), atol=2e-3)
-
-
-def test_what_a_student_sees_is_its_template(lessons: Path) -> None:
-    views = torch.zeros(1, 3, 128, 128)
-    x, y = (round(value) + 8 for value in TEMPLATES["arcface-112"][0])
-    views[0, :, y - 1 : y + 2, x - 1 : x + 2] = 255  # a dot on the left eye
-    for student in STUDENTS:
-        seen = students.crop_views(views, student)[0, 0]
-        row, column = np.unravel_index(int(seen.argmax()), seen.shape)
-        assert abs(column - student.template[0][0]) <= 2
-        assert abs(row - student.template[0][1]) <= 2
+        for weights in network[0].parameters():
+            weights.mul_(3).add_(0.5)
+    assert wrong(apart=True) == before[True]
+    assert abs(wrong(apart=False) - before[False]) > 1e-4
 
 
 def test_the_detector_learns_and_is_shipped_whole(
@@ -231,7 +225,7 @@ def test_the_detector_learns_and_is_shipped_whole(
     assert reports[-1]["faces"] < reports[0]["faces"]
     assert reports[-1]["features"] < reports[0]["features"]
     file = ship_detector(network, tmp_path)
-    assert file.name == DETECTOR_FILE
+    assert file.name == OWN_DETECTOR
     assert file.stat().st_size <= 2e6
     loaded, _ = load_network(file)
     assert {value.dtype for value in load_file(file).values()} <= {torch.float16, torch.int64}
@@ -248,34 +242,39 @@ def test_half_of_the_measured_photos_are_kept_from_training(shared_data: Path) -
         assert 0.4 < share < 0.6
 
 
-def test_the_recipes_name_what_is_missing(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "uncnn.exporters.train", "student", "uncnn-resnet"]
-    ran = subprocess.run(
-        [*command, "--lessons", str(tmp_path), "-o", str(tmp_path)], capture_output=True, text=True, check=False
-    )
+def run_recipe(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "uncnn.exporters.train", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_recipes_name_what_is_missing(shared_models: Path, tmp_path: Path) -> None:
+    models = str(shared_models / "reference")
+    ran = run_recipe("--models", models, "student", "uncnn-mobilenet", "--data", str(tmp_path), "-o", str(tmp_path))
     assert ran.returncode == 1
-    assert "write them first" in ran.stderr
+    assert "name the folder of training faces" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
-def run_recipe(*arguments: str, of: Path) -> str:
-    command = [sys.executable, "-m", "uncnn.exporters.train", "--models", str(of / "reference"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def test_a_course_of_nothing_is_refused(tmp_path: Path) -> None:
+    ran = run_recipe("student", "uncnn-mobilenet", "--data", str(tmp_path), "-o", str(tmp_path), "--samples", "31")
+    assert ran.returncode == 2
+    assert "--samples: '31' is no course: give a number from 1000 on" in ran.stderr
 
 
-def test_the_recipes_run_from_lessons_to_a_model_folder(few_faces: Path, shared_models: Path, tmp_path: Path) -> None:
-    lessons, pack = str(tmp_path / "lessons"), str(tmp_path / "pack")
-    shown = run_recipe("lessons", "--faces", str(few_faces), "--lessons", lessons, "--number", "128", of=shared_models)
-    assert "128" in shown
-    assert read_lessons(tmp_path / "lessons").ready == 128
-    assert set(read_lessons(tmp_path / "lessons").targets) == set(TEACHERS)
-    learn = ("student", "uncnn-convnext", "--lessons", lessons, "-o", pack, "--samples", "1280")
-    assert "uncnn-convnext" in run_recipe(*learn, of=shared_models)
-    card = read_card(tmp_path / "pack" / "uncnn-convnext")
-    check_model(tmp_path / "pack" / "uncnn-convnext", card)
+def test_a_recipe_runs_to_a_model_folder(few_faces: Path, shared_models: Path, tmp_path: Path) -> None:
+    (tmp_path / "faces-144").symlink_to(few_faces)
+    where = ("--data", str(tmp_path), "-o", str(tmp_path / "pack"), "--samples", "1280")
+    ran = run_recipe("--models", str(shared_models / "reference"), "student", "uncnn-mobilenet", *where)
+    assert ran.returncode == 0, ran.stderr
+    folder = tmp_path / "pack" / "uncnn-mobilenet"
+    assert str(folder) in ran.stdout
+    assert "not calibrated" in ran.stdout
+    assert load_file(folder.with_suffix(".safetensors")), "to go on from"
+    card = read_card(folder)
+    check_model(folder, card)
     assert (card.role, card.embedding, card.thresholds) == ("surrogate", 256, {})
     assert card.parity is not None
     assert card.parity <= 1e-4
-    asked = OnnxRecogniser.load(tmp_path / "pack" / "uncnn-convnext", CPU)
+    asked = OnnxRecogniser.load(folder, CPU)
     face = np.asarray(Image.open(next(few_faces.glob("*.jpg"))).convert("RGB"))
     assert asked.embed(face, (np.array(TEMPLATES["arcface-112"]) + 16)[None]).shape == (1, 256)
