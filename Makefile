@@ -31,6 +31,7 @@ bench: setup
 	$(BIN)/python benchmarks/cloak.py
 	$(BIN)/python benchmarks/detector.py
 	$(BIN)/python benchmarks/recognisers.py
+	$(BIN)/python benchmarks/pack.py
 
 # Pins without a single host: uv.lock names hosts in every entry.
 lock:

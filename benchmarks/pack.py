@@ -1,8 +1,8 @@
 """What networks of our own (exporters/train) are worth, beside the published ones that stand next to the checkout.
 
-    python benchmarks/pack.py --pack build/pack              students, detector, cloaks (15 minutes on two cores)
-    python benchmarks/pack.py --pack build/pack --smoke      a few photos of each: only shows that it runs
-    python benchmarks/pack.py --pack build/pack --only cloaks --photos 12
+    python benchmarks/pack.py              students, detector, cloaks (15 minutes on two cores)
+    python benchmarks/pack.py --smoke      a few photos of each: only shows that it runs
+    python benchmarks/pack.py --pack pack --only cloaks --photos 12
 
 Students: verification accuracy on pairs formed from lfw/identities, which no training saw, by LFW's protocol.
 Detector: recall on widerface at as many false photos on noface as the teacher has, on the halves held out of training.
@@ -18,6 +18,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -26,6 +27,7 @@ from uncnn.daemon.verify.visibility import ssimulacra2
 from uncnn.exporters.calibration.calibrate import embed_faces
 from uncnn.exporters.calibration.faces import FaceFolder, read_faces
 from uncnn.exporters.calibration.verification import accuracy, draw_pairs
+from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.exporters.train.scenes import held_out
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.cards import compare
@@ -41,12 +43,12 @@ from uncnn.plugins.registry import STRENGTHS, make_attack
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 CPU = ["CPUExecutionProvider"]
-DETECTOR = "retinaface-mobilenet0.25-uncnn.safetensors"
 TEACHER = "retinaface-mobilenet0.25.pth"
 JUDGES = ("dlib-resnet", "openvino-0095")
 PUBLISHED = ("mobilefacenet-foamliu", "mobilefacenet-y1")
 SCALES = (0.7, 1.0, 1.4)  # of the balanced budget
 FAR = 1e-3
+Reached: TypeAlias = tuple[float, dict[str, float]]  # SSIMULACRA2, and the mean likeness by judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Cloak:
     """What a cloak of one face came to."""
 
     shown: float  # SSIMULACRA2 of the face's square
-    likeness: dict[str, float]  # by judge: cosine, or 1 - distance / threshold, of the worse of two views
+    likeness: dict[str, float]  # by judge: cosine or distance, of the worse of two views
     linked: dict[str, bool]
 
 
@@ -69,8 +71,8 @@ def main() -> None:
     teacher = load_torch(reference / TEACHER)
     if options.only in (None, "students"):
         _students(options.pack, teacher, SHARED / "data" / "lfw" / "identities", 40 if options.smoke else None)
-    if options.only in (None, "detector") and (options.pack / DETECTOR).is_file():
-        _detector(load_torch(options.pack / DETECTOR), teacher, SHARED / "data", 20 if options.smoke else 1)
+    if options.only in (None, "detector") and (options.pack / OWN_DETECTOR).is_file():
+        _detector(load_torch(options.pack / OWN_DETECTOR), teacher, SHARED / "data", 20 if options.smoke else 1)
     if options.only in (None, "cloaks"):
         photos = 2 if options.smoke else options.photos
         _cloaks(options.pack, reference, teacher, SHARED / "data" / "lfw" / "identities", photos)
@@ -78,7 +80,9 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pack", type=Path, default=ROOT / "build" / "pack", help="the folder that a recipe wrote to")
+    parser.add_argument(
+        "--pack", type=Path, default=EMBEDDED, help="the folder of a recipe (default: what comes with uncnn)"
+    )
     parser.add_argument("--only", choices=["students", "detector", "cloaks"])
     parser.add_argument("--photos", type=int, default=24, help="LFW photos that are cloaked, one a person (default 24)")
     parser.add_argument("--smoke", action="store_true")
@@ -140,13 +144,26 @@ def _cloaks(pack: Path, reference: Path, detector: RetinaFace, identities: Path,
         f"{'surrogates':22}  {'budget':>6}  {'SSIMULACRA2':>11}  "
         + "  ".join(f"{name + ' linked':>22}" for name in JUDGES)
     )
+    reached: dict[str, list[Reached]] = {}
     for name, surrogates in sets.items():
         for scale in SCALES:
             done = [_cloak(photo, face, surrogates, judges, scale) for photo, face in photos]
+            mean = {judge: float(np.mean([cloak.likeness[judge] for cloak in done])) for judge in JUDGES}
+            reached.setdefault(name, []).append((float(np.mean([cloak.shown for cloak in done])), mean))
             shares = (f"{np.mean([cloak.linked[judge] for cloak in done]):6.0%}" for judge in JUDGES)
-            means = (f"mean {np.mean([cloak.likeness[judge] for cloak in done]):6.3f}" for judge in JUDGES)
+            means = (f"mean {mean[judge]:6.3f}" for judge in JUDGES)
             cells = "  ".join(f"{share} {mean:>15}" for share, mean in zip(shares, means, strict=True))
-            print(f"{name:22}  {scale:6.1f}  {np.mean([cloak.shown for cloak in done]):11.1f}  {cells}", flush=True)
+            print(f"{name:22}  {scale:6.1f}  {reached[name][-1][0]:11.1f}  {cells}", flush=True)
+    shown = reached[PUBLISHED[0]][SCALES.index(1.0)][0]
+    print(f"at an SSIMULACRA2 of {shown:.1f}, between these budgets: dlib-resnet more is better, openvino-0095 less")
+    for name, curve in reached.items():
+        print(f"{name:22}  " + "  ".join(f"{judge} {_at(shown, curve, judge):.3f}" for judge in JUDGES))
+
+
+def _at(shown: float, curve: Sequence[Reached], judge: str) -> float:
+    """Return the mean likeness at a visibility, on the straight line between the budgets that were measured."""
+    points = sorted((each, likeness[judge]) for each, likeness in curve)
+    return float(np.interp(shown, [each for each, _ in points], [value for _, value in points]))
 
 
 def _chosen(detector: RetinaFace, identities: Path, number: int) -> Iterator[tuple[Pixels, Face]]:

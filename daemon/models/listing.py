@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from uncnn.exporters import store
 from uncnn.exporters.catalog import DetectorEntry, Entry, RecogniserEntry, read_catalog
 from uncnn.plugins.cards import MODEL_FILE, Licence
 
-LFW = "lfw_6000_pairs"
+LFW = ("lfw_6000_pairs", "lfw_6000_drawn_pairs")  # what a card calls LFW's official pairs, and such as we drew
 WIDTH = 120  # of the table at least: a narrower terminal wraps it, and a pipe has no width
 
 
@@ -91,9 +91,7 @@ def print_models(licences: Sequence[str], every: bool, as_json: bool) -> int:
 
 def known(data: Path) -> Iterator[Row]:
     """Yield every model of the catalog in its order, then what else is installed, by name."""
-    places: dict[str, store.Place] = {}
-    for place in store.places(data):
-        places.setdefault(place.name, place)
+    places = store.in_use(data)
     for entry in read_catalog().models:
         yield _of_catalog(entry, places.pop(entry.name, None), data)
     yield from _other_detectors(data)
@@ -110,8 +108,7 @@ def problem_of(place: store.Place) -> str:
 
 def _of_catalog(entry: Entry, place: store.Place | None, data: Path) -> Row:
     if isinstance(entry, DetectorEntry):
-        files = (folder / entry.installs for folder in store.search_path(data))
-        where = next((file for file in files if file.is_file()), None)
+        where = store.find_file(data, entry.installs)
     else:
         where = place.folder if place else None
     return Row(
@@ -121,7 +118,7 @@ def _of_catalog(entry: Entry, place: store.Place | None, data: Path) -> Row:
         entry.licence,
         entry.allows,
         entry.size,
-        entry.accuracy.get(LFW) if isinstance(entry, RecogniserEntry) else None,
+        _on_lfw(entry.accuracy) if isinstance(entry, RecogniserEntry) else None,
         where,
         entry.packs,
         entry.exercised,
@@ -131,9 +128,9 @@ def _of_catalog(entry: Entry, place: store.Place | None, data: Path) -> Row:
 
 def _other_detectors(data: Path) -> Iterator[Row]:
     """Yield the detectors' weights that are in no catalog: those that come with uncnn."""
-    pulled = {entry.installs for entry in read_catalog().models if isinstance(entry, DetectorEntry)}
+    pulled = {entry.installs for entry in read_catalog().detectors}
     for name in store.DETECTOR_WEIGHTS:
-        found = next((file for folder in store.search_path(data) if (file := folder / name).is_file()), None)
+        found = store.find_file(data, name)
         if found is not None and name not in pulled:
             size = found.stat().st_size
             licence = Licence(name="MIT (comes with uncnn)", use="permissive")
@@ -143,7 +140,7 @@ def _other_detectors(data: Path) -> Iterator[Row]:
 
 
 def _of_folder(place: store.Place, data: Path) -> Row:
-    card, embedded = place.card, place.folder.parent == store.search_path(data)[-1]
+    card, embedded = place.card, place.folder.parent == store.EMBEDDED
     model = place.folder / MODEL_FILE
     return Row(
         place.name,
@@ -152,12 +149,16 @@ def _of_folder(place: store.Place, data: Path) -> Row:
         card.licence if card else Licence(name="not known", use="research"),
         "see its card",
         os.stat(model).st_size if model.is_file() else None,  # noqa: PTH116 (follows links)
-        card.accuracy.get(LFW) if card else None,
+        _on_lfw(card.accuracy) if card else None,
         place.folder,
         ("embedded",) if embedded else ("own",),
-        None,
+        True if embedded else None,
         problem_of(place),
     )
+
+
+def _on_lfw(accuracy: Mapping[str, float]) -> float | None:
+    return next((accuracy[name] for name in LFW if name in accuracy), None)
 
 
 def _table(rows: Sequence[Row], data: Path) -> Table:
@@ -183,5 +184,5 @@ def _where(place: Path | None, data: Path) -> str:
     """Return in a word or a path where a model is installed."""
     if place is None:
         return "no"
-    words = {store.models_dir(data): "yes", store.search_path(data)[-1]: "with uncnn"}
+    words = {store.models_dir(data): "yes", store.EMBEDDED: "with uncnn"}
     return f"[green]{words.get(place.parent) or escape(printable(place.parent))}[/green]"

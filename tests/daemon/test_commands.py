@@ -32,15 +32,14 @@ class Home:
     root: Path
     models: Path
 
-    def run(self, *arguments: object, models: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.root),
             "COLUMNS": "200",
+            "UNCNN_MODELS": str(self.models),
             **{key: value for key, value in os.environ.items() if key.startswith(("COVERAGE", "COV_"))},
         }
-        if models:
-            environment["UNCNN_MODELS"] = str(self.models)
         command = [str(PROGRAM), *map(str, arguments)]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
@@ -206,14 +205,6 @@ def test_verify_refuses_another_photo(home: Home, portrait: Path, tmp_path: Path
     answer = home.run("verify", portrait, other)
     assert answer.returncode == 1
     assert "different sizes (512 x 512 and 100 x 80)" in answer.stderr
-
-
-def test_missing_weights_are_named_in_one_line(portrait: Path, tmp_path: Path) -> None:
-    answer = Home(tmp_path, tmp_path).run("cloak", portrait, "-o", tmp_path / "out", models=False)
-    assert answer.returncode == 1
-    assert len(answer.stderr.strip().splitlines()) == 1
-    assert "retinaface-mobilenet0.25.pth" in answer.stderr
-    assert "UNCNN_MODELS" in answer.stderr
 
 
 def test_sigterm_ends_the_processes_and_empties_the_spool(home: Home, portrait: Path, tmp_path: Path) -> None:

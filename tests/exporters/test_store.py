@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,11 @@ from uncnn.plugins.cards import read_card
 def dlib(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     folder = ensure_dlib(tmp_path_factory.mktemp("dlib"))
     return Installed(folder, read_card(folder))
+
+
+@pytest.fixture
+def nothing_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "EMBEDDED", tmp_path / "nothing")
 
 
 def called(model: Installed, name: str, role: str, use: str = "permissive") -> Installed:
@@ -83,6 +89,17 @@ def test_a_model_without_thresholds_is_left_out(models: list[Installed]) -> None
         store.choose([models[0], bare], "auto", "auto", ["permissive"])
 
 
+def test_a_student_stands_in_for_its_teacher_only_where_that_is_not_attacked(models: list[Installed]) -> None:
+    student = called(models[1], "student", "surrogate")
+    student = replace(student, card=student.card.model_copy(update={"distilled_from": "study"}))
+    attacked, _, left_out = store.choose([*models, student], "auto", "auto", ["permissive"])
+    assert (names(attacked), names(left_out)) == (["free", "student"], ["study", "stern"])
+    attacked, _, _ = store.choose([*models, student], "auto", "auto", ["permissive", "research"])
+    assert names(attacked) == ["free", "study"]
+    attacked, _, _ = store.choose([*models, student], ["study", "student"], "auto", ["permissive", "research"])
+    assert names(attacked) == ["study", "student"]  # by name both are taken
+
+
 def test_every_place_is_seen_broken_ones_too(dlib: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNCNN_MODELS", str(tmp_path / "named"))
     shutil.copytree(dlib.folder, tmp_path / "models" / "dlib-resnet")
@@ -93,6 +110,7 @@ def test_every_place_is_seen_broken_ones_too(dlib: Installed, tmp_path: Path, mo
     assert "not YAML" in ours[0].problem
 
 
+@pytest.mark.usefixtures("nothing_embedded")
 def test_dlib_is_there_without_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UNCNN_MODELS", raising=False)
     (found,) = store.installed(tmp_path)
@@ -100,6 +118,7 @@ def test_dlib_is_there_without_anything_else(tmp_path: Path, monkeypatch: pytest
     assert found.folder == tmp_path / "models" / "dlib-resnet"
 
 
+@pytest.mark.usefixtures("nothing_embedded")
 def test_the_first_folder_that_has_a_name_wins(
     dlib: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +131,7 @@ def test_the_first_folder_that_has_a_name_wins(
     assert found.folder == tmp_path / "first" / "dlib-resnet", "a hidden folder is half a model"
 
 
+@pytest.mark.usefixtures("nothing_embedded")
 def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNCNN_MODELS", str(tmp_path))
     with pytest.raises(ModelsError) as caught:
@@ -119,6 +139,15 @@ def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest
     assert "retinaface-mobilenet0.25.pth" in str(caught.value)
     assert "uncnn-daemon models pull retinaface-mobilenet0.25" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_own_detector_is_taken_where_there_is_no_other(
+    shared_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNCNN_MODELS", raising=False)
+    assert store.detector_weights(tmp_path) == store.EMBEDDED / store.OWN_DETECTOR
+    monkeypatch.setenv("UNCNN_MODELS", str(shared_models / "reference"))
+    assert store.detector_weights(tmp_path).parent == shared_models / "reference"
 
 
 def test_the_detector_is_exported_once(shared_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,12 +26,14 @@ print(importlib.metadata.version("uncnn"), attack_names())
 
 
 def main() -> None:
-    """Install, import, run the command."""
+    """Install, import, run the command, and cloak a photo with what the wheel brings."""
     (wheel,) = Path(sys.argv[1]).glob("uncnn-*.whl")
     with tempfile.TemporaryDirectory() as scratch:
         environment = Path(scratch) / "venv"
         uv = Path(sys.executable).with_name("uv")
-        clean = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+        clean = {
+            key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "VIRTUAL_ENV", "UNCNN_MODELS"}
+        }
         clean |= {"HOME": scratch, "VIRTUAL_ENV": str(environment), "UV_CACHE_DIR": _cache(uv)}
 
         def run(*command: object, quiet: bool = False) -> None:
@@ -43,6 +45,8 @@ def main() -> None:
         run(uv, "pip", "install", "-q", "--no-deps", wheel.resolve())
         run(environment / "bin" / "python", "-c", TRY)
         run(environment / "bin" / "uncnn-daemon", "--help", quiet=True)
+        (portrait,) = environment.glob("lib/python3*/site-packages/skimage/data/astronaut.png")
+        run(environment / "bin" / "uncnn-daemon", "cloak", portrait, "-o", Path(scratch) / "cloaked")
     print(f"{wheel.name} works in a fresh environment")
 
 
