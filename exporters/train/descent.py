@@ -6,19 +6,24 @@ Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019; Smith
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 LONGEST = 5.0  # of a gradient
+LEAST_VARIANCE = 0.01  # of a channel, as a share of the mean
 WARMING = 0.05  # share of the steps in which the rate rises
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 class Descent(Generic[Network]):
-    """A network on its way down, and `kept`, the moving average of its weights: what training gives."""
+    """A network on its way down, and `kept`, the moving average of its weights: what training gives.
+
+    `running` is what was still wrong lately, by name.
+    """
 
     def __init__(
         self, network: Network, device: torch.device, steps: int, rate: float, decay: float, average: float
@@ -30,16 +35,20 @@ class Descent(Generic[Network]):
         self._plan = torch.optim.lr_scheduler.OneCycleLR(self._optimiser, rate, total_steps=steps, pct_start=WARMING)
         self._average = average
         self._steps = 0
+        self.running: dict[str, float] = {}
 
-    def step(self, loss: Tensor) -> None:
-        """Go one step down `loss`, which the network just gave."""
+    def step(self, losses: Mapping[str, Tensor]) -> None:
+        """Go one step down the sum of `losses`, which the network just gave."""
         self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST)
         self._optimiser.step()
         self._plan.step()
         self._keep(min(self._average, (1 + self._steps) / (10 + self._steps)))
         self._steps += 1
+        for name, loss in losses.items():
+            value = float(loss.detach())
+            self.running[name] = self.running.get(name, value) * 0.98 + 0.02 * value
 
     @torch.no_grad()
     def _keep(self, share: float) -> None:
@@ -55,3 +64,9 @@ def stand_still(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
+
+
+def spreads(told: Sequence[Tensor]) -> list[Tensor]:
+    """Return the standard deviation of each channel, (1, C, ...), of all that a teacher gives; none is near zero."""
+    variances = [each.var([0, *range(2, each.ndim)], keepdim=True) for each in told]
+    return [(variance + LEAST_VARIANCE * variance.mean()).sqrt() for variance in variances]

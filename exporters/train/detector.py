@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from uncnn.exporters.train.descent import Descent, stand_still
+from uncnn.exporters.train.descent import Descent, spreads, stand_still
 from uncnn.exporters.train.scenes import Scenes
 from uncnn.plugins.detectors.retinaface_forward import InputFormat
 from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace
@@ -26,7 +26,6 @@ SIDES = (192, 256, 256, 384)  # of a batch's crops, working pixels; a batch has 
 PIXELS = 16 * 256 * 256
 LEVELS = -3  # of the features: what the heads read
 MEASURED = 64  # crops that the spread of the teacher's features is measured on
-LEAST_VARIANCE = 0.01  # of a channel, as a share of the mean
 SURE = 0.1  # the teacher's probability from which its boxes and landmarks are followed
 
 
@@ -38,9 +37,7 @@ class Course:
     rate: float = 3e-3
     decay: float = 0.01
     average: float = 0.998
-    features: float = 1.0  # weight of following the features
     apart: float = 0.85  # share of the course in which every part is fed by the teacher's part before it
-    places: float = 1.0  # weight of boxes and landmarks
     measured: float = 0.3  # share of the course in which batch normalisation measures batches; then it stands still
 
 
@@ -67,20 +64,17 @@ def teach(
     steps = course.samples * 256 * 256 // PIXELS
     descent = Descent(start or MobileNetRetinaFace(), device, steps, course.rate, course.decay, course.average)
     random = np.random.default_rng(seed)
-    spreads = _spreads(teacher, prepare(scenes.draw(MEASURED, SIDES[0], random), form).to(device))
-    running: dict[str, float] = {}
+    with torch.no_grad():
+        typical = spreads(_walk(teacher, prepare(scenes.draw(MEASURED, SIDES[0], random), form).to(device)))
     for step in range(steps):
         if step == int(course.measured * steps):
             stand_still(descent.network)
         side = int(random.choice(SIDES))
         images = prepare(scenes.draw(max(PIXELS // side**2, 1), side, random), form).to(device)
-        losses = _losses(descent.network, teacher, images, spreads, apart=step < course.apart * steps)
-        total = losses["faces"] + course.places * losses["places"] + course.features * losses["features"]
-        descent.step(total)
-        for name, value in losses.items():
-            running[name] = running.get(name, float(value.detach())) * 0.98 + 0.02 * float(value.detach())
+        losses = _losses(descent.network, teacher, images, typical, apart=step < course.apart * steps)
+        descent.step(losses)
         if report and step % 50 == 49:
-            report(16 * (step + 1), running)
+            report(16 * (step + 1), descent.running)
     return descent.kept.cpu()
 
 
@@ -92,7 +86,7 @@ def prepare(pixels: Tensor, form: InputFormat) -> Tensor:
 
 
 def _losses(
-    student: MobileNetRetinaFace, teacher: MobileNetRetinaFace, images: Tensor, spreads: list[Tensor], apart: bool
+    student: MobileNetRetinaFace, teacher: MobileNetRetinaFace, images: Tensor, typical: list[Tensor], apart: bool
 ) -> dict[str, Tensor]:
     """Return what the student still gets wrong: `faces`, `places` and `features`.
 
@@ -111,20 +105,13 @@ def _losses(
     weight = torch.where(probability >= SURE, probability, 0.0).unsqueeze(2)
     places = functional.smooth_l1_loss(found, boxes, reduction="none", beta=0.1).mean(2, keepdim=True)
     places = places + functional.smooth_l1_loss(points, landmarks, reduction="none", beta=0.1).mean(2, keepdim=True)
-    pairs = zip(learnt, given, spreads, strict=True)
+    pairs = zip(learnt, given, typical, strict=True)
     features = [((mine - theirs) / spread).square().mean() for mine, theirs, spread in pairs]
     return {
         "faces": (wrong * entropy).sum() / count,
         "places": (weight * places).sum() / weight.sum().clamp(min=8.0),
         "features": torch.stack(features).mean(),
     }
-
-
-def _spreads(teacher: MobileNetRetinaFace, images: Tensor) -> list[Tensor]:
-    """Return the standard deviation of each channel, (1, C, 1, 1), of all that `_walk` gives; none is near zero."""
-    with torch.no_grad():
-        variances = [features.var((0, 2, 3), keepdim=True) for features in _walk(teacher, images)]
-    return [(variance + LEAST_VARIANCE * variance.mean()).sqrt() for variance in variances]
 
 
 def _walk(network: MobileNetRetinaFace, images: Tensor, told: list[Tensor] | None = None) -> list[Tensor]:

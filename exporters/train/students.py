@@ -19,13 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from uncnn.exporters.train.augment import MARGIN, Augmentation
-from uncnn.exporters.train.descent import Descent, stand_still
+from uncnn.exporters.train.descent import Descent, spreads, stand_still
 from uncnn.exporters.train.push import push
 from uncnn.exporters.train.teachers import Teacher
 
 MEAN, STD = 127.5, 127.5
 MEASURED = 64  # views that the spread of the teacher's features is measured on
-LEAST_VARIANCE = 0.01  # of a channel, as a share of the mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +65,7 @@ def teach(
     pixels = torch.from_numpy(faces).permute(0, 3, 1, 2)
     first = teacher(_views(pixels, MEASURED, random).to(device))
     scales = _scales(first)
-    spreads = _spreads(_divided(first, scales))
-    running: dict[str, float] = {}
+    typical = spreads(_divided(first, scales))
     for step in range(steps):
         apart = step < course.apart * steps
         if step == int(course.measured * steps):
@@ -75,12 +73,10 @@ def teach(
         views = _views(pixels, course.batch, random).to(device)
         if not apart and random.random() < course.pushed:
             views = push(views, _embeddings(descent.network, course.half), random)
-        losses = _losses(descent.network, _divided(teacher(views), scales), crop(views), spreads, apart, course.half)
-        descent.step(losses["features"] + losses["embeddings"])
-        for name, value in losses.items():
-            running[name] = running.get(name, float(value.detach())) * 0.98 + 0.02 * float(value.detach())
+        losses = _losses(descent.network, _divided(teacher(views), scales), crop(views), typical, apart, course.half)
+        descent.step(losses)
         if report and step % 50 == 49:
-            report((step + 1) * course.batch, running)
+            report((step + 1) * course.batch, descent.running)
     return descent.kept.cpu()
 
 
@@ -91,14 +87,14 @@ def crop(views: Tensor) -> Tensor:
 
 
 def _losses(
-    network: nn.Sequential, told: list[Tensor], crops: Tensor, spreads: list[Tensor], apart: bool, half: bool
+    network: nn.Sequential, told: list[Tensor], crops: Tensor, typical: list[Tensor], apart: bool, half: bool
 ) -> dict[str, Tensor]:
     """Return what the student still gets wrong of what its teacher said, `told`.
 
-    `features` is the squared error in the teacher's standard deviations, `embeddings` one minus the cosine.
+    `features` is the squared error in `typical`, the teacher's standard deviations, `embeddings` one minus the cosine.
     """
     features, errors = crops, []
-    for part, theirs, spread in zip(network, told, spreads, strict=True):
+    for part, theirs, spread in zip(network, told, typical, strict=True):
         with torch.autocast(crops.device.type, torch.bfloat16, enabled=half):
             mine = part(features)
         errors.append(((mine.float() - theirs) / spread).square().mean())
@@ -113,12 +109,6 @@ def _scales(told: list[Tensor]) -> list[Tensor]:
     """Return a number for each of what a teacher gives, by which its values are near one; the same for one shape."""
     spreads = [(each.shape[1:], each.std(0).mean()) for each in told]
     return [torch.stack([spread for shape, spread in spreads if shape == own]).mean() for own, _ in spreads]
-
-
-def _spreads(told: list[Tensor]) -> list[Tensor]:
-    """Return the standard deviation of each channel of all that a teacher gives; none is near zero."""
-    variances = [each.var([0, *range(2, each.ndim)], keepdim=True) for each in told]
-    return [(variance + LEAST_VARIANCE * variance.mean()).sqrt() for variance in variances]
 
 
 def _divided(told: list[Tensor], scales: list[Tensor]) -> list[Tensor]:

@@ -20,6 +20,7 @@ from torch.nn import functional
 from uncnn.exporters.store import OWN_DETECTOR
 from uncnn.exporters.train import detector, scenes, students
 from uncnn.exporters.train.augment import Augmentation, degrade, relight
+from uncnn.exporters.train.descent import spreads
 from uncnn.exporters.train.faces import TrainingError, held_out, person_of, read_faces
 from uncnn.exporters.train.networks import STUDENTS, WIDE, Student
 from uncnn.exporters.train.push import push
@@ -194,10 +195,10 @@ def test_parts_learn_from_the_teacher_alone_until_they_are_joined(
     teach: Callable[[Student], Teacher], views: torch.Tensor
 ) -> None:
     network, told = STUDENTS[1].make().eval(), teach(STUDENTS[1])(views)
-    spreads = students._spreads(told)
+    typical = spreads(told)
 
     def wrong(apart: bool) -> float:
-        losses = students._losses(network, told, students.crop(views), spreads, apart, half=False)
+        losses = students._losses(network, told, students.crop(views), typical, apart, half=False)
         return float(losses["embeddings"].detach())
 
     before = {apart: wrong(apart) for apart in (True, False)}
