@@ -1,7 +1,7 @@
 """Trains the embedded pack: `python -m uncnn.exporters.train student|detector`.
 
-    python -m uncnn.exporters.train student uncnn-resnet --data ../shared/data -o build/pack
-    python -m uncnn.exporters.train detector --data ../shared/data -o build/pack
+    python -m uncnn.exporters.train student uncnn-mobilenet --data ../shared/data -o pack
+    python -m uncnn.exporters.train detector --data ../shared/data -o pack
 
 Teachers are read from `--models`. One core is used; two commands may run side by side. `--device cuda` trains on a GPU.
 README.md beside this file says what came of it.
@@ -48,7 +48,6 @@ def main(arguments: list[str] | None = None) -> None:
 def _student(options: argparse.Namespace) -> None:
     student = next(each for each in STUDENTS if each.name == options.name)
     teacher = make_teacher(load_recogniser(options.models / student.teacher, options.device), student.meetings)
-    detecting = options.models / TEACHING_DETECTOR
     faces, _ = read_faces(options.data / FACES, training=True)
     torch.manual_seed(options.seed)
     torch.set_flush_denormal(True)  # gradients near zero are slow otherwise
@@ -67,7 +66,7 @@ def _student(options: argparse.Namespace) -> None:
     if not all(path.is_dir() for path in photos):
         print(f"not calibrated: {' or '.join(map(str, photos))} is missing")
         return
-    card = calibrate_student(folder, photos, load_torch(detecting))
+    card = calibrate_student(folder, photos, load_torch(options.models / TEACHING_DETECTOR))
     print(f"accuracy {card.accuracy}, thresholds {card.thresholds}")
 
 

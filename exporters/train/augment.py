@@ -72,6 +72,11 @@ class Augmentation:
         return pixels
 
 
+def crop(views: Tensor) -> Tensor:
+    """Return the ArcFace-112 template, (N, 3, 112, 112), of views (N, 3, 128, 128): what a recogniser is shown."""
+    return views[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+
 def relight(pixels: Tensor, random: np.random.Generator, grey: float = 0.1) -> Tensor:
     """Return (N, 3, H, W) under another light: gamma, contrast, colour, one side brighter; a share of them grey."""
     number, _, height, width = pixels.shape

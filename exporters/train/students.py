@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from uncnn.exporters.train.augment import MARGIN, Augmentation
+from uncnn.exporters.train.augment import Augmentation, crop
 from uncnn.exporters.train.descent import Descent, spreads, stand_still
 from uncnn.exporters.train.push import push
 from uncnn.exporters.train.teachers import Teacher
@@ -73,17 +73,16 @@ def teach(
         views = _views(pixels, course.batch, random).to(device)
         if not apart and random.random() < course.pushed:
             views = push(views, _embeddings(descent.network, course.half), random)
-        losses = _losses(descent.network, _divided(teacher(views), scales), crop(views), typical, apart, course.half)
+        losses = _losses(descent.network, _divided(teacher(views), scales), prepare(views), typical, apart, course.half)
         descent.step(losses)
         if report and step % 50 == 49:
             report((step + 1) * course.batch, descent.running)
     return descent.kept.cpu()
 
 
-def crop(views: Tensor) -> Tensor:
+def prepare(views: Tensor) -> Tensor:
     """Return what a student sees, (N, 3, 112, 112) normalised, of views (N, 3, 128, 128) in 0..255."""
-    crops = (views[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN] - MEAN) / STD
-    return crops.contiguous(memory_format=torch.channels_last)
+    return ((crop(views) - MEAN) / STD).contiguous(memory_format=torch.channels_last)
 
 
 def _losses(
@@ -107,8 +106,8 @@ def _losses(
 
 def _scales(told: list[Tensor]) -> list[Tensor]:
     """Return a number for each of what a teacher gives, by which its values are near one; the same for one shape."""
-    spreads = [(each.shape[1:], each.std(0).mean()) for each in told]
-    return [torch.stack([spread for shape, spread in spreads if shape == own]).mean() for own, _ in spreads]
+    sizes = [(each.shape[1:], each.std(0).mean()) for each in told]
+    return [torch.stack([size for shape, size in sizes if shape == own]).mean() for own, _ in sizes]
 
 
 def _divided(told: list[Tensor], scales: list[Tensor]) -> list[Tensor]:
@@ -118,7 +117,7 @@ def _divided(told: list[Tensor], scales: list[Tensor]) -> list[Tensor]:
 def _embeddings(network: nn.Module, half: bool) -> Callable[[Tensor], Tensor]:
     def embed(views: Tensor) -> Tensor:
         with torch.autocast(views.device.type, torch.bfloat16, enabled=half):
-            embeddings: Tensor = network(crop(views))
+            embeddings: Tensor = network(prepare(views))
         return embeddings.float()
 
     return embed

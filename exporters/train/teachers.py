@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.passes.shape_prop import ShapeProp
 
-from uncnn.exporters.train.augment import MARGIN
+from uncnn.exporters.train.augment import crop
 from uncnn.exporters.train.faces import TrainingError
 from uncnn.plugins.recogniser import Recogniser
 
@@ -37,14 +37,9 @@ class Teacher:
 
     def __call__(self, views: Tensor) -> list[Tensor]:
         """Return what it gives at each cut, and its embeddings (N, D), of views (N, 3, 128, 128) in 0..255."""
-        crops = views[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN]
-        pixels = (crops - self.recogniser.mean) / self.recogniser.std
+        pixels = (crop(views) - self.recogniser.mean) / self.recogniser.std
         *cuts, embeddings = self.parts(pixels.contiguous(memory_format=torch.channels_last))
         return [*cuts, embeddings.flatten(1)]
-
-    def embeddings(self, views: Tensor) -> Tensor:
-        """Return its embeddings, (N, D), of the same views."""
-        return self(views)[-1]
 
 
 def make_teacher(recogniser: Recogniser, meetings: Sequence[Meeting]) -> Teacher:

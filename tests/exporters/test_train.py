@@ -119,7 +119,7 @@ def test_a_teacher_says_what_it_gives_at_each_cut(
     assert (told[-1] - expected).abs().max() < 1e-4
     assert all(not torch.equal(first, second) for first, second in pairwise(told))
     network = student.make().eval()
-    for part, told_in, told_out in zip(network, [students.crop(views), *told], told, strict=False):
+    for part, told_in, told_out in zip(network, [students.prepare(views), *told], told, strict=False):
         assert part(told_in).shape == told_out.shape
 
 
@@ -153,10 +153,10 @@ def test_a_push_moves_what_the_teacher_says_more_than_noise_does(
     teach: Callable[[Student], Teacher], views: torch.Tensor
 ) -> None:
     def embed(pictures: torch.Tensor) -> torch.Tensor:
-        return functional.normalize(teacher.embeddings(pictures), dim=1)
+        return functional.normalize(teacher(pictures)[-1], dim=1)
 
     teacher = teach(STUDENTS[1])
-    pushed = push(views, teacher.embeddings, np.random.default_rng(0))
+    pushed = push(views, lambda pushed: teacher(pushed)[-1], np.random.default_rng(0))
     moved = (pushed - views).abs()
     assert 1 < moved.amax(dim=(1, 2, 3)).min() <= moved.max() <= 19  # a size, and the random start's share of it
     noise = (torch.rand(views.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1).sign() * 8
@@ -198,7 +198,7 @@ def test_parts_learn_from_the_teacher_alone_until_they_are_joined(
     typical = spreads(told)
 
     def wrong(apart: bool) -> float:
-        losses = students._losses(network, told, students.crop(views), typical, apart, half=False)
+        losses = students._losses(network, told, students.prepare(views), typical, apart, half=False)
         return float(losses["embeddings"].detach())
 
     before = {apart: wrong(apart) for apart in (True, False)}
