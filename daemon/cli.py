@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon import models_cli
+from uncnn.daemon import jobs_cli, models_cli
 from uncnn.daemon.options import ConfigFile, Licence
 from uncnn.plugins.api import UncnnError
 
@@ -24,9 +24,6 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 1) instead of tables.")]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-
-
-app.add_typer(models_cli.app)
 
 
 @app.command()
@@ -108,6 +105,12 @@ def status(json: Json = False) -> None:
     from uncnn.daemon.status import print_status
 
     raise typer.Exit(print_status(json))
+
+
+app.command()(jobs_cli.jobs)
+app.command()(jobs_cli.retry)
+app.add_typer(jobs_cli.held)
+app.add_typer(models_cli.app)
 
 
 def _status_at_once() -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from uncnn.daemon.answers import DEGRADED, NOT_RUNNING, OK, print_json
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.ledger.states import State
-from uncnn.daemon.ledger.view import Concern, FolderView, LastRun, Life, View, view
+from uncnn.daemon.ledger.view import Entry, FolderView, LastRun, Life, View, view
 from uncnn.daemon.wording import printable
 
 CONCERNS: Final = 20
@@ -67,9 +67,9 @@ def status_lines(found: View | None, now: datetime) -> Iterator[str]:
 def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
     yield _LIFE[run.life(now)]
     if run.ended is None:
-        yield f"  process {run.pid}, started {_ago(run.started, now)}, last sign of life {_ago(run.beat, now)}"
+        yield f"  process {run.pid}, started {ago(run.started, now)}, last sign of life {ago(run.beat, now)}"
     else:
-        yield f"  last run ended {_ago(run.ended, now)} with exit status {run.exit_status}"
+        yield f"  last run ended {ago(run.ended, now)} with exit status {run.exit_status}"
     if run.device is None:
         yield "  no model was loaded: there was nothing to cloak"
         return
@@ -83,12 +83,12 @@ def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
     if folder.scanned is None:
         yield "  not looked at yet"
     else:
-        yield f"  looked at {_ago(folder.scanned, now)}: {_photos(folder.found)} there, {folder.new} of them new"
+        yield f"  looked at {ago(folder.scanned, now)}: {_photos(folder.found)} there, {folder.new} of them new"
     counts = ", ".join(f"{folder.counts[state]} {state}" for state in State if folder.counts.get(state))
     yield f"  {counts or 'nothing done yet'}"
     if folder.last_published is not None:
         path, time = folder.last_published
-        yield f"  last published: {printable(path)}, {_ago(time, now)}"
+        yield f"  last published: {printable(path)}, {ago(time, now)}"
 
 
 def _concern_lines(found: View) -> Iterator[str]:
@@ -97,7 +97,8 @@ def _concern_lines(found: View) -> Iterator[str]:
     if number == 0:
         yield "nothing needs you"
         return
-    yield f"needs you ({number}):"
+    remedy = "; settle photos with uncnn-daemon held release, held drop or retry" if found.concerns else ""
+    yield f"needs you ({number}){remedy}:"
     more = found.concerns_in_all - len(found.concerns)
     if more > 0:
         yield f"  {_photos(more)} more, not named here"
@@ -147,8 +148,9 @@ def _folder_json(folder: FolderView) -> dict[str, Any]:
     }
 
 
-def _concern_json(concern: Concern) -> dict[str, Any]:
+def _concern_json(concern: Entry) -> dict[str, Any]:
     return {
+        "number": concern.number,
         "photo": str(concern.photo),
         "state": concern.state.value,
         "reason": concern.reason,
@@ -164,7 +166,7 @@ def _photos(number: int) -> str:
     return "1 photo" if number == 1 else f"{number} photos"
 
 
-def _ago(time: datetime, now: datetime) -> str:
+def ago(time: datetime, now: datetime) -> str:
     """Return how long ago something was, in one unit."""
     seconds = (now - time).total_seconds()
     if seconds < -60:

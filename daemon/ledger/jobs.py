@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,8 @@ from uncnn.daemon.ledger.states import (
     ATTEMPTS,
     IN_WORK,
     LONGEST_WAIT_SECONDS,
+    NEEDS_PERSON,
+    RETRIABLE,
     State,
     TransitionError,
     retry_seconds,
@@ -60,7 +62,7 @@ class Ledger:
             )
             supersede(connection, map(job_of, others.fetchall()), "the photo changed")
             if job.state is State.SUPERSEDED:
-                return change(connection, job, State.QUEUED, attempts=0)
+                return change(connection, job, State.QUEUED, attempts=0, anyway=False)
             return job
 
     def claim(self, job: Job) -> Job:
@@ -138,6 +140,31 @@ class Ledger:
             waiting += jobs_in(connection, State.BLOCKED)
             return [change(connection, job, State.QUEUED, job.reason) for job in waiting]
 
+    def again(self, job: Job) -> Job:
+        """Queue at a person's word what failed, waits for another attempt or is blocked, with all attempts before it.
+
+        Raises TransitionError.
+        """
+        return self._decided(job, RETRIABLE, State.QUEUED, "a person asked for another attempt", attempts=0)
+
+    def let_go(self, job: Job) -> Job:
+        """Queue at a person's word what is held, to be released though it is not protected.
+
+        Raises TransitionError.
+        """
+        return self._decided(job, {State.HELD}, State.QUEUED, "a person released it", attempts=0, anyway=True)
+
+    def drop(self, job: Job) -> Job:
+        """Be done at a person's word with what waits for one; it is not published. Raises TransitionError."""
+        return self._decided(job, NEEDS_PERSON, State.SKIPPED, "a person dropped it")
+
+    def _decided(self, job: Job, before: Collection[State], state: State, reason: str, **values: Any) -> Job:
+        with self.database.transaction() as connection:
+            job = current(connection, job)
+            if job.state not in before:
+                raise TransitionError(f"it is {job.state}, not {' or '.join(sorted(before))}")
+            return change(connection, job, state, reason, **values)
+
     def supersede(self, jobs: Iterable[Job], reason: str) -> list[Job]:
         """Give up what waits for photos that are gone; what is finished or in work stays as it is."""
         with self.database.transaction() as connection:
@@ -150,6 +177,23 @@ class Ledger:
         where = " AND ".join(f"{name} = ?" for name in given) or "true"
         query = f"SELECT * FROM jobs WHERE {where} ORDER BY id"
         return [job_of(row) for row in self.database.rows(query, tuple(given.values()))]
+
+    def job(self, number: int) -> Job | None:
+        """Return the row of this number, or None."""
+        found = self.database.rows("SELECT * FROM jobs WHERE id = ?", (number,))
+        return job_of(found[0]) if found else None
+
+    def jobs_at(self, photo: Path) -> list[Job]:
+        """Return the rows of an absolute path, in the order they came."""
+        query = "SELECT id FROM folders WHERE watch = ?"
+        for watch in photo.parents:
+            for (folder,) in self.database.rows(query, (os.fsencode(watch),)):
+                relative = os.fsencode(photo.relative_to(watch))
+                found = self.database.rows(
+                    "SELECT * FROM jobs WHERE folder = ? AND relative = ? ORDER BY changed", (folder, relative)
+                )
+                return [job_of(row) for row in found]
+        return []
 
     def close(self) -> None:
         """Close the file."""

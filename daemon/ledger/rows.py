@@ -31,6 +31,7 @@ class Job:
     released_sha256: str | None
     published: Path | None  # below the publish folder
     changed: datetime
+    anyway: bool  # a person lets it go though it was held
 
 
 def job_of(row: sqlite3.Row) -> Job:
@@ -50,6 +51,7 @@ def job_of(row: sqlite3.Row) -> Job:
         released_sha256=row["released_sha256"],
         published=Path(os.fsdecode(published)) if published is not None else None,
         changed=datetime.fromisoformat(row["changed"]),
+        anyway=bool(row["anyway"]),
     )
 
 

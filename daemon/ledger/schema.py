@@ -47,5 +47,9 @@ _SCHEMA_1: Final = (
     )""",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_SCHEMA_1,)
+_SCHEMA_2: Final = (
+    "ALTER TABLE jobs ADD COLUMN anyway INTEGER NOT NULL DEFAULT 0",  # a person lets it go though it was held
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_SCHEMA_1, _SCHEMA_2)
 """Number n leads from `user_version` n to n + 1; all that stand here are kept, new ones are added at the end."""

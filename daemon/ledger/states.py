@@ -19,7 +19,7 @@ class State(StrEnum):
     RETRY = "retry"  # waits before another attempt
     QUARANTINED = "quarantined"  # another attempt would not help
     HELD = "held"  # not protected
-    SKIPPED = "skipped"  # no face, and the policy does not publish such photos
+    SKIPPED = "skipped"  # no face, and the policy does not publish such photos; or a person dropped it
     SUPERSEDED = "superseded"  # the source changed, or is gone
     BLOCKED = "blocked"  # a fault of disk, permission or mount; no attempt was spent
 
@@ -33,8 +33,8 @@ ALLOWED: Final[dict[State, frozenset[State]]] = {
     S.PUBLISHING: frozenset({S.PUBLISHED, S.RETRY, S.QUARANTINED, S.BLOCKED, S.QUEUED}),
     S.RETRY: frozenset({S.QUEUED, S.QUARANTINED, S.SUPERSEDED}),
     S.BLOCKED: frozenset({S.QUEUED, S.SUPERSEDED}),
-    S.HELD: frozenset({S.QUEUED, S.SUPERSEDED}),
-    S.QUARANTINED: frozenset({S.QUEUED, S.SUPERSEDED}),
+    S.HELD: frozenset({S.QUEUED, S.SUPERSEDED, S.SKIPPED}),
+    S.QUARANTINED: frozenset({S.QUEUED, S.SUPERSEDED, S.SKIPPED}),
     S.SUPERSEDED: frozenset({S.QUEUED}),  # the old content came back
     S.PUBLISHED: frozenset(),
     S.SKIPPED: frozenset(),
@@ -44,6 +44,9 @@ IN_WORK: Final = frozenset({S.RUNNING, S.VERIFIED, S.PUBLISHING})
 """Left by a process that died, where none runs."""
 
 NEEDS_PERSON: Final = frozenset({S.HELD, S.QUARANTINED})
+
+RETRIABLE: Final = frozenset({S.HELD, S.QUARANTINED, S.RETRY, S.BLOCKED})
+"""What a person may ask another attempt for."""
 
 SETTLED: Final = frozenset({S.PUBLISHED, S.SKIPPED, S.HELD, S.QUARANTINED})
 """Nothing more is done for this content under this policy unless a person asks."""

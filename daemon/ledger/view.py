@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -55,13 +56,17 @@ class FolderView:
 
 
 @dataclass(frozen=True, slots=True)
-class Concern:
-    """A photo that waits for a person."""
+class Entry:
+    """A photo of the ledger, as people are told of it."""
 
+    number: int
     photo: Path
     state: State
     reason: str
     since: datetime
+    attempts: int
+    due: datetime | None  # of the next attempt
+    published: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class View:
 
     run: LastRun | None
     folders: tuple[FolderView, ...]
-    concerns: tuple[Concern, ...]  # the newest
+    concerns: tuple[Entry, ...]  # photos that wait for a person, the newest
     concerns_in_all: int
 
 
@@ -89,7 +94,7 @@ def view(file: Path, concerns: int) -> View | None:
             run = _last_run(database)
             folders = tuple(_folder(database, row) for row in database.rows(_FOLDERS))
             found = tuple(
-                map(_concern, database.rows(f"SELECT * {_CONCERNS} ORDER BY changed DESC LIMIT ?", (concerns,)))
+                map(_entry, database.rows(f"SELECT {_ENTRY} {_CONCERNS} ORDER BY changed DESC LIMIT ?", (concerns,)))
             )
             in_all = database.rows(f"SELECT count(*) {_CONCERNS}")[0][0]
     finally:
@@ -97,7 +102,30 @@ def view(file: Path, concerns: int) -> View | None:
     return None if run is None else View(run, folders, found, in_all)
 
 
+def entries(file: Path, states: Collection[State], newest: int | None) -> tuple[list[Entry], int]:
+    """Return the newest photos in one of `states` (all where it is empty), oldest first, and how many there are in all.
+
+    Raises LedgerError.
+    """
+    if not file.exists():
+        return [], 0
+    chosen = tuple(sorted(states or State))
+    where = f"FROM jobs JOIN folders ON folders.id = jobs.folder WHERE state IN ({', '.join('?' * len(chosen))})"
+    database = Database(file, read_only=True)
+    try:
+        if database.version == 0:
+            return [], 0
+        with database.reading():
+            in_all = database.rows(f"SELECT count(*) {where}", chosen)[0][0]
+            limit = in_all if newest is None else newest
+            found = database.rows(f"SELECT {_ENTRY} {where} ORDER BY changed DESC LIMIT ?", (*chosen, limit))
+    finally:
+        database.close()
+    return [_entry(row) for row in reversed(found)], in_all
+
+
 _FOLDERS: Final = "SELECT * FROM folders WHERE watched ORDER BY id"
+_ENTRY: Final = "jobs.*, folders.watch, folders.publish"
 _STATES: Final = ", ".join(f"'{state}'" for state in sorted(NEEDS_PERSON))
 _CONCERNS: Final = f"FROM jobs JOIN folders ON folders.id = jobs.folder WHERE watched AND state IN ({_STATES})"
 
@@ -134,9 +162,18 @@ def _folder(database: Database, row: sqlite3.Row) -> FolderView:
     )
 
 
-def _concern(row: sqlite3.Row) -> Concern:
-    photo = _path(row["watch"]) / _path(row["relative"])
-    return Concern(photo, State(row["state"]), row["reason"], datetime.fromisoformat(row["changed"]))
+def _entry(row: sqlite3.Row) -> Entry:
+    published = row["published"] if row["state"] == State.PUBLISHED else None
+    return Entry(
+        number=row["id"],
+        photo=_path(row["watch"]) / _path(row["relative"]),
+        state=State(row["state"]),
+        reason=row["reason"],
+        since=datetime.fromisoformat(row["changed"]),
+        attempts=row["attempts"],
+        due=_time(row["due"]),
+        published=_path(row["publish"]) / _path(published) if published is not None else None,
+    )
 
 
 def _path(stored: bytes) -> Path:

@@ -12,6 +12,10 @@ import pytest
 from uncnn.exporters import store
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "spawned"))
+
+from scene import Scene
+from stub_crew import StubCrew
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +26,12 @@ def detector_folder(shared_models: Path, tmp_path_factory: pytest.TempPathFactor
     weights = Path(shutil.copy(shared_models / "upstream" / "retinaface-mobilenet0.25.pth", store.models_dir(data)))
     store.detector_onnx(weights, data)
     return store.models_dir(data)
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    made = Scene(tmp_path)
+    monkeypatch.setenv("UNCNN_STATE", str(made.state))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr("uncnn.daemon.once.Crew", StubCrew)
+    return made

@@ -261,7 +261,7 @@ def no_database(file: Path) -> None:
 SPOILT = [
     (foreign, "belongs to another application"),
     (nameless, "belongs to another application"),
-    (newer, "newer uncnn .version 2, this uncnn knows up to 1.: update"),
+    (newer, f"newer uncnn .version {len(MIGRATIONS) + 1}, this uncnn knows up to {len(MIGRATIONS)}.: update"),
     (overwritten, "is damaged .* move it away"),
     (no_database, "is damaged .* move it away"),
 ]
@@ -286,7 +286,7 @@ def test_a_new_schema_is_added_to_an_old_file(file: Path, ledger: Ledger, monkey
     more = (*MIGRATIONS, ("CREATE TABLE people (name TEXT)", "ALTER TABLE jobs ADD COLUMN note TEXT"))
     monkeypatch.setattr("uncnn.daemon.ledger.file.MIGRATIONS", more)
     with Ledger(file) as newer:
-        assert newer.database.rows("PRAGMA user_version")[0][0] == 2
+        assert newer.database.rows("PRAGMA user_version")[0][0] == len(more)
         assert newer.jobs()[0].relative == Path("a.jpg")
 
 

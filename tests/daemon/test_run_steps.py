@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -14,72 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scene import Scene
 
 from uncnn.daemon.answers import DEGRADED, ERROR, OK
 from uncnn.daemon.files.scan import Found
 from uncnn.daemon.intake import give_up_gone
-from uncnn.daemon.ledger import Job, Ledger, State
-from uncnn.daemon.once import run_once
-
-SPAWNED = Path(__file__).parent / "spawned"
-sys.path.insert(0, str(SPAWNED))
-
-from stub_crew import StubCrew  # noqa: E402 (its folder is on the path from here on)
-
-
-class Scene:
-    """A watched folder, a publish folder, a configuration and a state folder."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.watch, self.publish, self.state = root / "in", root / "out", root / "state"
-        self.watch.mkdir()
-        self.configure()
-
-    def configure(self, policy: str = "{}", more: str = "", settle: float = 0) -> None:
-        folder = f"{{watch: {self.watch}, publish: {self.publish}, settle_seconds: {settle}}}"
-        text = f"version: 1\nfolders: [{folder}{more}]\npolicies: {{everyday: {policy}}}\n"
-        (self.root / "config.yaml").write_text(text)
-
-    def put(self, name: str, content: str) -> Path:
-        path = self.watch / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-        return path
-
-    def run(self, as_json: bool = False) -> int:
-        return run_once(self.root / "config.yaml", True, as_json)
-
-    def jobs(self) -> dict[str, Job]:
-        with Ledger(self.state / "ledger.sqlite3") as ledger:
-            return {os.fspath(job.relative): job for job in ledger.jobs() if job.state is not State.SUPERSEDED}
-
-    def states(self) -> dict[str, State]:
-        return {name: job.state for name, job in self.jobs().items()}
-
-    def published(self) -> dict[str, str]:
-        found = (path for path in self.publish.rglob("*") if path.is_file())
-        return {os.fspath(path.relative_to(self.publish)): path.read_text() for path in found}
-
-    def looked(self) -> int:
-        log = self.root / "data" / "uncnn" / "looked"
-        return len(log.read_bytes().splitlines()) if log.exists() else 0
-
-    def check(self) -> None:
-        """Hold the publish folder against the ledger: exactly what was verified, each once."""
-        published = [job for job in self.jobs().values() if job.state is State.PUBLISHED]
-        files = {self.publish / job.published: job.released_sha256 for job in published if job.published}
-        there = [path for path in self.publish.rglob("*") if path.is_file()]
-        assert {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in there} == files
-
-
-@pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    made = Scene(tmp_path)
-    monkeypatch.setenv("UNCNN_STATE", str(made.state))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr("uncnn.daemon.once.Crew", StubCrew)
-    return made
+from uncnn.daemon.ledger import Ledger, State
 
 
 def test_every_photo_ends_where_it_belongs_and_the_others_go_on(scene: Scene, capsys: pytest.CaptureFixture) -> None:
@@ -275,6 +214,7 @@ def test_json_says_all_of_it(scene: Scene, capsys: pytest.CaptureFixture) -> Non
     assert (second["photos"], second["standing"][0]["state"]) == ([], "held")
 
 
+SPAWNED = Path(__file__).parent / "spawned"
 RUNNER = f"""
 import sys
 sys.path.insert(0, {str(SPAWNED)!r})

@@ -1,0 +1,56 @@
+"""A person's folders, with processes that do what a photo says in words instead of networks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from uncnn.daemon.ledger import Job, Ledger, State
+from uncnn.daemon.once import run_once
+
+
+class Scene:
+    """A watched folder, a publish folder, a configuration and a state folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.watch, self.publish, self.state = root / "in", root / "out", root / "state"
+        self.watch.mkdir()
+        self.configure()
+
+    def configure(self, policy: str = "{}", more: str = "", settle: float = 0) -> None:
+        folder = f"{{watch: {self.watch}, publish: {self.publish}, settle_seconds: {settle}}}"
+        text = f"version: 1\nfolders: [{folder}{more}]\npolicies: {{everyday: {policy}}}\n"
+        (self.root / "config.yaml").write_text(text)
+
+    def put(self, name: str, content: str) -> Path:
+        path = self.watch / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        return path
+
+    def run(self, as_json: bool = False) -> int:
+        return run_once(self.root / "config.yaml", True, as_json)
+
+    def jobs(self) -> dict[str, Job]:
+        with Ledger(self.state / "ledger.sqlite3") as ledger:
+            return {os.fspath(job.relative): job for job in ledger.jobs() if job.state is not State.SUPERSEDED}
+
+    def states(self) -> dict[str, State]:
+        return {name: job.state for name, job in self.jobs().items()}
+
+    def published(self) -> dict[str, str]:
+        found = (path for path in self.publish.rglob("*") if path.is_file())
+        return {os.fspath(path.relative_to(self.publish)): path.read_text() for path in found}
+
+    def looked(self) -> int:
+        log = self.root / "data" / "uncnn" / "looked"
+        return len(log.read_bytes().splitlines()) if log.exists() else 0
+
+    def check(self) -> None:
+        """Hold the publish folder against the ledger: exactly what was verified, each once."""
+        published = [job for job in self.jobs().values() if job.state is State.PUBLISHED]
+        files = {self.publish / job.published: job.released_sha256 for job in published if job.published}
+        there = [path for path in self.publish.rglob("*") if path.is_file()]
+        assert {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in there} == files
