@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from uncnn.daemon import jobs_cli, models_cli
+from uncnn.daemon.answers import USAGE
 from uncnn.daemon.options import ConfigFile, Licence
+from uncnn.daemon.service.alarm import hear_early
 from uncnn.plugins.api import UncnnError
 
 app = typer.Typer(
@@ -82,18 +84,57 @@ def verify(
 def run(
     config: ConfigFile = None,
     once: Annotated[bool, typer.Option("--once", help="Cloak what is in the watched folders now, then exit.")] = False,
-    json: Json = False,
+    json: Annotated[bool, typer.Option("--json", help="With --once: print JSON (schema_version 1).")] = False,
 ) -> None:
-    """Cloak the photos of the watched folders and release them into their publish folders.
+    """Watch folders, cloak the photos that come and release them into the publish folders, until it is stopped.
 
-    Exit status: 0 everything released, 1 a photo could not be read or written, 4 a photo was held, 78 the
+    SIGTERM ends it within 10 s, SIGHUP reads the configuration again, SIGUSR1 looks at every folder at once. With
+    --once: exit status 0 everything released, 1 a photo could not be read or written, 4 a photo was held. 78: the
     configuration is wrong.
 
-    Example: uncnn-daemon run --once --config config.yaml
+    Example: uncnn-daemon run --config config.yaml
     """
-    from uncnn.daemon.once import run_once
+    if once:
+        from uncnn.daemon.once import run_once
 
-    raise typer.Exit(run_once(config, once, json))
+        raise typer.Exit(run_once(config, json))
+    if json:
+        typer.echo("--json goes with --once: see uncnn-daemon status --json for the service", err=True)
+        raise typer.Exit(USAGE)
+    from uncnn.daemon.service.loop import run_service
+
+    raise typer.Exit(run_service(config))
+
+
+@app.command()
+def reload() -> None:
+    """Let the service read its configuration again, as SIGHUP does.
+
+    A wrong one is refused, and the old one kept: `status` says so. Exit status: 0 asked, 3 no service is at work.
+
+    Example: uncnn-daemon reload
+    """
+    from uncnn.daemon.asking import reload as ask_for_reload
+
+    raise typer.Exit(ask_for_reload())
+
+
+@app.command()
+def scan(
+    config: ConfigFile = None,
+    again: Annotated[
+        bool, typer.Option("--reprocess", help="Do photos again that were done under another policy than now.")
+    ] = False,
+) -> None:
+    """Let the service look at every folder now, without waiting for events or the next round.
+
+    Exit status: 0 asked, 3 no service is at work.
+
+    Example: uncnn-daemon scan --reprocess
+    """
+    from uncnn.daemon.asking import scan as ask_for_scan
+
+    raise typer.Exit(ask_for_scan(config, again))
 
 
 @app.command()
@@ -122,6 +163,8 @@ def _status_at_once() -> None:
 
 def main() -> None:
     """Run the command line; an error that a person can mend is one line, not a traceback."""
+    if sys.argv[1:2] == ["run"]:
+        hear_early()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait do not spin: others use this machine too
     try:
         if sys.argv[1:2] == ["status"] and sys.argv[2:] in ([], ["--json"]):

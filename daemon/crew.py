@@ -21,8 +21,12 @@ JOB_SECONDS = 3600.0  # a photo of a crowd on a slow machine
 class Crew:
     """One worker and one verifier over the same models. Use it in a `with` block."""
 
-    def __init__(self, models: Models, device: str, data: Path) -> None:
+    def __init__(self, models: Models, device: str, data: Path, job_seconds: float = JOB_SECONDS) -> None:
+        """Nothing is started yet; a process that takes longer than `job_seconds` over a photo is killed."""
         self.device = device
+        self.settings = (models, device, job_seconds)
+        self.started = False
+        self._job_seconds = job_seconds
         self._models = models
         self._data = data
         self._roster: store.Roster | None = None
@@ -66,15 +70,22 @@ class Crew:
         """
         both = (self.worker, self.verifier)
         answers = [child.call({"do": "ready"}, PREPARE_SECONDS) for child in both]
+        self.started = True
         return str(answers[0]["device"])
 
     def ask_worker(self, request: Message, report: Report | None = None) -> Message:
         """Return the worker's answer. Raises RequestError, ProcessDied."""
-        return self.worker.call(request, JOB_SECONDS, report)
+        return self.worker.call(request, self._job_seconds, report)
 
     def ask_verifier(self, request: Message) -> Message:
         """Return the verifier's answer. Raises RequestError, ProcessDied."""
-        return self.verifier.call(request, JOB_SECONDS)
+        return self.verifier.call(request, self._job_seconds)
+
+    def kill(self) -> None:
+        """End both processes now, from any thread: what is asked of them fails with ProcessDied."""
+        for child in (self._worker, self._verifier):
+            if child is not None:
+                child.end_now()
 
     def close(self) -> None:
         """End both processes."""
@@ -82,6 +93,7 @@ class Crew:
             if child is not None:
                 child.close()
         self._worker = self._verifier = None
+        self.started = False
 
     def __enter__(self) -> Crew:
         """Return the crew; nothing is started yet."""

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uncnn.daemon.config import Folder
+from uncnn.daemon.config import Config, Folder
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.files.publish import PublishError, sweep
 from uncnn.daemon.files.scan import Found, candidates
 from uncnn.daemon.files.spool import Snapshot
 from uncnn.daemon.ledger import Job, Ledger
-from uncnn.daemon.ledger.states import NEEDS_PERSON, SETTLED
+from uncnn.daemon.ledger.states import NEEDS_PERSON
 from uncnn.daemon.wording import printable
 
 
@@ -52,6 +52,16 @@ class Look:
         return max(self.place.folder.settle_seconds - unchanged, 0.0)
 
 
+def places_of(config: Config, ledger: Ledger) -> list[Place]:
+    """Return the folders of a configuration; the ledger then knows them as watched, and no others.
+
+    Raises LedgerError.
+    """
+    numbers = ledger.folders.watch([(folder.watch, folder.publish) for folder in config.folders])
+    found = zip(numbers, config.folders, map(config.policy_of, config.folders), strict=True)
+    return [Place(number, folder, policy, policy.digest()) for number, folder, policy in found]
+
+
 def source_of(file: Found | Snapshot) -> str:
     """Return what tells a file from itself after any change: device, inode, size and times."""
     return f"{file.device}:{file.inode}:{file.size}:{file.mtime_ns}:{file.ctime_ns}"
@@ -64,11 +74,9 @@ def look(ledger: Ledger, place: Place) -> Look:
     """
     seen_at = time.monotonic()
     found = list(candidates(place.folder.watch))
-    jobs = ledger.jobs(folder=place.number)
-    give_up_gone(ledger, jobs, found)
-    known = {(job.relative, job.source): job for job in jobs if job.policy == place.digest and job.state in SETTLED}
+    give_up_gone(ledger, ledger.replaceable(place.number), found)
     took = [each for each in found if each.refused is None]
-    done = {each: known.get((each.relative, source_of(each))) for each in took}
+    done = {each: ledger.done(place.number, each.relative, source_of(each), place.digest) for each in took}
     new = sorted((each for each, job in done.items() if job is None), key=lambda each: each.ctime_ns)
     ledger.folders.scanned(place.number, len(took), len(new))
     return Look(

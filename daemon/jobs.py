@@ -6,6 +6,7 @@ A run that is at work sees the change and goes by it; without one, the next run 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from uncnn.daemon.answers import ERROR, OK, print_json
+from uncnn.daemon.asking import ask
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.ledger import Job, Ledger, State, TransitionError
 from uncnn.daemon.ledger.states import NEEDS_PERSON, RETRIABLE
@@ -78,6 +80,7 @@ def _step(photos: Sequence[str], every: Collection[State], able: Collection[Stat
             except TransitionError as error:
                 after, problem = job, str(error)
             done.append({"number": job.id, "photo": str(photo), "state": after.state.value, "problem": problem})
+    ask(signal.SIGUSR1)
     if as_json:
         print_json({"photos": done})
     else:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from uncnn.daemon.answers import DEGRADED, ERROR, print_json
-from uncnn.daemon.commands import SettingsError
 from uncnn.daemon.config import Config, find_config, load
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir, ledger_file
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.scan import ScanError
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces, workspace
-from uncnn.daemon.intake import Look, Place, look, prepare_publish
+from uncnn.daemon.intake import Look, Place, look, places_of, prepare_publish
 from uncnn.daemon.ledger import Job, Ledger, Run, State
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
 from uncnn.daemon.processes import stopped_by_sigterm
@@ -48,16 +47,14 @@ class Summary:
         return exit_status(self.done) or (DEGRADED if State.HELD in states else 0)
 
 
-def run_once(config: Path | None, once: bool, as_json: bool) -> int:
+def run_once(config: Path | None, as_json: bool) -> int:
     """Cloak and release what lies in the watched folders, and return the exit status.
 
     Raises:
-        SettingsError: without `once`. ConfigError: the configuration is wrong. RunningError: another run is at work.
+        ConfigError: the configuration is wrong. RunningError: another run is at work.
         LedgerError, FolderError: uncnn's own folders cannot be used. RequestError, ProcessDied: the models are not
         there or do not load.
     """
-    if not once:
-        raise SettingsError("the service that keeps watching is not there yet: give --once, from a timer for example")
     settings = load(find_config(config))
     with only_run(), stopped_by_sigterm(), Ledger(ledger_file()) as ledger, Run(ledger_file()).beating() as run:
         summary = Summary(as_json)
@@ -72,7 +69,7 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
     sweep_workspaces()
     recover(ledger)
     ledger.wake()
-    looks = [seen for place in _places(config, ledger) if (seen := _look(ledger, place, summary)) is not None]
+    looks = [seen for place in places_of(config, ledger) if (seen := _look(ledger, place, summary)) is not None]
     new = sum(len(seen.new) for seen in looks)
     if new == 0:
         return
@@ -95,19 +92,12 @@ def _drain_folder(desk: Desk, seen: Look, bar: Bar, summary: Summary) -> None:
             bar.report({"stage": "waiting until it has settled"})
             time.sleep(wait)
         try:
-            summary.add(take(desk, seen, found))
+            summary.add(take(desk, seen.place, found, lambda changed: seen.settle_seconds(changed) > 0))
         except FolderBlocked as error:
             left = len(seen.new) - place
             summary.problems[watch] = f"{error} ({left} of its photos wait for that)"
             desk.ledger.folders.block(seen.place.number, str(error))
             return
-
-
-def _places(config: Config, ledger: Ledger) -> Iterator[Place]:
-    numbers = ledger.folders.watch([(folder.watch, folder.publish) for folder in config.folders])
-    for number, folder in zip(numbers, config.folders, strict=True):
-        policy = config.policy_of(folder)
-        yield Place(number, folder, policy, policy.digest())
 
 
 def _look(ledger: Ledger, place: Place, summary: Summary) -> Look | None:

@@ -11,10 +11,10 @@ from typing import Final
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
 from uncnn.daemon.files.scan import Found
-from uncnn.daemon.intake import Look, Place, source_of
+from uncnn.daemon.intake import Place, source_of
 from uncnn.daemon.ledger import Job, Ledger, LedgerError, State, TransitionError
 from uncnn.daemon.pipeline import Outcome, protect
-from uncnn.daemon.processes import Report, RequestError
+from uncnn.daemon.processes import ProcessDied, Report, RequestError
 from uncnn.daemon.terminal import Done, Status
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError
@@ -36,27 +36,34 @@ _SAID: Final[dict[State, Status]] = {
 }
 
 
+class Stopped(UncnnError):
+    """The service ends; the photo was given back."""
+
+
 class FolderBlocked(UncnnError):
     """A fault of disk, permission or mount: nothing more can be done for this folder at present."""
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What photos are worked on with; `start` is called before the first photo needs the models."""
+    """What photos are worked on with.
+
+    `start` is called before a photo needs the models, `stopping` says whether a process that died was ended on purpose.
+    """
 
     ledger: Ledger
     crew: Crew
     spool: Path
     report: Report
     start: Callable[[], None]
+    stopping: Callable[[], bool] = lambda: False
 
 
-def take(desk: Desk, seen: Look, found: Found) -> Done:
-    """Take a file of a scan down its path, and return what became of it.
+def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool]) -> Done:
+    """Take a settled file down its path, and return what became of it; `young`: whether one that changed is to settle.
 
     Raises FolderBlocked, LedgerError, and what `desk.start` raises.
     """
-    place = seen.place
     name = place.name(found.relative)
     with tempfile.TemporaryDirectory(dir=desk.spool) as own:
         try:
@@ -66,8 +73,8 @@ def take(desk: Desk, seen: Look, found: Found) -> Done:
                 raise FolderBlocked(str(error)) from error
             return Done(name, "waiting" if error.kind in {"changed", "missing"} else "error", str(error))
         changed = Found(found.relative, taken.size, taken.mtime_ns, taken.ctime_ns, taken.device, taken.inode)
-        if changed != found and seen.settle_seconds(changed) > 0:
-            return Done(name, "waiting", "it is still being written: the next run takes it")
+        if changed != found and young(changed):
+            return Done(name, "waiting", "it is still being written: it is taken when it has settled")
         job = desk.ledger.enqueue(place.number, found.relative, taken.sha256, place.digest, source_of(taken))
         if job.state is State.QUEUED:
             return _work(desk, place, job, taken)
@@ -97,7 +104,11 @@ def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
     except (LedgerError, TransitionError):
         raise
     except (UncnnError, OSError) as error:
-        return _done(place, _failed(desk.ledger, job, error))
+        if desk.stopping():
+            desk.ledger.give_back(job, State.QUEUED)
+            raise Stopped("the service ends") from error
+        job = _failed(desk.ledger, job, error)
+        return _done(place, job, suspect=_is_suspect(error))
     except BaseException:  # the run is being stopped
         if job.state is State.RUNNING:
             desk.ledger.give_back(job, State.QUEUED)
@@ -128,9 +139,15 @@ def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
     return ledger.retry(job, str(error))
 
 
-def _done(place: Place, job: Job, outcome: Outcome | None = None) -> Done:
-    message = f"{job.reason}; the next run tries again" if job.state is State.RETRY else job.reason
-    return Done(place.name(job.relative), _SAID[job.state], message, _where(place, job), outcome)
+def _is_suspect(error: UncnnError | OSError) -> bool:
+    """Return whether neither the photo nor the machine failed, but a plugin, a model or a process."""
+    is_photo = isinstance(error, RequestError) and error.kind == "PhotoError"
+    return isinstance(error, RequestError | ProcessDied) and not is_photo
+
+
+def _done(place: Place, job: Job, outcome: Outcome | None = None, suspect: bool = False) -> Done:
+    message = f"{job.reason}; it is tried again" if job.state is State.RETRY else job.reason
+    return Done(place.name(job.relative), _SAID[job.state], message, _where(place, job), outcome, suspect)
 
 
 def _where(place: Place, job: Job) -> Path | None:

@@ -55,6 +55,7 @@ class Child:
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs, make_handler), name=f"uncnn-{name}", daemon=True)
         self._process.start()
+        self._over = False  # once it was waited for, its number may be another's
         theirs.close()
 
     @property
@@ -93,11 +94,18 @@ class Child:
         result: Message = answer["result"]
         return result
 
+    def end_now(self) -> None:
+        """Send SIGKILL, from any thread; who waits for an answer learns of it."""
+        if self._process.pid is not None and not self._over:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
+
     def kill(self) -> None:
         """End the process now."""
         if self._process.is_alive():
             self._process.kill()
         self._process.join(5)
+        self._over = True
 
     def close(self) -> None:
         """Let the process end: it does so when the connection closes."""

@@ -46,7 +46,8 @@ def exit_status(found: View | None, now: datetime) -> int:
     if found is None or found.run is None:
         return NOT_RUNNING
     life = found.run.life(now)
-    if found.concerns_in_all or any(folder.blocked for folder in found.folders) or life == "silent":
+    troubled = any(folder.blocked or folder.refused for folder in found.folders)
+    if found.concerns_in_all or troubled or _problem(found.run, life) or life == "silent":
         return DEGRADED
     return OK if life == "running" else NOT_RUNNING
 
@@ -54,14 +55,14 @@ def exit_status(found: View | None, now: datetime) -> int:
 def status_lines(found: View | None, now: datetime) -> Iterator[str]:
     """Yield the status in lines for people."""
     if found is None or found.run is None:
-        yield "nothing has been run yet: start with uncnn-daemon run --once"
+        yield "nothing has been run yet: start with uncnn-daemon run"
         return
     yield from _run_lines(found.run, now)
     for folder in found.folders:
         yield ""
         yield from _folder_lines(folder, now)
     yield ""
-    yield from _concern_lines(found)
+    yield from _concern_lines(found, _problem(found.run, found.run.life(now)))
 
 
 def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
@@ -73,9 +74,19 @@ def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
     if run.device is None:
         yield "  no model was loaded: there was nothing to cloak"
         return
+    if run.kind == "service" and run.published:
+        each = f", {run.busy_seconds / run.published:.0f} s each" if run.busy_seconds else ""
+        yield f"  published since it started: {_photos(run.published)} with {run.faces} protected faces{each}"
+    if run.doing and run.ended is None:
+        yield f"  now: {run.doing}"
     yield f"  device: {run.device}"
     yield f"  attacked: {', '.join(run.surrogates) or 'none'}"
     yield f"  judges: {', '.join(run.judges) or 'none'}"
+
+
+def _problem(run: LastRun, life: Life) -> str:
+    """Return what keeps a running service as a whole from working."""
+    return run.problem if life in ("running", "silent") else ""
 
 
 def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
@@ -84,6 +95,13 @@ def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
         yield "  not looked at yet"
     else:
         yield f"  looked at {ago(folder.scanned, now)}: {_photos(folder.found)} there, {folder.new} of them new"
+    if folder.mode:
+        event = f", the last one {ago(folder.event, now)}" if folder.event else ""
+        missed = f"; {_photos(folder.missed)} came without one" if folder.missed else ""
+        yield f"  watched by {folder.mode}{event}{missed}"
+    if folder.waiting:
+        oldest = f", the oldest since {ago(folder.oldest, now)}" if folder.oldest else ""
+        yield f"  {_photos(folder.waiting)} to be done{oldest}"
     counts = ", ".join(f"{folder.counts[state]} {state}" for state in State if folder.counts.get(state))
     yield f"  {counts or 'nothing done yet'}"
     if folder.last_published is not None:
@@ -91,9 +109,10 @@ def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
         yield f"  last published: {printable(path)}, {ago(time, now)}"
 
 
-def _concern_lines(found: View) -> Iterator[str]:
+def _concern_lines(found: View, problem: str) -> Iterator[str]:
     blocked = [folder for folder in found.folders if folder.blocked]
-    number = found.concerns_in_all + len(blocked)
+    refused = [folder for folder in found.folders if folder.refused]
+    number = found.concerns_in_all + len(blocked) + len(refused) + bool(problem)
     if number == 0:
         yield "nothing needs you"
         return
@@ -103,25 +122,35 @@ def _concern_lines(found: View) -> Iterator[str]:
     if more > 0:
         yield f"  {_photos(more)} more, not named here"
     yield from (f"  {concern.state}: {printable(concern.photo)}: {concern.reason}" for concern in found.concerns[::-1])
+    yield from (f"  not taken: {printable(folder.watch)}: {folder.refused}" for folder in refused)
     yield from (f"  blocked: {printable(folder.watch)}: {folder.blocked}" for folder in blocked)
+    if problem:
+        yield f"  all photos wait: {problem}"
 
 
 def status_json(found: View | None, now: datetime) -> dict[str, Any]:
     """Return the status as JSON values."""
     if found is None or found.run is None:
         return {"service": {"state": "not-run"}, "folders": [], "needs_you": [], "needs_you_in_all": 0}
-    blocked = sum(bool(folder.blocked) for folder in found.folders)
+    troubled = sum(bool(folder.blocked) + bool(folder.refused) for folder in found.folders)
+    troubled += bool(_problem(found.run, found.run.life(now)))
     return {
         "service": _run_json(found.run, now),
         "folders": [_folder_json(folder) for folder in found.folders],
         "needs_you": [_concern_json(concern) for concern in found.concerns],
-        "needs_you_in_all": found.concerns_in_all + blocked,
+        "needs_you_in_all": found.concerns_in_all + troubled,
     }
 
 
 def _run_json(run: LastRun, now: datetime) -> dict[str, Any]:
     return {
         "state": run.life(now),
+        "kind": run.kind,
+        "problem": run.problem or None,
+        "doing": run.doing or None,
+        "published": run.published,
+        "faces": run.faces,
+        "busy_seconds": round(run.busy_seconds, 3),
         "pid": run.pid,
         "started": _time(run.started),
         "beat": _time(run.beat),
@@ -143,6 +172,12 @@ def _folder_json(folder: FolderView) -> dict[str, Any]:
         "found": folder.found,
         "new": folder.new,
         "blocked": folder.blocked or None,
+        "refused": folder.refused or None,
+        "mode": folder.mode or None,
+        "last_event": _time(folder.event),
+        "missed_by_events": folder.missed,
+        "waiting": folder.waiting,
+        "oldest_waiting": _time(folder.oldest),
         "counts": {state.value: folder.counts.get(state, 0) for state in State},
         "last_published": {"path": str(path), "time": _time(time)} if path else None,
     }

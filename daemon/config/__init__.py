@@ -29,6 +29,7 @@ __all__ = [
     "Policy",
     "Problem",
     "Protect",
+    "Service",
     "find_config",
     "load",
 ]
@@ -82,12 +83,20 @@ class Folder(Section):
     settle_seconds: Annotated[float, Field(strict=True, ge=0, le=3600, allow_inf_nan=False)] = 5.0
 
 
+class Service(Section):
+    """How the service that keeps watching goes about it."""
+
+    deadline_seconds: Annotated[float, Field(strict=True, gt=0, le=86400, allow_inf_nan=False)] = 3600.0
+    recycle_after: Annotated[int, Field(strict=True, ge=1)] = 500
+
+
 class Config(Section):
     """The whole configuration; a missing section has its defaults."""
 
     version: Literal[1] = 1
     device: Annotated[str, AfterValidator(_device)] = "auto"
     models: Models = Models()
+    service: Service = Service()
     folders: Annotated[tuple[Folder, ...], BeforeValidator(_list_or_nothing)] = ()
     policies: Annotated[dict[Name, Policy], BeforeValidator(_policies_or_nothing)] = Field(
         default_factory=lambda: {DEFAULT_POLICY: Policy()}

@@ -69,6 +69,20 @@ def candidates(watch: Path) -> Iterator[Found]:
         waiting += [folder / entry.name for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
 
 
+def candidate(watch: Path, relative: Path) -> Found | None:
+    """Return the photo at `relative` as a scan would yield it, or None where one would not."""
+    if any(map(is_ignored, relative.parts)) or not is_photo_name(relative.name):
+        return None
+    try:
+        for parent in relative.parents:
+            if not stat.S_ISDIR((watch / parent).lstat().st_mode) and parent.parts:
+                return None
+        found = (watch / relative).lstat()
+    except OSError:  # removed since it was hinted at
+        return None
+    return None if stat.S_ISDIR(found.st_mode) else _found(relative, found)
+
+
 def is_ignored(name: str) -> bool:
     """Return whether a file or folder of this name is never looked at: hidden, unfinished, or another program's own."""
     return _IGNORE.match(name) is not None
@@ -89,15 +103,12 @@ def _files(folder: Path, entries: list[os.DirEntry[str]]) -> Iterator[Found]:
         except OSError:  # removed since it was listed
             continue
         if not stat.S_ISDIR(found.st_mode):
-            yield Found(
-                folder / entry.name,
-                found.st_size,
-                found.st_mtime_ns,
-                found.st_ctime_ns,
-                found.st_dev,
-                found.st_ino,
-                refused=_refusal(found.st_mode),
-            )
+            yield _found(folder / entry.name, found)
+
+
+def _found(relative: Path, found: os.stat_result) -> Found:
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return Found(relative, found.st_size, *times, found.st_dev, found.st_ino, refused=_refusal(found.st_mode))
 
 
 def _refusal(mode: int) -> str | None:

@@ -71,9 +71,28 @@ def only_run() -> Iterator[None]:
         except BlockingIOError as error:
             remedy = "see uncnn-daemon status, or wait for it to end"
             raise RunningError(f"another run is at work on {printable(file.parent)}: {remedy}") from error
+        os.ftruncate(opened, 0)
+        os.write(opened, str(os.getpid()).encode())
         yield
     finally:
         os.close(opened)
+
+
+def run_at_work() -> int | None:
+    """Return the process id of the run that holds the lock, or None. Raises FolderError."""
+    file = state_dir() / "run.lock"
+    try:
+        opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(opened, 20)
+        return int(text) if text.isdigit() else None
+    finally:
+        os.close(opened)
+    return None
 
 
 def _spool_root() -> Path:

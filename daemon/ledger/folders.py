@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.rows import utc_now, utc_text
@@ -36,10 +38,30 @@ class Folders:
             query = "UPDATE folders SET scanned = ?, found = ?, new = ?, blocked = '' WHERE id = ?"
             connection.execute(query, (utc_text(utc_now()), found, new, folder))
 
+    def watching(self, folder: int, mode: str, event: datetime | None, missed: int) -> None:
+        """Note how a folder is watched, when the last event came, and how many photos no event told of."""
+        self._update(folder, mode=mode, event=utc_text(event) if event else None, missed=missed)
+
+    def waiting(self, folder: int, photos: int, oldest: datetime | None) -> None:
+        """Note how many photos wait to be done, and since when the oldest does."""
+        self._update(folder, waiting=photos, oldest=utc_text(oldest) if oldest else None)
+
+    def refused(self, folder: int, words: str) -> None:
+        """Note what of a folder cannot be taken, in words; "" where nothing is."""
+        self._update(folder, refused=printable(words))
+
+    def reprocess(self, folder: int, policy: str) -> None:
+        """Let all photos of a folder be done again under this policy, by its digest."""
+        self._update(folder, reprocess=policy)
+
+    def _update(self, folder: int, **values: Any) -> None:
+        columns = ", ".join(f"{name} = ?" for name in values)
+        with self._database.transaction() as connection:
+            connection.execute(f"UPDATE folders SET {columns} WHERE id = ?", (*values.values(), folder))
+
     def block(self, folder: int, reason: str) -> None:
         """Note why nothing can be done for a folder at present."""
-        with self._database.transaction() as connection:
-            connection.execute("UPDATE folders SET blocked = ? WHERE id = ?", (printable(reason), folder))
+        self._update(folder, blocked=printable(reason))
 
     def has_published(self, folder: int) -> bool:
         """Return whether a photo of a folder has ever been published."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,10 +20,13 @@ from uncnn.daemon.ledger.folders import Folders
 from uncnn.daemon.ledger.rows import Job, change, current, job_of, jobs_in, supersede, utc_now, utc_text
 from uncnn.daemon.ledger.states import (
     ATTEMPTS,
+    FINAL,
     IN_WORK,
     LONGEST_WAIT_SECONDS,
     NEEDS_PERSON,
+    REPLACEABLE,
     RETRIABLE,
+    SETTLED,
     State,
     TransitionError,
     retry_seconds,
@@ -49,6 +53,10 @@ class Ledger:
         """Return the row of this content, new or known; what other contents of the path wait for is superseded."""
         key = (folder, os.fsencode(relative), sha256, policy)
         with self.database.transaction() as connection:
+            known = _released_before(connection, key)
+            if known is not None:
+                connection.execute("UPDATE jobs SET source = ? WHERE id = ?", (source, known.id))
+                return current(connection, known)
             connection.execute(
                 "INSERT INTO jobs (folder, relative, sha256, policy, source, state, changed)"
                 " VALUES (?, ?, ?, ?, ?, 'queued', ?)"
@@ -126,8 +134,8 @@ class Ledger:
                 for job in left
             ]
 
-    def wake(self, now: datetime | None = None) -> list[Job]:
-        """Queue again what is blocked, and what waits for an attempt that is due by `now`; None: all of it.
+    def wake(self, now: datetime | None = None, blocked: bool = True) -> list[Job]:
+        """Queue again what is blocked, where asked, and what waits for an attempt that is due by `now`, None: all.
 
         What is due later than the longest wait was put off by a clock that has been set back since.
         """
@@ -137,7 +145,7 @@ class Ledger:
                 for job in jobs_in(connection, State.RETRY)
                 if now is None or job.due is None or not timedelta(0) < job.due - now <= _LONGEST_WAIT
             ]
-            waiting += jobs_in(connection, State.BLOCKED)
+            waiting += jobs_in(connection, State.BLOCKED) if blocked else []
             return [change(connection, job, State.QUEUED, job.reason) for job in waiting]
 
     def again(self, job: Job) -> Job:
@@ -165,6 +173,30 @@ class Ledger:
                 raise TransitionError(f"it is {job.state}, not {' or '.join(sorted(before))}")
             return change(connection, job, state, reason, **values)
 
+    def unblock(self, folder: int) -> list[Job]:
+        """Queue again what is blocked in a folder."""
+        with self.database.transaction() as connection:
+            blocked = [job for job in jobs_in(connection, State.BLOCKED) if job.folder == folder]
+            return [change(connection, job, State.QUEUED, job.reason) for job in blocked]
+
+    def done(self, folder: int, relative: Path, source: str, policy: str) -> Job | None:
+        """Return the row by which nothing is to be done for a file as it is, or None.
+
+        That is one that is settled under this policy, or that was released or skipped under any, unless the folder's
+        photos are to be done again under this one.
+        """
+        query = (
+            "SELECT jobs.*, reprocess FROM jobs JOIN folders ON folders.id = folder"
+            " WHERE folder = ? AND relative = ? AND source = ? ORDER BY jobs.id DESC"
+        )
+        for row in self.database.rows(query, (folder, os.fsencode(relative), source)):
+            job = job_of(row)
+            if job.state in SETTLED and job.policy == policy:
+                return job
+            if job.state in FINAL and row["reprocess"] != policy:
+                return job
+        return None
+
     def supersede(self, jobs: Iterable[Job], reason: str) -> list[Job]:
         """Give up what waits for photos that are gone; what is finished or in work stays as it is."""
         with self.database.transaction() as connection:
@@ -182,6 +214,14 @@ class Ledger:
         """Return the row of this number, or None."""
         found = self.database.rows("SELECT * FROM jobs WHERE id = ?", (number,))
         return job_of(found[0]) if found else None
+
+    def replaceable(self, folder: int) -> list[Job]:
+        """Return the rows of a folder that wait for something: those that end where the photo is gone."""
+        states = ", ".join(f"'{state}'" for state in sorted(REPLACEABLE - {State.SUPERSEDED}))
+        return [
+            job_of(row)
+            for row in self.database.rows(f"SELECT * FROM jobs WHERE state IN ({states}) AND folder = ?", (folder,))
+        ]
 
     def jobs_at(self, photo: Path) -> list[Job]:
         """Return the rows of an absolute path, in the order they came."""
@@ -208,6 +248,17 @@ class Ledger:
     ) -> None:
         """Close the file."""
         self.close()
+
+
+def _released_before(connection: sqlite3.Connection, key: tuple[int, bytes, str, str]) -> Job | None:
+    """Return the row by which this content of a path was released or skipped under another policy, if that counts."""
+    folder, relative, sha256, policy = key
+    asked = connection.execute("SELECT reprocess FROM folders WHERE id = ?", (folder,)).fetchone()
+    if asked is not None and asked[0] == policy:
+        return None
+    query = "SELECT * FROM jobs WHERE folder = ? AND relative = ? AND sha256 = ? AND policy != ? ORDER BY id DESC"
+    found = (job_of(row) for row in connection.execute(query, (folder, relative, sha256, policy)))
+    return next((job for job in found if job.state in FINAL), None)
 
 
 def _used_up(job: Job) -> str:

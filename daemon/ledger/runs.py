@@ -8,10 +8,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from uncnn.daemon.ledger.file import Database, LedgerError
 from uncnn.daemon.ledger.rows import utc_now, utc_text
+from uncnn.daemon.wording import printable
 
 BEAT_SECONDS: Final = 10.0
 KEPT: Final = 1000
@@ -21,7 +22,7 @@ KEPT: Final = 1000
 class Run:
     """One run's row. It beats from a thread of its own, since a photo may take minutes."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, kind: Literal["once", "service"] = "once") -> None:
         """Note that a run starts. Raises LedgerError."""
         self.exit_status = 1  # until it says better
         self._file = file
@@ -30,8 +31,8 @@ class Run:
         database = Database(file)
         try:
             with database.transaction() as connection:
-                query = "INSERT INTO runs (pid, started, beat) VALUES (?, ?, ?)"
-                self.id = connection.execute(query, (os.getpid(), now, now)).lastrowid or 0
+                query = "INSERT INTO runs (pid, started, beat, kind) VALUES (?, ?, ?, ?)"
+                self.id = connection.execute(query, (os.getpid(), now, now, kind)).lastrowid or 0
                 connection.execute("DELETE FROM runs WHERE id <= ?", (self.id - KEPT,))
         finally:
             database.close()
@@ -44,6 +45,15 @@ class Run:
     def beat(self) -> None:
         """Note a sign of life. Raises LedgerError."""
         self._write("UPDATE runs SET beat = ? WHERE id = ?", utc_text(utc_now()))
+
+    def tell(self, problem: str, doing: str, published: int, faces: int, busy_seconds: float) -> None:
+        """Note a sign of life, with what keeps all photos from being done, what is done now, and what was so far.
+
+        Raises LedgerError.
+        """
+        values = (utc_text(utc_now()), printable(problem), printable(doing), published, faces, busy_seconds)
+        columns = "beat = ?, problem = ?, doing = ?, published = ?, faces = ?, busy_seconds = ?"
+        self._write(f"UPDATE runs SET {columns} WHERE id = ?", *values)
 
     def end(self) -> None:
         """Note that the run ended. Raises LedgerError."""
@@ -67,7 +77,7 @@ class Run:
             with suppress(LedgerError):  # the work itself meets the same fault, and says it
                 self.beat()
 
-    def _write(self, query: str, *values: str | int) -> None:
+    def _write(self, query: str, *values: str | float) -> None:
         database = Database(self._file)
         try:
             with database.transaction() as connection:

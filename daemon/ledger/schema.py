@@ -49,6 +49,19 @@ _SCHEMA_1: Final = (
 
 _SCHEMA_2: Final = (
     "ALTER TABLE jobs ADD COLUMN anyway INTEGER NOT NULL DEFAULT 0",  # a person lets it go though it was held
+    "ALTER TABLE folders ADD COLUMN reprocess TEXT NOT NULL DEFAULT ''",  # the policy that all is to be done again for
+    "ALTER TABLE folders ADD COLUMN mode TEXT NOT NULL DEFAULT ''",  # how it is watched: events, or scans and why
+    "ALTER TABLE folders ADD COLUMN event TEXT",  # when the last one came
+    "ALTER TABLE folders ADD COLUMN missed INTEGER NOT NULL DEFAULT 0",  # photos that no event told of
+    "ALTER TABLE folders ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0",  # photos that are to be done
+    "ALTER TABLE folders ADD COLUMN oldest TEXT",  # since when the oldest of them waits
+    "ALTER TABLE folders ADD COLUMN refused TEXT NOT NULL DEFAULT ''",  # what there cannot be taken, in words
+    "ALTER TABLE runs ADD COLUMN kind TEXT NOT NULL DEFAULT 'once'",  # or service
+    "ALTER TABLE runs ADD COLUMN problem TEXT NOT NULL DEFAULT ''",  # what keeps the service as a whole from working
+    "ALTER TABLE runs ADD COLUMN doing TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE runs ADD COLUMN published INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE runs ADD COLUMN faces INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE runs ADD COLUMN busy_seconds REAL NOT NULL DEFAULT 0",
 )
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_SCHEMA_1, _SCHEMA_2)

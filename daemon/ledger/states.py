@@ -48,6 +48,9 @@ NEEDS_PERSON: Final = frozenset({S.HELD, S.QUARANTINED})
 RETRIABLE: Final = frozenset({S.HELD, S.QUARANTINED, S.RETRY, S.BLOCKED})
 """What a person may ask another attempt for."""
 
+FINAL: Final = frozenset({S.PUBLISHED, S.SKIPPED})
+"""Nothing more is done for this content, whatever the policy says later, unless a person asks."""
+
 SETTLED: Final = frozenset({S.PUBLISHED, S.SKIPPED, S.HELD, S.QUARANTINED})
 """Nothing more is done for this content under this policy unless a person asks."""
 

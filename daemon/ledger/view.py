@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from uncnn.daemon.ledger.file import Database
+from uncnn.daemon.ledger.schema import MIGRATIONS
 from uncnn.daemon.ledger.states import NEEDS_PERSON, State
 
 Life: TypeAlias = Literal["running", "silent", "ended", "died"]
@@ -31,6 +32,12 @@ class LastRun:
     device: str | None  # None: it loaded no models
     surrogates: tuple[str, ...]
     judges: tuple[str, ...]
+    kind: str  # once, or service
+    problem: str  # what keeps the service as a whole from working, "" where nothing does
+    doing: str  # the photo at hand and its stage
+    published: int  # photos, by the service since it started
+    faces: int  # and their faces that were to be protected
+    busy_seconds: float  # that photos took
 
     def life(self, now: datetime) -> Life:
         """Return what has become of it. `silent`: a process of its number is there, but gives no sign of life."""
@@ -51,6 +58,12 @@ class FolderView:
     found: int  # photos there at the last scan
     new: int  # and how many of them were not done yet
     blocked: str
+    mode: str  # how it is watched, "" by no service
+    event: datetime | None  # the last one
+    missed: int  # photos that no event told of
+    waiting: int  # photos to be done
+    oldest: datetime | None  # since when the oldest of them waits
+    refused: str  # what there cannot be taken
     counts: dict[State, int]
     last_published: tuple[Path, datetime] | None
 
@@ -88,7 +101,9 @@ def view(file: Path, concerns: int) -> View | None:
         return None
     database = Database(file, read_only=True)
     try:
-        if database.version == 0:  # just being made
+        if database.version < len(
+            MIGRATIONS
+        ):  # just being made, or an older uncnn's: the next run brings it up to date
             return None
         with database.reading():
             run = _last_run(database)
@@ -113,7 +128,7 @@ def entries(file: Path, states: Collection[State], newest: int | None) -> tuple[
     where = f"FROM jobs JOIN folders ON folders.id = jobs.folder WHERE state IN ({', '.join('?' * len(chosen))})"
     database = Database(file, read_only=True)
     try:
-        if database.version == 0:
+        if database.version < len(MIGRATIONS):
             return [], 0
         with database.reading():
             in_all = database.rows(f"SELECT count(*) {where}", chosen)[0][0]
@@ -141,6 +156,7 @@ def _last_run(database: Database) -> LastRun | None:
             device=row["device"],
             surrogates=tuple(json.loads(row["surrogates"])),
             judges=tuple(json.loads(row["judges"])),
+            **{name: row[name] for name in ("kind", "problem", "doing", "published", "faces", "busy_seconds")},
         )
     return None
 
@@ -157,6 +173,12 @@ def _folder(database: Database, row: sqlite3.Row) -> FolderView:
         found=row["found"],
         new=row["new"],
         blocked=row["blocked"],
+        mode=row["mode"],
+        event=_time(row["event"]),
+        missed=row["missed"],
+        waiting=row["waiting"],
+        oldest=_time(row["oldest"]),
+        refused=row["refused"],
         counts={State(state): count for state, count in counted},
         last_published=last[0] if last else None,
     )

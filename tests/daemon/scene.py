@@ -31,7 +31,7 @@ class Scene:
         return path
 
     def run(self, as_json: bool = False) -> int:
-        return run_once(self.root / "config.yaml", True, as_json)
+        return run_once(self.root / "config.yaml", as_json)
 
     def jobs(self) -> dict[str, Job]:
         with Ledger(self.state / "ledger.sqlite3") as ledger:

@@ -239,7 +239,7 @@ if __name__ == "__main__":
         name, _, when = stage.partition(" ")
         stop_at(photo_job, name, when == "before")
     try:
-        sys.exit(once.run_once(Path(sys.argv[1]), True, False))
+        sys.exit(once.run_once(Path(sys.argv[1]), False))
     except UncnnError as error:
         sys.exit(str(error))
 """

@@ -130,6 +130,38 @@ def test_what_needs_a_person_comes_last_and_is_not_endless(file: Path, ledger: L
     assert (len(answer["needs_you"]), answer["needs_you_in_all"]) == (20, 26)
 
 
+def test_the_service_says_how_it_watches_what_waits_and_what_it_does(file: Path, ledger: Ledger) -> None:
+    run = Run(file, "service")
+    run.works_with("cpu", ["a"], ["b"])
+    run.tell("", "/home/me/in/party.jpg: cloaking, balanced 40%", published=4, faces=9, busy_seconds=80.0)
+    ago = datetime.now(UTC) - timedelta(minutes=3)
+    ledger.folders.watching(1, "events", ago, missed=2)
+    ledger.folders.waiting(1, 7, ago)
+    assert exit_status(seen(file), datetime.now(UTC)) == OK
+    said = text(file)
+    for words in (
+        "now: /home/me/in/party.jpg: cloaking, balanced 40%",
+        "published since it started: 4 photos with 9 protected faces, 20 s each",
+        "watched by events, the last one 3 minutes ago; 2 photos came without one",
+        "7 photos to be done, the oldest since 3 minutes ago",
+    ):
+        assert words in said
+    answer = status_json(seen(file), datetime.now(UTC))
+    assert (answer["service"]["kind"], answer["folders"][0]["waiting"]) == ("service", 7)
+
+
+def test_what_keeps_the_service_from_working_degrades_it_while_it_runs(file: Path, ledger: Ledger) -> None:
+    run = Run(file, "service")
+    run.tell("the judge is missing: pull it", "", 0, 0, 0.0)
+    assert text(file).splitlines()[-1] == "  all photos wait: the judge is missing: pull it"
+    assert exit_status(seen(file), datetime.now(UTC)) == DEGRADED
+    run.tell("", "", 0, 0, 0.0)
+    assert exit_status(seen(file), datetime.now(UTC)) == OK
+    ledger.folders.refused(1, "link.jpg: it is a symbolic link: put the photo itself there")
+    assert "not taken: /home/me/in: link.jpg: it is a symbolic link" in text(file)
+    assert exit_status(seen(file), datetime.now(UTC)) == DEGRADED
+
+
 @pytest.mark.parametrize("state", [State.HELD, State.QUARANTINED])
 def test_a_photo_that_needs_a_person_degrades_even_a_running_daemon(file: Path, ledger: Ledger, state: State) -> None:
     put(ledger, "a.jpg", *([State.RUNNING] if state is State.HELD else []), state)

@@ -1,0 +1,150 @@
+"""One folder of the configuration in the service: watched, scanned, blocked and taken up again."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from uncnn.daemon.files.publish import PublishError
+from uncnn.daemon.files.scan import Found, ScanError
+from uncnn.daemon.intake import Place, look, prepare_publish
+from uncnn.daemon.ledger import Ledger
+from uncnn.daemon.ledger.rows import utc_now
+from uncnn.daemon.service.workshop import Task, Workshop
+from uncnn.daemon.watch.folder import WatchedFolder
+from uncnn.daemon.wording import printable, system_words
+
+REFUSED_NAMED: Final = 3
+FIRST_RETRY_SECONDS: Final = 10.0
+LONGEST_RETRY_SECONDS: Final = 300.0
+
+
+class ServedPlace:
+    """A watched folder, and what of it is done. All raise LedgerError."""
+
+    def __init__(self, place: Place, watched: WatchedFolder, ledger: Ledger, workshop: Workshop) -> None:
+        self.place = place
+        self.blocked = ""
+        self._blocks = 0  # by photos, in a row
+        self._retry_at = 0.0  # monotonic
+        self._watched = watched
+        self._ledger = ledger
+        self._workshop = workshop
+        self._refused = ""
+        self._told: tuple[object, ...] = ()
+
+    def open(self, now: float) -> None:
+        """Begin to watch; a folder that is not there is blocked until it is."""
+        self.check(now)
+
+    def close(self) -> None:
+        """Watch no more; what is waiting is forgotten here, a scan finds it again."""
+        self._watched.close()
+        self._workshop.take_back(self.place.number)
+
+    def tend(self, now: float) -> None:
+        """Look at what there is to look at by `now`."""
+        if self.blocked:
+            return
+        self._watched.take_hints(now)
+        if self._watched.scan_due(now):
+            self._scan(now)
+        for found in self._watched.settled(now):
+            self._workshop.put(Task(self.place, found, now))
+
+    def check(self, now: float) -> None:
+        """See whether the folder is watched and can be published; where it can again, take it up again."""
+        try:
+            self._watched.check(now)
+            prepare_publish(self._ledger, self.place)
+        except PublishError as error:
+            self.block(str(error))
+        except OSError as error:
+            self.block(f"watched folder {printable(self._watched.folder)} cannot be read: {system_words(error)[1]}")
+        else:
+            if self.blocked and now >= self._retry_at:
+                self._unblock(now)
+
+    def block_for_photo(self, reason: str, now: float) -> None:
+        """Do nothing for a while: a photo met a fault of the machine that a check of the folders may not show."""
+        self._blocks += 1
+        self._retry_at = now + min(FIRST_RETRY_SECONDS * 2.0 ** (self._blocks - 1), LONGEST_RETRY_SECONDS)
+        self.block(reason)
+
+    def went_well(self) -> None:
+        """Note that a photo met no fault of the machine."""
+        self._blocks = 0
+
+    def block(self, reason: str) -> None:
+        """Do nothing for this folder until a check finds it well."""
+        self._workshop.take_back(self.place.number)
+        if reason != self.blocked:
+            self.blocked = reason
+            self._ledger.folders.block(self.place.number, reason)
+            say(f"{printable(self._watched.folder)}: blocked: {reason}")
+
+    def look_again(self, relative: Path, now: float) -> None:
+        """Wait until a photo has settled, and take it again."""
+        self._watched.look_at(relative, now)
+
+    def ask_for_scan(self, now: float) -> None:
+        """Let a scan come now."""
+        self._watched.ask_for_scan(now)
+
+    def next_due(self) -> float | None:
+        """Return when there is something to do, monotonic."""
+        return None if self.blocked else self._watched.next_due()
+
+    def tell(self, now: float) -> None:
+        """Write to the ledger how it stands, where that has changed."""
+        tasks = self._workshop.waiting(self.place.number)
+        waiting = len(tasks) + len(self._watched.settling)
+        oldest = min((task.since for task in tasks), default=None)
+        told = (self._watched.mode, self._watched.event_at, self._watched.missed, waiting, oldest)
+        if told == self._told:
+            return
+        self._told = told
+        folders, number = self._ledger.folders, self.place.number
+        events = (_utc(self._watched.event_at, now), self._watched.missed)
+        folders.watching(number, self._watched.mode, *events)
+        folders.waiting(number, waiting, _utc(oldest, now))
+
+    def _unblock(self, now: float) -> None:
+        self.blocked = ""
+        self._ledger.folders.block(self.place.number, "")
+        self._ledger.unblock(self.place.number)
+        self._watched.ask_for_scan(now)
+        say(f"{printable(self._watched.folder)}: taken up again")
+
+    def _scan(self, now: float) -> None:
+        try:
+            seen = look(self._ledger, self.place)
+        except ScanError as error:
+            self.block(str(error))
+            return
+        new = [found for found in seen.new if not self._workshop.has(self.place.number, found.relative)]
+        self._watched.scanned(new, time.monotonic())
+        self._refuse(seen.refused)
+
+    def _refuse(self, refused: tuple[Found, ...]) -> None:
+        named = [f"{printable(each.relative)}: {each.refused}" for each in refused[:REFUSED_NAMED]]
+        more = len(refused) - len(named)
+        words = "; ".join(named) + (f"; and {more} more" if more > 0 else "")
+        if words != self._refused:
+            self._refused = words
+            self._ledger.folders.refused(self.place.number, words)
+            if words:
+                say(f"{printable(self._watched.folder)}: not taken: {words}")
+
+
+def say(line: str) -> None:
+    """Write a line to the log: standard error, which systemd keeps."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def _utc(at: float | None, now: float) -> datetime | None:
+    return None if at is None else utc_now() - timedelta(seconds=max(now - at, 0.0))
