@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup check test build lock bench
+.PHONY: setup check test slow build lock bench
 
 setup: $(BIN)/uncnn-daemon
 
@@ -20,6 +20,9 @@ check: setup
 
 test: setup
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+slow: setup
+	$(BIN)/python -m pytest -m slow
 
 # The wheel, installed in a fresh environment of its own, must run.
 build: setup

@@ -1,0 +1,140 @@
+"""`service install|uninstall|show`: puts the units where systemd finds them, and tells it."""
+
+from __future__ import annotations
+
+import pwd
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+from uncnn.daemon.answers import OK
+from uncnn.daemon.config import find_config, load
+from uncnn.daemon.service import units
+from uncnn.daemon.service.units import UnitError
+from uncnn.daemon.wording import printable, system_words
+
+SYSTEM_UNITS: Final = Path("/etc/systemd/system")
+SYSTEM_CONFIGURATION: Final = Path("/etc/uncnn")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which service: a user's own (`name` is empty), or the system's for the user `name`."""
+
+    name: str
+    gpu: bool = False
+    root: Path = Path("/")  # of the system's files
+
+    @property
+    def unit(self) -> str:
+        """Return what systemctl calls it."""
+        return f"uncnn@{self.name}.service" if self.name else "uncnn.service"
+
+    @property
+    def configuration(self) -> Path | None:
+        """Return the configuration that it goes by; None: the user's usual one."""
+        return self._below(SYSTEM_CONFIGURATION) / self.name / "config.yaml" if self.name else None
+
+    @property
+    def folder(self) -> Path:
+        """Return where its units lie."""
+        own = platformdirs.user_config_path("systemd", appauthor=False) / "user"
+        return self._below(SYSTEM_UNITS) if self.name else own
+
+    def systemctl(self, *arguments: str) -> list[str]:
+        """Return a command for its manager."""
+        return ["systemctl", *([] if self.name else ["--user"]), *arguments]
+
+    def _below(self, path: Path) -> Path:
+        return self.root / path.relative_to("/")
+
+
+def files_of(wanted: Wanted) -> dict[Path, str]:
+    """Return the files of a service, and what is in them.
+
+    Raises:
+        UnitError: there is no such user, or a folder that systemd cannot be told of. ConfigError: its configuration is
+        missing or wrong.
+    """
+    program = Path(sys.argv[0]).resolve().with_name("uncnn-daemon")
+    if not wanted.name:
+        load(find_config(None))
+        return {wanted.folder / wanted.unit: units.user_unit(program)}
+    try:
+        pwd.getpwnam(wanted.name)
+    except KeyError as error:
+        raise UnitError(f"there is no user {wanted.name!r}: name the one whose photos are watched") from error
+    config = load(find_config(wanted.configuration))
+    files = {
+        wanted.folder / "uncnn@.service": units.system_unit(program),
+        wanted.folder / f"{wanted.unit}.d" / "folders.conf": units.folders_conf(config.folders, program),
+    }
+    if wanted.gpu:
+        files[wanted.folder / f"{wanted.unit}.d" / "gpu.conf"] = units.GPU
+    return files
+
+
+def show(wanted: Wanted) -> int:
+    """Print what would be installed, and return the exit status. Raises UnitError, ConfigError."""
+    for file, text in files_of(wanted).items():
+        sys.stdout.write(f"# {printable(file)}\n{text}\n")
+    return OK
+
+
+def install(wanted: Wanted, start: bool) -> int:
+    """Write the units, tell systemd, start the service where asked, and return the exit status.
+
+    Raises UnitError, ConfigError.
+    """
+    for file, text in files_of(wanted).items():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        except OSError as error:
+            raise UnitError(f"{printable(file)} cannot be written: {system_words(error)[1]}") from error
+        sys.stdout.write(f"wrote {printable(file)}\n")
+    commands = [wanted.systemctl("daemon-reload")]
+    if start:
+        commands += [wanted.systemctl("enable", wanted.unit), wanted.systemctl("restart", wanted.unit)]
+    return _run(commands)
+
+
+def uninstall(wanted: Wanted) -> int:
+    """Stop the service, remove its units and return the exit status; photos, state and configuration stay.
+
+    Raises UnitError.
+    """
+    status = _run([wanted.systemctl("disable", "--now", wanted.unit)])
+    own = wanted.folder / f"{wanted.unit}.d"
+    files = [own / "folders.conf", own / "gpu.conf"] if wanted.name else [wanted.folder / wanted.unit]
+    others = [path for path in wanted.folder.glob("uncnn@*.service.d") if path != own] if wanted.name else []
+    if wanted.name and not others:
+        files.append(wanted.folder / "uncnn@.service")
+    try:
+        for file in files:
+            if file.exists():
+                file.unlink()
+                sys.stdout.write(f"removed {printable(file)}\n")
+        if own.is_dir() and not any(own.iterdir()):
+            own.rmdir()
+    except OSError as error:
+        raise UnitError(f"{wanted.unit} cannot be removed: {system_words(error)[1]}") from error
+    return status or _run([wanted.systemctl("daemon-reload")])
+
+
+def _run(commands: list[list[str]]) -> int:
+    """Run commands of systemctl until one fails; where systemd is not at work here, say what to run."""
+    if shutil.which("systemctl") is None or not Path("/run/systemd/system").is_dir():
+        said = "\n".join(f"  {' '.join(command)}" for command in commands)
+        sys.stdout.write(f"systemd is not at work here; where it is, run:\n{said}\n")
+        return OK
+    for command in commands:
+        status = subprocess.run(command, check=False).returncode
+        if status != 0:
+            raise UnitError(f"{' '.join(command)} failed with exit status {status}: see journalctl -xe")
+    return OK

@@ -1,0 +1,183 @@
+"""The units of systemd: a system service for each user, a drop-in for a GPU, and a unit of the user's own manager.
+
+`systemd/` at the top of the repository holds what comes out for the documented sample; a test keeps it in step. What is
+hardened, and what is not, is said beside each line that is not plain: systemd.exec(5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from uncnn.daemon.config import Folder
+from uncnn.daemon.wording import printable
+from uncnn.plugins.api import UncnnError
+
+SYSTEM: Final = """\
+# uncnn for one user of this machine: systemctl enable --now uncnn@USER
+# Made by `uncnn-daemon service install`; the folders of USER's policies are in uncnn@USER.service.d/folders.conf.
+[Unit]
+Description=uncnn: cloaks the photos that %i shares
+Documentation=man:systemd.exec(5)
+After=local-fs.target remote-fs.target
+StartLimitIntervalSec=300
+StartLimitBurst=10
+
+[Service]
+Type=notify
+NotifyAccess=main
+User=%i
+ExecStart={program} run --config ${{CONFIGURATION_DIRECTORY}}/config.yaml
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=on-failure
+RestartSec=5
+# 78: the configuration is wrong, which another start does not mend.
+RestartPreventExitStatus=78
+WatchdogSec=120
+TimeoutStartSec=120
+TimeoutStopSec=20
+Nice=10
+ConfigurationDirectory=uncnn/%i
+StateDirectory=uncnn/%i
+StateDirectoryMode=0700
+CacheDirectory=uncnn/%i
+CacheDirectoryMode=0700
+RuntimeDirectory=uncnn-%i
+RuntimeDirectoryMode=0700
+Environment=UNCNN_STATE=%S/uncnn/%i XDG_DATA_HOME=%S/uncnn/%i XDG_CACHE_HOME=%C/uncnn/%i
+# Models that this machine's users share; pull them with `UNCNN_MODELS=/var/lib/uncnn/models uncnn-daemon models pull`.
+ReadOnlyPaths=-/var/lib/uncnn/models
+
+# Nothing leaves the machine.
+PrivateNetwork=yes
+IPAddressDeny=any
+# AF_UNIX: sd_notify, and the pipes between uncnn's processes.
+RestrictAddressFamilies=AF_UNIX
+
+# The user's folders are not there, but for those that folders.conf binds.
+ProtectSystem=strict
+ProtectHome=tmpfs
+PrivateTmp=yes
+PrivateMounts=yes
+UMask=0077
+RemoveIPC=yes
+KeyringMode=private
+
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+RestrictSUIDSGID=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+LockPersonality=yes
+PrivateUsers=yes
+PrivateIPC=yes
+PrivateDevices=yes
+DevicePolicy=closed
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProcSubset=pid
+# MemoryDenyWriteExecute stays off: torch's convolutions on a CPU are compiled while it runs.
+MemoryDenyWriteExecute=no
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+# torch and ONNX Runtime ask how their threads may be placed; without an answer they go on.
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+GPU: Final = """\
+# Beside uncnn@.service on a machine with an NVIDIA GPU: uncnn@.service.d/gpu.conf
+[Service]
+PrivateDevices=no
+DevicePolicy=closed
+DeviceAllow=char-nvidia rw
+DeviceAllow=char-nvidia-uvm rw
+DeviceAllow=char-nvidia-caps rw
+# The driver reads /proc/driver/nvidia and /proc/devices.
+ProcSubset=all
+"""
+
+USER: Final = """\
+# uncnn for yourself: systemctl --user enable --now uncnn
+# Made by `uncnn-daemon service install --user`.
+[Unit]
+Description=uncnn: cloaks the photos that you share
+StartLimitIntervalSec=300
+StartLimitBurst=10
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={program} run
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=on-failure
+RestartSec=5
+RestartPreventExitStatus=78
+WatchdogSec=120
+TimeoutStartSec=120
+TimeoutStopSec=20
+Nice=10
+UMask=0077
+NoNewPrivileges=yes
+LockPersonality=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_UNIX
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+
+[Install]
+WantedBy=default.target
+"""
+
+
+class UnitError(UncnnError):
+    """A unit cannot be made or installed."""
+
+
+PROGRAM: Final = Path("/usr/local/bin/uncnn-daemon")
+
+
+def system_unit(program: Path = PROGRAM) -> str:
+    """Return uncnn@.service, that runs `program`."""
+    return SYSTEM.format(program=_quoted(program))
+
+
+def user_unit(program: Path = PROGRAM) -> str:
+    """Return uncnn.service of a user's own manager."""
+    return USER.format(program=_quoted(program))
+
+
+def folders_conf(folders: Sequence[Folder], program: Path = PROGRAM) -> str:
+    """Return the drop-in that binds the folders of a configuration: those that are watched read-only.
+
+    A program below /home is bound too: an environment in a home directory is not there otherwise.
+    """
+    lines = ["# The folders of the configuration; made anew by `uncnn-daemon service install`.", "[Unit]"]
+    lines += [f"RequiresMountsFor={_quoted(path)}" for each in folders for path in (each.watch, each.publish)]
+    lines += ["", "[Service]"]
+    lines += [f"BindReadOnlyPaths={_quoted(each.watch)}" for each in folders]
+    lines += [f"BindPaths={_quoted(each.publish)}" for each in folders]
+    if program.is_relative_to("/home") or program.is_relative_to("/root"):
+        lines.append(f"BindReadOnlyPaths={_quoted(program.parent.parent)}")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as a unit file takes it. Raises UnitError: systemd cannot be told of it."""
+    text = str(path)
+    if not text.isprintable() or any(part in text for part in ":\\\"'$;#"):
+        raise UnitError(f"{printable(path)} cannot be named in a unit of systemd: rename it without : \\ \" ' $ ; #")
+    text = text.replace("%", "%%")
+    return f'"{text}"' if " " in text else text

@@ -1,0 +1,150 @@
+"""The units of systemd: hardened as far as the design asks, by systemd's own judgement; installed and removed whole."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from uncnn.daemon.config import ConfigError, Folder
+from uncnn.daemon.service import installing, units
+from uncnn.daemon.service.installing import Wanted, install, show, uninstall
+from uncnn.daemon.service.units import UnitError, folders_conf, system_unit, user_unit
+
+SHIPPED = Path(__file__).resolve().parents[2] / "systemd"
+FILTER = Path(__file__).parent / "spawned" / "under_filter.py"
+ANALYZE = shutil.which("systemd-analyze")
+
+needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed: apt install systemd")
+
+
+def exposure(*files: Path) -> float:
+    answer = subprocess.run(
+        [str(ANALYZE), "security", "--offline=true", *map(str, files)], capture_output=True, text=True, check=False
+    )
+    found = re.search(r"Overall exposure level for .*: ([0-9.]+)", answer.stdout)
+    assert found, answer.stderr
+    return float(found[1])
+
+
+def folder(watch: str, publish: str) -> Folder:
+    return Folder(watch=Path(watch), publish=Path(publish))
+
+
+def test_what_is_in_the_repository_is_what_comes_out() -> None:
+    assert (SHIPPED / "uncnn@.service").read_text() == system_unit()
+    assert (SHIPPED / "uncnn.service").read_text() == user_unit()
+    assert (SHIPPED / "uncnn@.service.d" / "gpu.conf").read_text() == units.GPU
+
+
+@needs_systemd
+@pytest.mark.parametrize(("gpu", "bar"), [(False, 1.0), (True, 1.2)])
+def test_systemd_finds_the_units_safe(tmp_path: Path, gpu: bool, bar: float) -> None:
+    unit = tmp_path / "uncnn@.service"
+    unit.write_text(system_unit())
+    more = tmp_path / "uncnn@.service.d"
+    more.mkdir()
+    (more / "folders.conf").write_text(folders_conf([folder("/home/alice/Outgoing", "/home/alice/Cloaked photos")]))
+    if gpu:
+        (more / "gpu.conf").write_text(units.GPU)
+    assert exposure(unit) < bar
+
+
+@needs_systemd
+@pytest.mark.parametrize("name", ["uncnn@alice.service", "uncnn.service"])
+def test_systemd_has_nothing_to_say_against_them(tmp_path: Path, name: str) -> None:
+    program = Path(sys.executable).with_name("uncnn-daemon")
+    unit = tmp_path / name
+    unit.write_text(system_unit(program) if "@" in name else user_unit(program))
+    if "@" in name:
+        more = tmp_path / "uncnn@alice.service.d"
+        more.mkdir()
+        (more / "folders.conf").write_text(folders_conf([folder("/srv/100% alice/out", "/srv/out")], program))
+    answer = subprocess.run([str(ANALYZE), "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0
+    assert "uncnn" not in answer.stderr
+
+
+@needs_systemd
+@pytest.mark.slow
+def test_a_photo_is_cloaked_under_the_system_calls_of_the_unit(tmp_path: Path) -> None:
+    skimage = pytest.importorskip("skimage")
+    Image.fromarray(skimage.data.astronaut()[:256, 96:352]).save(tmp_path / "face.png")
+    program = Path(sys.executable).with_name("uncnn-daemon")
+    command = [program, "cloak", tmp_path / "face.png", "-o", tmp_path / "out", "--device", "cpu"]
+    own = {"HOME": str(tmp_path), "UNCNN_STATE": str(tmp_path / "state"), "UNCNN_MODELS": str(tmp_path / "none")}
+    answer = subprocess.run(
+        [sys.executable, FILTER, *command], env={**os.environ, **own}, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert (tmp_path / "out" / "face.png").is_file()
+
+
+def test_folders_are_bound_and_what_systemd_would_misread_is_refused() -> None:
+    text = folders_conf([folder("/home/alice/100% mine", "/srv/out")])
+    assert 'BindReadOnlyPaths="/home/alice/100%% mine"' in text
+    assert "BindPaths=/srv/out" in text
+    assert "RequiresMountsFor=/srv/out" in text
+    with pytest.raises(UnitError, match="rename it"):
+        folders_conf([folder("/home/alice/a:b", "/srv/out")])
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the root of a machine with a configuration for this user, in which systemd is not at work."""
+    configuration = tmp_path / "etc" / "uncnn" / getpass.getuser() / "config.yaml"
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text("folders: [{watch: /srv/in, publish: /srv/out}]\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(installing.shutil, "which", lambda _name: None)
+    return tmp_path
+
+
+def test_the_systems_service_is_installed_and_removed_whole(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = Wanted(getpass.getuser(), gpu=True, root=machine)
+    assert install(wanted, start=True) == 0
+    said = capsys.readouterr().out
+    assert f"systemctl enable uncnn@{getpass.getuser()}.service" in said
+    folder = machine / "etc" / "systemd" / "system"
+    own = folder / f"uncnn@{getpass.getuser()}.service.d"
+    assert {path.name for path in own.iterdir()} == {"folders.conf", "gpu.conf"}
+    assert "BindPaths=/srv/out" in (own / "folders.conf").read_text()
+    assert uninstall(wanted) == 0
+    assert list(folder.iterdir()) == []
+
+
+def test_another_users_service_stays(machine: Path) -> None:
+    wanted = Wanted(getpass.getuser(), root=machine)
+    install(wanted, start=False)
+    other = machine / "etc" / "systemd" / "system" / "uncnn@bob.service.d"
+    other.mkdir()
+    uninstall(wanted)
+    assert (other.parent / "uncnn@.service").exists()
+
+
+def test_a_users_own_service_needs_a_configuration(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigError, match=r"config\.yaml: there is no such file"):
+        install(Wanted(""), start=True)
+    configuration = machine / "config" / "uncnn" / "config.yaml"
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text("folders: []\n")
+    assert install(Wanted(""), start=True) == 0
+    assert "systemctl --user enable uncnn.service" in capsys.readouterr().out
+    unit = machine / "config" / "systemd" / "user" / "uncnn.service"
+    assert "uncnn-daemon run\n" in unit.read_text()
+    assert show(Wanted("")) == 0
+    assert str(unit) in capsys.readouterr().out
+    uninstall(Wanted(""))
+    assert not unit.exists()
+
+
+def test_an_unknown_user_is_named(machine: Path) -> None:
+    with pytest.raises(UnitError, match="no user 'nobody-here'"):
+        install(Wanted("nobody-here", root=machine), start=True)
