@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uncnn.daemon.config import Config, Folder
+from uncnn.daemon.config.document import ConfigError
+from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.files.publish import PublishError, sweep
 from uncnn.daemon.files.scan import Found, candidates
@@ -26,6 +28,14 @@ class Place:
     folder: Folder
     policy: Policy
     digest: str  # the policy's
+
+    def at(self, relative: Path) -> Place:
+        """Return the place with the policy for one photo: a `.uncnn.yaml` on the way to it may say more.
+
+        Raises ConfigError where such a file is wrong.
+        """
+        policy = overridden(self.policy, self.folder.watch, relative)
+        return self if policy is self.policy else replace(self, policy=policy, digest=policy.digest())
 
     def name(self, relative: Path) -> str:
         """Return what a person calls a photo of the folder."""
@@ -75,18 +85,37 @@ def look(ledger: Ledger, place: Place) -> Look:
     seen_at = time.monotonic()
     found = list(candidates(place.folder.watch))
     give_up_gone(ledger, ledger.replaceable(place.number), found)
-    took = [each for each in found if each.refused is None]
-    done = {each: ledger.done(place.number, each.relative, source_of(each), place.digest) for each in took}
+    places: dict[Path, Place | str] = {}  # by the folder that a photo is in
+    done: dict[Found, Job | None] = {}
+    refused = [each for each in found if each.refused is not None]
+    for each in found:
+        own = _place_at(place, each.relative, places)
+        if each.refused is not None:
+            continue
+        if isinstance(own, str):
+            refused.append(replace(each, refused=own))
+        else:
+            done[each] = ledger.done(place.number, each.relative, source_of(each), own.digest)
     new = sorted((each for each, job in done.items() if job is None), key=lambda each: each.ctime_ns)
-    ledger.folders.scanned(place.number, len(took), len(new))
+    ledger.folders.scanned(place.number, len(done), len(new))
     return Look(
         place,
         seen_at,
-        len(took),
+        len(done),
         tuple(new),
-        tuple(each for each in found if each.refused is not None),
+        tuple(refused),
         tuple(job for job in done.values() if job is not None and job.state in NEEDS_PERSON),
     )
+
+
+def _place_at(place: Place, relative: Path, places: dict[Path, Place | str]) -> Place | str:
+    """Return the place with the policy for a photo, or what is wrong with a `.uncnn.yaml` that counts for it."""
+    if relative.parent not in places:
+        try:
+            places[relative.parent] = place.at(relative)
+        except ConfigError as error:
+            places[relative.parent] = "; ".join(map(str, error.problems))
+    return places[relative.parent]
 
 
 def prepare_publish(ledger: Ledger, place: Place) -> None:

@@ -92,7 +92,9 @@ def _drain_folder(desk: Desk, seen: Look, bar: Bar, summary: Summary) -> None:
             bar.report({"stage": "waiting until it has settled"})
             time.sleep(wait)
         try:
-            summary.add(take(desk, seen.place, found, lambda changed: seen.settle_seconds(changed) > 0))
+            summary.add(
+                take(desk, seen.place.at(found.relative), found, lambda changed: seen.settle_seconds(changed) > 0)
+            )
         except FolderBlocked as error:
             left = len(seen.new) - place
             summary.problems[watch] = f"{error} ({left} of its photos wait for that)"

@@ -65,7 +65,8 @@ def _strength(name: str) -> str:
     return name
 
 
-def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+def once(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a list in which a name stands twice."""
     twice = [name for index, name in enumerate(names) if name in names[:index]]
     if twice:
         raise ValueError(f"{twice[0]!r} stands here twice: remove one")
@@ -103,7 +104,7 @@ def _not_yet(available: str, later: tuple[str, ...]) -> BeforeValidator:
 
 
 Name: TypeAlias = Annotated[str, Field(min_length=1)]
-Names: TypeAlias = Annotated[tuple[Name, ...], AfterValidator(_once)]
+Names: TypeAlias = Annotated[tuple[Name, ...], AfterValidator(once)]
 AttackName: TypeAlias = Annotated[str, AfterValidator(_attack_name)]
 Strength: TypeAlias = Annotated[str, AfterValidator(_strength)]
 Who: TypeAlias = Annotated[Literal["all"], _not_yet("all", ("all-but-enrolled", "only-enrolled"))]
@@ -129,7 +130,7 @@ class Protect(Section):
     """What `protected` means: below the threshold at this FAR in every view."""
 
     far: Annotated[float, BeforeValidator(_far)] = 1e-3
-    views: Annotated[tuple[Annotated[str, AfterValidator(_view)], ...], Field(min_length=1), AfterValidator(_once)] = (
+    views: Annotated[tuple[Annotated[str, AfterValidator(_view)], ...], Field(min_length=1), AfterValidator(once)] = (
         "as-is",
         "jpeg-75",
     )
@@ -155,7 +156,7 @@ class Policy(Section):
 
     attack: Attack = Attack()
     protect: Protect = Protect()
-    escalate: Annotated[tuple[Strength, ...], AfterValidator(_once)] = (
+    escalate: Annotated[tuple[Strength, ...], AfterValidator(once)] = (
         "strong",
         "utmost",
     )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon.config import ConfigError
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.scan import Found, ScanError
 from uncnn.daemon.intake import Place, look, prepare_publish
@@ -53,7 +54,10 @@ class ServedPlace:
         if self._watched.scan_due(now):
             self._scan(now)
         for found in self._watched.settled(now):
-            self._workshop.put(Task(self.place, found, now))
+            try:
+                self._workshop.put(Task(self.place.at(found.relative), found, now))
+            except ConfigError:  # the scan says what is wrong with it
+                self._watched.ask_for_scan(now)
 
     def check(self, now: float) -> None:
         """See whether the folder is watched and can be published; where it can again, take it up again."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon.config.overrides import NAME as OVERRIDES
 from uncnn.daemon.files.scan import Found, candidate
 from uncnn.daemon.watch.events import Events
 from uncnn.daemon.watch.mounts import network_file_system
@@ -90,6 +91,8 @@ class WatchedFolder:
         if hints.scan:
             self.ask_for_scan(now + DEBOUNCE_SECONDS)
         for relative in hints.paths:
+            if relative.name == OVERRIDES:
+                self.ask_for_scan(now + DEBOUNCE_SECONDS)
             self.look_at(relative, now)
 
     def look_at(self, relative: Path, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Runs a command under the system calls that a unit permits: `python under_filter.py COMMAND...`. Others fail (EPERM)."""
+"""Runs a command under the system calls that a unit permits, `python under_filter.py COMMAND...`; others fail."""
 
 import ctypes
 import os

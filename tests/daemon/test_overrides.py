@@ -1,0 +1,95 @@
+"""`.uncnn.yaml`: what a folder may say of its photos' policy, and what it may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scene import Scene
+
+from uncnn.daemon.answers import ERROR, OK
+from uncnn.daemon.config import ConfigError, Policy
+from uncnn.daemon.config.overrides import overridden
+from uncnn.daemon.ledger import State
+
+PHOTO = Path("trip/day/a.jpg")
+
+
+def put(watch: Path, place: str, text: str) -> Path:
+    file = watch / place / ".uncnn.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def test_without_files_the_policy_is_itself(tmp_path: Path) -> None:
+    policy = Policy()
+    assert overridden(policy, tmp_path, PHOTO) is policy
+
+
+def test_the_nearest_file_has_the_last_word_and_says_only_what_it_says(tmp_path: Path) -> None:
+    put(tmp_path, "", "attack: {strength: subtle}\nno_face: hold\n")
+    put(tmp_path, "trip", "attack: {strength: strong}\nfaces: {smallest_px: 40}\noutput: {format: webp}\n")
+    put(tmp_path, "elsewhere", "no_face: skip\n")
+    base = Policy.model_validate({"attack": {"name": "pgd", "steps": 7}, "output": {"name": "{stem} cloaked{suffix}"}})
+    found = overridden(base, tmp_path, PHOTO)
+    assert (found.attack.strength, found.attack.name, found.attack.parameters) == ("strong", "pgd", {"steps": 7})
+    assert (found.no_face, found.faces.smallest_px) == ("hold", 40)
+    assert found.released_name(PHOTO) == Path("trip/day/a cloaked.webp")
+    assert found.digest() != base.digest()
+    assert overridden(base, tmp_path, Path("other.jpg")).attack.strength == "subtle"
+
+
+def test_more_proof_may_be_asked_for(tmp_path: Path) -> None:
+    put(tmp_path, "", "protect: {far: 1.0e-2, views: [as-is, jpeg-75, half-size]}\n")
+    found = overridden(Policy(), tmp_path, PHOTO)
+    assert (found.protect.far, found.protect.views) == (1e-2, ("as-is", "jpeg-75", "half-size"))
+
+
+REFUSED = [
+    ("publish: /srv/web\n", 1, "publish", "cannot choose where"),
+    ("attack: {name: other}\n", 1, "attack.name", "cannot choose an attack"),
+    ("attack:\n  steps: 0\n", 2, "attack.steps", "unknown key"),
+    ("output: {name: '{stem}-x{suffix}'}\n", 1, "output.name", "cannot choose what photos are called"),
+    ("unprotected: publish-anyway\n", 1, "unprotected", "'hold'"),
+    ("protect: {far: 1.0e-4}\n", 1, "protect.far", "less proof"),
+    ("protect: {views: [as-is]}\n", 1, "protect.views", "'jpeg-75' of the policy is missing"),
+    ("no_face: hold\nno_face: skip\n", 2, "no_face", "remove one"),
+    ("- a list\n", 1, "", "section of keys"),
+    ("{\n", 2, "", "is not YAML"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "place", "words"), REFUSED)
+def test_what_it_may_not_say_is_refused_with_its_place(
+    tmp_path: Path, text: str, line: int, place: str, words: str
+) -> None:
+    file = put(tmp_path, "trip", text)
+    with pytest.raises(ConfigError) as caught:
+        overridden(Policy(), tmp_path, PHOTO)
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line, problem.path) == (file, line, place)
+    assert words in problem.message
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    put(tmp_path, "real", "no_face: skip\n").rename(tmp_path / "elsewhere.yaml")
+    (tmp_path / ".uncnn.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    with pytest.raises(ConfigError, match="no regular file"):
+        overridden(Policy(), tmp_path, PHOTO)
+
+
+def test_a_run_goes_by_it_and_takes_nothing_where_it_is_wrong(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.put("plain.jpg", "no face")
+    scene.put("careful/a.jpg", "no face")
+    put(scene.watch, "careful", "no_face: hold\n")
+    scene.put("wrong/a.jpg", "good")
+    file = put(scene.watch, "wrong", "unprotected: publish-anyway\n")
+    assert scene.run() == ERROR
+    assert scene.states() == {"plain.jpg": State.PUBLISHED, "careful/a.jpg": State.HELD}
+    assert ".uncnn.yaml:1: unprotected" in capsys.readouterr().out
+    file.unlink()
+    (scene.watch / "careful" / ".uncnn.yaml").unlink()
+    assert scene.run() == OK
+    assert set(scene.published()) == {"plain.jpg", "careful/a.jpg", "wrong/a.jpg"}
+    scene.check()
