@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon import jobs_cli, models_cli, service_cli
+from uncnn.daemon import config_cli, jobs_cli, models_cli, service_cli
 from uncnn.daemon.answers import USAGE
 from uncnn.daemon.options import ConfigFile, Licence
 from uncnn.daemon.service.alarm import hear_early
@@ -138,19 +138,25 @@ def scan(
 
 
 @app.command()
-def status(json: Json = False) -> None:
-    """Show what the service did: per folder what was released, held and refused.
+def status(
+    json: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay, and show it anew every 2 seconds.")] = False,
+) -> None:
+    """Show what the service does and did: per folder what was released, what waits, what needs you.
 
     Works with the service stopped. Exit status: 0 healthy, 3 not running, 4 something needs you.
-    """
-    from uncnn.daemon.status import print_status
 
-    raise typer.Exit(print_status(json))
+    Example: uncnn-daemon status --watch
+    """
+    from uncnn.daemon.status import print_status, watch_status
+
+    raise typer.Exit(watch_status() if watch else print_status(json))
 
 
 app.command()(jobs_cli.jobs)
 app.command()(jobs_cli.retry)
 app.add_typer(jobs_cli.held)
+app.add_typer(config_cli.app)
 app.add_typer(models_cli.app)
 app.add_typer(service_cli.app)
 

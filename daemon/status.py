@@ -6,7 +6,9 @@ What needs a person comes last, so that it is not scrolled away. Neither torch n
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ from uncnn.daemon.ledger.states import State
 from uncnn.daemon.ledger.view import Entry, FolderView, LastRun, Life, View, view
 from uncnn.daemon.wording import printable
 
+WATCH_SECONDS: Final = 2.0
 CONCERNS: Final = 20
 """So many photos that need a person are named."""
 
@@ -39,6 +42,19 @@ def print_status(as_json: bool) -> int:
     else:
         sys.stdout.write("\n".join(status_lines(found, now)) + "\n")
     return exit_status(found, now)
+
+
+def watch_status() -> int:
+    """Show the status anew every few seconds until Ctrl-C, and return the last exit status. Raises LedgerError."""
+    clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() else ""
+    status = OK
+    with suppress(KeyboardInterrupt):
+        while True:
+            sys.stdout.write(clear)
+            status = print_status(as_json=False)
+            sys.stdout.flush()
+            time.sleep(WATCH_SECONDS)
+    return status
 
 
 def exit_status(found: View | None, now: datetime) -> int:

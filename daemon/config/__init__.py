@@ -88,6 +88,8 @@ class Service(Section):
 
     deadline_seconds: Annotated[float, Field(strict=True, gt=0, le=86400, allow_inf_nan=False)] = 3600.0
     recycle_after: Annotated[int, Field(strict=True, ge=1)] = 500
+    metrics: Annotated[Path | None, BeforeValidator(_folder)] = None
+    notify: Annotated[bool, Field(strict=True)] = False
 
 
 class Config(Section):

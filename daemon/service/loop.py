@@ -14,11 +14,14 @@ from uncnn.daemon.files.workspace import only_run, sweep_workspaces
 from uncnn.daemon.intake import places_of
 from uncnn.daemon.ledger import Ledger, LedgerError, Run
 from uncnn.daemon.ledger.rows import utc_now
+from uncnn.daemon.ledger.view import view
 from uncnn.daemon.service.alarm import Alarm
+from uncnn.daemon.service.desktop import Desktop
 from uncnn.daemon.service.notify import notify, watchdog_seconds
 from uncnn.daemon.service.place import ServedPlace, say
 from uncnn.daemon.service.workshop import Finished, Workshop
 from uncnn.daemon.watch.folder import WatchedFolder
+from uncnn.daemon.wording import printable, system_words
 
 KEEP_SECONDS: Final = 10.0
 """Between two rounds of house-keeping: health, retries, the heartbeat."""
@@ -41,6 +44,8 @@ class Service:
         self._problem = ""  # of the configuration
         self._kept: float | None = None  # when the house was last kept
         self._ready = False
+        self._said = ""
+        self._desk = Desktop()
 
     def serve(self) -> int:
         """Serve until a signal ends it, and return the exit status."""
@@ -135,8 +140,34 @@ class Service:
         tally = self._workshop.tally
         self._run.tell(problem, self._workshop.doing, tally.published, tally.faces, tally.busy_seconds)
         self._kept = now
+        self._publish_measures()
         if self._workshop.alive and not self._overdue(now):
             notify(WATCHDOG="1", STATUS=problem or self._workshop.doing or "waiting for photos")
+
+    def _publish_measures(self) -> None:
+        """Write the measures where the configuration asks for it, and tell the person at the desk what is new."""
+        wanted = self._config.service
+        if wanted.metrics is None and not wanted.notify:
+            return
+        found = view(ledger_file(), concerns=1)
+        if found is None:
+            return
+        if wanted.notify:
+            self._desk.tell(found)
+        if wanted.metrics is not None:
+            from uncnn.daemon.service.metrics import write_metrics
+
+            try:
+                write_metrics(wanted.metrics, found)
+            except OSError as error:
+                self._say_once(
+                    f"the measures cannot be written to {printable(wanted.metrics)}: {system_words(error)[1]}"
+                )
+
+    def _say_once(self, line: str) -> None:
+        if line != self._said:
+            self._said = line
+            say(line)
 
     def _overdue(self, now: float) -> bool:
         """Return whether a photo takes longer than its deadline allows by far: the workshop itself hangs then."""

@@ -1,0 +1,61 @@
+"""`config check` and `config show`: what holds, and whether it is right."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from uncnn.daemon.answers import OK, print_json
+from uncnn.daemon.config import Config, ConfigError, Problem, find_config, load
+from uncnn.daemon.config.overrides import NAME, overridden
+from uncnn.daemon.wording import printable
+
+
+def check_config(explicit: Path | None) -> int:
+    """Say that the configuration is right, and return the exit status. Raises ConfigError where it is not."""
+    file = find_config(explicit)
+    config = load(file)
+    problems = [problem for folder in config.folders for problem in _below(config, folder.watch)]
+    if problems:
+        raise ConfigError(tuple(problems))
+    folders = "1 folder" if len(config.folders) == 1 else f"{len(config.folders)} folders"
+    sys.stdout.write(f"{printable(file)} is right: {folders}, policies {', '.join(config.policies)}\n")
+    return OK
+
+
+def show_config(explicit: Path | None, photo: Path | None, as_json: bool) -> int:
+    """Print the configuration, or the policy for one photo, and return the exit status. Raises ConfigError."""
+    file = find_config(explicit)
+    config = load(file)
+    values = config.model_dump(mode="json") if photo is None else _policy_of(file, config, photo)
+    if as_json:
+        print_json({"file": str(file), **values})
+    else:
+        sys.stdout.write(f"# {printable(file)}\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}")
+    return OK
+
+
+def _policy_of(file: Path, config: Config, photo: Path) -> dict[str, Any]:
+    path = Path(os.path.abspath(photo.expanduser()))  # noqa: PTH100 (resolves '..' without following links)
+    for folder in config.folders:
+        if path.is_relative_to(folder.watch):
+            relative = path.relative_to(folder.watch)
+            policy = overridden(config.policy_of(folder), folder.watch, relative)
+            published = folder.publish / policy.released_name(relative)
+            return {"published": str(published), "policy": policy.model_dump(mode="json")}
+    raise ConfigError((Problem(file, 0, "folders", f"none of them watches {printable(path)}: add its folder"),))
+
+
+def _below(config: Config, watch: Path) -> Iterator[Problem]:
+    """Yield what is wrong with the files of policies in a watched folder."""
+    folder = next(each for each in config.folders if each.watch == watch)
+    for found in sorted(watch.rglob(NAME)):
+        try:
+            overridden(config.policy_of(folder), watch, found.relative_to(watch))
+        except ConfigError as error:
+            yield from (problem for problem in error.problems if problem.file == found)
