@@ -16,8 +16,10 @@ from uncnn.daemon.ledger import Ledger, State
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def recover(ledger: Ledger) -> None:
-    """Bring the ledger in line with what a process that died did last; only where no other works on it.
+def recover(ledger: Ledger, died: bool = True) -> None:
+    """Bring the ledger in line with what was done last by a process that died, or that could not write to the ledger.
+
+    Only where no other works on it.
 
     Cloaking again may give other bytes (another device, another model), which would be published beside the first.
 
@@ -30,7 +32,7 @@ def recover(ledger: Ledger) -> None:
         placed = find_released(publish_folder, job.published, job.released_sha256)
         if placed is not None:
             ledger.move(job, State.PUBLISHED, job.reason, published=placed)
-    ledger.recover()
+    ledger.recover(died)
 
 
 def find_released(folder: Path, relative: Path, sha256: str) -> Path | None:

@@ -123,10 +123,15 @@ class Ledger:
             job = current(connection, job)
             return change(connection, job, state, reason, attempts=max(job.attempts - 1, 0))
 
-    def recover(self) -> list[Job]:
-        """Return to the queue what a process that died had in work; a photo without attempts left is quarantined."""
+    def recover(self, died: bool = True) -> list[Job]:
+        """Return to the queue what a process had in work; a photo without attempts left is quarantined.
+
+        An attempt is spent where the process `died`, which the photo may have caused.
+        """
         with self.database.transaction() as connection:
             left = [job for state in sorted(IN_WORK) for job in jobs_in(connection, state)]
+            if not died:
+                return [change(connection, job, State.QUEUED, attempts=max(job.attempts - 1, 0)) for job in left]
             return [
                 change(connection, job, State.QUARANTINED, _used_up(job))
                 if job.attempts >= ATTEMPTS

@@ -15,7 +15,7 @@ from uncnn.daemon.intake import Place, look, prepare_publish
 from uncnn.daemon.ledger import Ledger
 from uncnn.daemon.ledger.rows import utc_now
 from uncnn.daemon.service.workshop import Task, Workshop
-from uncnn.daemon.watch.folder import WatchedFolder
+from uncnn.daemon.watch.folder import NotMounted, WatchedFolder
 from uncnn.daemon.wording import printable, system_words
 
 REFUSED_NAMED: Final = 3
@@ -64,7 +64,7 @@ class ServedPlace:
         try:
             self._watched.check(now)
             prepare_publish(self._ledger, self.place)
-        except PublishError as error:
+        except (PublishError, NotMounted) as error:
             self.block(str(error))
         except OSError as error:
             self.block(f"watched folder {printable(self._watched.folder)} cannot be read: {system_words(error)[1]}")

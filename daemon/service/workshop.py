@@ -164,11 +164,13 @@ class Workshop:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        died = True  # whoever worked before
         try:
             while not self._stopping:
                 try:
                     with Ledger(ledger_file()) as ledger, workspace() as spool:
-                        recover(ledger)  # what a fault of the ledger left half done; nobody else works on it
+                        recover(ledger, died)
+                        died = False
                         self._work(ledger, spool)
                 except UncnnError as error:  # of the ledger or the spool
                     self._fail(str(error), 5.0)

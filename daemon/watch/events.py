@@ -99,7 +99,9 @@ class Events(FileSystemEventHandler):
     def healthy(self) -> bool:
         """Return whether the observer, its emitter and the reader of the kernel's events are alive."""
         emitters = list(self._observer.emitters)
-        return self._observer.is_alive() and bool(emitters) and all(map(_alive, emitters)) and _reader_alive()
+        reader = getattr(self._observer, "_inotify_fd", None)  # where the system has inotify
+        threads = [self._observer, *emitters, *([reader] if reader is not None else [])]
+        return bool(emitters) and all(map(_alive, threads))
 
     def stop(self) -> None:
         """End; hints that were not taken are lost."""
@@ -129,12 +131,3 @@ _overflows = _Overflows()
 
 def _alive(thread: threading.Thread) -> bool:
     return thread.is_alive() and not getattr(thread, "stopped_event", threading.Event()).is_set()
-
-
-def _reader_alive() -> bool:
-    """Return whether the one thread that reads inotify is alive; true where the system has another mechanism."""
-    try:
-        from watchdog.observers.inotify_c import InotifyFD
-    except ImportError:
-        return True
-    return InotifyFD.get_instance().is_alive()

@@ -12,7 +12,8 @@ from uncnn.daemon.files.scan import Found, candidate
 from uncnn.daemon.watch.events import Events
 from uncnn.daemon.watch.mounts import network_file_system
 from uncnn.daemon.watch.settling import Settling
-from uncnn.daemon.wording import system_words
+from uncnn.daemon.wording import printable, system_words
+from uncnn.plugins.api import UncnnError
 
 SCAN_SECONDS: Final = 300.0
 """Between two scans where there are events too."""
@@ -29,6 +30,10 @@ _LIMITS: Final = {
 }
 
 
+class NotMounted(UncnnError):
+    """A watched folder is empty where another disk was before."""
+
+
 class WatchedFolder:
     """A folder that is watched. `wake` is called from another thread when there is something to look at."""
 
@@ -42,6 +47,7 @@ class WatchedFolder:
         self._wake = wake
         self._events: Events | None = None
         self._identity: tuple[int, int] | None = None
+        self._device: int | None = None  # that it was on last
         self._scan_at: float | None = 0.0
         self._scanned_once = False
 
@@ -50,6 +56,7 @@ class WatchedFolder:
         self.close()
         found = self.folder.stat()
         self._identity = (found.st_dev, found.st_ino)
+        self._device = found.st_dev
         self._scan_at = now
         network = network_file_system(self.folder)
         if network is not None:
@@ -74,9 +81,12 @@ class WatchedFolder:
     def check(self, now: float) -> None:
         """See that the folder is the one that is watched and that its events are alive; begin anew where not.
 
-        Raises OSError where the folder is not there.
+        Raises OSError where the folder is not there, NotMounted where it is empty on another disk than before.
         """
         found = self.folder.stat()
+        if self._device is not None and found.st_dev != self._device and not any(self.folder.iterdir()):
+            self.close()
+            raise NotMounted(f"{printable(self.folder)} is empty and on another disk than before: is its disk mounted?")
         same = self._identity == (found.st_dev, found.st_ino)
         if not same or (self._events is not None and not self._events.healthy()):
             self.rebuilt += self._identity is not None

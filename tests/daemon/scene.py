@@ -34,6 +34,8 @@ class Scene:
         return run_once(self.root / "config.yaml", as_json)
 
     def jobs(self) -> dict[str, Job]:
+        if not (self.state / "ledger.sqlite3").exists():
+            return {}
         with Ledger(self.state / "ledger.sqlite3") as ledger:
             return {os.fspath(job.relative): job for job in ledger.jobs() if job.state is not State.SUPERSEDED}
 

@@ -9,59 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from running import Running
 from scene import Scene
 
 from uncnn.daemon.ledger import State
-
-SERVICE = Path(__file__).parent / "spawned" / "stub_service.py"
-PATIENCE_SECONDS = 60.0
-
-
-class Running:
-    """The service at work on a scene."""
-
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.log = scene.root / "log"
-        self.start()
-
-    def start(self) -> None:
-        environment = {
-            **os.environ,
-            "UNCNN_STATE": str(self.scene.state),
-            "XDG_DATA_HOME": str(self.scene.root / "data"),
-        }
-        command = [sys.executable, str(SERVICE), str(self.scene.root / "config.yaml")]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            assert self.process.poll() is None, f"the service ended: {self.said()}"
-            assert time.monotonic() < deadline, f"too late: {self.said()}"
-            time.sleep(0.05)
-
-    def until_said(self, words: str) -> None:
-        self.until(lambda: words in self.said())
-
-    def until_published(self, *names: str) -> None:
-        self.until(lambda: set(names) <= set(self.scene.published()))
-
-    def said(self) -> str:
-        return self.log.read_text()
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(15)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture

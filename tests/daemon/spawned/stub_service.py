@@ -1,9 +1,50 @@
-"""The service as a process of its own, with processes without networks: `python stub_service.py CONFIG`."""
+"""The service as a process of its own, with processes without networks: `python stub_service.py CONFIG`.
 
+`$STUB_KILL`, as `uncnn.daemon.photo_job:publish after`, kills it there, once: `$STUB_KILLED` is the file that says so.
+`$STUB_CLOCK` sets its clock, in seconds ahead, once `$STUB_CLOCK_SET` is there.
+"""
+
+import importlib
+import os
+import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+def kill_at(place: str, when: str, killed: Path) -> None:
+    """Let the process be killed before or after a function, the first time that one is called."""
+    module, _, name = place.partition(":")
+    owner = importlib.import_module(module)
+    *parents, name = name.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    real = getattr(owner, name)
+
+    def stopped(*arguments, **named):
+        answer = None if when == "before" else real(*arguments, **named)
+        if not killed.exists():
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **named) if when == "before" else answer
+
+    setattr(owner, name, stopped)
+
+
+def set_clock(ahead: float, when: Path) -> None:
+    """Let the ledger's clock go so far ahead from the moment on that a file is there."""
+    from uncnn.daemon.ledger import jobs, rows, runs
+
+    real = rows.utc_now
+
+    def now():
+        return real() + timedelta(seconds=ahead if when.exists() else 0)
+
+    for module in (jobs, rows, runs):
+        module.utc_now = now
+
 
 if __name__ == "__main__":
     from uncnn.daemon.service.alarm import hear_early
@@ -13,11 +54,15 @@ if __name__ == "__main__":
     import stub_crew
 
     from uncnn.daemon.service import loop, workshop
-
-    workshop.Crew = stub_crew.StubCrew
     from uncnn.plugins.api import UncnnError
 
+    workshop.Crew = stub_crew.StubCrew
+    if "STUB_KILL" in os.environ:
+        kill_at(*os.environ["STUB_KILL"].split(), Path(os.environ["STUB_KILLED"]))
+    if "STUB_CLOCK" in os.environ:
+        set_clock(float(os.environ["STUB_CLOCK"]), Path(os.environ["STUB_CLOCK_SET"]))
     try:
         sys.exit(loop.run_service(Path(sys.argv[1])))
     except UncnnError as error:
-        sys.exit(f"{error}")
+        sys.stderr.write(f"{error}\n")
+        sys.exit(getattr(error, "exit_status", 1))

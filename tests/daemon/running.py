@@ -1,0 +1,61 @@
+"""The service at work, as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from scene import Scene
+
+SERVICE = Path(__file__).parent / "spawned" / "stub_service.py"
+PATIENCE_SECONDS = 60.0
+
+
+class Running:
+    """The service at work on a scene."""
+
+    def __init__(self, scene: Scene, **environment: str) -> None:
+        self.scene = scene
+        self.environment = environment
+        self.log = scene.root / "log"
+        self.start()
+
+    def start(self) -> None:
+        environment = {
+            **os.environ,
+            "UNCNN_STATE": str(self.scene.state),
+            "XDG_DATA_HOME": str(self.scene.root / "data"),
+            **self.environment,
+        }
+        command = [sys.executable, str(SERVICE), str(self.scene.root / "config.yaml")]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+    def until(self, condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, f"the service ended: {self.said()}"
+            assert time.monotonic() < deadline, f"too late: {self.said()}"
+            time.sleep(0.05)
+
+    def until_said(self, words: str) -> None:
+        self.until(lambda: words in self.said())
+
+    def until_published(self, *names: str) -> None:
+        self.until(lambda: set(names) <= set(self.scene.published()))
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(15)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()

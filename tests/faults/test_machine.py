@@ -1,0 +1,153 @@
+"""What befalls the machine: full and read-only disks, locked and damaged ledgers, two services, a wrong clock."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from running import Running
+from scene import Scene
+
+from uncnn.daemon.ledger import State
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[None]:
+    """Mount a small file system there, or skip."""
+    folder.mkdir(exist_ok=True, parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("mounting is not permitted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_publish_folder_blocks_until_there_is_room(scene: Scene) -> None:
+    with mounted(scene.publish, "size=64k"):
+        (scene.publish / "ballast").write_bytes(bytes(60_000))
+        running = Running(scene)
+        scene.put("a.jpg", "good" * 3000)
+        running.until_said("disk is full")
+        assert scene.jobs()["a.jpg"].attempts == 0
+        assert [path.name for path in scene.publish.iterdir()] == ["ballast"]
+        (scene.publish / "ballast").unlink()
+        running.until_published("a.jpg")
+        assert running.stop() == 0
+
+
+def test_a_full_spool_blocks_and_spends_no_attempt(scene: Scene) -> None:
+    with mounted(scene.state, "size=1m,mode=0700"):
+        running = Running(scene)
+        running.until((scene.state / "spool").exists)
+        (scene.state / "ballast").write_bytes(bytes(800_000))
+        scene.put("a.jpg", "good" * 40_000)
+        running.until_said("disk is full")
+        assert scene.published() == {}
+        (scene.state / "ballast").unlink()
+        running.until_published("a.jpg")
+        assert running.stop() == 0
+
+
+def test_a_read_only_publish_folder_blocks_until_it_can_be_written(scene: Scene) -> None:
+    with mounted(scene.publish, "size=1m"):
+        subprocess.run(["mount", "-o", "remount,ro", str(scene.publish)], check=True)
+        running = Running(scene)
+        scene.put("a.jpg", "good")
+        running.until_said("blocked")
+        assert scene.published() == {}
+        subprocess.run(["mount", "-o", "remount,rw", str(scene.publish)], check=True)
+        running.until_published("a.jpg")
+        assert running.stop() == 0
+
+
+def test_a_ledger_that_another_holds_is_waited_for(running: Running) -> None:
+    scene = running.scene
+    scene.put("1.jpg", "good")
+    running.until_published("1.jpg")
+    with sqlite3.connect(scene.state / "ledger.sqlite3", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        scene.put("2.jpg", "good")
+        running.until_said("was locked by another process")
+        other.execute("ROLLBACK")
+    other.close()
+    running.until_published("2.jpg")
+    assert running.stop() == 0
+    scene.check()
+
+
+def test_a_damaged_ledger_is_said_and_left_as_it_is(scene: Scene) -> None:
+    scene.state.mkdir(mode=0o700)
+    ledger = scene.state / "ledger.sqlite3"
+    ledger.write_bytes(b"not a database at all\n" * 100)
+    before = ledger.read_bytes()
+    running = Running(scene)
+    assert running.process.wait(30) == 1
+    assert "is damaged" in running.said()
+    assert ledger.read_bytes() == before
+
+
+def test_two_services_at_once_are_one(running: Running) -> None:
+    scene = running.scene
+    running.until((scene.state / "run.lock").exists)
+    time.sleep(0.5)
+    second = Running(scene)
+    assert second.process.wait(30) == 1
+    assert "another run is at work" in second.said()
+    scene.put("a.jpg", "good")
+    running.until_published("a.jpg")
+    assert running.stop() == 0
+    scene.check()
+
+
+@pytest.mark.parametrize("years", [-1, 1])
+def test_a_clock_that_is_set_harms_nothing(scene: Scene, years: int) -> None:
+    switch = scene.root / "switch"
+    running = Running(scene, STUB_CLOCK=str(years * 365 * 86400), STUB_CLOCK_SET=str(switch))
+    scene.put("1.jpg", "good")
+    scene.put("kills.jpg", "kills the worker")
+    running.until_published("1.jpg")
+    running.until_said("kills.jpg: error")
+    switch.touch()
+    scene.put("2.jpg", "good")
+    running.until_published("2.jpg")
+    running.until(lambda: scene.jobs()["kills.jpg"].attempts == 2)  # it is tried again, not in a year
+    assert scene.states()["kills.jpg"] in {State.RETRY, State.RUNNING, State.QUEUED}
+    assert running.stop() == 0
+
+
+def test_a_verifier_that_is_killed_costs_one_attempt(running: Running) -> None:
+    scene = running.scene
+    scene.put("1.jpg", "good")
+    running.until_published("1.jpg")
+    children = subprocess.run(["pgrep", "-P", str(running.process.pid)], capture_output=True, text=True, check=True)
+    for child in children.stdout.split():
+        os.kill(int(child), 9)
+    scene.put("2.jpg", "good")
+    running.until_published("2.jpg")
+    assert running.stop() == 0
+    scene.check()
+
+
+def test_a_plugin_that_fails_on_every_photo_stops_the_line_and_not_the_service(running: Running) -> None:
+    scene = running.scene
+    for number in range(6):
+        scene.put(f"{number}.jpg", f"kills the worker {number}")
+    running.until(lambda: sum(job.attempts for job in scene.jobs().values()) >= 3)
+    program = Path(sys.executable).with_name("uncnn-daemon")
+
+    def said() -> str:
+        answer = subprocess.run([program, "status"], capture_output=True, text=True, check=False)
+        return answer.stdout
+
+    running.until(lambda: "all photos wait: attack pgd failed on 3 photos in a row" in said())
+    assert len(scene.jobs()) == 3
+    assert running.stop() == 0
