@@ -126,7 +126,8 @@ def _cloak_one(crew: Crew, policy: Policy, photo: Path, output: Path, spool: Pat
             if outcome.decision != "publish":
                 return Done(name, "held" if outcome.decision == "hold" else "skipped", outcome.reason, None, outcome)
             wanted = policy.released_name(Path(photo.name))
-            placed = publish(outcome.candidate, output, wanted, outcome.verdict.sha256)
+            times = taken.mtime_ns if policy.output.times == "same" else None
+            placed = publish(outcome.candidate, output, wanted, outcome.verdict.sha256, policy.output.mode, times)
     except (UncnnError, OSError) as error:
         return Done(name, "error", str(error))
     return Done(name, "published", outcome.reason, placed, outcome)

@@ -98,7 +98,15 @@ def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
             )
         job = _judge(desk.ledger, job, place, outcome)
         if job.state is State.PUBLISHING:
-            placed = publish(outcome.candidate, place.folder.publish, _wanted(place, job), outcome.verdict.sha256)
+            output = place.policy.output
+            placed = publish(
+                outcome.candidate,
+                place.folder.publish,
+                _wanted(place, job),
+                outcome.verdict.sha256,
+                output.mode,
+                taken.mtime_ns if output.times == "same" else None,
+            )
             below = placed.relative_to(place.folder.publish)
             job = desk.ledger.move(job, State.PUBLISHED, outcome.reason, published=below)
     except (LedgerError, TransitionError):

@@ -23,6 +23,9 @@ FARS: Final = (1e-2, 1e-3, 1e-4)
 SUFFIXES: Final = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "heif": ".heic", "avif": ".avif"}
 
 
+PERMISSIONS: Final = {"private": 0o600, "group": 0o640, "everyone": 0o644}
+
+
 class Section(BaseModel):
     """A section of the configuration: values that do not change and no key that is not known."""
 
@@ -149,6 +152,13 @@ class Output(Section):
     format: Literal["same", "jpeg", "png", "webp", "tiff", "heif", "avif"] = "same"
     quality: Annotated[int | Literal["same"], BeforeValidator(_quality)] = "same"
     name: Annotated[str, AfterValidator(_file_name)] = "{stem}{suffix}"
+    times: Literal["now", "same"] = "now"
+    permissions: Literal["usual", "private", "group", "everyone"] = "usual"
+
+    @property
+    def mode(self) -> int | None:
+        """Return the permission bits of a released file; None: what the service's umask leaves of 0644."""
+        return PERMISSIONS.get(self.permissions)
 
 
 class Policy(Section):

@@ -43,11 +43,19 @@ _NAME_BYTES: Final = 255
 _NUMBERS: Final = 10_000
 
 
-def publish(candidate: Path, folder: Path, relative: Path, sha256: str) -> Path:
+def publish(
+    candidate: Path,
+    folder: Path,
+    relative: Path,
+    sha256: str,
+    mode: int | None = None,
+    mtime_ns: int | None = None,
+) -> Path:
     """Release `candidate` as `relative` in the publish folder, and return where it stands.
 
     `folder` must exist; folders below it are made. A file of that name with the same bytes is the answer; with other
     bytes it is left alone, and the name gets a number: `stem (2).ext`. `sha256` is that of the verified bytes.
+    `mode` are its permission bits (None: 0644 and the umask), `mtime_ns` when it was changed (None: now).
 
     Raises PublishError; then nothing was released and no temporary file is left.
     """
@@ -55,6 +63,10 @@ def publish(candidate: Path, folder: Path, relative: Path, sha256: str) -> Path:
     try:
         with opened_folder(folder, ()) as top, _temporary(top) as (name, writer):
             size = _fill(writer, candidate, sha256, folder / name)
+            if mode is not None:
+                os.fchmod(writer, mode)
+            if mtime_ns is not None:
+                os.utime(writer, ns=(mtime_ns, mtime_ns))
             with opened_folder(folder, parts[:-1], create=True) as target:
                 placed = _place((top, name), target, parts[-1], (size, sha256))
                 sync_folder(target)

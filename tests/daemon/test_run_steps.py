@@ -330,3 +330,12 @@ def test_the_originals_are_never_touched(scene: Scene) -> None:
             found_now.st_mode,
         )
     assert "cloaked good" in scene.published().values()
+
+
+@pytest.mark.parametrize(("permissions", "mode"), [("private", 0o600), ("group", 0o640), ("everyone", 0o644)])
+def test_times_and_permissions_are_the_policys(scene: Scene, permissions: str, mode: int) -> None:
+    scene.configure(policy=f"{{output: {{times: same, permissions: {permissions}}}}}")
+    os.utime(scene.put("a.jpg", "good"), ns=(10**18, 10**18))
+    assert scene.run() == OK
+    found = (scene.publish / "a.jpg").stat()
+    assert (found.st_mode & 0o777, found.st_mtime_ns) == (mode, 10**18)
