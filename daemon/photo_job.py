@@ -13,7 +13,7 @@ from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
 from uncnn.daemon.files.scan import Found
 from uncnn.daemon.intake import Place, source_of
 from uncnn.daemon.ledger import Job, Ledger, LedgerError, State, TransitionError
-from uncnn.daemon.pipeline import Outcome, protect
+from uncnn.daemon.pipeline import Next, Outcome, protect
 from uncnn.daemon.processes import ProcessDied, Report, RequestError
 from uncnn.daemon.terminal import Done, Status
 from uncnn.daemon.wording import printable
@@ -48,7 +48,8 @@ class FolderBlocked(UncnnError):
 class Desk:
     """What photos are worked on with.
 
-    `start` is called before a photo needs the models, `stopping` says whether a process that died was ended on purpose.
+    `start` is called before a photo needs the models, `stopping` says whether a process that died was ended on purpose,
+    `following` copies the photos that come next into a folder.
     """
 
     ledger: Ledger
@@ -57,6 +58,7 @@ class Desk:
     report: Report
     start: Callable[[], None]
     stopping: Callable[[], bool] = lambda: False
+    following: Callable[[Path], list[Next]] = lambda _folder: []
 
 
 def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool]) -> Done:
@@ -90,7 +92,13 @@ def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
     outcome = None
     try:
         outcome = protect(
-            desk.crew, taken.path, printable(job.relative.name), place.policy, taken.path.parent, desk.report
+            desk.crew,
+            taken.path,
+            printable(job.relative.name),
+            place.policy,
+            taken.path.parent,
+            desk.report,
+            desk.following(taken.path.parent),
         )
         if job.anyway and outcome.decision == "hold":
             outcome = replace(

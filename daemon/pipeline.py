@@ -57,7 +57,17 @@ class Ladder:
         return self.rungs[self.levels[face]] if face in self.levels else ""
 
 
-def protect(crew: Crew, source: Path, name: str, policy: Policy, spool: Path, report: Report) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A copy of a photo whose turn comes soon: its faces may share a batch."""
+
+    source: Path
+    name: str
+
+
+def protect(
+    crew: Crew, source: Path, name: str, policy: Policy, spool: Path, report: Report, following: Iterable[Next] = ()
+) -> Outcome:
     """Return what becomes of the photo in the file `source`, which a person knows as `name`.
 
     The file that would be released is written beside it into `spool`, and the verdict is on exactly those bytes.
@@ -74,7 +84,7 @@ def protect(crew: Crew, source: Path, name: str, policy: Policy, spool: Path, re
     candidate = spool / f"{source.stem}.candidate"
     rounds = len(ladder.rungs) + EXTRA_ROUNDS
     for _ in range(rounds):
-        crew.ask_worker(_cloak_request(source, name, candidate, policy, ladder), report)
+        crew.ask_worker(_cloak_request(source, name, candidate, policy, ladder, following), report)
         report({"stage": "checking"})
         known = [*ladder.levels, *(face for face in found if face not in ladder.levels)]
         verdict = VERDICT.validate_python(crew.ask_verifier(verify_request(source, candidate, policy, known)))
@@ -130,7 +140,9 @@ def _faces(number: int) -> str:
     return "1 face" if number == 1 else f"{number} faces"
 
 
-def _cloak_request(source: Path, name: str, candidate: Path, policy: Policy, ladder: Ladder) -> Message:
+def _cloak_request(
+    source: Path, name: str, candidate: Path, policy: Policy, ladder: Ladder, following: Iterable[Next]
+) -> Message:
     wanted = policy.output.format
     return {
         "do": "cloak",
@@ -142,6 +154,8 @@ def _cloak_request(source: Path, name: str, candidate: Path, policy: Policy, lad
         "attack": {"name": policy.attack.name, "parameters": policy.attack.parameters},
         "format": wanted if wanted == "same" else wanted.upper(),
         "quality": policy.output.quality,
+        "next": [{"source": str(each.source), "name": each.name} for each in following],
+        "smallest_px": policy.faces.smallest_px,
     }
 
 

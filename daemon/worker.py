@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -18,11 +19,15 @@ from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, UncnnError
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.retinaface_network import load_torch
-from uncnn.plugins.host import Patch, compose, perturb
+from uncnn.plugins.host import Patch, Portrait, compose, perturb_all
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import make_attack, make_budget
 
 FACES_A_BATCH = 16
+MOST_PIXELS = 300_000_000  # numbers of the decoded photos that share a batch: 100 megapixels
+
+Key: TypeAlias = tuple[Face, str]
+"""A face, and what was done to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +37,38 @@ class Subject:
     sha256: str
     photo: Photo
     faces: list[Face]
-    patches: dict[tuple[Face, str], Patch] = field(default_factory=dict)  # by face, and by what was done to it
+    patches: dict[Key, Patch] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        """Return where the photo's random numbers begin: its content alone decides."""
+        return int(self.sha256[:15], 16)
 
 
 @dataclass(slots=True)
 class Worker:
-    """The models of the worker, loaded once, and the photo it is at."""
+    """The models of the worker, loaded once, and the photos it is at: one, or several that share a batch."""
 
     detector: Detector
     surrogates: Sequence[Recogniser]
-    subject: Subject | None = None
+    subjects: dict[str, Subject] = field(default_factory=dict)  # by the content's sha256
 
-    def look(self, source: Path, name: str) -> Subject:
+    def look(self, source: Path, name: str, keep: bool = False) -> Subject:
         """Return the photo at `source`, decoded, with its faces; `name` is what a person calls it.
+
+        Others are let go of before it is decoded, unless they are to be kept.
 
         Raises:
             PhotoError: it is no photo that can be taken.
         """
         data = source.read_bytes()
         sha256 = hashlib.sha256(data).hexdigest()
-        if self.subject is None or self.subject.sha256 != sha256:
-            self.subject = None  # let go of the last photo before the next one is decoded
+        if sha256 not in self.subjects:
+            if not keep:
+                self.subjects.clear()
             photo = decode(data, name)
-            self.subject = Subject(sha256, photo, self.detector.detect(photo.pixels))
-        return self.subject
+            self.subjects[sha256] = Subject(sha256, photo, self.detector.detect(photo.pixels))
+        return self.subjects[sha256]
 
     def cloak(self, request: Message, report: Report) -> Message:
         """Change the faces of the request, each with its own strength, and write the file that would be released."""
@@ -66,20 +79,49 @@ class Worker:
         keys = [(face, f"{strength} {done}") for face, strength in zip(faces, strengths, strict=True)]
         missing = [pair for pair in zip(keys, strengths, strict=True) if pair[0] not in subject.patches]
         for strength in dict.fromkeys(strength for _, strength in missing):
-            todo = [key for key, own in missing if own == strength]
+            todo = [(subject, key) for key, own in missing if own == strength]
+            todo += self._others(request, subject, f"{strength} {done}", FACES_A_BATCH - len(todo))
             for start in range(0, len(todo), FACES_A_BATCH):
                 batch = todo[start : start + FACES_A_BATCH]
-                patches = self._perturb(subject, batch, strength, request["attack"], (start, len(todo)), report)
-                subject.patches.update(zip(batch, patches, strict=True))
+                try:
+                    patches = self._perturb(batch, strength, request["attack"], (start, len(todo)), report)
+                except Exception:  # whichever photo of the batch it was: each has its own turn
+                    alone = [pair for pair in batch if pair[0] is subject]
+                    if len(alone) == len(batch):
+                        raise
+                    batch = alone
+                    patches = self._perturb(batch, strength, request["attack"], (start, len(todo)), report)
+                for (own, key), patch in zip(batch, patches, strict=True):
+                    own.patches[key] = patch
         pixels, spent = compose(subject.photo.pixels, [subject.patches[key] for key in keys])
         released = encode(subject.photo, pixels, request["format"], request["quality"])
         Path(request["destination"]).write_bytes(released)
         return {"spent": [asdict(own) for own in spent], "sha256": hashlib.sha256(released).hexdigest()}
 
+    def _others(self, request: Message, subject: Subject, done: str, room: int) -> list[tuple[Subject, Key]]:
+        """Return faces of the photos that come next, where the batch has room for all of a photo's.
+
+        A photo that cannot be read is left out here: its own turn says why.
+        """
+        found: list[tuple[Subject, Key]] = []
+        pixels = subject.photo.pixels.size
+        for other in request.get("next", ()):
+            with suppress(UncnnError, OSError):
+                own = self.look(Path(other["source"]), other["name"], keep=True)
+                if own is subject:
+                    continue
+                pixels += own.photo.pixels.size
+                faces = [(own, (face, done)) for face in own.faces if face.size_px >= request["smallest_px"]]
+                faces = [pair for pair in faces if pair[1] not in own.patches]
+                if len(found) + len(faces) > room or pixels > MOST_PIXELS:
+                    del self.subjects[own.sha256]
+                    break
+                found += faces
+        return found
+
     def _perturb(
         self,
-        subject: Subject,
-        batch: Sequence[tuple[Face, str]],
+        batch: Sequence[tuple[Subject, Key]],
         strength: str,
         attack: Mapping[str, Any],
         progress: tuple[int, int],
@@ -91,14 +133,11 @@ class Worker:
         def on_step(step: int, steps: int) -> None:
             report({"stage": f"cloaking, {strength}", "done": before + len(batch) * step / steps, "of": of})
 
-        return perturb(
-            subject.photo.pixels,
-            [face for face, _ in batch],
+        return perturb_all(
+            [Portrait(own.photo.pixels, face, own.seed, own.photo.grey) for own, (face, _) in batch],
             make_attack(attack["name"], attack["parameters"]),
             self.surrogates,
             make_budget(strength, attack["parameters"]),
-            int(subject.sha256[:15], 16),
-            subject.photo.grey,
             on_step,
         )
 

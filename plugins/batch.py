@@ -81,6 +81,18 @@ def cut(
     return FaceBatch(patches, points, units, luma, luma * budget.chroma, seeds)
 
 
+def together(batches: Sequence[FaceBatch]) -> FaceBatch:
+    """Return the faces of several batches as one."""
+    return FaceBatch(
+        torch.cat([batch.patches for batch in batches]),
+        np.concatenate([batch.points for batch in batches]),
+        np.concatenate([batch.units for batch in batches]),
+        torch.cat([batch.luma_limits for batch in batches]),
+        torch.cat([batch.chroma_limits for batch in batches]),
+        [seed for batch in batches for seed in batch.seeds],
+    )
+
+
 def enlarged(change: Tensor, region: geometry.Region) -> Tensor:
     """Return the change of one patch, (3, P, P), on the photo's own pixels, (3, side, side)."""
     if region.side == change.shape[2]:

@@ -11,12 +11,22 @@ from torch import Tensor
 
 from uncnn.plugins import objective
 from uncnn.plugins.api import Attack, Budget, Change, Face, Pixels, PluginError
-from uncnn.plugins.batch import PATCH_PX, FaceBatch, cut, enlarged
+from uncnn.plugins.batch import PATCH_PX, FaceBatch, cut, enlarged, together
 from uncnn.plugins.geometry import Region, region_of
 from uncnn.plugins.recogniser import Recogniser
 
 OnStep = Callable[[int, int], None]
 """Called with the number of gradient steps done and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """One face, and the photo that it is in."""
+
+    photo: Pixels  # (H, W, 3)
+    face: Face
+    seed: int  # of the photo
+    grey: bool = False  # a grey photo gets a grey change
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +56,38 @@ def perturb(
     grey: bool = False,
     on_step: OnStep | None = None,
 ) -> list[Patch]:
-    """Return what `attack` adds to each of `faces` in `photo` (H, W, 3), held inside `budget`.
+    """Return what `attack` adds to each of `faces` in `photo` (H, W, 3), held inside `budget`: `perturb_all`."""
+    portraits = [Portrait(photo, face, seed, grey) for face in faces]
+    return perturb_all(portraits, attack, surrogates, budget, on_step)
 
-    All faces are one batch; each depends on `seed` and on itself alone. A `grey` photo gets a grey change.
+
+def perturb_all(
+    portraits: Sequence[Portrait],
+    attack: Attack,
+    surrogates: Sequence[Recogniser],
+    budget: Budget,
+    on_step: OnStep | None = None,
+) -> list[Patch]:
+    """Return what `attack` adds to each face, held inside `budget`.
+
+    The faces of any photos are one batch; each depends on itself and its photo's seed alone.
 
     Raises:
         PluginError: the attack returned a wrong type, a wrong shape or values that are not finite.
     """
-    regions = [region_of(np.array(face.landmarks), PATCH_PX) for face in faces]
-    spent = replace(budget, chroma=0.0) if grey else budget
-    batch = cut(photo, faces, regions, spent, seed, str(surrogates[0].mean.device))
-    pixels = _held(attack, batch, surrogates, spent, seed, on_step)
-    bounds = batch.luma_limits * (1 + 1.772 * spent.chroma)
+    device = str(surrogates[0].mean.device)
+    regions = [region_of(np.array(portrait.face.landmarks), PATCH_PX) for portrait in portraits]
+    batch = together(
+        [_cut(portrait, region, budget, device) for portrait, region in zip(portraits, regions, strict=True)]
+    )
+    pixels = _held(attack, batch, surrogates, budget, [portrait.seed for portrait in portraits], on_step)
+    bounds = batch.luma_limits + 1.772 * batch.chroma_limits
     return [Patch(*parts) for parts in zip(regions, pixels, bounds, strict=True)]
+
+
+def _cut(portrait: Portrait, region: Region, budget: Budget, device: str) -> FaceBatch:
+    own = replace(budget, chroma=0.0) if portrait.grey else budget
+    return cut(portrait.photo, [portrait.face], [region], own, portrait.seed, device)
 
 
 def compose(photo: Pixels, patches: Sequence[Patch]) -> tuple[Pixels, list[Spent]]:
@@ -72,12 +101,12 @@ def _held(
     batch: FaceBatch,
     surrogates: Sequence[Recogniser],
     budget: Budget,
-    seed: int,
+    seeds: Sequence[int],
     on_step: OnStep | None,
 ) -> Tensor:
     """Run the attack and return its change inside the budget, (N, 3, P, P) grey levels."""
     targeted = getattr(attack, "target", "none") == "synthetic"
-    loss = objective.toward_synthetic(surrogates, batch, seed) if targeted else objective.away(surrogates, batch)
+    loss = objective.toward_synthetic(surrogates, batch, seeds) if targeted else objective.away(surrogates, batch)
     if on_step is not None:
         loss = replace(loss, on_step=lambda step: on_step(step + 1, budget.steps))
     change = attack.perturb(batch, loss, budget)

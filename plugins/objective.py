@@ -99,17 +99,25 @@ def away(surrogates: Sequence[Recogniser], faces: FaceBatch) -> EnsembleLoss:
     return EnsembleLoss(surrogates, faces, embeddings(surrogates, faces))
 
 
-def toward_synthetic(surrogates: Sequence[Recogniser], faces: FaceBatch, identity: int) -> EnsembleLoss:
+def toward_synthetic(surrogates: Sequence[Recogniser], faces: FaceBatch, identities: Sequence[int]) -> EnsembleLoss:
     """Return the targeted loss: toward a synthetic identity, a fixed random direction of each surrogate's sphere.
 
-    No person has that embedding, so no stranger is framed. One `identity` gives one direction for all faces.
+    No person has that embedding, so no stranger is framed. `identities` are a number for each face; the same number
+    gives the same direction.
     """
-    anchors = []
-    for number, surrogate in enumerate(surrogates):
-        random = np.random.default_rng((identity, number, surrogate.card.embedding))
-        direction = torch.from_numpy(random.normal(size=surrogate.card.embedding).astype(np.float32))
-        anchors.append((direction / direction.norm()).to(faces.patches.device).expand(len(faces.patches), -1))
-    return EnsembleLoss(surrogates, faces, anchors, sign=-1.0)
+    anchors = [
+        torch.stack([_direction(identity, number, surrogate.card.embedding) for identity in identities])
+        for number, surrogate in enumerate(surrogates)
+    ]
+    return EnsembleLoss(surrogates, faces, [anchor.to(faces.patches.device) for anchor in anchors], sign=-1.0)
+
+
+def _direction(identity: int, surrogate: int, length: int) -> Tensor:
+    """Return a unit vector (D,) that `identity` draws for a surrogate."""
+    random = np.random.default_rng((identity, surrogate, length))
+    direction = torch.from_numpy(random.normal(size=length).astype(np.float32))
+    unit: Tensor = direction / direction.norm()
+    return unit
 
 
 @torch.no_grad()

@@ -6,27 +6,35 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.config import Config
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir, ledger_file
+from uncnn.daemon.files.publish import PublishError, snapshot
 from uncnn.daemon.files.scan import Found
 from uncnn.daemon.files.workspace import workspace
 from uncnn.daemon.intake import Place
 from uncnn.daemon.ledger import Ledger, LedgerError
 from uncnn.daemon.photo_job import Desk, FolderBlocked, Stopped, take
+from uncnn.daemon.pipeline import Next
 from uncnn.daemon.processes import Message
 from uncnn.daemon.recovery import recover
 from uncnn.daemon.terminal import Done
+from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError
 
 BREAKS_AFTER: Final = 3
 """So many photos in a row on which the plugin or its process failed: it is the plugin then, not the photos."""
 
 BROKEN_SECONDS: Final = 300.0
+FOLLOWING: Final = 7
+"""So many photos may share the batch of one."""
+
 LONGEST_PAUSE_SECONDS: Final = 60.0
 
 Key = tuple[int, Path]
@@ -102,6 +110,7 @@ class Workshop:
         self._poked = False
         self._crew: Crew | None = None
         self._breaker = _Breaker()
+        self._batched: set[Key] = set()  # photos whose faces were in the batch of one before
         self._thread = threading.Thread(target=self._run, name="uncnn-workshop", daemon=True)
 
     def start(self) -> None:
@@ -182,7 +191,8 @@ class Workshop:
         done_by_crew = 0
         while (task := self._next()) is not None:
             crew = self._crew_of(self._config)
-            desk = Desk(ledger, crew, spool, self._report, self._start, lambda: self._stopping)
+            following = partial(self._following, task)
+            desk = Desk(ledger, crew, spool, self._report, self._start, lambda: self._stopping, following)
             self.began = time.monotonic()
             self.doing = task.place.name(task.found.relative)
             try:
@@ -242,6 +252,23 @@ class Workshop:
                 return None
             _, self._present = self._tasks.popitem(last=False)
             return self._present
+
+    def _following(self, task: Task, folder: Path) -> list[Next]:
+        """Copy the photos that come next under the same policy into a folder: their faces may share a batch.
+
+        None where they did so already, or where something just failed: each is alone then.
+        """
+        if task.key in self._batched or self._breaker.failed:
+            return []
+        with self._lock:
+            waiting = [each for each in self._tasks.values() if each.place == task.place][:FOLLOWING]
+        self._batched = {each.key for each in waiting}
+        found = []
+        for each in waiting:
+            with suppress(PublishError):  # its own turn says what is the matter
+                taken = snapshot(each.place.folder.watch, each.found.relative, folder)
+                found.append(Next(taken.path, printable(each.found.relative.name)))
+        return found
 
     def _again(self, task: Task) -> None:
         with self._lock:

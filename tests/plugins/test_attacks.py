@@ -156,7 +156,7 @@ def test_a_large_face_is_changed_on_the_photo_s_own_pixels(photo: np.ndarray, su
 def test_targeted_pgd_moves_toward_an_identity_that_nobody_has(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     (patch,) = host.perturb(photo, [FACE], Pgd(target="synthetic"), surrogates, replace(BUDGET, steps=12), seed=3)
     batch = batch_of(photo, [FACE])
-    loss = objective.toward_synthetic(surrogates, batch, 3)
+    loss = objective.toward_synthetic(surrogates, batch, [3])
     with torch.no_grad():
         assert float(loss(patch.change[None], 0)) < float(loss(torch.zeros_like(patch.change)[None], 0)) - 0.01
 
