@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon import config_cli, jobs_cli, models_cli, service_cli
+from uncnn.daemon import config_cli, jobs_cli, models_cli, people_cli, service_cli
 from uncnn.daemon.answers import USAGE
 from uncnn.daemon.options import ConfigFile, Licence
 from uncnn.daemon.service.alarm import hear_early
@@ -158,6 +158,7 @@ app.command()(jobs_cli.retry)
 app.add_typer(jobs_cli.held)
 app.add_typer(config_cli.app)
 app.add_typer(models_cli.app)
+app.add_typer(people_cli.app)
 app.add_typer(service_cli.app)
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.crew import Crew
+from uncnn.daemon.people.store import people_file
 from uncnn.daemon.processes import Message, Report
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Verdict
 from uncnn.plugins.api import Face
@@ -80,7 +81,8 @@ def protect(
     looked = crew.ask_worker({"do": "look", "source": str(source), "name": name})
     found = FACES.validate_python(looked["faces"])
     ladder = Ladder(rungs_of(policy))
-    ladder.add(face for face in found if face.size_px >= policy.faces.smallest_px)
+    alone = _left_alone(crew, source, name, policy, found)
+    ladder.add(face for face in found if face.size_px >= policy.faces.smallest_px and face not in alone)
     candidate = spool / f"{source.stem}.candidate"
     rounds = len(ladder.rungs) + EXTRA_ROUNDS
     for _ in range(rounds):
@@ -99,6 +101,19 @@ def protect(
     return Outcome(decision, reason, candidate, verdict, strengths, looked["format"], tuple(looked["notes"]), seconds)
 
 
+def _left_alone(crew: Crew, source: Path, name: str, policy: Policy, faces: list[Face]) -> list[Face]:
+    """Return the faces that the policy leaves alone because of whose they are."""
+    if policy.faces.who == "all" or not faces:
+        return []
+    asked = {"do": "whose", "source": str(source), "name": name, "faces": FACES.dump_python(faces, mode="json")}
+    answer = crew.ask_verifier({**asked, **_whose(policy), "far": policy.protect.far})
+    return [face for face, spared in zip(faces, answer["spared"], strict=True) if spared]
+
+
+def _whose(policy: Policy) -> Message:
+    return {"who": policy.faces.who, "people": str(people_file())}
+
+
 def rungs_of(policy: Policy) -> tuple[str, ...]:
     """Return the policy's first strength and those of its `escalate` that are stronger, in that order."""
     order = list(STRENGTHS)
@@ -110,6 +125,9 @@ def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold",
     """Return what the policy does with a photo of this verdict, and the reason in one line."""
     required = [face for face in verdict.faces if face.required]
     if not required:
+        spared = sum(face.spared for face in verdict.faces)
+        if spared:
+            return "publish", f"{_faces(spared)} left alone (policy faces.who: {policy.faces.who})"
         small = f", {len(verdict.faces)} smaller than {policy.faces.smallest_px} px" if verdict.faces else ""
         words = {"publish": "released with its metadata removed", "hold": "held", "skip": "skipped"}
         return policy.no_face, f"no face found{small}: {words[policy.no_face]} (policy no_face: {policy.no_face})"
@@ -169,4 +187,5 @@ def verify_request(original: Path, released: Path, policy: Policy, known: list[F
         "views": list(policy.protect.views),
         "smallest_px": policy.faces.smallest_px,
         "faces": None if known is None else FACES.dump_python(known, mode="json"),
+        **_whose(policy),
     }

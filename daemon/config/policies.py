@@ -110,7 +110,7 @@ Name: TypeAlias = Annotated[str, Field(min_length=1)]
 Names: TypeAlias = Annotated[tuple[Name, ...], AfterValidator(once)]
 AttackName: TypeAlias = Annotated[str, AfterValidator(_attack_name)]
 Strength: TypeAlias = Annotated[str, AfterValidator(_strength)]
-Who: TypeAlias = Annotated[Literal["all"], _not_yet("all", ("all-but-enrolled", "only-enrolled"))]
+Who: TypeAlias = Literal["all", "all-but-enrolled", "only-enrolled"]
 Metadata: TypeAlias = Annotated[Literal["none"], _not_yet("none", ("camera", "all-but-location"))]
 
 

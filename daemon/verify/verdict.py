@@ -29,10 +29,11 @@ class FaceVerdict:
     """What became of one face."""
 
     face: Face
-    required: bool  # False: smaller than the policy asks for
+    required: bool  # False: smaller than the policy asks for, or spared
     found_again: bool  # the detector finds it on the released bytes
     ssimulacra2: float | None  # of the face's square, released against original
     judgements: tuple[Judgement, ...]
+    spared: bool = False  # left alone because of whose it is
 
     @property
     def protected(self) -> bool:

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from uncnn.daemon.people.matching import Who, spared
+from uncnn.daemon.people.store import read_people
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.processes import Handler, Message, Report
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
@@ -27,6 +29,8 @@ from uncnn.plugins.sessions import providers_for
 
 SAME_FACE = 0.35  # landmarks nearer than this share of the distance between the eyes belong to one face
 
+PASSER_BY = 0.6  # of the largest face's size: smaller ones are in the background of a portrait
+
 Landmarks = npt.NDArray[np.float64]
 
 
@@ -39,6 +43,14 @@ class Pair:
     faces: list[Face]  # in the original; then those that only the released photo shows
     again: list[Face]  # the same faces as found again, or where the original had them
     found_again: list[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """Whose faces a policy leaves alone, and the file of the enrolled people."""
+
+    who: Who
+    people: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,7 @@ class Verifier:
         views: Sequence[str],
         smallest_px: float,
         faces: Sequence[Face] | None = None,
+        spare: Spare | None = None,
     ) -> Verdict:
         """Return the verdict on the file `released` as a cloak of the file `original`.
 
@@ -72,15 +85,37 @@ class Verifier:
         known = list(faces) if faces is not None else self.detector.detect(before)
         pair = _paired(before, after, known, self.detector.detect(after))
         judgements = self._judge(pair, far, views)
+        alone = self.spared(before, pair.faces, far, spare)
         return Verdict(
             hashlib.sha256(released).hexdigest(),
             far,
             tuple(views),
             tuple(
-                FaceVerdict(face, face.size_px >= smallest_px, found, _visibility(pair, face), tuple(own))
-                for face, found, own in zip(pair.faces, pair.found_again, judgements, strict=True)
+                FaceVerdict(
+                    face, face.size_px >= smallest_px and not left, found, _visibility(pair, face), tuple(own), left
+                )
+                for face, found, own, left in zip(pair.faces, pair.found_again, judgements, alone, strict=True)
             ),
         )
+
+    def spared(self, photo: Pixels, faces: Sequence[Face], far: float, spare: Spare | None) -> list[bool]:
+        """Return for each face whether the policy leaves it alone because of whose it is. Raises PeopleError."""
+        if spare is None:
+            return [False] * len(faces)
+        return spared(spare.who, read_people(spare.people), self._judges(), far, photo, faces)
+
+    def describe(self, photo: Pixels) -> Message:
+        """Return how many faces a photo shows, without passers-by, and what each judge makes of the only one."""
+        faces = sorted(self.detector.detect(photo), key=lambda face: -face.size_px)
+        faces = [face for face in faces if face.size_px >= PASSER_BY * faces[0].size_px]
+        models = []
+        for judge in self._judges() if len(faces) == 1 else ():
+            embedding = judge.embed(photo, _landmarks(faces))[0].tolist()
+            models.append({"recogniser": judge.card.name, "sha256": judge.card.sha256, "embedding": embedding})
+        return {"faces": len(faces), "models": models}
+
+    def _judges(self) -> list[OnnxRecogniser]:
+        return [recogniser for recogniser in self.recognisers if recogniser.card.role == "judge"]
 
     def _judge(self, pair: Pair, far: float, views: Sequence[str]) -> list[list[Judgement]]:
         """Return each face's judgements: every recogniser in every view."""
@@ -102,7 +137,7 @@ class Verifier:
 
 
 def make_verifier(roster: Roster, device: str) -> Handler:
-    """Return the handler of the verifier process; its requests are `ready` and `verify`."""
+    """Return the handler of the verifier process; its requests are `ready`, `verify`, `whose` and `describe`."""
     providers = providers_for(device)
     recognisers = [OnnxRecogniser.load(model.folder, providers) for model in (*roster.judges, *roster.surrogates)]
     verifier = Verifier(load_onnx(roster.detector, providers), recognisers)
@@ -110,6 +145,12 @@ def make_verifier(roster: Roster, device: str) -> Handler:
     def handle(request: Message, _report: Report) -> Message:
         if request["do"] == "ready":
             return {"providers": recognisers[0].session.get_providers()}
+        if request["do"] == "describe":
+            return verifier.describe(decode(Path(request["source"]).read_bytes(), request["name"]).pixels)
+        if request["do"] == "whose":
+            photo = decode(Path(request["source"]).read_bytes(), request["name"]).pixels
+            faces = FACES.validate_python(request["faces"])
+            return {"spared": verifier.spared(photo, faces, request["far"], _spare(request))}
         verdict = verifier.verify(
             Path(request["original"]).read_bytes(),
             Path(request["released"]).read_bytes(),
@@ -117,11 +158,16 @@ def make_verifier(roster: Roster, device: str) -> Handler:
             request["views"],
             request["smallest_px"],
             FACES.validate_python(request["faces"]) if request["faces"] is not None else None,
+            _spare(request),
         )
         answer: Message = VERDICT.dump_python(verdict, mode="json")
         return answer
 
     return handle
+
+
+def _spare(request: Message) -> Spare | None:
+    return None if request["who"] == "all" else Spare(request["who"], Path(request["people"]))
 
 
 def _paired(original: Pixels, released: Pixels, known: Sequence[Face], seen: Sequence[Face]) -> Pair:

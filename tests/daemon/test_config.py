@@ -33,7 +33,7 @@ policies:
     unprotected: holdd
     no_face: publish
     no_face: hold
-    faces: {who: only-enrolled, smallest_px: 2.5}
+    faces: {who: nobody, smallest_px: 2.5}
     metadata: camera
     output: {format: gif, quality: 101, name: "../{stem}"}
 """

@@ -1,0 +1,90 @@
+"""`people enroll|list|forget`: whose faces a policy may treat otherwise."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from uncnn.daemon.answers import OK, print_json
+from uncnn.daemon.commands import settings_for, work
+from uncnn.daemon.files.publish import snapshot
+from uncnn.daemon.people.store import PeopleError, Person, Template, people_file, read_people, write_people
+from uncnn.daemon.status import ago
+from uncnn.daemon.wording import printable
+
+
+def enroll(name: str, photos: Sequence[Path], config: Path | None, device: str | None) -> int:
+    """Enroll a person, or enroll them anew, with photos that show them alone; return the exit status.
+
+    Raises:
+        PeopleError: a photo shows nobody or several people. RequestError: it is no photo.
+    """
+    if not name.strip() or not name.isprintable():
+        raise PeopleError(f"{name!r} is no name: give one that can be printed")
+    settings = settings_for(config, None, None, None, None, None, device)
+    described = []
+    with work(settings.models, settings.device) as (crew, spool):
+        for photo in photos:
+            real = photo.expanduser().resolve()
+            taken = snapshot(real.parent, Path(real.name), spool)
+            described.append(crew.ask_verifier({"do": "describe", "source": str(taken.path), "name": photo.name}))
+    for photo, answer in zip(photos, described, strict=True):
+        if answer["faces"] != 1:
+            found = "no face" if answer["faces"] == 0 else f"{answer['faces']} faces"
+            raise PeopleError(f"{printable(photo)} shows {found}: give photos that show {name} alone")
+    templates = [
+        Template(model["recogniser"], model["sha256"], [answer["models"][number]["embedding"] for answer in described])
+        for number, model in enumerate(described[0]["models"])
+    ]
+    file = people_file()
+    others = read_people(file).without(name)
+    others.people.append(Person(name, datetime.now(UTC), templates))
+    write_people(file, others)
+    sys.stdout.write(f"enrolled {name} with {_photos(len(photos))}, for {len(templates)} judges\n")
+    return OK
+
+
+def print_people(as_json: bool) -> int:
+    """Print who is enrolled, and return the exit status. Raises PeopleError."""
+    people = read_people(people_file()).people
+    if as_json:
+        listed: list[dict[str, Any]] = [
+            {
+                "name": person.name,
+                "enrolled": person.enrolled.isoformat(timespec="seconds"),
+                "photos": person.photos,
+                "judges": [template.recogniser for template in person.templates],
+            }
+            for person in people
+        ]
+        print_json({"people": listed})
+        return OK
+    now = datetime.now(UTC)
+    lines = [
+        f"{printable(person.name)}: {_photos(person.photos)}, enrolled {ago(person.enrolled, now)}, known to "
+        f"{', '.join(template.recogniser for template in person.templates)}"
+        for person in people
+    ]
+    sys.stdout.write("\n".join(lines or ["nobody is enrolled"]) + "\n")
+    return OK
+
+
+def forget(names: Sequence[str]) -> int:
+    """Forget people, and return the exit status. Raises PeopleError: one is not enrolled."""
+    file = people_file()
+    people = read_people(file)
+    known = {person.name for person in people.people}
+    for name in names:
+        if name not in known:
+            raise PeopleError(f"{name!r} is not enrolled: {', '.join(sorted(known)) or 'nobody is'}")
+        people = people.without(name)
+    write_people(file, people)
+    sys.stdout.write(f"forgot {', '.join(names)}\n")
+    return OK
+
+
+def _photos(number: int) -> str:
+    return "1 photo" if number == 1 else f"{number} photos"
