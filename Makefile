@@ -35,6 +35,7 @@ bench: setup
 	$(BIN)/python benchmarks/detector.py
 	$(BIN)/python benchmarks/recognisers.py
 	$(BIN)/python benchmarks/pack.py
+	$(BIN)/python benchmarks/service.py
 
 # Pins without a single host: uv.lock names hosts in every entry.
 lock:

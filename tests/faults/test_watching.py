@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -19,21 +18,6 @@ from uncnn.daemon.ledger import State
 from uncnn.daemon.watch.events import Events, _overflows
 from uncnn.daemon.watch.folder import WatchedFolder
 from uncnn.daemon.watch.mounts import network_file_system
-
-
-@pytest.mark.slow
-def test_what_was_written_while_it_was_stopped_is_published(running: Running) -> None:
-    scene = running.scene
-    running.until((scene.state / "run.lock").exists)
-    running.process.send_signal(signal.SIGSTOP)
-    names = [f"{number}.jpg" for number in range(5000)]
-    for name in names:
-        scene.put(name, f"good {name}")
-    running.process.send_signal(signal.SIGCONT)
-    running.until(lambda: len(list(scene.publish.glob("*.jpg"))) >= len(names), 600)
-    assert running.stop() == 0
-    scene.check()
-    assert set(scene.published()) == set(names)
 
 
 def test_an_overflow_of_the_kernels_queue_asks_for_a_scan(tmp_path: Path) -> None:
