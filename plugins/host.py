@@ -104,21 +104,29 @@ def _held(
     seeds: Sequence[int],
     on_step: OnStep | None,
 ) -> Tensor:
-    """Run the attack and return its change inside the budget, (N, 3, P, P) grey levels."""
+    """Run the attack and return its change inside the budget, (N, 3, P, P) grey levels.
+
+    The attack works on a copy: what it writes into that moves neither the bounds nor the photo.
+    """
     targeted = getattr(attack, "target", "none") == "synthetic"
-    loss = objective.toward_synthetic(surrogates, batch, seeds) if targeted else objective.away(surrogates, batch)
+    shown = together([batch])
+    loss = objective.toward_synthetic(surrogates, shown, seeds) if targeted else objective.away(surrogates, shown)
     if on_step is not None:
         loss = replace(loss, on_step=lambda step: on_step(step + 1, budget.steps))
-    change = attack.perturb(batch, loss, budget)
+    change = attack.perturb(shown, loss, budget)
     name = type(attack).__name__
     if not isinstance(change, Change):
         raise PluginError(f"attack {name} returned {type(change).__name__}: return a Change")
-    if change.pixels.shape != batch.patches.shape:
+    if not isinstance(change.pixels, Tensor) or change.pixels.shape != batch.patches.shape:
         expected = tuple(batch.patches.shape)
-        raise PluginError(f"attack {name} returned pixels of shape {tuple(change.pixels.shape)}: return {expected}")
+        raise PluginError(f"attack {name} returned pixels of shape {_shape(change.pixels)}: return {expected}")
     if not bool(torch.isfinite(change.pixels).all()):
         raise PluginError(f"attack {name} returned pixels that are not finite: the photo is not changed")
     return batch.valid(change.pixels.detach().to(batch.patches))
+
+
+def _shape(pixels: object) -> str:
+    return str(tuple(pixels.shape)) if isinstance(pixels, Tensor) else type(pixels).__name__
 
 
 def _add(result: Pixels, photo: Pixels, patch: Patch) -> Spent:

@@ -32,12 +32,16 @@ def make_attack(name: str, parameters: Mapping[str, object]) -> Attack:
     """Return the attack registered as `name` with `parameters` of its own; those of the budget are left alone.
 
     Raises:
-        UnknownAttack: no attack has that name, it has no such parameter, or it refuses the value.
+        UnknownAttack: no attack has that name, it cannot be loaded, has no such parameter, or refuses the value.
     """
     entries = _entries()
     if name not in entries:
         raise UnknownAttack(f"attack {name!r} is not installed: choose one of {', '.join(sorted(entries))}")
-    kind = entries[name].load()
+    try:
+        kind = entries[name].load()
+    except Exception as error:  # a stranger's module may raise anything
+        words = f"{type(error).__name__}: {error}"
+        raise UnknownAttack(f"attack {name} cannot be loaded ({words}): update it or choose another") from error
     own = {key: value for key, value in parameters.items() if key not in _budget_fields()}
     known = {field.name for field in fields(kind)}
     for key in own:

@@ -98,6 +98,25 @@ def test_the_host_holds_the_budget_whatever_the_attack_returns(photo: np.ndarray
 
 
 @dataclass(frozen=True)
+class Meddler:
+    """An attack that writes into what it is shown."""
+
+    def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
+        faces.patches.zero_()
+        faces.luma_limits.fill_(255)
+        faces.chroma_limits.fill_(255)  # type: ignore[attr-defined]
+        return Change(torch.full_like(faces.patches, 255))
+
+
+def test_an_attack_that_writes_into_its_input_moves_no_bound(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
+    (patch,) = host.perturb(photo, [FACE], Meddler(), surrogates, BUDGET, seed=1)
+    (honest,) = host.perturb(photo, [FACE], Greedy(), surrogates, BUDGET, seed=1)
+    assert torch.equal(patch.limits, honest.limits)
+    result, _ = host.compose(photo, [patch])
+    assert np.abs(result.astype(int) - photo).max() <= float(honest.limits.max()) + 1
+
+
+@dataclass(frozen=True)
 class Broken:
     """An attack that returns what it must not."""
 

@@ -1,0 +1,110 @@
+"""Plugins that fail in every way, in the real service with the models that come with uncnn: it goes on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scene import Scene
+
+from uncnn.daemon.ledger import Job, Ledger, State
+
+HERE = Path(__file__).parent
+KINDS = {
+    "raises": "broken_import:Anything",
+    "hangs": "bad_attacks:Hangs",
+    "nan": "bad_attacks:NotFinite",
+    "shape": "bad_attacks:WrongShape",
+    "memory": "bad_attacks:Greedy",
+    "meddles": "bad_attacks:Meddler",
+}
+WORDS = {
+    "raises": "cannot be loaded (RuntimeError: not today)",
+    "hangs": "did not answer in 15 s and was stopped",
+    "nan": "not finite",
+    "shape": "pixels of shape (1, 3, 7, 224)",
+    "memory": "out of memory is the usual cause",
+}
+
+
+@pytest.fixture
+def plugins(tmp_path: Path) -> Path:
+    """Return a folder with the attacks as an installed distribution."""
+    folder = tmp_path / "plugins"
+    information = folder / "bad_attacks-1.0.dist-info"
+    information.mkdir(parents=True)
+    shutil.copy(HERE / "bad_attacks.py", folder)
+    (folder / "broken_import.py").write_text("raise RuntimeError('not today')\n")
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-attacks\nVersion: 1.0\n")
+    entries = "\n".join(f"{name} = {place}" for name, place in KINDS.items())
+    (information / "entry_points.txt").write_text(f"[uncnn.attacks]\n{entries}\n")
+    return folder
+
+
+def configure(scene: Scene, names: list[str]) -> None:
+    folders = ", ".join(
+        f"{{watch: {name}, publish: {name}-out, policy: {name}, settle_seconds: 0.2}}" for name in names
+    )
+    policies = ", ".join(f"{name}: {{attack: {{name: {name}}}, escalate: []}}" for name in names)
+    (scene.root / "config.yaml").write_text(
+        f"device: cpu\nservice: {{deadline_seconds: 15}}\nfolders: [{folders}]\npolicies: {{{policies}}}\n"
+    )
+    for name in names:
+        (scene.root / name).mkdir(exist_ok=True)
+
+
+def jobs(scene: Scene) -> dict[str, Job]:
+    if not (scene.state / "ledger.sqlite3").exists():
+        return {}
+    with Ledger(scene.state / "ledger.sqlite3") as ledger:
+        return {ledger.folders.paths(job.folder)[0].name: job for job in ledger.jobs()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(KINDS))
+def test_a_plugin_that_fails_costs_its_photos_attempts_and_nothing_else(scene: Scene, plugins: Path, name: str) -> None:
+    skimage = pytest.importorskip("skimage")
+    configure(scene, [name, "pgd"])
+    face = Image.fromarray(skimage.data.astronaut()).crop((130, 0, 330, 200))
+    face.save(scene.root / name / "face.png")
+    own = {"PYTHONPATH": str(plugins), "UNCNN_MODELS": str(scene.root / "none"), "HOME": str(scene.root)}
+    program = Path(sys.executable).with_name("uncnn-daemon")
+    with (scene.root / "log").open("wb") as log:
+        service = subprocess.Popen(
+            [program, "run", "--config", scene.root / "config.yaml"],
+            env={**os.environ, **own, "XDG_DATA_HOME": str(scene.root / "data")},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        until(lambda: jobs(scene).get(name) is not None and jobs(scene)[name].state is not State.QUEUED)
+        until(lambda: jobs(scene)[name].state not in {State.RUNNING, State.VERIFIED, State.PUBLISHING})
+        job = jobs(scene)[name]
+        if name == "meddles":
+            assert job.state in {State.HELD, State.PUBLISHED}
+        else:
+            assert (job.state, job.attempts) == (State.RETRY, 1)
+            assert WORDS[name] in job.reason
+            assert not list((scene.root / f"{name}-out").rglob("*"))
+        face.crop((0, 0, 20, 20)).save(scene.root / "pgd" / "nobody.png")  # the service goes on
+        until((scene.root / "pgd-out" / "nobody.png").exists)
+        if job.state is State.PUBLISHED:
+            out = np.asarray(Image.open(scene.root / f"{name}-out" / "face.png").convert("RGB")).astype(int)
+            assert np.abs(out - np.asarray(face)).max() < 64
+    finally:
+        service.terminate()
+        assert service.wait(15) == 0
+
+
+def until(condition, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
