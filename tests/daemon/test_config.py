@@ -108,7 +108,7 @@ def test_every_problem_is_said_at_once_with_line_and_path(tmp_path: Path) -> Non
     text = str(caught.value)
     assert text.startswith(f"{tmp_path}/config.yaml:1: version: found 2; it should be 1\n")
     assert "did you mean 'settle_seconds'?" in text
-    assert "'only-enrolled' is not available yet: use all" in text
+    assert "'camera' is not available yet: use none" in text
     assert "it should be 'hold' or 'publish-anyway'" in text
 
 

@@ -163,9 +163,12 @@ def test_a_configuration_that_is_wrong_is_said_with_all_that_is(shared_models: P
     assert home.command("run", "--once").returncode == BAD_CONFIGURATION
 
 
-def test_without_once_it_says_what_is_not_there_yet(shared_models: Path, tmp_path: Path) -> None:
-    answer = Home(tmp_path, shared_models).command("run")
-    assert (answer.returncode, "--once" in answer.stderr) == (USAGE, True)
+def test_json_is_for_a_run_that_ends(tmp_path: Path) -> None:
+    home = Home(tmp_path, tmp_path)
+    (tmp_path / "config.yaml").write_text("folders: []\n")
+    answer = home.command("run", "--json")
+    assert answer.returncode == USAGE
+    assert "--json goes with --once" in answer.stderr
 
 
 def test_models_that_are_missing_are_said_and_no_photo_pays_for_it(ran: Ran, tmp_path: Path) -> None:
