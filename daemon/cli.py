@@ -172,7 +172,7 @@ def _status_at_once() -> None:
 def main() -> None:
     """Run the command line; an error that a person can mend is one line, not a traceback."""
     if sys.argv[1:2] == ["run"]:
-        hear_early()
+        hear_early(once="--once" in sys.argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait do not spin: others use this machine too
     try:
         if sys.argv[1:2] == ["status"] and sys.argv[2:] in ([], ["--json"]):

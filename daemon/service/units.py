@@ -46,8 +46,8 @@ CacheDirectoryMode=0700
 RuntimeDirectory=uncnn-%i
 RuntimeDirectoryMode=0700
 Environment=UNCNN_STATE=%S/uncnn/%i XDG_DATA_HOME=%S/uncnn/%i XDG_CACHE_HOME=%C/uncnn/%i
-# Models that this machine's users share; pull them with `UNCNN_MODELS=/var/lib/uncnn/models uncnn-daemon models pull`.
-ReadOnlyPaths=-/var/lib/uncnn/models
+# The service has no network. Models: sudo -u USER XDG_DATA_HOME=/var/lib/uncnn/USER uncnn-daemon models pull
+# How it stands: sudo -u USER UNCNN_STATE=/var/lib/uncnn/USER uncnn-daemon status
 
 # Nothing leaves the machine.
 PrivateNetwork=yes

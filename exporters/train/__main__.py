@@ -54,7 +54,7 @@ def _student(options: argparse.Namespace) -> None:
     network, course = student.make(), students.FURTHER if options.start else students.Course()
     if options.start:
         network.load_state_dict(load_file(options.start))
-    course = replace(course, samples=options.samples or course.samples, half=student.half)
+    course = replace(course, samples=options.samples or course.samples)
     device, progress = torch.device(options.device), _Progress("views", course.samples)
     network = students.teach(network, teacher, faces, course, device, options.seed, progress)
     folder = ship_student(student, network, options.output)

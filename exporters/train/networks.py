@@ -1,9 +1,9 @@
 """The students: compact networks of different designs, so that a cloak does not lean on one.
 
-Grouped convolutions with ReLU after Xie et al., "Aggregated residual transformations for deep neural networks", CVPR
-2017; inverted residuals after Sandler et al., "MobileNetV2", CVPR 2018. The first ends in the global depthwise
-convolution of Chen et al., "MobileFaceNets", CCBR 2018. A part of a student gives what one of its teacher's parts
-gives, in a way of its own.
+Inverted residuals with ReLU after Sandler et al., "MobileNetV2", CVPR 2018, with GELU after Hendrycks and Gimpel,
+"Gaussian error linear units", 2016, with kernels of two sizes after Tan and Le, "MixConv", BMVC 2019; the last two in
+the frame of Chen et al., "MobileFaceNets", CCBR 2018, with its global depthwise convolution. A part of a student gives
+what one of its teacher's parts gives, in a way of its own.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from uncnn.exporters.train.teachers import Meeting
 
 SIDE = 112
-GROUPED = 16  # channels of a group
 
 
 class Unit(nn.Sequential):
@@ -42,26 +42,55 @@ class Residual(nn.Module):
         return out
 
 
-def resnext() -> nn.Sequential:
-    """Return a residual network of grouped 3x3 convolutions, (N, 3, 112, 112) -> (N, 128)."""
+class Mixed(nn.Module):
+    """A depthwise convolution, 3x3 for the first half of the channels and 5x5 for the others."""
 
-    def shrink(inner: int, middle: int, outer: int) -> nn.Module:
-        return nn.Sequential(Unit(inner, middle, 3, 2), Unit(middle, outer, 1, relu=False))
+    def __init__(self, width: int, stride: int) -> None:
+        super().__init__()
+        half = width // 2
+        self.small = nn.Conv2d(half, half, 3, stride, 1, groups=half, bias=False)
+        self.large = nn.Conv2d(half, half, 5, stride, 2, groups=half, bias=False)
 
-    def blocks(width: int, middle: int, number: int) -> Sequence[nn.Module]:
-        def body() -> Sequence[nn.Module]:
-            groups = middle // GROUPED
-            return Unit(width, middle, 1), Unit(middle, middle, 3, 1, groups), Unit(middle, width, 1, relu=False)
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features (N, C, H / stride, W / stride)."""
+        first, second = features.chunk(2, 1)
+        return torch.cat([self.small(first), self.large(second)], 1)
 
-        return [Residual(*body()) for _ in range(number)]
+
+Body = Callable[[int, int, int, int], Sequence[nn.Module]]
+
+
+def _gelu_body(inner: int, hidden: int, outer: int, stride: int) -> Sequence[nn.Module]:
+    depthwise = Unit(hidden, hidden, 3, stride, hidden, relu=False)
+    return nn.Conv2d(inner, hidden, 1), nn.GELU(), depthwise, nn.GELU(), nn.Conv2d(hidden, outer, 1)
+
+
+def _mixed_body(inner: int, hidden: int, outer: int, stride: int) -> Sequence[nn.Module]:
+    mixed = (Mixed(hidden, stride), nn.BatchNorm2d(hidden), nn.SiLU())
+    return Unit(inner, hidden, 1, relu=False), nn.SiLU(), *mixed, Unit(hidden, outer, 1, relu=False)
+
+
+def _mobilefacenet(body: Body, pooled: int, embedding: int) -> nn.Sequential:
+    def stage(inner: int, hidden: int, outer: int, number: int) -> Sequence[nn.Module]:
+        shrink = nn.Sequential(*body(inner, hidden, outer, 2))
+        return shrink, *(Residual(*body(outer, 2 * outer, outer, 1)) for _ in range(number))
 
     stem = nn.Sequential(Unit(3, 32, 3, 2), Unit(32, 64, 3))
-    first = (shrink(64, 64, 64), *blocks(64, 96, 4))
-    second = (shrink(64, 96, 128), *blocks(128, 176, 6))
-    third = (shrink(128, 64, 128), *blocks(128, 128, 2))
-    whole = nn.Conv2d(320, 320, SIDE // 16, groups=320, bias=False)
-    head = nn.Sequential(Unit(128, 320, 1), whole, nn.BatchNorm2d(320), nn.Flatten(), nn.Linear(320, 128))
-    return nn.Sequential(stem, *first, *second, *third, head)
+    whole = nn.Conv2d(pooled, pooled, SIDE // 16, groups=pooled, bias=False)
+    head = nn.Sequential(
+        Unit(128, pooled, 1), whole, nn.BatchNorm2d(pooled), nn.Flatten(), nn.Linear(pooled, embedding)
+    )
+    return nn.Sequential(stem, *stage(64, 128, 64, 4), *stage(64, 256, 128, 6), *stage(128, 384, 128, 2), head)
+
+
+def mobilefacenet() -> nn.Sequential:
+    """Return a MobileFaceNet with GELU, (N, 3, 112, 112) -> (N, 128)."""
+    return _mobilefacenet(_gelu_body, 448, 128)
+
+
+def mixnet() -> nn.Sequential:
+    """Return a MobileFaceNet of mixed kernels and SiLU, (N, 3, 112, 112) -> (N, 512)."""
+    return _mobilefacenet(_mixed_body, 192, 512)
 
 
 def mobilenet() -> nn.Sequential:
@@ -89,22 +118,28 @@ class Student:
     teachers_licence: str
     meetings: tuple[Meeting, ...]
     embedding: int
-    half: bool = True  # quicker in bfloat16 on a CPU
 
 
 WIDE = (Meeting(64, 56, 1), Meeting(64, 28, 5), Meeting(128, 14, 7), Meeting(128, 7, 3))
 NARROW = (Meeting(32, 56, 1), Meeting(32, 28, 3), Meeting(32, 14, 3), Meeting(64, 7, 3), Meeting(128, 4, 3))
 STUDENTS = (
     Student(
-        "uncnn-resnext",
-        "residual, grouped 3x3 convolutions (uncnn)",
-        resnext,
+        "uncnn-mobilenet",
+        "inverted residuals, ReLU (uncnn)",
+        mobilenet,
+        "mobileface-v2",
+        "MIT",
+        NARROW,
+        256,
+    ),
+    Student(
+        "uncnn-mobilefacenet",
+        "inverted residuals, GELU (uncnn)",
+        mobilefacenet,
         "mobilefacenet-foamliu",
         "Apache-2.0",
         WIDE,
         128,
     ),
-    Student(
-        "uncnn-mobilenet", "inverted residuals (uncnn)", mobilenet, "mobileface-v2", "MIT", NARROW, 256, half=False
-    ),
+    Student("uncnn-mixnet", "inverted residuals, mixed kernels (uncnn)", mixnet, "esp-mfn", "MIT", WIDE, 512),
 )

@@ -39,7 +39,6 @@ class Course:
     apart: float = 0.55  # share of the course in which every part is fed by the teacher's part before it
     measured: float = 0.3  # share in which batch normalisation measures batches; then it stands still
     pushed: float = 0.5  # share of the batches that are pushed once the parts follow one another
-    half: bool = True  # bfloat16 where it is quicker
 
 
 FURTHER = Course(samples=40_000, rate=1.5e-3, apart=0.0, measured=0.0)
@@ -72,8 +71,8 @@ def teach(
             stand_still(descent.network)
         views = _views(pixels, course.batch, random).to(device)
         if not apart and random.random() < course.pushed:
-            views = push(views, _embeddings(descent.network, course.half), random)
-        losses = _losses(descent.network, _divided(teacher(views), scales), prepare(views), typical, apart, course.half)
+            views = push(views, _embeddings(descent.network), random)
+        losses = _losses(descent.network, _divided(teacher(views), scales), prepare(views), typical, apart)
         descent.step(losses)
         if report and step % 50 == 49:
             report((step + 1) * course.batch, descent.running)
@@ -86,7 +85,7 @@ def prepare(views: Tensor) -> Tensor:
 
 
 def _losses(
-    network: nn.Sequential, told: list[Tensor], crops: Tensor, typical: list[Tensor], apart: bool, half: bool
+    network: nn.Sequential, told: list[Tensor], crops: Tensor, typical: list[Tensor], apart: bool
 ) -> dict[str, Tensor]:
     """Return what the student still gets wrong of what its teacher said, `told`.
 
@@ -94,13 +93,12 @@ def _losses(
     """
     features, errors = crops, []
     for part, theirs, spread in zip(network, told, typical, strict=True):
-        with torch.autocast(crops.device.type, torch.bfloat16, enabled=half):
-            mine = part(features)
-        errors.append(((mine.float() - theirs) / spread).square().mean())
+        mine = part(features)
+        errors.append(((mine - theirs) / spread).square().mean())
         features = theirs if apart else mine
     return {
         "features": torch.stack(errors).mean(),
-        "embeddings": (1 - functional.cosine_similarity(mine.float(), told[-1])).mean(),
+        "embeddings": (1 - functional.cosine_similarity(mine, told[-1])).mean(),
     }
 
 
@@ -114,11 +112,10 @@ def _divided(told: list[Tensor], scales: list[Tensor]) -> list[Tensor]:
     return [each / scale for each, scale in zip(told, scales, strict=True)]
 
 
-def _embeddings(network: nn.Module, half: bool) -> Callable[[Tensor], Tensor]:
+def _embeddings(network: nn.Module) -> Callable[[Tensor], Tensor]:
     def embed(views: Tensor) -> Tensor:
-        with torch.autocast(views.device.type, torch.bfloat16, enabled=half):
-            embeddings: Tensor = network(prepare(views))
-        return embeddings.float()
+        embeddings: Tensor = network(prepare(views))
+        return embeddings
 
     return embed
 

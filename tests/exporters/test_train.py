@@ -178,7 +178,7 @@ def test_a_student_learns(student: Student, teach: Callable[[Student], Teacher],
     torch.manual_seed(0)
     faces, _ = read_faces(few_faces, training=True)
     reports: list[dict[str, float]] = []
-    course = students.Course(samples=150 * 4, batch=4, apart=0.7, half=student.half)
+    course = students.Course(samples=150 * 4, batch=4, apart=0.7)
     device = torch.device("cpu")
     network = students.teach(
         student.make(), teach(student), faces, course, device, report=lambda _n, losses: reports.append(dict(losses))
@@ -198,7 +198,7 @@ def test_parts_learn_from_the_teacher_alone_until_they_are_joined(
     typical = spreads(told)
 
     def wrong(apart: bool) -> float:
-        losses = students._losses(network, told, students.prepare(views), typical, apart, half=False)
+        losses = students._losses(network, told, students.prepare(views), typical, apart)
         return float(losses["embeddings"].detach())
 
     before = {apart: wrong(apart) for apart in (True, False)}
