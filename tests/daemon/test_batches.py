@@ -80,8 +80,8 @@ def test_a_photo_comes_out_the_same_alone_and_beside_others(
     assert batches == [4]  # the first photo's turn did the faces of all
     for one, other in zip(alone, beside, strict=True):
         assert one.shape == other.shape
-        assert np.abs(one - other).max() <= 1  # another order of the sums
-        assert (one != other).mean() < 0.01
+        differs = np.abs(one - other) > 1  # the sign of a gradient near zero may turn
+        assert differs.mean() < 0.001
 
 
 def test_a_batch_that_fails_is_no_fault_of_the_photo(
