@@ -26,6 +26,7 @@ class Crew:
         self.device = device
         self.settings = (models, device, job_seconds)
         self.started = False
+        self.providers: tuple[str, ...] = ()  # that the verifier really uses, once it has started
         self._job_seconds = job_seconds
         self._models = models
         self._data = data
@@ -71,6 +72,7 @@ class Crew:
         both = (self.worker, self.verifier)
         answers = [child.call({"do": "ready"}, PREPARE_SECONDS) for child in both]
         self.started = True
+        self.providers = tuple(answers[1].get("providers", ()))
         return str(answers[0]["device"])
 
     def ask_worker(self, request: Message, report: Report | None = None) -> Message:

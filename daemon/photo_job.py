@@ -20,7 +20,17 @@ from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError
 
 ENVIRONMENT: Final = frozenset(
-    {"no-space", "permission", "read-only", "missing", "not-a-folder", "input-output", "stale", "too-many-files"}
+    {
+        "no-space",
+        "permission",
+        "read-only",
+        "missing",
+        "not-a-folder",
+        "input-output",
+        "stale",
+        "too-many-files",
+        "busy",
+    }
 )
 """Faults of the machine, not of the photo: no attempt is spent on them."""
 
@@ -71,9 +81,10 @@ def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool])
         try:
             taken = snapshot(place.folder.watch, found.relative, Path(own))
         except PublishError as error:
-            if error.kind in {"no-space", "read-only"}:  # reading meets neither: it is the spool
+            if error.kind in {"no-space", "read-only", "too-many-files", "stale"}:  # no fault of this one file
                 raise FolderBlocked(str(error)) from error
-            return Done(name, "waiting" if error.kind in {"changed", "missing"} else "error", str(error))
+            passing = error.kind in {"changed", "missing"}
+            return Done(name, "waiting" if passing else "error", str(error), taken=passing)
         changed = Found(found.relative, taken.size, taken.mtime_ns, taken.ctime_ns, taken.device, taken.inode)
         if changed != found and young(changed):
             return Done(name, "waiting", "it is still being written: it is taken when it has settled")
@@ -163,7 +174,7 @@ def _is_suspect(error: UncnnError | OSError) -> bool:
 
 def _done(place: Place, job: Job, outcome: Outcome | None = None, suspect: bool = False) -> Done:
     message = f"{job.reason}; it is tried again" if job.state is State.RETRY else job.reason
-    return Done(place.name(job.relative), _SAID[job.state], message, _where(place, job), outcome, suspect)
+    return Done(place.name(job.relative), _SAID[job.state], message, _where(place, job), outcome, suspect=suspect)
 
 
 def _where(place: Place, job: Job) -> Path | None:

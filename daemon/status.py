@@ -95,7 +95,8 @@ def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
         yield f"  published since it started: {_photos(run.published)} with {run.faces} protected faces{each}"
     if run.doing and run.ended is None:
         yield f"  now: {run.doing}"
-    yield f"  device: {run.device}"
+    verifier = f"; verifier: {', '.join(run.providers)}" if run.providers else ""
+    yield f"  device: {run.device}{verifier}"
     yield f"  attacked: {', '.join(run.surrogates) or 'none'}"
     yield f"  judges: {', '.join(run.judges) or 'none'}"
 
@@ -174,6 +175,7 @@ def _run_json(run: LastRun, now: datetime) -> dict[str, Any]:
         "ended": _time(run.ended),
         "exit_status": run.exit_status,
         "device": run.device,
+        "providers": list(run.providers),
         "surrogates": list(run.surrogates),
         "judges": list(run.judges),
     }

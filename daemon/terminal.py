@@ -38,6 +38,7 @@ class Done:
     message: str
     published: Path | None = None
     outcome: Outcome | None = None
+    taken: bool = True  # whether the ledger knows of it, or will
     suspect: bool = False  # neither the photo nor the machine failed: the attack, a model or a process did
 
     def as_json(self) -> dict[str, Any]:

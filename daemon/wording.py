@@ -16,6 +16,8 @@ _SYSTEM: Final[dict[int, tuple[str, str]]] = {
     errno.ENOTDIR: ("not-a-folder", "a part of the path is not a folder; correct the path"),
     errno.ENAMETOOLONG: ("name-too-long", "the name is too long for this file system; shorten it"),
     errno.EIO: ("input-output", "the disk reports an input/output error; check the disk and its cable"),
+    errno.EBUSY: ("busy", "another program or mount holds it; let go of it there"),
+    errno.ETXTBSY: ("busy", "another program is running it; end that"),
     errno.ESTALE: ("stale", "the network folder has gone stale; mount it again"),
     errno.ELOOP: ("symlink", "it is a symbolic link; put the file itself there"),
     errno.EMFILE: ("too-many-files", "too many files are open; raise the limit of open files"),

@@ -37,10 +37,15 @@ class Run:
         finally:
             database.close()
 
-    def works_with(self, device: str, surrogates: Sequence[str], judges: Sequence[str]) -> None:
-        """Note the device that is really used, and the models by their roles. Raises LedgerError."""
-        values = (device, json.dumps(list(surrogates)), json.dumps(list(judges)))
-        self._write("UPDATE runs SET device = ?, surrogates = ?, judges = ? WHERE id = ?", *values)
+    def works_with(
+        self, device: str, surrogates: Sequence[str], judges: Sequence[str], providers: Sequence[str] = ()
+    ) -> None:
+        """Note the device and the verifier's providers that are really used, and the models by their roles.
+
+        Raises LedgerError.
+        """
+        values = (device, *(json.dumps(list(names)) for names in (surrogates, judges, providers)))
+        self._write("UPDATE runs SET device = ?, surrogates = ?, judges = ?, providers = ? WHERE id = ?", *values)
 
     def beat(self) -> None:
         """Note a sign of life. Raises LedgerError."""

@@ -56,6 +56,7 @@ _SCHEMA_2: Final = (
     "ALTER TABLE folders ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0",  # photos that are to be done
     "ALTER TABLE folders ADD COLUMN oldest TEXT",  # since when the oldest of them waits
     "ALTER TABLE folders ADD COLUMN refused TEXT NOT NULL DEFAULT ''",  # what there cannot be taken, in words
+    "ALTER TABLE runs ADD COLUMN providers TEXT NOT NULL DEFAULT '[]'",  # of ONNX Runtime, that the verifier uses
     "ALTER TABLE runs ADD COLUMN kind TEXT NOT NULL DEFAULT 'once'",  # or service
     "ALTER TABLE runs ADD COLUMN problem TEXT NOT NULL DEFAULT ''",  # what keeps the service as a whole from working
     "ALTER TABLE runs ADD COLUMN doing TEXT NOT NULL DEFAULT ''",

@@ -32,6 +32,7 @@ class LastRun:
     device: str | None  # None: it loaded no models
     surrogates: tuple[str, ...]
     judges: tuple[str, ...]
+    providers: tuple[str, ...]  # of ONNX Runtime, that the verifier uses
     kind: str  # once, or service
     problem: str  # what keeps the service as a whole from working, "" where nothing does
     doing: str  # the photo at hand and its stage
@@ -156,6 +157,7 @@ def _last_run(database: Database) -> LastRun | None:
             device=row["device"],
             surrogates=tuple(json.loads(row["surrogates"])),
             judges=tuple(json.loads(row["judges"])),
+            providers=tuple(json.loads(row["providers"])),
             **{name: row[name] for name in ("kind", "problem", "doing", "published", "faces", "busy_seconds")},
         )
     return None

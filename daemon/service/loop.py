@@ -191,7 +191,10 @@ class Service:
         done = finished.done
         where = f" -> {done.published}" if done.published else ""
         say(f"{done.name}: {done.status}{where}: {done.message}")
-        if done.status == "waiting" and served is not None:
+        if served is None:
+            return
+        served.read(finished.task.found.relative, "" if done.taken else done.message)
+        if done.status == "waiting":
             served.look_again(finished.task.found.relative, now)
 
     def _idle_seconds(self) -> float:
@@ -208,8 +211,8 @@ class Service:
     def _works_with(self, device: str, crew: Crew) -> None:
         """Note the models; called by the workshop's thread."""
         roster = crew.roster
-        names = [[model.card.name for model in models] for models in (roster.surrogates, roster.judges)]
-        self._run.works_with(device, *names)
+        surrogates, judges = ([model.card.name for model in models] for models in (roster.surrogates, roster.judges))
+        self._run.works_with(device, surrogates, judges, crew.providers)
 
 
 def run_service(explicit: Path | None) -> int:

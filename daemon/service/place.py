@@ -34,7 +34,9 @@ class ServedPlace:
         self._watched = watched
         self._ledger = ledger
         self._workshop = workshop
-        self._refused = ""
+        self._refused: tuple[Found, ...] = ()  # by the last scan
+        self._unread: dict[Path, str] = {}  # photos that could not be read, and why
+        self._words = ""
         self._told: tuple[object, ...] = ()
 
     def open(self, now: float) -> None:
@@ -81,6 +83,14 @@ class ServedPlace:
     def went_well(self) -> None:
         """Note that a photo met no fault of the machine."""
         self._blocks = 0
+
+    def read(self, relative: Path, problem: str) -> None:
+        """Note that a photo could be read, or why it could not; the next scan tries again."""
+        if problem or relative in self._unread:
+            self._unread.pop(relative, None)
+            if problem:
+                self._unread[relative] = problem
+            self._tell_refused()
 
     def block(self, reason: str) -> None:
         """Do nothing for this folder until a check finds it well."""
@@ -131,14 +141,19 @@ class ServedPlace:
             return
         new = [found for found in seen.new if not self._workshop.has(self.place.number, found.relative)]
         self._watched.scanned(new, time.monotonic())
-        self._refuse(seen.refused)
+        there = {found.relative for found in new}
+        self._unread = {relative: words for relative, words in self._unread.items() if relative in there}
+        self._refused = seen.refused
+        self._tell_refused()
 
-    def _refuse(self, refused: tuple[Found, ...]) -> None:
-        named = [f"{printable(each.relative)}: {each.refused}" for each in refused[:REFUSED_NAMED]]
-        more = len(refused) - len(named)
-        words = "; ".join(named) + (f"; and {more} more" if more > 0 else "")
-        if words != self._refused:
-            self._refused = words
+    def _tell_refused(self) -> None:
+        """Say what is not taken, and why, where that has changed."""
+        all_of_them = [f"{printable(each.relative)}: {each.refused}" for each in self._refused]
+        all_of_them += self._unread.values()
+        more = len(all_of_them) - REFUSED_NAMED
+        words = "; ".join(all_of_them[:REFUSED_NAMED]) + (f"; and {more} more" if more > 0 else "")
+        if words != self._words:
+            self._words = words
             self._ledger.folders.refused(self.place.number, words)
             if words:
                 say(f"{printable(self._watched.folder)}: not taken: {words}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -151,3 +153,109 @@ def test_a_killed_service_goes_on_where_it_was(running: Running) -> None:
     assert running.stop() == 0
     running.scene.check()
     assert len(running.scene.published()) == 20
+
+
+def test_systemd_hears_of_it_when_it_is_ready_alive_and_ends(scene: Scene) -> None:
+    scene.configure(settle=0)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(scene.root / "notify"))
+        listening.settimeout(30)
+        running = Running(scene, NOTIFY_SOCKET=str(scene.root / "notify"), WATCHDOG_USEC="600000")
+        heard: list[str] = []
+        while "READY=1" not in "".join(heard):
+            heard.append(listening.recv(4096).decode())
+        assert (scene.state / "ledger.sqlite3").exists()
+        while sum("WATCHDOG=1" in each for each in heard) < 3:  # a third of what systemd wants, each
+            heard.append(listening.recv(4096).decode())
+        assert running.stop() == 0
+        while "STOPPING=1" not in heard[-1]:
+            heard.append(listening.recv(4096).decode())
+
+
+def test_what_is_out_stays_out_under_a_new_policy_until_it_is_asked_for(running: Running) -> None:
+    scene = running.scene
+    scene.put("a.jpg", "good")
+    running.until_published("a.jpg")
+    scene.configure(policy="{output: {name: '{stem} new{suffix}'}}", settle=0.3)
+    running.process.send_signal(signal.SIGHUP)
+    running.until_said("reloaded")
+    scene.put("b.jpg", "good")
+    running.until_published("b new.jpg")
+    assert set(scene.published()) == {"a.jpg", "b new.jpg"}
+    program = Path(sys.executable).with_name("uncnn-daemon")
+    command = [program, "scan", "--reprocess", "--config", str(scene.root / "config.yaml")]
+    subprocess.run(command, env={**os.environ, "UNCNN_STATE": str(scene.state)}, check=True)
+    running.until_published("a new.jpg")
+    assert running.stop() == 0
+    assert set(scene.published()) == {"a.jpg", "b new.jpg", "a new.jpg"}
+
+
+def test_a_reload_that_is_refused_degrades_the_status(running: Running) -> None:
+    scene = running.scene
+    running.until((scene.state / "run.lock").exists)
+    (scene.root / "config.yaml").write_text("policies: {everyday: {no_face: never}}\n")
+    program = Path(sys.executable).with_name("uncnn-daemon")
+    environment = {**os.environ, "UNCNN_STATE": str(scene.state)}
+    running.until(lambda: subprocess.run([program, "reload"], env=environment, check=False).returncode == 0)
+    running.until_said("was not reloaded")
+
+    def status() -> subprocess.CompletedProcess[str]:
+        return subprocess.run([program, "status"], env=environment, capture_output=True, text=True, check=False)
+
+    running.until(lambda: status().returncode == 4)
+    assert "policies.everyday.no_face" in status().stdout
+
+
+def test_a_photo_that_cannot_be_read_is_named_until_it_can(scene: Scene) -> None:
+    scene.configure(settle=0)
+    failing = scene.root / "failing"
+    failing.touch()
+    fail = f"uncnn.daemon.files.spool:_copied {errno.EACCES}"
+    running = Running(scene, STUB_FAIL=fail, STUB_FAILING=str(failing))
+    scene.put("a.jpg", "good")
+    running.until_said("not taken")
+    failing.unlink()
+    running.process.send_signal(signal.SIGUSR1)
+    running.until_published("a.jpg")
+    assert running.stop() == 0
+
+
+def children(running: Running) -> set[str]:
+    command = ["pgrep", "-P", str(running.process.pid)]
+    return set(subprocess.run(command, capture_output=True, text=True, check=False).stdout.split())
+
+
+def with_service(scene: Scene, words: str) -> Running:
+    scene.configure(settle=0)
+    with (scene.root / "config.yaml").open("a") as writer:
+        writer.write(f"service: {{{words}}}\n")
+    return Running(scene)
+
+
+def test_a_worker_that_hangs_is_killed_and_the_others_go_on(scene: Scene) -> None:
+    running = with_service(scene, "deadline_seconds: 1.0")
+    scene.put("1 slow.jpg", "slow")
+    running.until_said("did not answer in 1 s and was stopped")
+    scene.put("2 good.jpg", "good")
+    running.until_published("2 good.jpg")
+    job = scene.jobs()["1 slow.jpg"]
+    assert (job.state, job.attempts) == (State.RETRY, 1)
+    assert running.stop() == 0
+
+
+def test_the_processes_are_started_anew_after_some_photos(scene: Scene) -> None:
+    running = with_service(scene, "recycle_after: 2")
+    scene.put("1.jpg", "good 1")
+    running.until_published("1.jpg")
+    first = children(running)
+    scene.put("2.jpg", "good 2")
+    running.until_published("2.jpg")
+    scene.put("3.jpg", "good 3")
+    running.until_published("3.jpg")
+    assert not {child for child in first & children(running) if "tracker" not in command_of(child)}
+    assert running.stop() == 0
+    scene.check()
+
+
+def command_of(process: str) -> str:
+    return Path(f"/proc/{process}/cmdline").read_text()

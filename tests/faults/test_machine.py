@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import subprocess
@@ -67,6 +68,31 @@ def test_a_read_only_publish_folder_blocks_until_it_can_be_written(scene: Scene)
         subprocess.run(["mount", "-o", "remount,rw", str(scene.publish)], check=True)
         running.until_published("a.jpg")
         assert running.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "number"),
+    [
+        ("uncnn.daemon.files.publish:_link", errno.EACCES),
+        ("uncnn.daemon.files.publish:_link", errno.EBUSY),
+        ("uncnn.daemon.files.publish:_fill", errno.EIO),
+        ("uncnn.daemon.files.publish:sync_folder", errno.ENOSPC),
+        ("uncnn.daemon.files.spool:_spool_file", errno.EMFILE),
+    ],
+)
+def test_a_fault_of_the_system_blocks_and_passes(scene: Scene, place: str, number: int) -> None:
+    failing = scene.root / "failing"
+    failing.touch()
+    running = Running(scene, STUB_FAIL=f"{place} {number}", STUB_FAILING=str(failing))
+    scene.put("a.jpg", "good")
+    running.until_said("blocked")
+    assert all(job.attempts == 0 for job in scene.jobs().values())
+    failing.unlink()
+    running.until_published("a.jpg")
+    running.until(lambda: scene.states() == {"a.jpg": State.PUBLISHED})
+    assert running.stop() == 0
+    assert scene.published() == {"a.jpg": "cloaked good"}
+    scene.check()
 
 
 def test_a_ledger_that_another_holds_is_waited_for(running: Running) -> None:

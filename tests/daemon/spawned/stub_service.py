@@ -1,6 +1,7 @@
 """The service as a process of its own, with processes without networks: `python stub_service.py CONFIG`.
 
 `$STUB_KILL`, as `uncnn.daemon.photo_job:publish after`, kills it there, once: `$STUB_KILLED` is the file that says so.
+`$STUB_FAIL`, as `uncnn.daemon.files.publish:_link 16`, lets it fail there by that errno while `$STUB_FAILING` is there.
 `$STUB_CLOCK` sets its clock, in seconds ahead, once `$STUB_CLOCK_SET` is there.
 """
 
@@ -33,6 +34,20 @@ def kill_at(place: str, when: str, killed: Path) -> None:
     setattr(owner, name, stopped)
 
 
+def fail_at(place: str, number: str, failing: Path) -> None:
+    """Let a function raise an OSError as long as a file is there."""
+    module, _, name = place.partition(":")
+    owner = importlib.import_module(module)
+    real = getattr(owner, name)
+
+    def failed(*arguments, **named):
+        if failing.exists():
+            raise OSError(int(number), os.strerror(int(number)))
+        return real(*arguments, **named)
+
+    setattr(owner, name, failed)
+
+
 def set_clock(ahead: float, when: Path) -> None:
     """Let the ledger's clock go so far ahead from the moment on that a file is there."""
     from uncnn.daemon.ledger import jobs, rows, runs
@@ -59,6 +74,8 @@ if __name__ == "__main__":
     workshop.Crew = stub_crew.StubCrew
     if "STUB_KILL" in os.environ:
         kill_at(*os.environ["STUB_KILL"].split(), Path(os.environ["STUB_KILLED"]))
+    if "STUB_FAIL" in os.environ:
+        fail_at(*os.environ["STUB_FAIL"].split(), Path(os.environ["STUB_FAILING"]))
     if "STUB_CLOCK" in os.environ:
         set_clock(float(os.environ["STUB_CLOCK"]), Path(os.environ["STUB_CLOCK_SET"]))
     try:
