@@ -12,6 +12,8 @@ from PIL import Image
 
 from uncnn.daemon.people.store import PeopleError, read_people
 
+pytestmark = pytest.mark.slow
+
 PERSON, STRANGER = "Adrien_Brody", "Ana_Guevara"
 
 

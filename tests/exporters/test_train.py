@@ -31,6 +31,8 @@ from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace, load
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.recogniser import load_recogniser
 
+pytestmark = pytest.mark.slow
+
 CPU = ["CPUExecutionProvider"]
 
 

@@ -8,6 +8,8 @@ from scene import Scene
 
 from uncnn.daemon.ledger import State
 
+pytestmark = pytest.mark.slow
+
 PLACES = [
     "uncnn.daemon.service.place:look",
     "uncnn.daemon.photo_job:snapshot",

@@ -18,6 +18,8 @@ from scene import Scene
 
 from uncnn.daemon.ledger import State
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def mounted(folder: Path, options: str) -> Iterator[None]:

@@ -19,6 +19,8 @@ from uncnn.daemon.watch.events import Events, _overflows
 from uncnn.daemon.watch.folder import WatchedFolder
 from uncnn.daemon.watch.mounts import network_file_system
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_overflow_of_the_kernels_queue_asks_for_a_scan(tmp_path: Path) -> None:
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
