@@ -118,8 +118,8 @@ def _place_at(place: Place, relative: Path, places: dict[Path, Place | str]) -> 
     return places[relative.parent]
 
 
-def prepare_publish(ledger: Ledger, place: Place) -> None:
-    """Make the publish folder where it is new, and remove what killed runs left in it.
+def prepare_publish(ledger: Ledger, place: Place, clean: bool = True) -> None:
+    """Make the publish folder where it is new, and remove what killed runs left in it, where it is to be made `clean`.
 
     A folder that has been published to and is gone is not made again: it may lie on a disk that is not mounted.
 
@@ -129,7 +129,8 @@ def prepare_publish(ledger: Ledger, place: Place) -> None:
     try:
         if not folder.exists() and not ledger.folders.has_published(place.number):
             folder.mkdir()
-        sweep(folder)
+        if clean:
+            sweep(folder)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PublishError("permission", f"{printable(folder)} cannot be written: give this user access to it")
     except OSError as error:

@@ -19,8 +19,7 @@ from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.ledger import Job, Ledger, State, TransitionError
 from uncnn.daemon.ledger.states import NEEDS_PERSON, RETRIABLE
 from uncnn.daemon.ledger.view import Entry, entries
-from uncnn.daemon.status import ago
-from uncnn.daemon.wording import printable
+from uncnn.daemon.wording import ago, printable
 from uncnn.plugins.api import UncnnError
 
 WAITS_FOR_RETRY: Final = frozenset({State.QUARANTINED, State.RETRY, State.BLOCKED})

@@ -16,7 +16,7 @@ from uncnn.daemon.answers import DEGRADED, NOT_RUNNING, OK, print_json
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.ledger.states import State
 from uncnn.daemon.ledger.view import Entry, FolderView, LastRun, Life, View, view
-from uncnn.daemon.wording import printable
+from uncnn.daemon.wording import ago, photos, printable
 
 WATCH_SECONDS: Final = 2.0
 CONCERNS: Final = 20
@@ -92,7 +92,7 @@ def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
         return
     if run.kind == "service" and run.published:
         each = f", {run.busy_seconds / run.published:.0f} s each" if run.busy_seconds else ""
-        yield f"  published since it started: {_photos(run.published)} with {run.faces} protected faces{each}"
+        yield f"  published since it started: {photos(run.published)} with {run.faces} protected faces{each}"
     if run.doing and run.ended is None:
         yield f"  now: {run.doing}"
     verifier = f"; verifier: {', '.join(run.providers)}" if run.providers else ""
@@ -111,14 +111,14 @@ def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
     if folder.scanned is None:
         yield "  not looked at yet"
     else:
-        yield f"  looked at {ago(folder.scanned, now)}: {_photos(folder.found)} there, {folder.new} of them new"
+        yield f"  looked at {ago(folder.scanned, now)}: {photos(folder.found)} there, {folder.new} of them new"
     if folder.mode:
         event = f", the last one {ago(folder.event, now)}" if folder.event else ""
-        missed = f"; {_photos(folder.missed)} came without one" if folder.missed else ""
+        missed = f"; {photos(folder.missed)} came without one" if folder.missed else ""
         yield f"  watched by {folder.mode}{event}{missed}"
     if folder.waiting:
         oldest = f", the oldest since {ago(folder.oldest, now)}" if folder.oldest else ""
-        yield f"  {_photos(folder.waiting)} to be done{oldest}"
+        yield f"  {photos(folder.waiting)} to be done{oldest}"
     counts = ", ".join(f"{folder.counts[state]} {state}" for state in State if folder.counts.get(state))
     yield f"  {counts or 'nothing done yet'}"
     if folder.last_published is not None:
@@ -137,7 +137,7 @@ def _concern_lines(found: View, problem: str) -> Iterator[str]:
     yield f"needs you ({number}){remedy}:"
     more = found.concerns_in_all - len(found.concerns)
     if more > 0:
-        yield f"  {_photos(more)} more, not named here"
+        yield f"  {photos(more)} more, not named here"
     yield from (f"  {concern.state}: {printable(concern.photo)}: {concern.reason}" for concern in found.concerns[::-1])
     yield from (f"  not taken: {printable(folder.watch)}: {folder.refused}" for folder in refused)
     yield from (f"  blocked: {printable(folder.watch)}: {folder.blocked}" for folder in blocked)
@@ -213,19 +213,3 @@ def _concern_json(concern: Entry) -> dict[str, Any]:
 
 def _time(time: datetime | None) -> str | None:
     return time.isoformat(timespec="seconds") if time else None
-
-
-def _photos(number: int) -> str:
-    return "1 photo" if number == 1 else f"{number} photos"
-
-
-def ago(time: datetime, now: datetime) -> str:
-    """Return how long ago something was, in one unit."""
-    seconds = (now - time).total_seconds()
-    if seconds < -60:
-        return f"at {_time(time)}, by a clock that was set back since"
-    for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
-        number = int(seconds // length)
-        if number >= 1:
-            return f"{number} {unit}{'s' if number > 1 else ''} ago"
-    return "just now"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from datetime import datetime
 from typing import Final
 
 _SYSTEM: Final[dict[int, tuple[str, str]]] = {
@@ -37,3 +38,20 @@ def system_words(error: OSError) -> tuple[str, str]:
     if known is not None:
         return known
     return "system", f"{(error.strerror or str(error)).lower()}; correct that and try again"
+
+
+def photos(number: int) -> str:
+    """Return so many photos in words."""
+    return "1 photo" if number == 1 else f"{number} photos"
+
+
+def ago(time: datetime, now: datetime) -> str:
+    """Return how long ago something was, in one unit."""
+    seconds = (now - time).total_seconds()
+    if seconds < -60:
+        return f"at {time.isoformat(timespec='seconds')}, by a clock that was set back since"
+    for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        number = int(seconds // length)
+        if number >= 1:
+            return f"{number} {unit}{'s' if number > 1 else ''} ago"
+    return "just now"

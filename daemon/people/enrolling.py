@@ -12,8 +12,8 @@ from uncnn.daemon.answers import OK, print_json
 from uncnn.daemon.commands import settings_for, work
 from uncnn.daemon.files.publish import snapshot
 from uncnn.daemon.people.store import PeopleError, Person, Template, people_file, read_people, write_people
-from uncnn.daemon.status import ago
-from uncnn.daemon.wording import printable
+from uncnn.daemon.wording import ago, printable
+from uncnn.daemon.wording import photos as photos_in_words
 
 
 def enroll(name: str, photos: Sequence[Path], config: Path | None, device: str | None) -> int:
@@ -43,7 +43,7 @@ def enroll(name: str, photos: Sequence[Path], config: Path | None, device: str |
     others = read_people(file).without(name)
     others.people.append(Person(name, datetime.now(UTC), templates))
     write_people(file, others)
-    sys.stdout.write(f"enrolled {name} with {_photos(len(photos))}, for {len(templates)} judges\n")
+    sys.stdout.write(f"enrolled {name} with {photos_in_words(len(photos))}, for {len(templates)} judges\n")
     return OK
 
 
@@ -64,7 +64,7 @@ def print_people(as_json: bool) -> int:
         return OK
     now = datetime.now(UTC)
     lines = [
-        f"{printable(person.name)}: {_photos(person.photos)}, enrolled {ago(person.enrolled, now)}, known to "
+        f"{printable(person.name)}: {photos_in_words(person.photos)}, enrolled {ago(person.enrolled, now)}, known to "
         f"{', '.join(template.recogniser for template in person.templates)}"
         for person in people
     ]
@@ -84,7 +84,3 @@ def forget(names: Sequence[str]) -> int:
     write_people(file, people)
     sys.stdout.write(f"forgot {', '.join(names)}\n")
     return OK
-
-
-def _photos(number: int) -> str:
-    return "1 photo" if number == 1 else f"{number} photos"

@@ -22,11 +22,11 @@ _early: set[str] = set()
 
 
 def hear_early(once: bool = False) -> None:
-    """Take SIGUSR1 and SIGHUP from now on, before all else is imported: by themselves they would end the process.
+    """Take the service's signals from now on, before all else is imported: by themselves they would end the process.
 
     A run that works `once` has nothing to read again: SIGHUP ends it, as it does when its terminal is closed.
     """
-    for number in (signal.SIGUSR1,) if once else (signal.SIGUSR1, signal.SIGHUP):
+    for number in (signal.SIGUSR1,) if once else (signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: _early.add(ASKED[signal.Signals(number)]))
 
 

@@ -29,6 +29,7 @@ class ServedPlace:
     def __init__(self, place: Place, watched: WatchedFolder, ledger: Ledger, workshop: Workshop) -> None:
         self.place = place
         self.blocked = ""
+        self._unclean = True  # until what killed runs left in the publish folder was removed
         self._blocks = 0  # by photos, in a row
         self._retry_at = 0.0  # monotonic
         self._watched = watched
@@ -65,7 +66,8 @@ class ServedPlace:
         """See whether the folder is watched and can be published; where it can again, take it up again."""
         try:
             self._watched.check(now)
-            prepare_publish(self._ledger, self.place)
+            prepare_publish(self._ledger, self.place, clean=self._unclean)
+            self._unclean = False
         except (PublishError, NotMounted) as error:
             self.block(str(error))
         except OSError as error:

@@ -149,10 +149,11 @@ def test_a_killed_service_goes_on_where_it_was(running: Running) -> None:
         time.sleep(0.7)
         running.kill()
         running.start()
-    running.until_published(*(f"{number}.jpg" for number in range(20)))
+    running.scene.put("last.jpg", "good")
+    running.until_published("last.jpg", *(f"{number}.jpg" for number in range(20)))
     assert running.stop() == 0
     running.scene.check()
-    assert len(running.scene.published()) == 20
+    assert len(running.scene.published()) == 21
 
 
 def test_systemd_hears_of_it_when_it_is_ready_alive_and_ends(scene: Scene) -> None:
