@@ -19,6 +19,7 @@ from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.ledger import Job, Ledger, State, TransitionError
 from uncnn.daemon.ledger.states import NEEDS_PERSON, RETRIABLE
 from uncnn.daemon.ledger.view import Entry, entries
+from uncnn.daemon.status import entry_json
 from uncnn.daemon.wording import ago, printable
 from uncnn.plugins.api import UncnnError
 
@@ -127,11 +128,7 @@ def _line(entry: Entry, now: datetime) -> str:
 
 def _json(entry: Entry) -> dict[str, Any]:
     return {
-        "number": entry.number,
-        "photo": str(entry.photo),
-        "state": entry.state.value,
-        "reason": entry.reason,
-        "since": entry.since.isoformat(timespec="seconds"),
+        **entry_json(entry),
         "attempts": entry.attempts,
         "next_attempt": entry.due.isoformat(timespec="seconds") if entry.due else None,
         "published": str(entry.published) if entry.published else None,

@@ -154,7 +154,7 @@ def status_json(found: View | None, now: datetime) -> dict[str, Any]:
     return {
         "service": _run_json(found.run, now),
         "folders": [_folder_json(folder) for folder in found.folders],
-        "needs_you": [_concern_json(concern) for concern in found.concerns],
+        "needs_you": [entry_json(concern) for concern in found.concerns],
         "needs_you_in_all": found.concerns_in_all + troubled,
     }
 
@@ -201,7 +201,8 @@ def _folder_json(folder: FolderView) -> dict[str, Any]:
     }
 
 
-def _concern_json(concern: Entry) -> dict[str, Any]:
+def entry_json(concern: Entry) -> dict[str, Any]:
+    """Return a photo of the ledger as JSON values."""
     return {
         "number": concern.number,
         "photo": str(concern.photo),

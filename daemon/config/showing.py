@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from uncnn.daemon.answers import OK, print_json
-from uncnn.daemon.config import Config, ConfigError, Problem, find_config, load
+from uncnn.daemon.config import Config, ConfigError, Folder, Problem, find_config, load
 from uncnn.daemon.config.overrides import NAME, overridden
 from uncnn.daemon.wording import printable
 
@@ -20,7 +20,7 @@ def check_config(explicit: Path | None) -> int:
     """Say that the configuration is right, and return the exit status. Raises ConfigError where it is not."""
     file = find_config(explicit)
     config = load(file)
-    problems = [problem for folder in config.folders for problem in _below(config, folder.watch)]
+    problems = [problem for folder in config.folders for problem in _below(config, folder)]
     if problems:
         raise ConfigError(tuple(problems))
     folders = "1 folder" if len(config.folders) == 1 else f"{len(config.folders)} folders"
@@ -51,11 +51,10 @@ def _policy_of(file: Path, config: Config, photo: Path) -> dict[str, Any]:
     raise ConfigError((Problem(file, 0, "folders", f"none of them watches {printable(path)}: add its folder"),))
 
 
-def _below(config: Config, watch: Path) -> Iterator[Problem]:
+def _below(config: Config, folder: Folder) -> Iterator[Problem]:
     """Yield what is wrong with the files of policies in a watched folder."""
-    folder = next(each for each in config.folders if each.watch == watch)
-    for found in sorted(watch.rglob(NAME)):
+    for found in sorted(folder.watch.rglob(NAME)):
         try:
-            overridden(config.policy_of(folder), watch, found.relative_to(watch))
+            overridden(config.policy_of(folder), folder.watch, found.relative_to(folder.watch))
         except ConfigError as error:
             yield from (problem for problem in error.problems if problem.file == found)

@@ -123,7 +123,7 @@ class Service:
                 watched = WatchedFolder(place.folder.watch, place.folder.settle_seconds, self._alarm.ring)
                 served = ServedPlace(place, watched, self._ledger, self._workshop)
                 self._served[place.folder.watch] = served
-                served.open(now)
+                served.check(now)
         self._workshop.poke(config)
 
     def _keep_house(self, now: float) -> None:

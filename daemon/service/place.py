@@ -40,10 +40,6 @@ class ServedPlace:
         self._words = ""
         self._told: tuple[object, ...] = ()
 
-    def open(self, now: float) -> None:
-        """Begin to watch; a folder that is not there is blocked until it is."""
-        self.check(now)
-
     def close(self) -> None:
         """Watch no more; what is waiting is forgotten here, a scan finds it again."""
         self._watched.close()
@@ -63,7 +59,7 @@ class ServedPlace:
                 self._watched.ask_for_scan(now)
 
     def check(self, now: float) -> None:
-        """See whether the folder is watched and can be published; where it can again, take it up again."""
+        """Watch, or see whether the folder is still there and can be published; blocked, take it up when it is well."""
         try:
             self._watched.check(now)
             prepare_publish(self._ledger, self.place, clean=self._unclean)

@@ -109,7 +109,7 @@ ProcSubset=all
 
 USER: Final = """\
 # uncnn for yourself: systemctl --user enable --now uncnn
-# Made by `uncnn-daemon service install --user`.
+# Made by `uncnn-daemon service install`.
 [Unit]
 Description=uncnn: cloaks the photos that you share
 StartLimitIntervalSec=300
