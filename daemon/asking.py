@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 
 from uncnn.daemon.answers import NOT_RUNNING, OK
-from uncnn.daemon.config import find_config, load
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.files.workspace import run_at_work
-from uncnn.daemon.intake import places_of
 from uncnn.daemon.ledger import Ledger
 
 
@@ -33,18 +30,16 @@ def reload() -> int:
     return NOT_RUNNING
 
 
-def scan(config: Path | None, again: bool) -> int:
+def scan(again: bool) -> int:
     """Let the service look at every folder now, and return the exit status.
 
-    With `again`, the photos that were done under another policy are done again under that of their folder.
+    With `again`, the photos that were done under another policy than they have by now are done again.
 
-    Raises ConfigError, LedgerError.
+    Raises LedgerError.
     """
     if again:
-        settings = load(find_config(config))
         with Ledger(ledger_file()) as ledger:
-            for place in places_of(settings, ledger):
-                ledger.folders.reprocess(place.number, place.digest)
+            ledger.folders.reprocess()
     if ask(signal.SIGUSR1):
         sys.stdout.write("asked: the service looks at its folders now\n")
         return OK

@@ -121,7 +121,6 @@ def reload() -> None:
 
 @app.command()
 def scan(
-    config: ConfigFile = None,
     again: Annotated[
         bool, typer.Option("--reprocess", help="Do photos again that were done under another policy than now.")
     ] = False,
@@ -134,7 +133,7 @@ def scan(
     """
     from uncnn.daemon.asking import scan as ask_for_scan
 
-    raise typer.Exit(ask_for_scan(config, again))
+    raise typer.Exit(ask_for_scan(again))
 
 
 @app.command()

@@ -50,9 +50,10 @@ class Folders:
         """Note what of a folder cannot be taken, in words; "" where nothing is."""
         self._update(folder, refused=printable(words))
 
-    def reprocess(self, folder: int, policy: str) -> None:
-        """Let all photos of a folder be done again under this policy, by its digest."""
-        self._update(folder, reprocess=policy)
+    def reprocess(self) -> None:
+        """Let what was done by now under another policy than a photo's own be done again, in the watched folders."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE folders SET reprocess = ? WHERE watched", (utc_text(utc_now()),))
 
     def _update(self, folder: int, **values: Any) -> None:
         columns = ", ".join(f"{name} = ?" for name in values)

@@ -169,7 +169,7 @@ class Ledger:
 
     def drop(self, job: Job) -> Job:
         """Be done at a person's word with what waits for one; it is not published. Raises TransitionError."""
-        return self._decided(job, NEEDS_PERSON, State.SKIPPED, "a person dropped it")
+        return self._decided(job, NEEDS_PERSON, State.SKIPPED, "a person dropped it", dropped=True)
 
     def _decided(self, job: Job, before: Collection[State], state: State, reason: str, **values: Any) -> Job:
         with self.database.transaction() as connection:
@@ -187,8 +187,8 @@ class Ledger:
     def done(self, folder: int, relative: Path, source: str, policy: str) -> Job | None:
         """Return the row by which nothing is to be done for a file as it is, or None.
 
-        That is one that is settled under this policy, or that was released or skipped under any, unless the folder's
-        photos are to be done again under this one.
+        That is one that is settled under this policy, or that was released or skipped under any, unless a person asked
+        since to do such photos again.
         """
         query = (
             "SELECT jobs.*, reprocess FROM jobs JOIN folders ON folders.id = folder"
@@ -198,7 +198,7 @@ class Ledger:
             job = job_of(row)
             if job.state in SETTLED and job.policy == policy:
                 return job
-            if job.state in FINAL and row["reprocess"] != policy:
+            if _stands(job, row["reprocess"]):
                 return job
         return None
 
@@ -259,11 +259,14 @@ def _released_before(connection: sqlite3.Connection, key: tuple[int, bytes, str,
     """Return the row by which this content of a path was released or skipped under another policy, if that counts."""
     folder, relative, sha256, policy = key
     asked = connection.execute("SELECT reprocess FROM folders WHERE id = ?", (folder,)).fetchone()
-    if asked is not None and asked[0] == policy:
-        return None
     query = "SELECT * FROM jobs WHERE folder = ? AND relative = ? AND sha256 = ? AND policy != ? ORDER BY id DESC"
     found = (job_of(row) for row in connection.execute(query, (folder, relative, sha256, policy)))
-    return next((job for job in found if job.state in FINAL), None)
+    return next((job for job in found if _stands(job, asked[0])), None)
+
+
+def _stands(job: Job, asked: str) -> bool:
+    """Return whether a photo stays as it was done, whatever the policy: a person `asked`, at a time, or never did."""
+    return job.state in FINAL and (job.dropped or utc_text(job.changed) >= asked)
 
 
 def _used_up(job: Job) -> str:

@@ -32,6 +32,7 @@ class Job:
     published: Path | None  # below the publish folder
     changed: datetime
     anyway: bool  # a person lets it go though it was held
+    dropped: bool  # a person does not want it published
 
 
 def job_of(row: sqlite3.Row) -> Job:
@@ -52,6 +53,7 @@ def job_of(row: sqlite3.Row) -> Job:
         published=Path(os.fsdecode(published)) if published is not None else None,
         changed=datetime.fromisoformat(row["changed"]),
         anyway=bool(row["anyway"]),
+        dropped=bool(row["dropped"]),
     )
 
 

@@ -65,5 +65,10 @@ _SCHEMA_2: Final = (
     "ALTER TABLE runs ADD COLUMN busy_seconds REAL NOT NULL DEFAULT 0",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_SCHEMA_1, _SCHEMA_2)
+_SCHEMA_3: Final = (
+    "UPDATE folders SET reprocess = ''",  # now: when a person asked to do again what was done under other policies
+    "ALTER TABLE jobs ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0",  # a person does not want it published
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3)
 """Number n leads from `user_version` n to n + 1; all that stand here are kept, new ones are added at the end."""

@@ -10,7 +10,7 @@ from scene import Scene
 from uncnn.daemon.answers import ERROR, OK
 from uncnn.daemon.config import ConfigError, Policy
 from uncnn.daemon.config.overrides import overridden
-from uncnn.daemon.ledger import State
+from uncnn.daemon.ledger import Ledger, State
 
 PHOTO = Path("trip/day/a.jpg")
 
@@ -93,3 +93,30 @@ def test_a_run_goes_by_it_and_takes_nothing_where_it_is_wrong(scene: Scene, caps
     assert scene.run() == OK
     assert set(scene.published()) == {"plain.jpg", "careful/a.jpg", "wrong/a.jpg"}
     scene.check()
+
+
+def reprocess(scene: Scene) -> None:
+    with Ledger(scene.state / "ledger.sqlite3") as ledger:
+        ledger.folders.reprocess()
+
+
+def test_what_is_asked_to_be_done_again_is_done_under_each_photos_own_policy(scene: Scene) -> None:
+    scene.put("a.jpg", "good a")
+    scene.put("trip/b.jpg", "good b")
+    scene.put("dropped.jpg", "unprotected")
+    scene.run()
+    with Ledger(scene.state / "ledger.sqlite3") as ledger:
+        ledger.drop(scene.jobs()["dropped.jpg"])
+    put(scene.watch, "trip", "output: {format: png}\n")
+    assert scene.run() == OK
+    assert set(scene.published()) == {"a.jpg", "trip/b.jpg"}
+    for _ in range(2):  # what is done by now under its own policy is not done again
+        reprocess(scene)
+        assert scene.run() == OK
+        assert set(scene.published()) == {"a.jpg", "trip/b.jpg", "trip/b.png"}
+    scene.configure("{no_face: hold, attack: {strength: strong}}")
+    reprocess(scene)
+    assert scene.run() == OK
+    with Ledger(scene.state / "ledger.sqlite3") as ledger:
+        done = sorted(str(job.relative) for job in ledger.jobs())
+    assert done == ["a.jpg", "a.jpg", "dropped.jpg", "trip/b.jpg", "trip/b.jpg", "trip/b.jpg"]

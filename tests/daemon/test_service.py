@@ -184,7 +184,7 @@ def test_what_is_out_stays_out_under_a_new_policy_until_it_is_asked_for(running:
     running.until_published("b new.jpg")
     assert set(scene.published()) == {"a.jpg", "b new.jpg"}
     program = Path(sys.executable).with_name("uncnn-daemon")
-    command = [program, "scan", "--reprocess", "--config", str(scene.root / "config.yaml")]
+    command = [program, "scan", "--reprocess"]
     subprocess.run(command, env={**os.environ, "UNCNN_STATE": str(scene.state)}, check=True)
     running.until_published("a new.jpg")
     assert running.stop() == 0
