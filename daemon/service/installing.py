@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pwd
+import shlex
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def files_of(wanted: Wanted) -> dict[Path, str]:
         UnitError: there is no such user, or a folder that systemd cannot be told of. ConfigError: its configuration is
         missing or wrong.
     """
-    program = Path(sys.argv[0]).resolve().with_name("uncnn-daemon")
+    program = _program()
     if not wanted.name:
         load(find_config(None))
         return {wanted.folder / wanted.unit: units.user_unit(program)}
@@ -72,7 +73,7 @@ def files_of(wanted: Wanted) -> dict[Path, str]:
     config = load(find_config(wanted.configuration))
     files = {
         wanted.folder / "uncnn@.service": units.system_unit(program),
-        wanted.folder / f"{wanted.unit}.d" / "folders.conf": units.folders_conf(config.folders, program),
+        wanted.folder / f"{wanted.unit}.d" / "folders.conf": units.folders_conf(config.folders, _software()),
     }
     if wanted.gpu:
         files[wanted.folder / f"{wanted.unit}.d" / "gpu.conf"] = units.GPU
@@ -91,7 +92,10 @@ def install(wanted: Wanted, start: bool) -> int:
 
     Raises UnitError, ConfigError.
     """
-    for file, text in files_of(wanted).items():
+    files = files_of(wanted)
+    if wanted.name and start:
+        _check_folders(wanted)
+    for file, text in files.items():
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
@@ -125,6 +129,30 @@ def uninstall(wanted: Wanted) -> int:
     except OSError as error:
         raise UnitError(f"{wanted.unit} cannot be removed: {system_words(error)[1]}") from error
     return status or _run([wanted.systemctl("daemon-reload")])
+
+
+def _check_folders(wanted: Wanted) -> None:
+    """Refuse folders that are not there, which the unit could not bind; say so where its user cannot see its status."""
+    for folder in load(find_config(wanted.configuration)).folders:
+        for path in (folder.watch, folder.publish):
+            if not path.is_dir():
+                remedy = f"sudo -u {wanted.name} mkdir -p {shlex.quote(str(path))}"
+                raise UnitError(f"{printable(path)} is no folder, and the service could not be shown it: {remedy}")
+    program = _program()
+    may_run = ["runuser", "-u", wanted.name, "--", str(program), "--help"]
+    if shutil.which("runuser") and subprocess.run(may_run, check=False, capture_output=True).returncode:
+        who = f"{wanted.name} may not run {printable(program)}"
+        sys.stdout.write(f"{who}, so not ask for its status: put uncnn where all may read it\n")
+
+
+def _program() -> Path:
+    return Path(sys.argv[0]).resolve().with_name("uncnn-daemon")
+
+
+def _software() -> list[Path]:
+    """Return the folders that uncnn runs from: of its environment, of Python, and of itself, where that is a clone."""
+    found = {Path(sys.prefix), Path(sys.base_prefix), Path(units.__file__).parents[2]}
+    return sorted(path for path in found if not any(path != other and path.is_relative_to(other) for other in found))
 
 
 def _run(commands: list[list[str]]) -> int:

@@ -97,20 +97,22 @@ class Service:
         """Go by the configuration as it is now; one that is wrong is said, and the old one kept."""
         try:
             config = load(self._file)
-        except ConfigError as error:
+            self._go_by(config)
+        except (ConfigError, LedgerError) as error:
             self._problem = f"the configuration was not reloaded: {error}"
             say(self._problem)
         else:
             self._problem = ""
-            self._go_by(config)
             say(f"reloaded {self._file}")
         self._kept = None
 
     def _go_by(self, config: Config) -> None:
-        """Watch the folders of a configuration; those that stay under the same policy are not disturbed."""
-        now = time.monotonic()
-        before, self._served, self._config = self._served, {}, config
+        """Watch the folders of a configuration; those that stay under the same policy are not disturbed.
+
+        Raises LedgerError; all is as before then.
+        """
         places = places_of(config, self._ledger)
+        before, self._served, self._config = self._served, {}, config
         for place in places:
             watch = place.folder.watch
             same = before.get(watch)
@@ -121,9 +123,7 @@ class Service:
         for place in places:
             if place.folder.watch not in self._served:
                 watched = WatchedFolder(place.folder.watch, place.folder.settle_seconds, self._alarm.ring)
-                served = ServedPlace(place, watched, self._ledger, self._workshop)
-                self._served[place.folder.watch] = served
-                served.check(now)
+                self._served[place.folder.watch] = ServedPlace(place, watched, self._ledger, self._workshop)
         self._workshop.poke(config)
 
     def _keep_house(self, now: float) -> None:
@@ -220,7 +220,7 @@ def run_service(explicit: Path | None) -> int:
 
     Raises:
         ConfigError: the configuration is wrong. RunningError: another run is at work. LedgerError, FolderError: uncnn's
-        own folders cannot be used.
+        own folders cannot be used. RemovedError: only another start sees a folder anew.
     """
     file = find_config(explicit)
     config = load(file)

@@ -17,10 +17,15 @@ from uncnn.daemon.ledger.rows import utc_now
 from uncnn.daemon.service.workshop import Task, Workshop
 from uncnn.daemon.watch.folder import NotMounted, WatchedFolder
 from uncnn.daemon.wording import printable, system_words
+from uncnn.plugins.api import UncnnError
 
 REFUSED_NAMED: Final = 3
 FIRST_RETRY_SECONDS: Final = 10.0
 LONGEST_RETRY_SECONDS: Final = 300.0
+
+
+class RemovedError(UncnnError):
+    """A folder was removed, and what is mounted of it here is what it was: only another start sees a new one."""
 
 
 class ServedPlace:
@@ -59,8 +64,12 @@ class ServedPlace:
                 self._watched.ask_for_scan(now)
 
     def check(self, now: float) -> None:
-        """Watch, or see whether the folder is still there and can be published; blocked, take it up when it is well."""
+        """Watch, or see whether the folder is still there and can be published; blocked, take it up when it is well.
+
+        Raises RemovedError.
+        """
         try:
+            self._check_bound()
             self._watched.check(now)
             prepare_publish(self._ledger, self.place, clean=self._unclean)
             self._unclean = False
@@ -123,6 +132,13 @@ class ServedPlace:
         events = (_utc(self._watched.event_at, now), self._watched.missed)
         folders.watching(number, self._watched.mode, *events)
         folders.waiting(number, waiting, _utc(oldest, now))
+
+    def _check_bound(self) -> None:
+        """Refuse a folder of which only a mount is left, as the system's unit makes them (BindPaths)."""
+        for folder in (self.place.folder.watch, self.place.folder.publish):
+            if folder.is_dir() and folder.stat().st_nlink == 0:
+                remedy = "uncnn ends, to be started again where there is a new one"
+                raise RemovedError(f"{printable(folder)} was removed, and is only mounted here: {remedy}")
 
     def _unblock(self, now: float) -> None:
         self.blocked = ""

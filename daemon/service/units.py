@@ -6,7 +6,7 @@ hardened, and what is not, is said beside each line that is not plain: systemd.e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +21,8 @@ SYSTEM: Final = """\
 Description=uncnn: cloaks the photos that %i shares
 Documentation=man:systemd.exec(5)
 After=local-fs.target remote-fs.target
-StartLimitIntervalSec=300
-StartLimitBurst=10
+# It is never given up: what keeps it from starting, as a folder that is not there, may pass.
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify
@@ -31,7 +31,7 @@ User=%i
 ExecStart={program} run --config ${{CONFIGURATION_DIRECTORY}}/config.yaml
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
-RestartSec=5
+RestartSec=10
 # 78: the configuration is wrong, which another start does not mend.
 RestartPreventExitStatus=78
 WatchdogSec=120
@@ -61,6 +61,7 @@ ProtectHome=tmpfs
 PrivateTmp=yes
 PrivateMounts=yes
 UMask=0077
+LimitCORE=0
 RemoveIPC=yes
 KeyringMode=private
 
@@ -81,8 +82,8 @@ ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
+# No ProcSubset=pid: torch and ONNX Runtime read /proc/cpuinfo, the NVIDIA driver /proc/driver.
 ProtectProc=invisible
-ProcSubset=pid
 # MemoryDenyWriteExecute stays off: torch's convolutions on a CPU are compiled while it runs.
 MemoryDenyWriteExecute=no
 SystemCallArchitectures=native
@@ -103,8 +104,6 @@ DevicePolicy=closed
 DeviceAllow=char-nvidia rw
 DeviceAllow=char-nvidia-uvm rw
 DeviceAllow=char-nvidia-caps rw
-# The driver reads /proc/driver/nvidia and /proc/devices.
-ProcSubset=all
 """
 
 USER: Final = """\
@@ -112,8 +111,8 @@ USER: Final = """\
 # Made by `uncnn-daemon service install`.
 [Unit]
 Description=uncnn: cloaks the photos that you share
-StartLimitIntervalSec=300
-StartLimitBurst=10
+# It is never given up: what keeps it from starting, as a folder that is not there, may pass.
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify
@@ -121,13 +120,14 @@ NotifyAccess=main
 ExecStart={program} run
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
-RestartSec=5
+RestartSec=10
 RestartPreventExitStatus=78
 WatchdogSec=120
 TimeoutStartSec=120
 TimeoutStopSec=20
 Nice=10
 UMask=0077
+LimitCORE=0
 NoNewPrivileges=yes
 LockPersonality=yes
 RestrictNamespaces=yes
@@ -148,6 +148,9 @@ class UnitError(UncnnError):
 
 PROGRAM: Final = Path("/usr/local/bin/uncnn-daemon")
 
+HIDDEN: Final = ("/home", "/root", "/run/user")
+"""What `ProtectHome` of the system's unit hides."""
+
 
 def system_unit(program: Path = PROGRAM) -> str:
     """Return uncnn@.service, that runs `program`."""
@@ -159,18 +162,17 @@ def user_unit(program: Path = PROGRAM) -> str:
     return USER.format(program=_quoted(program))
 
 
-def folders_conf(folders: Sequence[Folder], program: Path = PROGRAM) -> str:
+def folders_conf(folders: Sequence[Folder], software: Iterable[Path] = ()) -> str:
     """Return the drop-in that binds the folders of a configuration: those that are watched read-only.
 
-    A program below /home is bound too: an environment in a home directory is not there otherwise.
+    The folders of the `software` are bound too where they lie in a home directory: those are not there otherwise.
     """
     lines = ["# The folders of the configuration; made anew by `uncnn-daemon service install`.", "[Unit]"]
     lines += [f"RequiresMountsFor={_quoted(path)}" for each in folders for path in (each.watch, each.publish)]
     lines += ["", "[Service]"]
     lines += [f"BindReadOnlyPaths={_quoted(each.watch)}" for each in folders]
     lines += [f"BindPaths={_quoted(each.publish)}" for each in folders]
-    if program.is_relative_to("/home") or program.is_relative_to("/root"):
-        lines.append(f"BindReadOnlyPaths={_quoted(program.parent.parent)}")
+    lines += [f"BindReadOnlyPaths={_quoted(path)}" for path in software if any(map(path.is_relative_to, HIDDEN))]
     return "\n".join(lines) + "\n"
 
 

@@ -66,7 +66,9 @@ def test_systemd_has_nothing_to_say_against_them(tmp_path: Path, name: str) -> N
     if "@" in name:
         more = tmp_path / "uncnn@alice.service.d"
         more.mkdir()
-        (more / "folders.conf").write_text(folders_conf([folder("/srv/100% alice/out", "/srv/out")], program))
+        (more / "folders.conf").write_text(
+            folders_conf([folder("/srv/100% alice/out", "/srv/out")], [program.parents[1]])
+        )
     answer = subprocess.run([str(ANALYZE), "verify", str(unit)], capture_output=True, text=True, check=False)
     assert answer.returncode == 0
     assert "uncnn" not in answer.stderr
@@ -101,7 +103,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the root of a machine with a configuration for this user, in which systemd is not at work."""
     configuration = tmp_path / "etc" / "uncnn" / getpass.getuser() / "config.yaml"
     configuration.parent.mkdir(parents=True)
-    configuration.write_text("folders: [{watch: /srv/in, publish: /srv/out}]\n")
+    configuration.write_text(f"folders: [{{watch: {tmp_path}/in, publish: {tmp_path}/out}}]\n")
+    for name in ("in", "out"):
+        (tmp_path / name).mkdir()
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setattr(installing.shutil, "which", lambda _name: None)
     return tmp_path
@@ -115,9 +119,24 @@ def test_the_systems_service_is_installed_and_removed_whole(machine: Path, capsy
     folder = machine / "etc" / "systemd" / "system"
     own = folder / f"uncnn@{getpass.getuser()}.service.d"
     assert {path.name for path in own.iterdir()} == {"folders.conf", "gpu.conf"}
-    assert "BindPaths=/srv/out" in (own / "folders.conf").read_text()
+    assert f"BindPaths={machine}/out" in (own / "folders.conf").read_text()
     assert uninstall(wanted) == 0
     assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_named_before_anything_is_written(machine: Path) -> None:
+    (machine / "out").rmdir()
+    with pytest.raises(UnitError, match=f"mkdir -p {machine}/out"):
+        install(Wanted(getpass.getuser(), root=machine), start=True)
+    assert not (machine / "etc" / "systemd").exists()
+
+
+def test_what_uncnn_runs_from_is_bound_where_home_directories_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installing.sys, "prefix", "/home/ada/uncnn/.venv")
+    monkeypatch.setattr(installing.sys, "base_prefix", "/root/python")
+    monkeypatch.setattr(installing.units, "__file__", "/home/ada/uncnn/daemon/service/units.py")
+    text = folders_conf([], [*installing._software(), Path("/opt/uncnn")])
+    assert text.splitlines()[-2:] == ["BindReadOnlyPaths=/home/ada/uncnn", "BindReadOnlyPaths=/root/python"]
 
 
 def test_another_users_service_stays(machine: Path) -> None:
