@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.options import ConfigFile
+from uncnn.daemon.cli.options import ConfigFile
 
 app = typer.Typer(
     name="config", no_args_is_help=True, rich_markup_mode=None, help="The configuration: is it right, and what holds?"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.options import ConfigFile
+from uncnn.daemon.cli.options import ConfigFile
 
 app = typer.Typer(
     name="people",

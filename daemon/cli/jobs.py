@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from uncnn.daemon.answers import USAGE
+from uncnn.daemon.cli.options import Json
 
 held = typer.Typer(
     name="held",
@@ -15,7 +16,6 @@ held = typer.Typer(
     help="Photos that wait for a person, because they are not protected or cannot be read.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 1) instead of text.")]
 Photos = Annotated[
     list[str] | None, typer.Argument(help="Numbers or paths of photos, as `jobs` has them.", show_default=False)
 ]

@@ -9,9 +9,13 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon import config_cli, jobs_cli, models_cli, people_cli, service_cli
 from uncnn.daemon.answers import USAGE
-from uncnn.daemon.options import ConfigFile, Licence
+from uncnn.daemon.cli import jobs
+from uncnn.daemon.cli.config import app as config_commands
+from uncnn.daemon.cli.models import app as models_commands
+from uncnn.daemon.cli.options import ConfigFile, Json, Licence
+from uncnn.daemon.cli.people import app as people_commands
+from uncnn.daemon.cli.service import app as service_commands
 from uncnn.daemon.service.alarm import hear_early
 from uncnn.plugins.api import UncnnError
 
@@ -24,7 +28,6 @@ app = typer.Typer(
     help="Cloak the faces in your own photos: people see the same photo, face recognisers do not link it to you.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 1) instead of tables.")]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -152,13 +155,13 @@ def status(
     raise typer.Exit(watch_status() if watch else print_status(json))
 
 
-app.command()(jobs_cli.jobs)
-app.command()(jobs_cli.retry)
-app.add_typer(jobs_cli.held)
-app.add_typer(config_cli.app)
-app.add_typer(models_cli.app)
-app.add_typer(people_cli.app)
-app.add_typer(service_cli.app)
+app.command()(jobs.jobs)
+app.command()(jobs.retry)
+app.add_typer(jobs.held)
+app.add_typer(config_commands)
+app.add_typer(models_commands)
+app.add_typer(people_commands)
+app.add_typer(service_commands)
 
 
 def _status_at_once() -> None:

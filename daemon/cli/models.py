@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.options import ConfigFile, Licence
+from uncnn.daemon.cli.options import ConfigFile, Json, Licence
 
 app = typer.Typer(
     name="models",
@@ -16,7 +16,6 @@ app = typer.Typer(
     help="Recognisers and the detector: list, pull, add your own, check, calibrate, remove.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 1) instead of text.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Names of models; see `models list`.", show_default=False)]
