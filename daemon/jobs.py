@@ -5,7 +5,6 @@ A run that is at work sees the change and goes by it; without one, the next run 
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -15,7 +14,7 @@ from typing import Any, Final
 
 from uncnn.daemon.answers import ERROR, OK, print_json
 from uncnn.daemon.asking import ask
-from uncnn.daemon.files.folders import ledger_file
+from uncnn.daemon.files.folders import ledger_file, named
 from uncnn.daemon.ledger import Job, Ledger, State, TransitionError
 from uncnn.daemon.ledger.states import NEEDS_PERSON, RETRIABLE
 from uncnn.daemon.ledger.view import Entry, entries
@@ -96,7 +95,7 @@ def _find(ledger: Ledger, text: str, able: Collection[State]) -> Job:
         if found is None:
             raise AskedError(f"there is no photo {text} in the ledger: see uncnn-daemon jobs")
         return found
-    path = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 (resolves '..' without following links)
+    path = named(Path(text))
     versions = ledger.jobs_at(path)
     if not versions:
         raise AskedError(f"{printable(text)} is not in the ledger: give its number or path from uncnn-daemon jobs")

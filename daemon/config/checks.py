@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from uncnn.daemon.config.document import Location
+from uncnn.daemon.files.folders import FolderError, named
 from uncnn.daemon.wording import printable
 
 Finding: TypeAlias = tuple[Location, str]
@@ -38,9 +39,10 @@ def expand(text: str, base: Path) -> Path:
     if not text.strip() or "\0" in text:
         raise ValueError(f"{text!r} is no folder: give a path")
     try:
-        return Path(os.path.abspath(base / Path(text).expanduser()))  # noqa: PTH100 (resolves '..' without following)
-    except RuntimeError as error:
-        raise ValueError(f"{text!r} names the home of an unknown user: write the path out") from error
+        path = Path(text)
+        return named(path if text.startswith("~") else base / path)
+    except FolderError as error:
+        raise ValueError(str(error)) from error
 
 
 def field_finding(error: ErrorDetails, model: type[BaseModel]) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 from uncnn.daemon.answers import OK, print_json
 from uncnn.daemon.config import Config, ConfigError, Folder, Problem, find_config, load
 from uncnn.daemon.config.overrides import NAME, overridden
+from uncnn.daemon.files.folders import named
 from uncnn.daemon.wording import printable
 
 
@@ -41,7 +41,7 @@ def show_config(explicit: Path | None, photo: Path | None, as_json: bool) -> int
 
 
 def _policy_of(file: Path, config: Config, photo: Path) -> dict[str, Any]:
-    path = Path(os.path.abspath(photo.expanduser()))  # noqa: PTH100 (resolves '..' without following links)
+    path = named(photo)
     for folder in config.folders:
         if path.is_relative_to(folder.watch):
             relative = path.relative_to(folder.watch)

@@ -15,6 +15,17 @@ class FolderError(UncnnError):
     """One of uncnn's own folders cannot be made or used."""
 
 
+def named(path: Path) -> Path:
+    """Return a path that a person named, absolute: `~` is the home, '..' is resolved without following links.
+
+    Raises FolderError where it names the home of an unknown user.
+    """
+    try:
+        return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100
+    except RuntimeError as error:
+        raise FolderError(f"{printable(path)} names the home of an unknown user: write the path out") from error
+
+
 def state_dir() -> Path:
     """Return the folder of the ledger and the spool, made 0700: `$UNCNN_STATE`, or the user's state directory.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -105,6 +106,8 @@ def test_a_ledger_that_another_holds_is_waited_for(running: Running) -> None:
         other.execute("BEGIN IMMEDIATE")
         scene.put("2.jpg", "good")
         running.until_said("was locked by another process")
+        running.process.send_signal(signal.SIGHUP)
+        running.until_said("was not reloaded")
         other.execute("ROLLBACK")
     other.close()
     running.until_published("2.jpg")
