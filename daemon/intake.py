@@ -49,7 +49,7 @@ class Look:
     place: Place
     seen_at: float  # seconds, monotonic
     found: int  # candidates there
-    new: tuple[Found, ...]  # to be done, the oldest first
+    new: tuple[Found, ...]  # to be done, the oldest first; those that work was begun on before come last
     refused: tuple[Found, ...]  # cannot be taken as what they are
     standing: tuple[Job, ...]  # done before, and waiting for a person
 
@@ -84,7 +84,8 @@ def look(ledger: Ledger, place: Place) -> Look:
     """
     seen_at = time.monotonic()
     found = list(candidates(place.folder.watch))
-    give_up_gone(ledger, ledger.replaceable(place.number), found)
+    waiting = ledger.replaceable(place.number)
+    give_up_gone(ledger, waiting, found)
     places: dict[Path, Place | str] = {}  # by the folder that a photo is in
     done: dict[Found, Job | None] = {}
     refused = [each for each in found if each.refused is not None]
@@ -96,7 +97,9 @@ def look(ledger: Ledger, place: Place) -> Look:
             refused.append(replace(each, refused=own))
         else:
             done[each] = ledger.done(place.number, each.relative, source_of(each), own.digest)
-    new = sorted((each for each, job in done.items() if job is None), key=lambda each: each.ctime_ns)
+    tried = {job.relative: job.attempts for job in waiting}  # one that ends the process keeps no other waiting
+    todo = (each for each, job in done.items() if job is None)
+    new = sorted(todo, key=lambda each: (tried.get(each.relative, 0), each.ctime_ns))
     ledger.folders.scanned(place.number, len(done), len(new))
     return Look(
         place,

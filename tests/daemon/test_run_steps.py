@@ -277,6 +277,21 @@ def test_a_run_that_is_killed_anywhere_is_taken_up_and_publishes_once(scene: Sce
     assert scene.looked() == (2 if stage in {"protect after", "publish before"} else 1)
 
 
+def test_a_photo_that_was_worked_on_when_it_was_killed_keeps_no_other_waiting(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.put("a.jpg", "good a")
+    killed = runner(scene, "protect before")
+    assert killed.stdout is not None
+    killed.stdout.readline()
+    killed.kill()
+    killed.communicate()
+    scene.put("b.jpg", "good b")
+    assert scene.run() == OK
+    said = capsys.readouterr().out
+    assert said.index("b.jpg: published") < said.index("a.jpg: published")
+
+
 def test_what_was_released_before_a_kill_is_found_even_if_cloaking_would_differ_now(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
