@@ -259,17 +259,21 @@ def wait_for(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def run_killed_at(scene: Scene, stage: str) -> None:
+    killed = runner(scene, stage)
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == "stopped\n"
+    killed.kill()
+    killed.communicate()
+
+
 STAGES = ["snapshot before", "snapshot after", "protect before", "protect after", "publish before", "publish after"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_run_that_is_killed_anywhere_is_taken_up_and_publishes_once(scene: Scene, stage: str) -> None:
     scene.put("a.jpg", "good")
-    killed = runner(scene, stage)
-    assert killed.stdout is not None
-    assert killed.stdout.readline() == "stopped\n"
-    killed.kill()
-    killed.communicate()
+    run_killed_at(scene, stage)
     assert scene.run() == OK
     assert scene.published() == {"a.jpg": "cloaked good"}
     scene.check()
@@ -281,11 +285,7 @@ def test_a_photo_that_was_worked_on_when_it_was_killed_keeps_no_other_waiting(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene.put("a.jpg", "good a")
-    killed = runner(scene, "protect before")
-    assert killed.stdout is not None
-    killed.stdout.readline()
-    killed.kill()
-    killed.communicate()
+    run_killed_at(scene, "protect before")
     scene.put("b.jpg", "good b")
     assert scene.run() == OK
     said = capsys.readouterr().out
@@ -298,11 +298,7 @@ def test_what_was_released_before_a_kill_is_found_even_if_cloaking_would_differ_
     scene.publish.mkdir()
     (scene.publish / "a.jpg").write_text("a stranger's file")
     scene.put("a.jpg", "good")
-    killed = runner(scene, "publish after")
-    assert killed.stdout is not None
-    killed.stdout.readline()
-    killed.kill()
-    killed.communicate()
+    run_killed_at(scene, "publish after")
     monkeypatch.setattr("uncnn.daemon.once.Crew", None)
     assert scene.run() == OK
     assert scene.published() == {"a.jpg": "a stranger's file", "a (2).jpg": "cloaked good"}
