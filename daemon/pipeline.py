@@ -169,7 +169,11 @@ def _cloak_request(
         "destination": str(candidate),
         "faces": FACES.dump_python(list(ladder.levels), mode="json"),
         "strengths": [ladder.strength(face) for face in ladder.levels],
-        "attack": {"name": policy.attack.name, "parameters": policy.attack.parameters},
+        "attack": {
+            "name": policy.attack.name,
+            "parameters": policy.attack.parameters,
+            "people": str(people_file()),
+        },
         "format": wanted if wanted == "same" else wanted.upper(),
         "quality": policy.output.quality,
         "next": [{"source": str(each.source), "name": each.name} for each in following],

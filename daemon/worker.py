@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 import torch
 
+from uncnn.daemon.people.gallery import gallery
+from uncnn.daemon.people.store import read_people
 from uncnn.daemon.photos import Photo, decode, encode
 from uncnn.daemon.processes import Handler, Message, Report
 from uncnn.daemon.verify.verdict import FACES
@@ -21,7 +23,7 @@ from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.host import Patch, Portrait, compose, perturb_all
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
-from uncnn.plugins.registry import make_attack, make_budget
+from uncnn.plugins.registry import make_aim, make_attack, make_budget
 
 FACES_A_BATCH = 16
 MOST_PIXELS = 300_000_000  # numbers of the decoded photos that share a batch: 100 megapixels
@@ -138,6 +140,7 @@ class Worker:
             make_attack(attack["name"], attack["parameters"]),
             self.surrogates,
             make_budget(strength, attack["parameters"]),
+            make_aim(attack["parameters"], lambda: gallery(read_people(Path(attack["people"])))),
             on_step,
         )
 

@@ -56,7 +56,8 @@ class Budget:
     """What an attack may spend on a face; the host holds it, whatever the attack returns.
 
     The bound of a pixel is ``min(epsilon_255 + texture * local standard deviation, cap_255)`` grey levels of luma, and
-    `chroma` times that for each of the two chroma channels. `texture` 0 gives a plain L-infinity bound of luma.
+    `chroma` times that for each of the two chroma channels. `texture` 0 gives a plain L-infinity bound of luma. `flow`
+    bounds how far a pixel may move, as a share of the distance between the eyes.
     """
 
     steps: int = 40
@@ -64,13 +65,19 @@ class Budget:
     texture: float = 0.0  # grey levels a grey level of local standard deviation
     cap_255: float = 16.0  # grey levels at most
     chroma: float = 0.1  # share of the luma bound: colour shows first, and recognisers hardly need it
+    flow: float = 0.0  # share of the distance between the eyes; people notice other proportions from about 0.02 on
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an attack adds to each patch: `pixels`, (N, 3, P, P) float32 grey levels."""
+    """What an attack does to each patch: every pixel is taken from where `flow` says, and `pixels` is added.
+
+    `pixels` is (N, 3, P, P) float32 grey levels. `flow`, where there is one, is (N, 2, P, P) patch pixels, x then y: a
+    smooth displacement, zero at the border.
+    """
 
     pixels: Tensor
+    flow: Tensor | None = None
 
 
 class Faces(Protocol):
@@ -91,8 +98,21 @@ class Faces(Protocol):
         """Return the bound of each pixel's change, (N, 1, P, P) grey levels of luma."""
         ...
 
+    @property
+    def flow_limits(self) -> Tensor:
+        """Return how far a pixel of each face may move, (N, 1, P, P) patch pixels; 0 at the border."""
+        ...
+
     def valid(self, pixels: Tensor) -> Tensor:
         """Return the nearest change inside the budget, (N, 3, P, P); differentiable almost everywhere."""
+        ...
+
+    def valid_flow(self, flow: Tensor) -> Tensor:
+        """Return `flow` (N, 2, P, P), shortened where it is longer than it may be; differentiable."""
+        ...
+
+    def moved(self, flow: Tensor) -> Faces:
+        """Return the faces with their pixels moved by `flow` (N, 2, P, P); differentiable in `flow`."""
         ...
 
     def noise(self, stream: int) -> Tensor:
@@ -103,15 +123,32 @@ class Faces(Protocol):
 class Loss(Protocol):
     """What an attack minimises over a batch of faces: low means that no surrogate links a changed face to the person.
 
-    Each step sees the patches in views of its own (moved, blurred, resized, compressed); step 0 sees them as they are.
+    It is asked with pictures of the faces, `shown`, (N, 3, P, P) in 0..255: the patches with a change in them. Each
+    step sees them in views of its own (moved, blurred, resized, compressed); step 0 sees them as they are.
     """
 
-    def __call__(self, pixels: Tensor, step: int) -> Tensor:
-        """Return the loss of each face, (N,), with `pixels` (N, 3, P, P) added to the patches; differentiable."""
+    @property
+    def targets(self) -> int:
+        """Return how many identities are on offer to move to: synthetic ones, or those that the policy allows."""
         ...
 
-    def gradient(self, pixels: Tensor, step: int) -> Tensor:
+    def __call__(self, shown: Tensor, step: int) -> Tensor:
+        """Return the loss of each face, (N,); differentiable."""
+        ...
+
+    def gradient(self, shown: Tensor, step: int) -> Tensor:
         """Return the gradient of each face's own loss, (N, 3, P, P), a grey level; in bounded memory."""
+        ...
+
+    def toward(self, target: int) -> Loss:
+        """Return the loss that is low where the faces are taken for the target of this number, below `targets`."""
+        ...
+
+    def linked(self, shown: Tensor) -> Tensor:
+        """Return whether a surrogate still links each face to its person, (N,) bool: decisions, without gradients.
+
+        The recognisers are asked as others would ask them: in ONNX Runtime, with whole grey levels.
+        """
         ...
 
 
@@ -119,5 +156,5 @@ class Attack(Protocol):
     """An attack plugin: a frozen dataclass of its parameters with one method."""
 
     def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
-        """Return what to add to every face patch; the host clamps it to the budget."""
+        """Return what is done to every face patch; the host clamps it to the budget."""
         ...

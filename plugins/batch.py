@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from uncnn.plugins import geometry
 from uncnn.plugins.api import Budget, Face, Pixels
+from uncnn.plugins.flow import displaced
 from uncnn.plugins.perception import bound_chroma_and_luma, luma_of, pixel_limits, window
 
 PATCH_PX = 224
@@ -27,6 +28,7 @@ class FaceBatch:
     units: geometry.Floats  # (N,) patch pixels to an ArcFace-112 pixel
     luma_limits: Tensor  # (N, 1, P, P) grey levels
     chroma_limits: Tensor  # (N, 1, P, P) grey levels
+    flow_limits: Tensor  # (N, 1, P, P) patch pixels
     seeds: list[int]
 
     @property
@@ -39,10 +41,25 @@ class FaceBatch:
         """Return the five points of each face, (N, 5, 2) in patch pixels."""
         return torch.from_numpy(self.points).to(self.patches)
 
+    @property
+    def eyes(self) -> geometry.Floats:
+        """Return the distance between the eyes of each face, (N,) patch pixels."""
+        distances: geometry.Floats = np.linalg.norm(self.points[:, 0] - self.points[:, 1], axis=1)
+        return distances
+
     def valid(self, pixels: Tensor) -> Tensor:
         """Return the nearest change inside the budget and inside 0..255, (N, 3, P, P)."""
         bounded = bound_chroma_and_luma(pixels, self.luma_limits, self.chroma_limits)
         return torch.minimum(torch.maximum(bounded, -self.patches), 255 - self.patches)
+
+    def valid_flow(self, flow: Tensor) -> Tensor:
+        """Return `flow` (N, 2, P, P), shortened where it is longer than it may be."""
+        length = torch.linalg.vector_norm(flow, dim=1, keepdim=True).clamp(min=1e-6)
+        return flow * torch.minimum(self.flow_limits / length, torch.ones_like(length))
+
+    def moved(self, flow: Tensor) -> FaceBatch:
+        """Return the faces with their pixels moved by `flow` (N, 2, P, P) patch pixels."""
+        return replace(self, patches=displaced(self.patches, flow))
 
     def noise(self, stream: int) -> Tensor:
         """Return (N, 3, P, P) uniform in -1..1 from each face's own seed."""
@@ -58,6 +75,7 @@ class FaceBatch:
             self.units[faces],
             self.luma_limits[faces],
             self.chroma_limits[faces],
+            self.flow_limits[faces],
             self.seeds[faces],
         )
 
@@ -77,8 +95,10 @@ def cut(
     windows = torch.cat([window(matrix, PATCH_PX, device) for matrix in to_template])
     luma = pixel_limits(luma_of(patches), budget) * windows * (inside > 0.999)
     units = 1 / np.hypot(to_template[:, 0, 0], to_template[:, 1, 0])
+    eyes = np.linalg.norm(points[:, 0] - points[:, 1], axis=1).astype(np.float32)
+    flow = torch.from_numpy(eyes).to(device).view(-1, 1, 1, 1) * budget.flow * windows
     seeds = [_face_seed(seed, face) for face in faces]
-    return FaceBatch(patches, points, units, luma, luma * budget.chroma, seeds)
+    return FaceBatch(patches, points, units, luma, luma * budget.chroma, flow, seeds)
 
 
 def together(batches: Sequence[FaceBatch]) -> FaceBatch:
@@ -89,6 +109,7 @@ def together(batches: Sequence[FaceBatch]) -> FaceBatch:
         np.concatenate([batch.units for batch in batches]),
         torch.cat([batch.luma_limits for batch in batches]),
         torch.cat([batch.chroma_limits for batch in batches]),
+        torch.cat([batch.flow_limits for batch in batches]),
         [seed for batch in batches for seed in batch.seeds],
     )
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from uncnn.plugins import objective
+from uncnn.plugins.aim import Aim
 from uncnn.plugins.api import Attack, Budget, Change, Face, Pixels, PluginError
 from uncnn.plugins.batch import PATCH_PX, FaceBatch, cut, enlarged, together
+from uncnn.plugins.flow import displaced, folds
 from uncnn.plugins.geometry import Region, region_of
 from uncnn.plugins.recogniser import Recogniser
 
 OnStep = Callable[[int, int], None]
 """Called with the number of gradient steps done and how many there are."""
+
+AWAY = Aim()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +35,22 @@ class Portrait:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What is added to one face: held inside its budget, not yet in the photo."""
+    """What is done to one face: held inside its budget, not yet in the photo."""
 
     region: Region
     change: Tensor  # (3, P, P) grey levels
     limits: Tensor  # (1, P, P) bound of any one channel, grey levels
+    flow: Tensor | None = None  # (2, P, P) patch pixels
+    eyes_px: float = 1.0  # between the eyes, patch pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a face's change came to in the photo, grey levels."""
+    """What a face's change came to in the photo."""
 
-    largest_255: float  # of any channel
+    largest_255: float  # of any channel, grey levels; of what was added, not of what was moved
     mean_255: float  # mean absolute over the face's square
+    flow: float = 0.0  # largest displacement, as a share of the distance between the eyes
 
 
 def perturb(
@@ -54,11 +61,12 @@ def perturb(
     budget: Budget,
     seed: int,
     grey: bool = False,
+    aim: Aim = AWAY,
     on_step: OnStep | None = None,
 ) -> list[Patch]:
-    """Return what `attack` adds to each of `faces` in `photo` (H, W, 3), held inside `budget`: `perturb_all`."""
+    """Return what `attack` does to each of `faces` in `photo` (H, W, 3), held inside `budget`: `perturb_all`."""
     portraits = [Portrait(photo, face, seed, grey) for face in faces]
-    return perturb_all(portraits, attack, surrogates, budget, on_step)
+    return perturb_all(portraits, attack, surrogates, budget, aim, on_step)
 
 
 def perturb_all(
@@ -66,23 +74,35 @@ def perturb_all(
     attack: Attack,
     surrogates: Sequence[Recogniser],
     budget: Budget,
+    aim: Aim = AWAY,
     on_step: OnStep | None = None,
 ) -> list[Patch]:
-    """Return what `attack` adds to each face, held inside `budget`.
+    """Return what `attack` does to each face, held inside `budget`.
 
     The faces of any photos are one batch; each depends on itself and its photo's seed alone.
 
     Raises:
-        PluginError: the attack returned a wrong type, a wrong shape or values that are not finite.
+        PluginError: the attack returned a wrong type, a wrong shape, values that are not finite or a flow that folds.
+        AimError: the target or the objective is not to be had.
     """
     device = str(surrogates[0].mean.device)
     regions = [region_of(np.array(portrait.face.landmarks), PATCH_PX) for portrait in portraits]
     batch = together(
         [_cut(portrait, region, budget, device) for portrait, region in zip(portraits, regions, strict=True)]
     )
-    pixels = _held(attack, batch, surrogates, budget, [portrait.seed for portrait in portraits], on_step)
+    shown = together([batch])  # a copy: what the attack writes into it moves neither the bounds nor the photo
+    loss = aim.loss(surrogates, shown, [portrait.seed for portrait in portraits])
+    if on_step is not None:
+        loss = replace(loss, on_step=_counted(on_step, budget.steps))
+    held = _held(attack.perturb(shown, loss, budget), batch, type(attack).__name__)
     bounds = batch.luma_limits + 1.772 * batch.chroma_limits
-    return [Patch(*parts) for parts in zip(regions, pixels, bounds, strict=True)]
+    flows = [None] * len(regions) if held.flow is None else list(held.flow)
+    return [Patch(*parts) for parts in zip(regions, held.pixels, bounds, flows, batch.eyes.tolist(), strict=True)]
+
+
+def _counted(on_step: OnStep, steps: int) -> Callable[[], None]:
+    done = count(1)
+    return lambda: on_step(min(next(done), steps), steps)
 
 
 def _cut(portrait: Portrait, region: Region, budget: Budget, device: str) -> FaceBatch:
@@ -90,56 +110,64 @@ def _cut(portrait: Portrait, region: Region, budget: Budget, device: str) -> Fac
     return cut(portrait.photo, [portrait.face], [region], own, portrait.seed, device)
 
 
-def compose(photo: Pixels, patches: Sequence[Patch]) -> tuple[Pixels, list[Spent]]:
-    """Return `photo` with the change of every patch added and rounded; all other pixels stay as they are."""
-    result = photo.copy()
-    return result, [_add(result, photo, patch) for patch in patches]
-
-
-def _held(
-    attack: Attack,
-    batch: FaceBatch,
-    surrogates: Sequence[Recogniser],
-    budget: Budget,
-    seeds: Sequence[int],
-    on_step: OnStep | None,
-) -> Tensor:
-    """Run the attack and return its change inside the budget, (N, 3, P, P) grey levels.
-
-    The attack works on a copy: what it writes into that moves neither the bounds nor the photo.
-    """
-    targeted = getattr(attack, "target", "none") == "synthetic"
-    shown = together([batch])
-    loss = objective.toward_synthetic(surrogates, shown, seeds) if targeted else objective.away(surrogates, shown)
-    if on_step is not None:
-        loss = replace(loss, on_step=lambda step: on_step(step + 1, budget.steps))
-    change = attack.perturb(shown, loss, budget)
-    name = type(attack).__name__
+def _held(change: object, batch: FaceBatch, name: str) -> Change:
+    """Return what an attack returned, inside the budget. Raises PluginError."""
     if not isinstance(change, Change):
         raise PluginError(f"attack {name} returned {type(change).__name__}: return a Change")
-    if not isinstance(change.pixels, Tensor) or change.pixels.shape != batch.patches.shape:
-        expected = tuple(batch.patches.shape)
-        raise PluginError(f"attack {name} returned pixels of shape {_shape(change.pixels)}: return {expected}")
-    if not bool(torch.isfinite(change.pixels).all()):
-        raise PluginError(f"attack {name} returned pixels that are not finite: the photo is not changed")
-    return batch.valid(change.pixels.detach().to(batch.patches))
+    count, _, height, width = batch.patches.shape
+    _check(change.pixels, (count, 3, height, width), f"attack {name} returned pixels")
+    if change.flow is None:
+        return Change(batch.valid(change.pixels.detach().to(batch.patches)))
+    _check(change.flow, (count, 2, height, width), f"attack {name} returned a flow")
+    flow = batch.valid_flow(change.flow.detach().to(batch.patches))
+    if bool(folds(flow).any()):
+        raise PluginError(f"attack {name} returned a flow that folds the face over itself: make it smoother")
+    return Change(batch.moved(flow).valid(change.pixels.detach().to(batch.patches)), flow)
 
 
-def _shape(pixels: object) -> str:
-    return str(tuple(pixels.shape)) if isinstance(pixels, Tensor) else type(pixels).__name__
+def _check(tensor: object, expected: tuple[int, ...], what: str) -> None:
+    shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+    if not isinstance(tensor, Tensor) or shape != expected:
+        raise PluginError(f"{what} of shape {shape}: return {expected}")
+    if not bool(torch.isfinite(tensor).all()):
+        raise PluginError(f"{what} that are not finite: the photo is not changed")
 
 
-def _add(result: Pixels, photo: Pixels, patch: Patch) -> Spent:
+def compose(photo: Pixels, patches: Sequence[Patch]) -> tuple[Pixels, list[Spent]]:
+    """Return `photo` with each patch's pixels moved, its change added, and rounded; all others stay as they are."""
+    moved = photo if all(patch.flow is None for patch in patches) else photo.copy()
+    for patch in patches:
+        _move(moved, patch)
+    result = moved.copy()
+    return result, [_add(result, moved, patch) for patch in patches]
+
+
+def _move(moved: Pixels, patch: Patch) -> None:
+    """Move the pixels of one patch in place; where patches overlap, one after another."""
+    if patch.flow is None:
+        return
+    region = patch.region
+    rows, columns = region.clipped(*moved.shape[:2])
+    inside = region.local(rows, columns)
+    flow = enlarged(patch.flow, region)[:, *inside] * (region.side / patch.flow.shape[2])
+    picture = torch.from_numpy(moved[rows, columns]).permute(2, 0, 1)[None].to(flow)
+    taken = displaced(picture, flow[None])[0].permute(1, 2, 0).cpu().numpy()
+    moved[rows, columns] = np.clip(np.rint(taken), 0, 255).astype(np.uint8)
+
+
+def _add(result: Pixels, moved: Pixels, patch: Patch) -> Spent:
     """Add one patch to `result` in place; where patches overlap, the sum stays inside the wider of the two bounds."""
     region = patch.region
-    rows, columns = region.clipped(*photo.shape[:2])
+    rows, columns = region.clipped(*moved.shape[:2])
     inside = region.local(rows, columns)
     wanted = enlarged(patch.change, region)[:, *inside].permute(1, 2, 0).cpu().numpy()
     bound = enlarged(patch.limits, region)[0][inside].cpu().numpy()[..., None]
-    before = photo[rows, columns].astype(np.float32)
+    before = moved[rows, columns].astype(np.float32)
     already = result[rows, columns] - before
     widest = np.maximum(bound, np.abs(already))
     total = np.clip(already + wanted, -widest, widest)
     result[rows, columns] = np.clip(np.rint(before + total), 0, 255).astype(np.uint8)
     spent = np.abs(result[rows, columns] - before)
-    return Spent(float(spent.max(initial=0)), float(spent.mean()) if spent.size else 0.0)
+    length = 0.0 if patch.flow is None else float(torch.linalg.vector_norm(patch.flow, dim=0).max())
+    largest, mean = (float(spent.max(initial=0)), float(spent.mean())) if spent.size else (0.0, 0.0)
+    return Spent(largest, mean, length / patch.eyes_px)

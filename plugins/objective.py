@@ -6,13 +6,14 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from uncnn.plugins.batch import FaceBatch
+from uncnn.plugins.goals import Cosine, CrossEntropy, Goal
+from uncnn.plugins.oracle import Oracle
 from uncnn.plugins.recogniser import Recogniser
 from uncnn.plugins.views import View, draw_view
 
@@ -21,63 +22,80 @@ CHUNK = 8  # faces a pass through a recogniser: bounds memory, and more are hard
 
 @dataclass(frozen=True, slots=True)
 class EnsembleLoss:
-    """Mean over the surrogates of the cosine to an anchor: the face's own clean embedding, or a target's.
-
-    Away from the own embedding (`sign` 1) the plain cosine is minimised, with no clamp at 0; toward a target (`sign`
-    -1) it is maximised.
-    """
+    """Mean over the surrogates of the score of each one's goal (`uncnn.plugins.api.Loss`)."""
 
     surrogates: Sequence[Recogniser]
     faces: FaceBatch
-    anchors: Sequence[Tensor]  # a surrogate each: (N, D), unit
-    sign: float = 1.0
-    on_step: Callable[[int], None] | None = None  # told of every gradient step
+    goals: Sequence[Goal]  # a surrogate each
+    oracle: Callable[[], Oracle]  # made when the first decision is asked for
+    candidates: Sequence[Tensor] = ()  # a surrogate each: (N, K, D), unit: what the faces may be moved to
+    on_step: Callable[[], None] | None = None  # told of every gradient and every decision
 
-    def __call__(self, pixels: Tensor, step: int) -> Tensor:
+    @property
+    def targets(self) -> int:
+        """Return how many identities are on offer to move to."""
+        return self.candidates[0].shape[1] if self.candidates else 0
+
+    def __call__(self, shown: Tensor, step: int) -> Tensor:
         """Return the loss of each face, (N,), at the views of `step`."""
         view = self._view(step)
-        seen = view.show(self.faces.patches + pixels)
-        pairs = zip(self.surrogates, self.anchors, strict=True)
-        return self.sign * torch.stack([_cosine(*pair, seen, view) for pair in pairs]).mean(dim=0)
+        seen = view.show(shown)
+        return torch.stack([_score(*pair, seen, view) for pair in self._pairs()]).mean(dim=0)
 
-    def gradient(self, pixels: Tensor, step: int) -> Tensor:
+    def gradient(self, shown: Tensor, step: int) -> Tensor:
         """Return each face's own gradient, (N, 3, P, P).
 
         On a CPU each core has a surrogate at a time; faces go in chunks, so memory does not grow with their number.
         """
-        chunks = [slice(start, start + CHUNK) for start in range(0, len(pixels), CHUNK)]
-        gradients = [self._part(chunk)._gradient(pixels[chunk], step) for chunk in chunks]
-        if self.on_step is not None:
-            self.on_step(step)
+        chunks = [slice(start, start + CHUNK) for start in range(0, len(shown), CHUNK)]
+        gradients = [self._part(chunk)._gradient(shown[chunk], step) for chunk in chunks]
+        self._tell()
         return torch.cat(gradients)
 
+    def toward(self, target: int) -> EnsembleLoss:
+        """Return the loss that is low where the faces are taken for a target."""
+        return replace(self, goals=[Cosine(known[:, target], sign=-1.0) for known in self.candidates])
+
+    def linked(self, shown: Tensor) -> Tensor:
+        """Return whether a surrogate still links each face to its person, (N,) bool."""
+        self._tell()
+        return self.oracle().linked(shown)
+
+    def _tell(self) -> None:
+        if self.on_step is not None:
+            self.on_step()
+
+    def _pairs(self) -> zip[tuple[Recogniser, Goal]]:
+        return zip(self.surrogates, self.goals, strict=True)
+
     def _part(self, chunk: slice) -> EnsembleLoss:
-        anchors = [anchor[chunk] for anchor in self.anchors]
-        return EnsembleLoss(self.surrogates, self.faces.part(chunk), anchors, self.sign)
+        return replace(self, faces=self.faces.part(chunk), goals=[goal.part(chunk) for goal in self.goals])
 
     def _view(self, step: int) -> View:
         faces = self.faces
         return draw_view(faces.points, faces.units, faces.seeds, step, faces.side, faces.patches.device)
 
-    def _gradient(self, pixels: Tensor, step: int) -> Tensor:
+    def _gradient(self, shown: Tensor, step: int) -> Tensor:
         view = self._view(step)
         with torch.enable_grad():
-            leaf = pixels.detach().requires_grad_()
-            seen = view.show(self.faces.patches + leaf)
+            leaf = shown.detach().requires_grad_()
+            seen = view.show(leaf)
 
-        def one(surrogate: Recogniser, anchor: Tensor) -> Tensor:
+        def one(surrogate: Recogniser, goal: Goal) -> Tensor:
             with torch.enable_grad():
-                shown = seen.detach().requires_grad_()
-                return torch.autograd.grad(_cosine(surrogate, anchor, shown, view).sum(), shown)[0]
+                own = seen.detach().requires_grad_()
+                return torch.autograd.grad(_score(surrogate, goal, own, view).sum(), own)[0]
 
-        mapped = _cores().map if pixels.device.type == "cpu" else map
-        total = torch.stack(list(mapped(one, self.surrogates, self.anchors))).sum(dim=0)
-        return torch.autograd.grad(seen, leaf, total * (self.sign / len(self.surrogates)))[0]
+        mapped = _cores().map if shown.device.type == "cpu" else map
+        total = torch.stack(list(mapped(one, self.surrogates, self.goals))).mean(dim=0)
+        return torch.autograd.grad(seen, leaf, total)[0]
 
 
-def _cosine(surrogate: Recogniser, anchor: Tensor, seen: Tensor, view: View) -> Tensor:
-    """Return the cosines, (N,), of the faces of `seen` to a surrogate's anchors."""
-    return (surrogate.embed(seen, view.landmarks) * anchor).sum(dim=1)
+def _score(surrogate: Recogniser, goal: Goal, seen: Tensor, view: View) -> Tensor:
+    """Return the score, (N,), of the faces of `seen`."""
+    if goal.raw:
+        return goal.score(surrogate.outputs(surrogate.crops(seen, view.landmarks)))
+    return goal.score(surrogate.embed(seen, view.landmarks))
 
 
 @functools.cache
@@ -94,30 +112,34 @@ def _one_core() -> None:
     torch.set_flush_denormal(True)  # of this thread; numbers near zero are up to 35 times slower otherwise
 
 
-def away(surrogates: Sequence[Recogniser], faces: FaceBatch) -> EnsembleLoss:
+def away(surrogates: Sequence[Recogniser], faces: FaceBatch, candidates: Sequence[Tensor] = ()) -> EnsembleLoss:
     """Return the untargeted loss: away from what each surrogate makes of the clean face."""
-    return EnsembleLoss(surrogates, faces, embeddings(surrogates, faces))
+    goals = [Cosine(own) for own in embeddings(surrogates, faces)]
+    return EnsembleLoss(surrogates, faces, goals, _oracle(surrogates, faces), candidates)
 
 
-def toward_synthetic(surrogates: Sequence[Recogniser], faces: FaceBatch, identities: Sequence[int]) -> EnsembleLoss:
-    """Return the targeted loss: toward a synthetic identity, a fixed random direction of each surrogate's sphere.
+def closed_set(
+    surrogates: Sequence[Recogniser],
+    faces: FaceBatch,
+    gallery: Sequence[Tensor],
+    target: int | None = None,
+    candidates: Sequence[Tensor] = (),
+) -> EnsembleLoss:
+    """Return the loss over the identities of a gallery, a surrogate each: (I, D), unit prototypes.
 
-    No person has that embedding, so no stranger is framed. `identities` are a number for each face; the same number
-    gives the same direction.
+    A face's own identity is the one that the surrogates together take it for. Away from that, or toward `target`.
     """
-    anchors = [
-        torch.stack([_direction(identity, number, surrogate.card.embedding) for identity in identities])
-        for number, surrogate in enumerate(surrogates)
-    ]
-    return EnsembleLoss(surrogates, faces, [anchor.to(faces.patches.device) for anchor in anchors], sign=-1.0)
+    own = torch.stack(
+        [known @ prototypes.T for known, prototypes in zip(embeddings(surrogates, faces), gallery, strict=True)]
+    )
+    labels = own.mean(dim=0).argmax(dim=1) if target is None else torch.full((len(faces.patches),), target)
+    sign = -1.0 if target is None else 1.0
+    goals = [CrossEntropy(labels.to(known.device), known, sign) for known in gallery]
+    return EnsembleLoss(surrogates, faces, goals, _oracle(surrogates, faces), candidates)
 
 
-def _direction(identity: int, surrogate: int, length: int) -> Tensor:
-    """Return a unit vector (D,) that `identity` draws for a surrogate."""
-    random = np.random.default_rng((identity, surrogate, length))
-    direction = torch.from_numpy(random.normal(size=length).astype(np.float32))
-    unit: Tensor = direction / direction.norm()
-    return unit
+def _oracle(surrogates: Sequence[Recogniser], faces: FaceBatch) -> Callable[[], Oracle]:
+    return functools.cache(lambda: Oracle(surrogates, faces))
 
 
 @torch.no_grad()

@@ -22,6 +22,7 @@ class Recogniser:
     """A differentiable face recogniser on one device."""
 
     card: Card
+    folder: Path  # of the model
     network: torch.nn.Module
     mean: Tensor  # (1, 3, 1, 1) grey levels, in the card's channel order
     std: Tensor
@@ -59,4 +60,4 @@ def load_recogniser(folder: Path, device: str = "cpu") -> Recogniser:
     network = load_program(folder / PROGRAM_FILE) if card.pt2_sha256 else load_graph(folder / MODEL_FILE)
     mean = torch.tensor(card.input.mean, dtype=torch.float32, device=device).view(1, 3, 1, 1)
     std = torch.tensor(card.input.std, dtype=torch.float32, device=device).view(1, 3, 1, 1)
-    return Recogniser(card, network.to(device), mean, std)
+    return Recogniser(card, folder, network.to(device), mean, std)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Literal
 
 from uncnn.plugins.api import Attack, Budget, UncnnError
+
+if TYPE_CHECKING:
+    from uncnn.plugins.aim import Aim, Gallery
 
 GROUP = "uncnn.attacks"
 
@@ -17,6 +21,9 @@ STRENGTHS: Mapping[str, Budget] = {
     "utmost": Budget(epsilon_255=6.0, texture=0.8, cap_255=28.0),
 }
 """What each strength may spend, the weakest first; docs/budgets.md has what it looks like."""
+
+AIM = ("target", "objective")
+"""Parameters of what an attack is after, whichever attack it is."""
 
 
 class UnknownAttack(UncnnError):
@@ -42,11 +49,11 @@ def make_attack(name: str, parameters: Mapping[str, object]) -> Attack:
     except Exception as error:  # a stranger's module may raise anything
         words = f"{type(error).__name__}: {error}"
         raise UnknownAttack(f"attack {name} cannot be loaded ({words}): update it or choose another") from error
-    own = {key: value for key, value in parameters.items() if key not in _budget_fields()}
+    own = {key: value for key, value in parameters.items() if key not in _budget_fields() and key not in AIM}
     known = {field.name for field in fields(kind)}
     for key in own:
         if key not in known:
-            allowed = ", ".join(sorted(known | _budget_fields()))
+            allowed = ", ".join(sorted({*known, *_budget_fields(), *AIM}))
             raise UnknownAttack(f"attack {name} has no parameter {key!r}: it takes {allowed}")
     try:
         attack: Attack = kind(**own)
@@ -69,6 +76,24 @@ def make_budget(strength: str, parameters: Mapping[str, object]) -> Budget:
         if isinstance(value, bool) or not isinstance(value, wanted) or value < 0 or (key == "steps" and value < 1):
             raise UnknownAttack(f"{key} {value!r}: give a {'whole number above 0' if key == 'steps' else 'number'}")
     return replace(STRENGTHS[strength], **own)  # type: ignore[arg-type]
+
+
+def make_aim(parameters: Mapping[str, object], gallery: Callable[[], Gallery]) -> Aim:
+    """Return what `parameters` say that an attack is after; the `gallery` of enrolled people is read where it counts.
+
+    Raises:
+        UnknownAttack: no such objective. Whatever `gallery` raises.
+    """
+    from uncnn.plugins.aim import Aim, Gallery
+
+    target, objective = parameters.get("target", "none"), parameters.get("objective", "embeddings")
+    if not isinstance(target, str):
+        raise UnknownAttack(f"target {target!r}: choose none, synthetic, crowd, or the name of an enrolled person")
+    if objective not in {"embeddings", "gallery"}:
+        raise UnknownAttack(f"objective {objective!r} does not exist: choose embeddings or gallery")
+    chosen: Literal["embeddings", "gallery"] = "gallery" if objective == "gallery" else "embeddings"
+    people = chosen == "gallery" or target not in {"none", "synthetic", "crowd"}
+    return Aim(target, chosen, gallery() if people else Gallery())
 
 
 def _budget_fields() -> set[str]:

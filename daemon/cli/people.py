@@ -21,18 +21,21 @@ app = typer.Typer(
 def enroll(
     name: Annotated[str, typer.Argument(help="What the person is called.", show_default=False)],
     photos: Annotated[list[Path], typer.Argument(help="Photos that show the person alone.", show_default=False)],
+    consent: Annotated[
+        bool, typer.Option("--consent", help="They agree that attacks make others look like them to recognisers.")
+    ] = False,
     config: ConfigFile = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = None,
 ) -> None:
     """Enroll a person, or enroll them anew, with some photos: three to ten, as different as they come.
 
-    What is kept is what the judges make of the face, in the state folder, readable by you alone.
+    What is kept is what the recognisers make of the face, in the state folder, readable by you alone.
 
     Example: uncnn-daemon people enroll Ada ada1.jpg ada2.jpg ada3.jpg
     """
     from uncnn.daemon.people.enrolling import enroll as enroll_person
 
-    raise typer.Exit(enroll_person(name, photos, config, device))
+    raise typer.Exit(enroll_person(name, photos, consent, config, device))
 
 
 @app.command("list")

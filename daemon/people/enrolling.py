@@ -16,8 +16,10 @@ from uncnn.daemon.wording import ago, printable
 from uncnn.daemon.wording import photos as photos_in_words
 
 
-def enroll(name: str, photos: Sequence[Path], config: Path | None, device: str | None) -> int:
+def enroll(name: str, photos: Sequence[Path], consent: bool, config: Path | None, device: str | None) -> int:
     """Enroll a person, or enroll them anew, with photos that show them alone; return the exit status.
+
+    With `consent`, attacks may be aimed at them: it is recorded with the time.
 
     Raises:
         PeopleError: a photo shows nobody or several people. RequestError: it is no photo.
@@ -41,9 +43,10 @@ def enroll(name: str, photos: Sequence[Path], config: Path | None, device: str |
     ]
     file = people_file()
     others = read_people(file).without(name)
-    others.people.append(Person(name, datetime.now(UTC), templates))
+    now = datetime.now(UTC)
+    others.people.append(Person(name, now, templates, now if consent else None))
     write_people(file, others)
-    sys.stdout.write(f"enrolled {name} with {photos_in_words(len(photos))}, for {len(templates)} judges\n")
+    sys.stdout.write(f"enrolled {name} with {photos_in_words(len(photos))}, for {len(templates)} recognisers\n")
     return OK
 
 
@@ -56,7 +59,8 @@ def print_people(as_json: bool) -> int:
                 "name": person.name,
                 "enrolled": person.enrolled.isoformat(timespec="seconds"),
                 "photos": person.photos,
-                "judges": [template.recogniser for template in person.templates],
+                "recognisers": [template.recogniser for template in person.templates],
+                "consented": person.consented.isoformat(timespec="seconds") if person.consented else None,
             }
             for person in people
         ]
@@ -66,6 +70,7 @@ def print_people(as_json: bool) -> int:
     lines = [
         f"{printable(person.name)}: {photos_in_words(person.photos)}, enrolled {ago(person.enrolled, now)}, known to "
         f"{', '.join(template.recogniser for template in person.templates)}"
+        f"{'; consented to be a target' if person.consented else ''}"
         for person in people
     ]
     sys.stdout.write("\n".join(lines or ["nobody is enrolled"]) + "\n")

@@ -37,7 +37,8 @@ class Person:
 
     name: str
     enrolled: datetime
-    templates: list[Template]
+    templates: list[Template]  # of judges, who tell them from others, and of the recognisers that are attacked
+    consented: datetime | None = None  # to others being made to look like them, to recognisers
 
     @property
     def photos(self) -> int:

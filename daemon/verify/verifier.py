@@ -105,13 +105,13 @@ class Verifier:
         return spared(spare.who, read_people(spare.people), self._judges(), far, photo, faces)
 
     def describe(self, photo: Pixels) -> Message:
-        """Return how many faces a photo shows, without passers-by, and what each judge makes of the only one."""
+        """Return how many faces a photo shows, without passers-by, and what each recogniser makes of the only one."""
         faces = sorted(self.detector.detect(photo), key=lambda face: -face.size_px)
         faces = [face for face in faces if face.size_px >= PASSER_BY * faces[0].size_px]
         models = []
-        for judge in self._judges() if len(faces) == 1 else ():
-            embedding = judge.embed(photo, _landmarks(faces))[0].tolist()
-            models.append({"recogniser": judge.card.name, "sha256": judge.card.sha256, "embedding": embedding})
+        for recogniser in self.recognisers if len(faces) == 1 else ():
+            embedding, card = recogniser.embed(photo, _landmarks(faces))[0].tolist(), recogniser.card
+            models.append({"recogniser": card.name, "sha256": card.sha256, "embedding": embedding})
         return {"faces": len(faces), "models": models}
 
     def _judges(self) -> list[OnnxRecogniser]:

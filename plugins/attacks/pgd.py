@@ -8,7 +8,6 @@ each pixel's own bound. The loss is over embeddings, not over classes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,7 +21,6 @@ class Pgd:
 
     step_size: float = 2.5  # alpha, in bounds a run: each step moves by step_size / steps of a pixel's bound
     restarts: int = 1  # random starts, the best of which is kept for each face
-    target: Literal["none", "synthetic"] = "none"  # what to move to: away from oneself, or an identity nobody has
 
     def __post_init__(self) -> None:
         """Refuse parameters that mean nothing."""
@@ -30,18 +28,16 @@ class Pgd:
             raise ValueError(f"step_size {self.step_size}: give a number above 0")
         if self.restarts < 1:
             raise ValueError(f"restarts {self.restarts}: give 1 or more")
-        if self.target not in {"none", "synthetic"}:
-            raise ValueError(f"target {self.target!r}: give none or synthetic")
 
     def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
         """Return the best of `restarts` descents for each face, (N, 3, P, P) grey levels."""
         best = self._descend(faces, loss, budget, restart=0)
         if self.restarts == 1:
             return Change(best)
-        lowest = _clean_loss(loss, best)
+        lowest = _clean_loss(faces, loss, best)
         for restart in range(1, self.restarts):
             pixels = self._descend(faces, loss, budget, restart)
-            reached = _clean_loss(loss, pixels)
+            reached = _clean_loss(faces, loss, pixels)
             better = reached < lowest
             best = torch.where(better[:, None, None, None], pixels, best)
             lowest = torch.where(better, reached, lowest)
@@ -51,12 +47,12 @@ class Pgd:
         step_size = self.step_size / budget.steps * faces.luma_limits
         pixels = faces.valid(faces.noise(restart) * faces.luma_limits)  # the random start, section 2.1
         for step in range(budget.steps):
-            gradient = loss.gradient(pixels, step)
+            gradient = loss.gradient(faces.patches + pixels, step)
             pixels = faces.valid(pixels - step_size * gradient.sign())  # the projected step, section 2.1
         return pixels
 
 
 @torch.no_grad()
-def _clean_loss(loss: Loss, pixels: Tensor) -> Tensor:
+def _clean_loss(faces: Faces, loss: Loss, pixels: Tensor) -> Tensor:
     """Return each face's loss, (N,), at step 0, whose view is the patch as it is."""
-    return loss(pixels, 0)
+    return loss(faces.patches + pixels, 0)

@@ -65,7 +65,7 @@ def test_what_is_kept_is_private_and_holds_no_photo(home: ModelsHome) -> None:
     assert [len(template.embeddings) for template in person.templates] == [3]
     code, answer = home.json("people", "list")
     assert code == 0
-    assert [(each["name"], each["photos"], each["judges"]) for each in answer["people"]] == [
+    assert [(each["name"], each["photos"], each["recognisers"]) for each in answer["people"]] == [
         ("Adrien", 3, ["dlib-resnet"])
     ]
 

@@ -10,6 +10,7 @@ import torch
 
 from uncnn.exporters.formats.dlib import ensure_dlib
 from uncnn.plugins import host, objective
+from uncnn.plugins.aim import Aim
 from uncnn.plugins.api import Budget, Change, Face, Faces, Loss, PluginError
 from uncnn.plugins.attacks.pgd import Pgd
 from uncnn.plugins.batch import PATCH_PX, FaceBatch, cut
@@ -173,11 +174,12 @@ def test_a_large_face_is_changed_on_the_photo_s_own_pixels(photo: np.ndarray, su
 
 
 def test_targeted_pgd_moves_toward_an_identity_that_nobody_has(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
-    (patch,) = host.perturb(photo, [FACE], Pgd(target="synthetic"), surrogates, replace(BUDGET, steps=12), seed=3)
+    aim = Aim("synthetic")
+    (patch,) = host.perturb(photo, [FACE], Pgd(), surrogates, replace(BUDGET, steps=12), seed=3, aim=aim)
     batch = batch_of(photo, [FACE])
-    loss = objective.toward_synthetic(surrogates, batch, [3])
+    loss = aim.loss(surrogates, batch, [3])
     with torch.no_grad():
-        assert float(loss(patch.change[None], 0)) < float(loss(torch.zeros_like(patch.change)[None], 0)) - 0.01
+        assert float(loss(batch.patches + patch.change, 0)) < float(loss(batch.patches, 0)) - 0.01
 
 
 def test_more_restarts_are_never_worse(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
@@ -185,8 +187,8 @@ def test_more_restarts_are_never_worse(photo: np.ndarray, surrogates: list[Recog
     loss = objective.away(surrogates, batch)
     budget = replace(BUDGET, steps=3)
     with torch.no_grad():
-        once = float(loss(Pgd().perturb(batch, loss, budget).pixels, 0))
-        thrice = float(loss(Pgd(restarts=3).perturb(batch, loss, budget).pixels, 0))
+        once = float(loss(batch.patches + Pgd().perturb(batch, loss, budget).pixels, 0))
+        thrice = float(loss(batch.patches + Pgd(restarts=3).perturb(batch, loss, budget).pixels, 0))
     assert thrice <= once + 1e-6
 
 
@@ -194,15 +196,15 @@ def test_gradient_is_that_of_the_loss(photo: np.ndarray, surrogates: list[Recogn
     """Chunks and one surrogate after another are only a way to save memory."""
     batch = batch_of(photo, [FACE, BESIDE])
     loss = objective.away([*surrogates, *surrogates], batch)
-    pixels = (batch.noise(3) * batch.luma_limits).requires_grad_()
-    (expected,) = torch.autograd.grad(loss(pixels, 0).sum(), pixels)
-    found = loss.gradient(pixels.detach(), 0)
+    shown = (batch.patches + batch.noise(3) * batch.luma_limits).requires_grad_()
+    (expected,) = torch.autograd.grad(loss(shown, 0).sum(), shown)
+    found = loss.gradient(shown.detach(), 0)
     assert torch.allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("parameters", "words"),
-    [({"step_size": -1}, "above 0"), ({"restarts": 0}, "1 or more"), ({"target": "my neighbour"}, "synthetic")],
+    [({"step_size": -1}, "above 0"), ({"restarts": 0}, "1 or more")],
 )
 def test_pgd_refuses_parameters_that_mean_nothing(parameters: dict[str, object], words: str) -> None:
     with pytest.raises(UnknownAttack, match=words):
