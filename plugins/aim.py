@@ -62,12 +62,9 @@ class Aim:
     objective: Literal["embeddings", "gallery"] = "embeddings"  # cosines, or cross-entropy over the enrolled people
     gallery: Gallery = Gallery()
 
-    def loss(self, surrogates: Sequence[Recogniser], faces: FaceBatch, identities: Sequence[int]) -> EnsembleLoss:
-        """Return the loss for a batch; `identities` are numbers that draw each face's synthetic targets.
-
-        Raises AimError.
-        """
-        candidates = self._candidates(surrogates, identities)
+    def loss(self, surrogates: Sequence[Recogniser], faces: FaceBatch) -> EnsembleLoss:
+        """Return the loss for a batch; each face's seed draws its synthetic targets. Raises AimError."""
+        candidates = self._candidates(surrogates, faces.seeds)
         if self.objective == "gallery":
             gallery = self.gallery.of(surrogates)
             return objective.closed_set(surrogates, faces, gallery, self._label(), candidates)
@@ -122,4 +119,4 @@ def _crowd(surrogate: Recogniser) -> Tensor:
 @functools.cache
 def _crowd_picture() -> Tensor:
     with Image.open(CROWD) as image:
-        return torch.from_numpy(np.asarray(image)).permute(2, 0, 1)[None].float()
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()

@@ -91,7 +91,7 @@ def perturb_all(
         [_cut(portrait, region, budget, device) for portrait, region in zip(portraits, regions, strict=True)]
     )
     shown = together([batch])  # a copy: what the attack writes into it moves neither the bounds nor the photo
-    loss = aim.loss(surrogates, shown, [portrait.seed for portrait in portraits])
+    loss = aim.loss(surrogates, shown)
     if on_step is not None:
         loss = replace(loss, on_step=_counted(on_step, budget.steps))
     held = _held(attack.perturb(shown, loss, budget), batch, type(attack).__name__)

@@ -176,8 +176,8 @@ def test_a_large_face_is_changed_on_the_photo_s_own_pixels(photo: np.ndarray, su
 def test_targeted_pgd_moves_toward_an_identity_that_nobody_has(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     aim = Aim("synthetic")
     (patch,) = host.perturb(photo, [FACE], Pgd(), surrogates, replace(BUDGET, steps=12), seed=3, aim=aim)
-    batch = batch_of(photo, [FACE])
-    loss = aim.loss(surrogates, batch, [3])
+    batch = cut(photo, [FACE], [region_of(np.array(FACE.landmarks), PATCH_PX)], BUDGET, 3, "cpu")
+    loss = aim.loss(surrogates, batch)
     with torch.no_grad():
         assert float(loss(batch.patches + patch.change, 0)) < float(loss(batch.patches, 0)) - 0.01
 

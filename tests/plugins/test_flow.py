@@ -1,0 +1,112 @@
+"""A displacement of pixels: rendered as it says, held to its share of the eye distance, refused where it folds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from portraits import BESIDE, BUDGET, FACE, batch_of
+
+from uncnn.plugins import host
+from uncnn.plugins.api import Budget, Change, Faces, Loss, PluginError
+from uncnn.plugins.flow import displaced, folds
+from uncnn.plugins.recogniser import Recogniser
+
+MOVING = replace(BUDGET, flow=0.02)
+
+
+def ramp(height: int = 20, width: int = 30) -> torch.Tensor:
+    return torch.arange(width, dtype=torch.float32).expand(1, 1, height, width)
+
+
+def test_each_pixel_is_taken_from_where_the_flow_says() -> None:
+    flow = torch.zeros(1, 2, 20, 30)
+    flow[:, 0] = 1.5
+    moved = displaced(ramp(), flow)[0, 0]
+    assert torch.allclose(moved[:, :28], ramp()[0, 0, :, :28] + 1.5, atol=1e-4)
+    assert torch.allclose(moved[:, 29], torch.full((20,), 29.0), atol=1e-4)  # beyond the border: the border
+
+
+def test_no_flow_changes_nothing() -> None:
+    picture = torch.rand(2, 3, 17, 23) * 255
+    assert torch.allclose(displaced(picture, torch.zeros(2, 2, 17, 23)), picture, atol=1e-3)
+
+
+def test_a_flow_that_takes_pixels_over_others_folds() -> None:
+    smooth, sharp = torch.zeros(2, 1, 2, 20, 30)
+    xs = torch.arange(30, dtype=torch.float32)
+    smooth[:, 0] = 2 * torch.sin(xs / 6)  # slope 1/3 at most
+    sharp[:, 0] = 2 * torch.sin(2 * xs)
+    assert folds(torch.cat([smooth, sharp])).tolist() == [False, True]
+
+
+@dataclass(frozen=True)
+class Mover:
+    """An attack that moves everything, and adds nothing."""
+
+    pixels: float = 1e3
+    waves: float = 0.0
+
+    def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
+        side = faces.patches.shape[3]
+        flow = torch.zeros(len(faces.patches), 2, side, side)
+        flow[:, 0] = self.pixels
+        if self.waves:
+            flow[:, 0] = self.pixels * torch.sin(torch.arange(side) * self.waves)
+        return Change(torch.zeros_like(faces.patches), flow)
+
+
+def test_the_host_holds_a_flow_to_its_share_of_the_eye_distance(
+    photo: np.ndarray,
+    surrogates: list[Recogniser],
+) -> None:
+    patches = host.perturb(photo, [FACE], Mover(), surrogates, MOVING, seed=1)
+    result, (spent,) = host.compose(photo, patches)
+    assert spent.flow == pytest.approx(MOVING.flow, rel=0.01)
+    assert spent.largest_255 == 0  # nothing was added
+    (flow,) = [patch.flow for patch in patches]
+    assert flow is not None
+    edge = torch.cat([flow[:, 0], flow[:, -1], flow[:, :, 0], flow[:, :, -1]], dim=1)
+    assert float(edge.abs().max()) == 0
+    changed = (result != photo).any(axis=2)
+    outside = np.ones(photo.shape[:2], bool)
+    outside[patches[0].region.clipped(*photo.shape[:2])] = False
+    assert changed.any()
+    assert not (changed & outside).any()
+
+
+def test_where_the_budget_has_no_flow_nothing_moves(
+    photo: np.ndarray,
+    surrogates: list[Recogniser],
+) -> None:
+    result, _ = host.compose(photo, host.perturb(photo, [FACE, BESIDE], Mover(), surrogates, BUDGET, seed=1))
+    assert np.array_equal(result, photo)
+
+
+def test_a_flow_that_folds_the_face_fails_the_photo(
+    photo: np.ndarray,
+    surrogates: list[Recogniser],
+) -> None:
+    with pytest.raises(PluginError, match="folds"):
+        host.perturb(photo, [FACE], Mover(pixels=3.0, waves=2.0), surrogates, replace(BUDGET, flow=0.2), seed=1)
+
+
+def test_a_large_face_moves_by_the_same_share_of_it(
+    photo: np.ndarray,
+    surrogates: list[Recogniser],
+) -> None:
+    large = photo.repeat(4, axis=0).repeat(4, axis=1)
+    points = tuple((4 * x + 1.5, 4 * y + 1.5) for x, y in FACE.landmarks)
+    face = replace(FACE, box=tuple(4 * value for value in FACE.box), landmarks=points)
+    patches = host.perturb(large, [face], Mover(), surrogates, MOVING, seed=1)
+    _, (spent,) = host.compose(large, patches)
+    assert spent.flow == pytest.approx(MOVING.flow, rel=0.01)
+
+
+def test_the_bound_of_the_flow_is_that_of_each_face(photo: np.ndarray) -> None:
+    batch = batch_of(photo, [FACE, BESIDE], MOVING)
+    assert batch.flow_limits.amax(dim=(1, 2, 3)).tolist() == pytest.approx(
+        (MOVING.flow * batch.eyes).tolist(), rel=1e-3
+    )
