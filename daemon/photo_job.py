@@ -34,6 +34,9 @@ ENVIRONMENT: Final = frozenset(
 )
 """Faults of the machine, not of the photo: no attempt is spent on them."""
 
+MISCONFIGURED: Final = frozenset({"UnknownAttack", "AimError"})
+"""What is wrong with the policy, not with a photo: its folder waits for another."""
+
 HOPELESS: Final = frozenset({"name-too-long", "no-name"})
 """Faults of publishing that another attempt meets again."""
 
@@ -158,7 +161,8 @@ def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
     """
     kind = error.detail if isinstance(error, RequestError) else getattr(error, "kind", "")
     is_photo = isinstance(error, RequestError) and error.kind == "PhotoError"
-    if kind in ENVIRONMENT and not is_photo:
+    wrong = isinstance(error, RequestError) and error.kind in MISCONFIGURED
+    if (kind in ENVIRONMENT and not is_photo) or wrong:
         ledger.give_back(job, State.BLOCKED, str(error))
         raise FolderBlocked(str(error)) from error
     if (is_photo and kind != "truncated") or kind in HOPELESS:

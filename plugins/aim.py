@@ -62,6 +62,11 @@ class Aim:
     objective: Literal["embeddings", "gallery"] = "embeddings"  # cosines, or cross-entropy over the enrolled people
     gallery: Gallery = Gallery()
 
+    def check(self) -> None:
+        """Refuse a target that is not allowed. Raises AimError."""
+        if self.target not in {"none", "synthetic", "crowd"}:
+            self._consenting()
+
     def loss(self, surrogates: Sequence[Recogniser], faces: FaceBatch) -> EnsembleLoss:
         """Return the loss for a batch; each face's seed draws its synthetic targets. Raises AimError."""
         candidates = self._candidates(surrogates, faces.seeds)

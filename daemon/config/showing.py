@@ -11,9 +11,13 @@ import yaml
 
 from uncnn.daemon.answers import OK, print_json
 from uncnn.daemon.config import Config, ConfigError, Folder, Problem, find_config, load
+from uncnn.daemon.config.document import read
 from uncnn.daemon.config.overrides import NAME, overridden
 from uncnn.daemon.files.folders import named
+from uncnn.daemon.people.store import people_file, read_people
 from uncnn.daemon.wording import printable
+from uncnn.plugins.api import UncnnError
+from uncnn.plugins.registry import make_aim, make_attack, make_budget
 
 
 def check_config(explicit: Path | None) -> int:
@@ -21,6 +25,7 @@ def check_config(explicit: Path | None) -> int:
     file = find_config(explicit)
     config = load(file)
     problems = [problem for folder in config.folders for problem in _below(config, folder)]
+    problems += _attacks(file, config)
     if problems:
         raise ConfigError(tuple(problems))
     folders = "1 folder" if len(config.folders) == 1 else f"{len(config.folders)} folders"
@@ -49,6 +54,21 @@ def _policy_of(file: Path, config: Config, photo: Path) -> dict[str, Any]:
             published = folder.publish / policy.released_name(relative)
             return {"published": str(published), "policy": policy.model_dump(mode="json")}
     raise ConfigError((Problem(file, 0, "folders", f"none of them watches {printable(path)}: add its folder"),))
+
+
+def _attacks(file: Path, config: Config) -> Iterator[Problem]:
+    """Yield what is wrong with the attacks' own parameters: an attack is loaded for that, which takes a moment."""
+    from uncnn.daemon.people.gallery import gallery  # torch
+
+    document = read(file)
+    for name, policy in config.policies.items():
+        attack = policy.attack
+        try:
+            make_attack(attack.name, attack.parameters)
+            make_budget(attack.strength, attack.parameters)
+            make_aim(attack.parameters, lambda: gallery(read_people(people_file()))).check()
+        except UncnnError as error:
+            yield document.problem(("policies", name, "attack"), str(error))
 
 
 def _below(config: Config, folder: Folder) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from uncnn.daemon.config import Config, ConfigError, Policy, find_config, load
+from uncnn.daemon.config.showing import check_config
 
 SAMPLE = Path(__file__).resolve().parents[2] / "config.yaml"
 
@@ -247,3 +248,25 @@ def test_the_configuration_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert find_config(usual) == usual
     with pytest.raises(ConfigError, match="there is no such file"):
         find_config(tmp_path / "none.yaml")
+
+
+def test_config_check_names_parameters_that_an_attack_does_not_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNCNN_STATE", str(tmp_path / "state"))
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "policies:\n  one:\n    attack: {name: pgd, stepsize: 3}\n"
+        "  two:\n    attack:\n      name: pgd\n      restarts: 0\n"
+        "  three:\n    attack: {target: A stranger}\n  four: {attack: {objective: pixels}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        check_config(file)
+    assert [(problem.line, problem.path) for problem in caught.value.problems] == [
+        (3, "policies.one.attack"),
+        (5, "policies.two.attack"),
+        (9, "policies.three.attack"),
+        (10, "policies.four.attack"),
+    ]
+    assert "no parameter 'stepsize'" in caught.value.problems[0].message
+    assert "nobody else is ever a target" in caught.value.problems[2].message

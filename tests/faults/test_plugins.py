@@ -24,6 +24,7 @@ KINDS = {
     "shape": "bad_attacks:WrongShape",
     "memory": "bad_attacks:Greedy",
     "meddles": "bad_attacks:Meddler",
+    "unknown": "bad_attacks:Meddler",  # with a parameter that it does not have
 }
 WORDS = {
     "raises": "cannot be loaded (RuntimeError: not today)",
@@ -31,6 +32,7 @@ WORDS = {
     "nan": "not finite",
     "shape": "pixels of shape (1, 3, 7, 224)",
     "memory": "out of memory is the usual cause",
+    "unknown": "attack unknown has no parameter 'nobody'",
 }
 
 
@@ -52,7 +54,8 @@ def configure(scene: Scene, names: list[str]) -> None:
     folders = ", ".join(
         f"{{watch: {name}, publish: {name}-out, policy: {name}, settle_seconds: 0.2}}" for name in names
     )
-    policies = ", ".join(f"{name}: {{attack: {{name: {name}}}, escalate: []}}" for name in names)
+    more = {"unknown": ", nobody: 1"}
+    policies = ", ".join(f"{name}: {{attack: {{name: {name}{more.get(name, '')}}}, escalate: []}}" for name in names)
     (scene.root / "config.yaml").write_text(
         f"device: cpu\nservice: {{deadline_seconds: 15}}\nfolders: [{folders}]\npolicies: {{{policies}}}\n"
     )
@@ -89,6 +92,9 @@ def test_a_plugin_that_fails_costs_its_photos_attempts_and_nothing_else(scene: S
         job = jobs(scene)[name]
         if name == "meddles":
             assert job.state in {State.HELD, State.PUBLISHED}
+        elif name in {"raises", "unknown"}:  # no photo's fault: the folder waits for another policy
+            assert (job.state, job.attempts) == (State.BLOCKED, 0)
+            assert WORDS[name] in job.reason
         else:
             assert (job.state, job.attempts) == (State.RETRY, 1)
             assert WORDS[name] in job.reason
