@@ -4,17 +4,15 @@ Kurakin, Goodfellow, Bengio, "Adversarial examples in the physical world", ICLR 
 "Basic iterative method".
 
 Where we depart: the paper steps by one grey level and takes min(epsilon + 4, 1.25 epsilon) steps, so that a pixel can
-go 1.25 times its bound; here the number of steps is the budget's, and the step's length follows from it. Each step sees
-the face in views of its own, so that the change survives what photos go through; the paper's clean picture is `views:
-false`. The loss is over embeddings, or over a gallery, and minimised: the paper's "iterative least-likely class" is the
-parameter `target`.
+go 1.25 times its bound; here the number of steps is the budget's, and the step's length follows from it. The start is a
+little beside the clean face (`uncnn.plugins.steps.START`). Each step sees the face in views of its own, so that the
+change survives what photos go through; the paper's clean picture is `views: false`. The loss is over embeddings, or
+over a gallery, and minimised: the paper's "iterative least-likely class" is the parameter `target`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
 
 from uncnn.plugins import steps
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
@@ -35,8 +33,8 @@ class IFgsm:
     def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
         """Return what the steps come to for each face, (N, 3, P, P) grey levels."""
         alpha = steps.lengths(faces, budget, self.step_size)
-        pixels = torch.zeros_like(faces.patches)
+        pixels = steps.start(faces)
         for step in range(budget.steps):
-            gradient = loss.gradient(faces.patches + pixels, step if self.views else 0)
+            gradient = loss.gradient(faces.patches + pixels, steps.view(step, self.views))
             pixels = faces.valid(pixels - alpha * gradient.sign())  # section 2.2: Clip{X + alpha sign(gradient)}
         return Change(pixels)

@@ -5,16 +5,14 @@ Rozsa, Rudd, Boult, "Adversarial diversity and hard positive generation", CVPR w
 
 Where we depart: the paper takes one direction and searches along the line for its shortest sufficient length; here the
 direction is taken anew at each step, as I-FGSM does, and the length is the budget's. The paper's gradient has no unit:
-here that of each face is scaled so that a step is as long, in L1, as the step of I-FGSM with the same `step_size`. Each
-step sees the face in views of its own; the paper's clean picture is `views: false`. The loss is over embeddings, or
-over a gallery, and minimised.
+here that of each face is scaled so that a step is as long, in L1, as the step of I-FGSM with the same `step_size`. The
+start is a little beside the clean face (`uncnn.plugins.steps.START`). Each step sees the face in views of its own; the
+paper's clean picture is `views: false`. The loss is over embeddings, or over a gallery, and minimised.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
 
 from uncnn.plugins import steps
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
@@ -35,8 +33,8 @@ class IFgvm:
     def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
         """Return what the steps come to for each face, (N, 3, P, P) grey levels."""
         alpha = self.step_size / budget.steps
-        pixels = torch.zeros_like(faces.patches)
+        pixels = steps.start(faces)
         for step in range(budget.steps):
-            gradient = loss.gradient(faces.patches + pixels, step if self.views else 0)
+            gradient = loss.gradient(faces.patches + pixels, steps.view(step, self.views))
             pixels = faces.valid(pixels - alpha * steps.values(gradient, faces))  # FGV: eta = gradient, scaled
         return Change(pixels)

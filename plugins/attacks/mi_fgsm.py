@@ -5,7 +5,8 @@ of all steps are accumulated, so that the change fits one surrogate's whims less
 
 Where we depart: the paper's epsilon is one number, the host's bound differs from pixel to pixel, so a step is a share
 of each pixel's own bound. The surrogates' losses are averaged, not their logits (section 3.2), since each has
-embeddings of its own. Each step sees the face in views of its own; the paper's clean picture is `views: false`.
+embeddings of its own. The start is a little beside the clean face (`uncnn.plugins.steps.START`). Each step sees the
+face in views of its own; the paper's clean picture is `views: false`.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ class MiFgsm:
     def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
         """Return what the steps come to for each face, (N, 3, P, P) grey levels."""
         alpha = steps.lengths(faces, budget, self.step_size)  # algorithm 1, line 1: alpha = epsilon / T
-        pixels = torch.zeros_like(faces.patches)
+        pixels = steps.start(faces)
         momentum = torch.zeros_like(pixels)
         for step in range(budget.steps):
-            gradient = loss.gradient(faces.patches + pixels, step if self.views else 0)
+            gradient = loss.gradient(faces.patches + pixels, steps.view(step, self.views))
             momentum = self.decay * momentum + steps.unit(gradient)  # equation 6
             pixels = faces.valid(pixels - alpha * momentum.sign())  # equation 7
         return Change(pixels)

@@ -7,15 +7,14 @@ Where we depart: the paper knows no bound, the host's holds here too. The paper'
 each face is scaled as in I-FGVM (`uncnn.plugins.steps.values`), so that `realism` 1 balances a mean change as large as
 the bounds. The paper's step pulls from where it starts; here the pull acts at the step's end, which comes to the same
 for small steps and does not overshoot the original for large `realism`. The paper aims at a class that is not one's
-own: that is the parameter `target`, and the loss is over embeddings or over a gallery. Each step sees the face in views
-of its own; the paper's clean picture is `views: false`.
+own: that is the parameter `target`, and the loss is over embeddings or over a gallery. The start is a little beside the
+clean face (`uncnn.plugins.steps.START`). Each step sees the face in views of its own; the paper's clean picture is
+`views: false`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
 
 from uncnn.plugins import steps
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
@@ -37,9 +36,9 @@ class PFgvm:
     def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
         """Return what the steps come to for each face, (N, 3, P, P) grey levels."""
         alpha = self.step_size / budget.steps
-        pixels = torch.zeros_like(faces.patches)
+        pixels = steps.start(faces)
         for step in range(budget.steps):
-            gradient = steps.values(loss.gradient(faces.patches + pixels, step if self.views else 0), faces)
+            gradient = steps.values(loss.gradient(faces.patches + pixels, steps.view(step, self.views)), faces)
             # The paper's update, x - alpha (gradient + lambda (x - x0)), with the x - x0 that the step ends at.
             pixels = faces.valid((pixels - alpha * gradient) / (1 + alpha * self.realism))
         return Change(pixels)

@@ -9,8 +9,8 @@ black. Its momentum is that of MI-FGSM.
 Where we depart: Xie et al. enlarge the picture by up to a tenth for a network that takes more pixels; here the patch
 keeps its size, so the picture in it shrinks by as much, bilinearly instead of to the nearest pixel. The face then lies
 elsewhere than its landmarks say, as it did for their classifiers. The kernel is in patch pixels, of which there are 224
-across, against 299 in the paper. The host's bound differs from pixel to pixel. Each step sees the face in views of the
-host's too; without them: `views: false`.
+across, against 299 in the paper. The host's bound differs from pixel to pixel. The start is a little beside the clean
+face (`uncnn.plugins.steps.START`). Each step sees the face in views of the host's too; without them: `views: false`.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class TiDim:
         """Return what the steps come to for each face, (N, 3, P, P) grey levels."""
         alpha = steps.lengths(faces, budget, self.step_size)
         kernel = gaussian_kernel(self.kernel).to(faces.patches)
-        pixels = torch.zeros_like(faces.patches)
+        pixels = steps.start(faces)
         momentum = torch.zeros_like(pixels)
         for step in range(budget.steps):
             placed = draw_placement(faces, step, self.probability, self.smallest)  # Xie et al.: T(X; p)
             shown = placed.show(faces.patches + pixels)
-            gradient = placed.back(loss.gradient(shown, step if self.views else 0))
+            gradient = placed.back(loss.gradient(shown, steps.view(step, self.views)))
             gradient = smoothed(gradient, kernel)  # Dong et al. 2019, "Gradient calculation": W * gradient
             momentum = self.decay * momentum + steps.unit(gradient)  # Dong et al. 2018, equation 6
             pixels = faces.valid(pixels - alpha * momentum.sign())  # Dong et al. 2018, equation 7
