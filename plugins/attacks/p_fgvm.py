@@ -26,7 +26,7 @@ class PFgvm:
     """Step along the gradient itself and back toward the original at once: a change that shows less."""
 
     step_size: float = parameter(2.5, "alpha: how far all steps go together, on average", "bounds of the face", above=0)
-    realism: float = parameter(0.3, "lambda: how strongly it is pulled back to the original", least=0)
+    realism: float = parameter(1.0, "lambda: how strongly it is pulled back to the original", least=0)
     views: bool = parameter(True, "each step sees the face moved, blurred, resized, compressed; false: as it is")
 
     def __post_init__(self) -> None:

@@ -195,9 +195,12 @@ def test_a_large_face_is_changed_on_the_photo_s_own_pixels(photo: np.ndarray, su
     assert change[rows.start, columns].max() == 0, "the change fades out before the patch ends"
 
 
-def test_targeted_pgd_moves_toward_an_identity_that_nobody_has(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
+@pytest.mark.parametrize("name", ["fgsm", "i-fgsm", "i-fgvm", "mi-fgsm", "p-fgvm", "pgd", "ti-dim"])
+def test_a_targeted_attack_moves_toward_an_identity_that_nobody_has(
+    name: str, photo: np.ndarray, surrogates: list[Recogniser]
+) -> None:
     aim = Aim("synthetic")
-    (patch,) = host.perturb(photo, [FACE], Pgd(), surrogates, replace(BUDGET, steps=12), seed=3, aim=aim)
+    (patch,) = host.perturb(photo, [FACE], make_attack(name, {}), surrogates, FEW, seed=3, aim=aim)
     batch = batch_of(photo, [FACE])
     loss = aim.loss(surrogates, batch, [3])
     with torch.no_grad():
