@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins import goals, objective
-from uncnn.plugins.api import UncnnError
+from uncnn.plugins.api import UncnnError, parameter
 from uncnn.plugins.batch import FaceBatch
 from uncnn.plugins.geometry import ARCFACE_112
 from uncnn.plugins.objective import EnsembleLoss
@@ -58,8 +58,14 @@ class Gallery:
 class Aim:
     """An objective and a target."""
 
-    target: str = "none"  # none | synthetic | crowd (the mean of many people) | the name of an enrolled person
-    objective: Literal["embeddings", "gallery"] = "embeddings"  # cosines, or cross-entropy over the enrolled people
+    target: str = parameter(
+        "none",
+        "away from oneself, or toward somebody: none | synthetic (whom nobody is) | crowd (the mean of many people) | "
+        "the name of an enrolled person who consented",
+    )
+    objective: Literal["embeddings", "gallery"] = parameter(
+        "embeddings", "embeddings (cosines) | gallery (cross-entropy over the enrolled people)"
+    )
     gallery: Gallery = Gallery()
 
     def check(self) -> None:

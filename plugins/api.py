@@ -7,8 +7,8 @@ pixel at 0, 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,23 @@ class UncnnError(Exception):
 
 class PluginError(UncnnError):
     """A plugin broke its contract: a wrong shape, NaN, a change outside its patch."""
+
+
+def parameter(
+    default: Any,
+    meaning: str,
+    unit: str = "",
+    above: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
+) -> Any:
+    """Return a dataclass field that says what it is for: `plugins show` prints it, the pages are checked against it.
+
+    Values lie above `above`, or from `least` on, up to `most`: `uncnn.plugins.parameters.check` refuses others. A
+    plugin may do without, and use plain fields.
+    """
+    told = {"meaning": meaning, "unit": unit, "above": above, "least": least, "most": most}
+    return field(default=default, metadata=told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +77,14 @@ class Budget:
     bounds how far a pixel may move, as a share of the distance between the eyes.
     """
 
-    steps: int = 40
-    epsilon_255: float = 4.0  # grey levels where the photo is flat
-    texture: float = 0.0  # grey levels a grey level of local standard deviation
-    cap_255: float = 16.0  # grey levels at most
-    chroma: float = 0.1  # share of the luma bound: colour shows first, and recognisers hardly need it
-    flow: float = 0.0  # share of the distance between the eyes; people notice other proportions from about 0.02 on
+    steps: int = parameter(40, "gradients that an attack may ask for", least=1)
+    epsilon_255: float = parameter(4.0, "bound where the photo is flat", "grey levels", least=0)
+    texture: float = parameter(0.0, "bound added per grey level of local standard deviation", "grey levels", least=0)
+    cap_255: float = parameter(16.0, "bound at most", "grey levels", least=0)
+    # colour shows first, and recognisers hardly need it
+    chroma: float = parameter(0.1, "bound of each chroma channel", "share of the luma bound", least=0)
+    # people notice other proportions from about 0.02 on
+    flow: float = parameter(0.0, "how far a pixel may move", "share of the distance between the eyes", least=0)
 
 
 @dataclass(frozen=True, slots=True)

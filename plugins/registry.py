@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from uncnn.plugins.api import Attack, Budget, UncnnError
 
@@ -32,7 +32,31 @@ class UnknownAttack(UncnnError):
 
 def attack_names() -> list[str]:
     """Return the names of all registered attacks, sorted."""
-    return sorted(_entries())
+    return sorted(entries())
+
+
+def entries() -> dict[str, EntryPoint]:
+    """Return where each attack is found, by its name; nothing is imported."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def load_attack(name: str) -> type[Attack]:
+    """Return the class that is registered as `name`.
+
+    Raises:
+        UnknownAttack: no attack has that name, it cannot be imported, or it is no dataclass with a method `perturb`.
+    """
+    known = entries()
+    if name not in known:
+        raise UnknownAttack(f"attack {name!r} is not installed: choose one of {', '.join(sorted(known))}")
+    try:
+        kind: Any = known[name].load()
+    except (Exception, SystemExit) as error:  # a stranger's module may raise anything
+        words = f"{type(error).__name__}: {error}"
+        raise UnknownAttack(f"attack {name} cannot be loaded ({words}): update it or choose another") from error
+    if not (isinstance(kind, type) and is_dataclass(kind) and callable(getattr(kind, "perturb", None))):
+        raise UnknownAttack(f"attack {name} is no dataclass with a method perturb: update it or choose another")
+    return cast(type[Attack], kind)
 
 
 def make_attack(name: str, parameters: Mapping[str, object]) -> Attack:
@@ -41,16 +65,9 @@ def make_attack(name: str, parameters: Mapping[str, object]) -> Attack:
     Raises:
         UnknownAttack: no attack has that name, it cannot be loaded, has no such parameter, or refuses the value.
     """
-    entries = _entries()
-    if name not in entries:
-        raise UnknownAttack(f"attack {name!r} is not installed: choose one of {', '.join(sorted(entries))}")
-    try:
-        kind = entries[name].load()
-    except Exception as error:  # a stranger's module may raise anything
-        words = f"{type(error).__name__}: {error}"
-        raise UnknownAttack(f"attack {name} cannot be loaded ({words}): update it or choose another") from error
+    kind = load_attack(name)
     own = {key: value for key, value in parameters.items() if key not in _budget_fields() and key not in AIM}
-    known = {field.name for field in fields(kind)}
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type] # load_attack lets only dataclasses pass
     for key in own:
         if key not in known:
             allowed = ", ".join(sorted({*known, *_budget_fields(), *AIM}))
@@ -98,7 +115,3 @@ def make_aim(parameters: Mapping[str, object], gallery: Callable[[], Gallery]) -
 
 def _budget_fields() -> set[str]:
     return {field.name for field in fields(Budget)}
-
-
-def _entries() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}

@@ -74,14 +74,14 @@ def resampling(side: int, sigmas: Tensor, scales: Tensor) -> Tensor:
     """Return matrices, (N, side, side), that blur a column, shrink it to `scales` (N,) and enlarge it again."""
     small = (side * scales.float()).round().clamp(min=1)[:, None, None]  # samples of the small column
     index = torch.arange(side, device=scales.device, dtype=torch.float32)
-    down = _triangle(index[:, None], index, side / small) * (index[:, None] < small)
-    up = _triangle(index[:, None], index, small / side) * (index < small)
+    down = triangle(index[:, None], index, side / small) * (index[:, None] < small)
+    up = triangle(index[:, None], index, small / side) * (index < small)
     down = down / down.sum(dim=2, keepdim=True).clamp(min=1e-6)
     up = up / up.sum(dim=2, keepdim=True)
     return up @ (down @ gaussian(side, sigmas))
 
 
-def _triangle(out: Tensor, source: Tensor, ratio: Tensor) -> Tensor:
+def triangle(out: Tensor, source: Tensor, ratio: Tensor) -> Tensor:
     """Return the weights of a bilinear resize by `ratio` source samples a sample, widened when it shrinks."""
     centres = (out + 0.5) * ratio - 0.5
     return (1 - (centres - source).abs() / ratio.clamp(min=1)).clamp(min=0)

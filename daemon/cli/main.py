@@ -15,6 +15,7 @@ from uncnn.daemon.cli.config import app as config_commands
 from uncnn.daemon.cli.models import app as models_commands
 from uncnn.daemon.cli.options import ConfigFile, Json, Licence
 from uncnn.daemon.cli.people import app as people_commands
+from uncnn.daemon.cli.plugins import app as plugins_commands
 from uncnn.daemon.cli.service import app as service_commands
 from uncnn.daemon.service.alarm import hear_early
 from uncnn.plugins.api import UncnnError
@@ -161,6 +162,7 @@ app.add_typer(jobs.held)
 app.add_typer(config_commands)
 app.add_typer(models_commands)
 app.add_typer(people_commands)
+app.add_typer(plugins_commands)
 app.add_typer(service_commands)
 
 

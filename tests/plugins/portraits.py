@@ -13,6 +13,6 @@ BESIDE = Face((227.0, 95.0, 306.0, 198.0), ((247, 130), (285, 128), (268, 155), 
 BUDGET = Budget(steps=6, epsilon_255=3.0, texture=0.3, cap_255=10.0)
 
 
-def batch_of(photo: np.ndarray, faces: list[Face], budget: Budget = BUDGET) -> FaceBatch:
+def batch_of(photo: np.ndarray, faces: list[Face], budget: Budget = BUDGET, seed: int = 7) -> FaceBatch:
     """Return the patches of some faces."""
-    return cut(photo, faces, [region_of(np.array(face.landmarks), PATCH_PX) for face in faces], budget, 7, "cpu")
+    return cut(photo, faces, [region_of(np.array(face.landmarks), PATCH_PX) for face in faces], budget, seed, "cpu")
