@@ -1,7 +1,7 @@
 """What someone who collects photos can do with them: compare two, look one up among many.
 
-Arrays only: `probes` and `gallery` are embeddings (N, D) of the same N photos, one of them cloaked; `people`, (N,), says
-whose each is. A photo is never compared with itself, except where that is what is asked.
+Arrays only: `probes` and `gallery` are embeddings (N, D) of the same N photos, one of the two cloaked; `people`, (N,),
+says whose each is. A photo is never compared with itself, except where that is what is asked.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The evaluation: photos of people, cloaked at several strengths, against three adversaries and every judge.
 
-    from uncnn.daemon.commands import settings_for
-    from uncnn.daemon.evaluate.evaluation import evaluate
-    from uncnn.daemon.evaluate.plan import make_plan
+from uncnn.daemon.commands import settings_for
+from uncnn.daemon.evaluate.evaluation import evaluate
+from uncnn.daemon.evaluate.plan import make_plan
 
-    settings = settings_for(None, None, None, None, None, ["research"], None)
-    evaluation = evaluate(settings, make_plan(Path("people"), photos=4))
+settings = settings_for(None, None, None, None, None, ["research"], None)
+evaluation = evaluate(settings, make_plan(Path("people"), photos=4))
 """
 
 from __future__ import annotations
@@ -191,7 +191,9 @@ def _mean(seen: list[Visibility]) -> Visibility | None:
     if not seen:
         return None
     means: Mapping[str, float | None] = {
-        name: statistics.fmean(known) if (known := [v for one in seen if (v := getattr(one, name)) is not None]) else None
+        name: statistics.fmean(known)
+        if (known := [v for one in seen if (v := getattr(one, name)) is not None])
+        else None
         for name in Visibility.__dataclass_fields__
     }
     return Visibility(**means)  # type: ignore[arg-type] # those that are never None stay so

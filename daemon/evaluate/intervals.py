@@ -31,8 +31,8 @@ class Rate:
     photos: int
 
     def __str__(self) -> str:
-        """Return it in percent, as `12 % (4..31)`."""
-        return f"{self.value:.0%} ({100 * self.low:.0f}..{100 * self.high:.0f})".replace("%", " %")
+        """Return it in percent, as `12% (4..31)`."""
+        return f"{self.value:.0%} ({100 * self.low:.0f}..{100 * self.high:.0f})"
 
 
 def rate(shares: npt.NDArray[np.float64] | Sequence[float], people: npt.NDArray[np.intp] | Sequence[int]) -> Rate:

@@ -58,10 +58,11 @@ def _named(training: Floats, people: Codes, testing: Floats) -> Codes:
     def loss() -> torch.Tensor:
         search.zero_grad()
         value = torch.nn.functional.cross_entropy(faces @ weights + offsets, labels) + decay * (weights**2).sum()
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call] # torch's own
         return value
 
-    search.step(loss)
+    search.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         best = (torch.from_numpy(testing) @ weights + offsets).argmax(dim=1)
-    return names[best.numpy()]
+    named: Codes = names[best.numpy()]
+    return named

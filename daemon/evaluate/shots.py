@@ -159,12 +159,9 @@ class _Work:
         width, height = looked["size"]
         face = main_face(faces, (height, width))
         if face.size_px < self.policy.faces.smallest_px:
-            raise LeftOut(f"its face is {face.size_px:.0f} px (policy faces.smallest_px: {self._smallest})")
+            least = self.policy.faces.smallest_px
+            raise LeftOut(f"its face is {face.size_px:.0f} px, the policy leaves those under {least} px as they are")
         return face
-
-    @property
-    def _smallest(self) -> int:
-        return self.policy.faces.smallest_px
 
     def shot(self, person: str, face: Face) -> Shot:
         """Return the photo cloaked at every strength, and what the judges make of it. Raises LeftOut."""
@@ -243,23 +240,21 @@ def _told(crew: Crew, file: Path, name: str, views: Sequence[str], near: Face | 
 
 
 def embeddings_of(answer: Message) -> dict[str, dict[str, Embeddings]]:
-    """Return the embeddings of the verifier's answer by judge and view. Raises UncnnError: one is zero or not finite."""
+    """Return the embeddings of an answer by judge and view. Raises UncnnError: one is zero or not finite."""
     told: dict[str, dict[str, Embeddings]] = {}
     for judge, views in answer["embeddings"].items():
         for view, values in views.items():
             embedding = np.array(values, dtype=np.float32)
             if not np.isfinite(embedding).all() or not embedding.any():
                 raise UncnnError(
-                    f"{judge}: its embedding of a face ({view}) is zero or not finite: run `uncnn-daemon models check`, "
-                    "or leave it out of `models` in config.yaml"
+                    f"{judge}: its embedding of a face ({view}) is zero or not finite: run "
+                    "`uncnn-daemon models check`, or leave it out of `models` in config.yaml"
                 )
             told.setdefault(judge, {})[view] = embedding
     return told
 
 
-def _distractors(
-    crew: Crew, plan: Plan, spool: Path, progress: Progress, left_out: list[str]
-) -> dict[str, Embeddings]:
+def _distractors(crew: Crew, plan: Plan, spool: Path, progress: Progress, left_out: list[str]) -> dict[str, Embeddings]:
     """Return what each judge makes of every distractor, (M, D); those without a face are left out."""
     rows: dict[str, list[Embeddings]] = {}
     for photo in plan.distractors:

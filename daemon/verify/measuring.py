@@ -47,7 +47,9 @@ def embed(detector: Detector, recognisers: Sequence[OnnxRecogniser], request: Me
 
 def compare(_detector: Detector, _recognisers: Sequence[OnnxRecogniser], request: Message) -> Message:
     """Return how far the face of `original` shows as changed in `released`; `visibility` None where it is too small."""
-    before, after = (decode(Path(request[key]).read_bytes(), request["name"]).pixels for key in ("original", "released"))
+    before, after = (
+        decode(Path(request[key]).read_bytes(), request["name"]).pixels for key in ("original", "released")
+    )
     square = face_square(FACE.validate_python(request["face"]), before.shape)
     found = visibility(before[square], after[square]) if square else None
     return {"visibility": None if found is None else VISIBILITY.dump_python(found, mode="json")}
