@@ -48,6 +48,17 @@ def _named(training: Floats, people: Codes, testing: Floats) -> Codes:
     """Return whose photo each of `testing` is, (M,), to logistic regression on `training` (N, D) of `people` (N,)."""
     import torch
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the matrices are small: more threads wait for each other
+    try:
+        return _descend(training, people, testing)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _descend(training: Floats, people: Codes, testing: Floats) -> Codes:
+    import torch
+
     names, codes = np.unique(people, return_inverse=True)
     faces, labels = torch.from_numpy(training), torch.from_numpy(codes)
     weights = torch.zeros(training.shape[1], len(names), dtype=torch.float64, requires_grad=True)
