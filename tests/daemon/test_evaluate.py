@@ -105,9 +105,9 @@ def test_the_probe_learns_what_is_there_and_nothing_else() -> None:
     assert linear_probe(clean, clean, PEOPLE).tolist() == [1] * 12
     misled = np.roll(clean, 3, axis=0)  # the tracker's photos of each person look like the next one
     assert linear_probe(misled, clean, PEOPLE).tolist() == [0] * 12
-    blank = np.random.default_rng(1).normal(size=(400, 32)).astype(np.float32)
-    guesses = linear_probe(blank, blank, np.repeat(np.arange(4), 100)).mean()
-    assert guesses == pytest.approx(0.25, abs=0.1), "photos that were not trained on are guessed"
+    blank = np.random.default_rng(1).normal(size=(160, 32)).astype(np.float32)
+    guesses = linear_probe(blank, blank, np.repeat(np.arange(4), 40)).mean()
+    assert guesses == pytest.approx(0.25, abs=0.15), "photos that were not trained on are guessed"
 
 
 def test_folds_leave_every_person_something_to_train_on() -> None:
