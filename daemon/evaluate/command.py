@@ -19,7 +19,8 @@ from uncnn.daemon.evaluate.evaluation import Evaluation, evaluate
 from uncnn.daemon.evaluate.page import page
 from uncnn.daemon.evaluate.plan import STRENGTHS, VIEWS, Plan, make_plan
 from uncnn.daemon.evaluate.plots import curves, trade_off
-from uncnn.daemon.evaluate.report import evaluation_json, facts, tables
+from uncnn.daemon.evaluate.report import evaluation_json, facts
+from uncnn.daemon.evaluate.tables import tables
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.terminal import progress_bar
 from uncnn.daemon.wording import printable

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from uncnn.daemon.evaluate.shots import Sample
+from uncnn.daemon.evaluate.values import Sample
 from uncnn.plugins.api import Pixels
 
 AMPLIFIED: Final = 8  # times; grey is unchanged

@@ -14,21 +14,20 @@ import os
 import statistics
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from uncnn.daemon.commands import Settings, work
 from uncnn.daemon.config import Attack
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.evaluate import adversaries
 from uncnn.daemon.evaluate.adversaries import Codes, Curve, Judge
 from uncnn.daemon.evaluate.intervals import Rate, rate
+from uncnn.daemon.evaluate.machine import Machine, peak_bytes
 from uncnn.daemon.evaluate.plan import UNCLOAKED, Plan
 from uncnn.daemon.evaluate.probe import linear_probe
-from uncnn.daemon.evaluate.shots import Progress, Sample, Session, Shot, take_shots
+from uncnn.daemon.evaluate.shots import take_shots
+from uncnn.daemon.evaluate.values import Progress, Sample, Session, Shot
 from uncnn.daemon.processes import Message
 from uncnn.daemon.verify.visibility import Visibility
 from uncnn.plugins.cards import Embeddings
@@ -59,17 +58,6 @@ class Look:
     worst_tenth: float | None  # of SSIMULACRA2: a tenth of the faces is below
     seconds: float  # a face, without finding it
     found_again: float  # share of the faces that the detector finds on the released bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What it ran on, and what it took of it."""
-
-    device: str
-    cores: int
-    seconds: float  # all in all
-    worker_bytes: int | None  # most memory at a time; None where the system does not tell
-    verifier_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +112,7 @@ def evaluate(settings: Settings, plan: Plan, progress: Progress | None = None) -
         )
         device = crew.start()
         session = take_shots(crew, plan, settings.policy, spool, heard)
-        memory = _memory(crew)
+        memory = (peak_bytes(crew.worker.pid), peak_bytes(crew.verifier.pid))
         surrogates = tuple(model.card.name for model in crew.roster.surrogates)
     heard.report({"stage": "playing the adversaries"})
     findings = tuple(findings_of(session, plan, judges))
@@ -197,17 +185,3 @@ def _mean(seen: list[Visibility]) -> Visibility | None:
         for name in Visibility.__dataclass_fields__
     }
     return Visibility(**means)  # type: ignore[arg-type] # those that are never None stay so
-
-
-def _memory(crew: Crew) -> tuple[int | None, int | None]:
-    """Return the most memory that the worker and the verifier have held at a time."""
-    return _peak_bytes(crew.worker.pid), _peak_bytes(crew.verifier.pid)
-
-
-def _peak_bytes(process: int | None) -> int | None:
-    """Return the most memory that a process has held at a time, or None where the system does not tell (Linux does)."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{process}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return None

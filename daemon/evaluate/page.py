@@ -9,16 +9,8 @@ from typing import Final
 
 from uncnn.daemon.evaluate.contact_sheet import AMPLIFIED
 from uncnn.daemon.evaluate.evaluation import Evaluation
-from uncnn.daemon.evaluate.report import (
-    JUDGES,
-    LOOKS,
-    SUMMARY,
-    Row,
-    facts,
-    judge_rows,
-    look_rows,
-    summary_rows,
-)
+from uncnn.daemon.evaluate.report import facts
+from uncnn.daemon.evaluate.tables import JUDGES, LOOKS, SUMMARY, Row, judge_rows, look_rows, summary_rows
 
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 75rem; margin: 2rem auto;

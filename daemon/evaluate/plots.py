@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.plan import UNCLOAKED
-from uncnn.daemon.evaluate.report import cloak_words
+from uncnn.daemon.evaluate.tables import cloak_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,11 +21,13 @@ from uncnn.daemon.evaluate import adversaries
 from uncnn.daemon.evaluate.adversaries import Judge
 from uncnn.daemon.evaluate.command import write
 from uncnn.daemon.evaluate.contact_sheet import AMPLIFIED, amplified
-from uncnn.daemon.evaluate.evaluation import Evaluation, Look, Machine, findings_of
+from uncnn.daemon.evaluate.embedding import embeddings_of
+from uncnn.daemon.evaluate.evaluation import Evaluation, Look, findings_of
 from uncnn.daemon.evaluate.intervals import effective_size, rate, wilson
+from uncnn.daemon.evaluate.machine import Machine
 from uncnn.daemon.evaluate.plan import UNCLOAKED, EvaluationError, Plan, make_plan
 from uncnn.daemon.evaluate.probe import deal, linear_probe
-from uncnn.daemon.evaluate.shots import Sample, Session, Shot, Take, embeddings_of
+from uncnn.daemon.evaluate.values import Sample, Session, Shot, Take
 from uncnn.daemon.verify.visibility import BUTTERAUGLI, Visibility, butteraugli, ssim, visibility
 from uncnn.exporters.calibration.faces import FacesError
 from uncnn.plugins.api import UncnnError
@@ -405,7 +407,7 @@ def test_photos_without_faces_end_it_with_a_reason(real: tuple[ModelsHome, dict[
     done = home.run("evaluate", folder, "-o", tmp_path / "out", **environment)
     assert done.returncode == 1
     assert re.search(r"people: 0 of 2 people have 2 photos that show their face", done.stderr), done.stderr
-    assert "ada/1.png: ada/1.png is not a photo" in done.stderr
+    assert "(ada/1.png is not a photo" in done.stderr
     assert "ada/2.png: no face found" in done.stderr
 
 
