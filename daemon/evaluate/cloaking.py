@@ -15,6 +15,7 @@ from uncnn.daemon.evaluate.embedding import ask_judges, embeddings_of, leaving_o
 from uncnn.daemon.evaluate.plan import UNCLOAKED, Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress, Sample, Shot, Take
 from uncnn.daemon.photos import decode
+from uncnn.daemon.processes import Message
 from uncnn.daemon.verify.verdict import FACE, FACES
 from uncnn.daemon.verify.visibility import VISIBILITY, face_square
 from uncnn.exporters.calibration.patches import main_face
@@ -71,7 +72,7 @@ class Cloaking:
         started = time.monotonic()
         self._cloak(strength, face, file)
         seconds = time.monotonic() - started
-        self.progress.report({"stage": "asking the judges"})
+        self._tell(strength, {"stage": f"asking the judges, {strength}", "done": 1, "of": 1})
         told = ask_judges(self.crew, file, self.name, self.plan.views, face)
         pair = {"original": str(self.source), "released": str(file), "name": self.name}
         compared = self.crew.ask_verifier({"do": "compare", **pair, "face": FACE.dump_python(face, mode="json")})
@@ -95,7 +96,13 @@ class Cloaking:
             "quality": self.plan.quality,
         }
         with leaving_out():
-            self.crew.ask_worker(request, self.progress.report)
+            self.crew.ask_worker(request, lambda progress: self._tell(strength, progress))
 
     def _file(self, strength: str) -> Path:
         return self.source.with_name(f"{strength}.released")
+
+    def _tell(self, strength: str, progress: Message) -> None:
+        """Tell how far the photo is, of all its strengths."""
+        order = (UNCLOAKED, *self.plan.strengths)
+        done = order.index(strength) + progress["done"] / max(progress["of"], 1)
+        self.progress.report({"stage": progress["stage"], "done": done, "of": len(order)})

@@ -7,18 +7,22 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from models_home import ModelsHome, some_people
 from PIL import Image
 
-from uncnn.daemon.config import Attack
+from uncnn.daemon.config import Attack, Policy
 from uncnn.daemon.evaluate import adversaries
 from uncnn.daemon.evaluate.adversaries import Judge
+from uncnn.daemon.evaluate.cloaking import Cloaking
 from uncnn.daemon.evaluate.command import write
 from uncnn.daemon.evaluate.contact_sheet import AMPLIFIED, amplified
 from uncnn.daemon.evaluate.embedding import embeddings_of
@@ -30,7 +34,7 @@ from uncnn.daemon.evaluate.probe import deal, linear_probe
 from uncnn.daemon.evaluate.values import Sample, Session, Shot, Take
 from uncnn.daemon.verify.visibility import BUTTERAUGLI, Visibility, butteraugli, ssim, visibility
 from uncnn.exporters.calibration.faces import FacesError
-from uncnn.plugins.api import UncnnError
+from uncnn.plugins.api import Face, UncnnError
 from uncnn.plugins.cards import Embeddings
 
 COSINE = Judge("cosine-judge", "cosine", 0.5)
@@ -409,6 +413,49 @@ def test_photos_without_faces_end_it_with_a_reason(real: tuple[ModelsHome, dict[
     assert re.search(r"people: 0 of 2 people have 2 photos that show their face", done.stderr), done.stderr
     assert "(ada/1.png is not a photo" in done.stderr
     assert "ada/2.png: no face found" in done.stderr
+
+
+class Heard:
+    """Keeps how far the photos were at each report, in photos."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.done: list[float] = []
+
+    def begin(self, name: str) -> None:
+        assert name
+        self.begun += 1
+
+    def report(self, progress: dict[str, Any]) -> None:
+        self.done.append(self.begun - 1 + progress.get("done", 1) / progress.get("of", 1))
+
+
+class AnsweringCrew:
+    """Answers the worker's part of a photo with steps of progress, and the verifier's with one embedding."""
+
+    roster = SimpleNamespace(judges=[SimpleNamespace(card=SimpleNamespace(name="one"))])
+
+    def ask_worker(self, request: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        Path(request["destination"]).touch()
+        for step in range(1, 4):
+            report({"stage": "cloaking", "done": len(request["faces"]) * step / 3, "of": len(request["faces"])})
+        return {}
+
+    def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
+        told = {"found": True, "embeddings": {"one": {view: [1.0, 0.0] for view in request.get("views", ())}}}
+        return {"visibility": None} if request["do"] == "compare" else told
+
+
+def test_progress_only_goes_on(tmp_path: Path) -> None:
+    heard = Heard()
+    plan = Plan(tmp_path, (), (), ("subtle", "strong"), VIEWS, 1e-3)
+    face = Face((0, 0, 50, 50), ((10, 10), (40, 10), (25, 25), (12, 40), (38, 40)), 1.0)
+    for number in range(2):
+        heard.begin(f"{number}.jpg")
+        work = Cloaking(AnsweringCrew(), plan, Policy(), tmp_path / "source", "photo", heard)  # type: ignore[arg-type]
+        assert set(work.shot("Ada", face).takes) == {UNCLOAKED, "subtle", "strong"}
+    assert heard.done == sorted(heard.done)
+    assert heard.done[-1] == 2
 
 
 def test_real_photos_from_folder_to_page(
