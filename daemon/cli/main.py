@@ -12,8 +12,9 @@ import typer
 from uncnn.daemon.answers import USAGE
 from uncnn.daemon.cli import jobs
 from uncnn.daemon.cli.config import app as config_commands
+from uncnn.daemon.cli.evaluate import evaluate
 from uncnn.daemon.cli.models import app as models_commands
-from uncnn.daemon.cli.options import ConfigFile, Json, Licence
+from uncnn.daemon.cli.options import ConfigFile, Device, Json, Licence
 from uncnn.daemon.cli.people import app as people_commands
 from uncnn.daemon.cli.plugins import app as plugins_commands
 from uncnn.daemon.cli.service import app as service_commands
@@ -28,8 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Cloak the faces in your own photos: people see the same photo, face recognisers do not link it to you.",
 )
-
-Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 
 
 @app.command()
@@ -156,6 +155,7 @@ def status(
     raise typer.Exit(watch_status() if watch else print_status(json))
 
 
+app.command()(evaluate)
 app.command()(jobs.jobs)
 app.command()(jobs.retry)
 app.add_typer(jobs.held)

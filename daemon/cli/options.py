@@ -15,3 +15,4 @@ Licence = Annotated[
     list[str] | None,
     typer.Option("--licence", help="Accept models of this licence too: permissive (always), research. Repeatable."),
 ]
+Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]

@@ -57,6 +57,9 @@ class Verdict:
         return all(face.protected for face in self.faces if face.required)
 
 
+FACE = TypeAdapter(Face)
+"""A face as JSON between the processes."""
+
 FACES = TypeAdapter(list[Face])
 """Faces as JSON between the processes."""
 

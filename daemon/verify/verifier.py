@@ -17,17 +17,15 @@ from uncnn.daemon.people.matching import Who, spared
 from uncnn.daemon.people.store import read_people
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.processes import Handler, Message, Report
+from uncnn.daemon.verify.measuring import MEASURES, same_face
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
-from uncnn.daemon.verify.visibility import ssimulacra2
+from uncnn.daemon.verify.visibility import face_square, ssimulacra2
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels, UncnnError
 from uncnn.plugins.cards import compare
 from uncnn.plugins.detectors.retinaface import load_onnx
-from uncnn.plugins.geometry import region_of
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.sessions import providers_for
-
-SAME_FACE = 0.35  # landmarks nearer than this share of the distance between the eyes belong to one face
 
 PASSER_BY = 0.6  # of the largest face's size: smaller ones are in the background of a portrait
 
@@ -137,7 +135,7 @@ class Verifier:
 
 
 def make_verifier(roster: Roster, device: str) -> Handler:
-    """Return the handler of the verifier process; its requests are `ready`, `verify`, `whose` and `describe`."""
+    """Return the handler of the verifier process: `ready`, `verify`, `whose`, `describe` and those of `MEASURES`."""
     providers = providers_for(device)
     recognisers = [OnnxRecogniser.load(model.folder, providers) for model in (*roster.judges, *roster.surrogates)]
     verifier = Verifier(load_onnx(roster.detector, providers), recognisers)
@@ -147,6 +145,8 @@ def make_verifier(roster: Roster, device: str) -> Handler:
             return {"providers": recognisers[0].session.get_providers()}
         if request["do"] == "describe":
             return verifier.describe(decode(Path(request["source"]).read_bytes(), request["name"]).pixels)
+        if request["do"] in MEASURES:
+            return MEASURES[request["do"]](verifier.detector, recognisers, request)
         if request["do"] == "whose":
             photo = decode(Path(request["source"]).read_bytes(), request["name"]).pixels
             faces = FACES.validate_python(request["faces"])
@@ -196,14 +196,5 @@ def _landmarks(faces: Sequence[Face]) -> Landmarks:
 
 def _visibility(pair: Pair, face: Face) -> float | None:
     """Return SSIMULACRA2 of the face's square; None where it is too small for the metric."""
-    rows, columns = region_of(np.array(face.landmarks), 0).clipped(*pair.original.shape[:2])
-    if rows.stop - rows.start < 16 or columns.stop - columns.start < 16:
-        return None
-    return ssimulacra2(pair.original[rows, columns], pair.released[rows, columns])
-
-
-def same_face(first: Face, second: Face) -> bool:
-    """Return whether two detections are of one face: their landmarks lie close by the size of the face."""
-    one, other = np.array(first.landmarks), np.array(second.landmarks)
-    eyes = max(float(np.linalg.norm(one[0] - one[1])), 0.3 * first.size_px)
-    return bool(np.linalg.norm(one - other, axis=1).mean() < SAME_FACE * eyes)
+    square = face_square(face, pair.original.shape)
+    return ssimulacra2(pair.original[square], pair.released[square]) if square else None

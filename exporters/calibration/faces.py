@@ -83,7 +83,7 @@ def read_faces(
     Raises:
         FacesError: a folder is missing or nested too deep, or there are not two people with a face.
     """
-    photos = [photo for folder in folders for photo in _photos(folder)]
+    photos = [photo for folder in folders for photo in photos_in(folder)]
     found: list[PersonFace | LeftOut] = []
     seen: dict[bytes, Path] = {}
     for file, person in photos:
@@ -97,7 +97,7 @@ def read_faces(
     return result
 
 
-def _photos(folder: Path) -> list[tuple[Path, str]]:
+def photos_in(folder: Path) -> list[tuple[Path, str]]:
     """Return the photos of a folder with who is on each.
 
     Raises:

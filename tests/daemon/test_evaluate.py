@@ -1,0 +1,493 @@
+"""What cloaks are worth: adversaries with known answers, honest intervals, and the command on real photos."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from models_home import ModelsHome, some_people
+from PIL import Image
+
+from uncnn.daemon.config import Attack, Policy
+from uncnn.daemon.evaluate import adversaries
+from uncnn.daemon.evaluate.adversaries import Judge
+from uncnn.daemon.evaluate.cloaking import Cloaking
+from uncnn.daemon.evaluate.command import write
+from uncnn.daemon.evaluate.contact_sheet import AMPLIFIED, amplified
+from uncnn.daemon.evaluate.embedding import embeddings_of
+from uncnn.daemon.evaluate.evaluation import Evaluation, Look, findings_of
+from uncnn.daemon.evaluate.intervals import effective_size, rate, wilson
+from uncnn.daemon.evaluate.machine import Machine
+from uncnn.daemon.evaluate.plan import UNCLOAKED, EvaluationError, Plan, make_plan
+from uncnn.daemon.evaluate.probe import deal, linear_probe
+from uncnn.daemon.evaluate.values import Sample, Session, Shot, Take
+from uncnn.daemon.verify.visibility import BUTTERAUGLI, Visibility, butteraugli, ssim, visibility
+from uncnn.exporters.calibration.faces import FacesError
+from uncnn.plugins.api import Face, UncnnError
+from uncnn.plugins.cards import Embeddings
+
+COSINE = Judge("cosine-judge", "cosine", 0.5)
+EUCLIDEAN = Judge("euclidean-judge", "euclidean", 0.9)
+PEOPLE = np.repeat(np.arange(4), 3)  # four people, three photos each
+VIEWS = ("as-is", "jpeg-75")
+
+
+def faces(noise: float, seed: int = 0) -> Embeddings:
+    """Return embeddings, (12, 16), that lie around a direction a person; without noise all of a person's are one."""
+    around = np.eye(16)[PEOPLE]
+    return np.asarray(around + noise * np.random.default_rng(seed).normal(size=around.shape), dtype=np.float32)
+
+
+@pytest.mark.parametrize("judge", [COSINE, EUCLIDEAN])
+def test_clean_photos_are_linked_and_photos_of_others_are_not(judge: Judge) -> None:
+    clean = faces(0.05)
+    assert adversaries.verification(judge, clean, clean, PEOPLE).tolist() == [1] * 12
+    assert adversaries.own_photo(judge, clean, clean).tolist() == [1] * 12
+    assert adversaries.identification(judge, clean, clean, PEOPLE, None).tolist() == [1] * 12
+    swapped = clean[::-1]  # every probe is now somebody else
+    assert adversaries.verification(judge, swapped, clean, PEOPLE).tolist() == [0] * 12
+    assert adversaries.own_photo(judge, swapped, clean).tolist() == [0] * 12
+    assert adversaries.identification(judge, swapped, clean, PEOPLE, None).tolist() == [0] * 12
+
+
+def test_a_photo_is_not_compared_with_itself() -> None:
+    """Of each person two photos are alike, and the third is like nobody's: it is linked to none, not to itself."""
+    clean = faces(0)
+    clean[2::3] = np.eye(16, dtype=np.float32)[8:12]
+    shares = adversaries.verification(COSINE, clean, clean, PEOPLE)
+    assert shares.tolist() == [0.5, 0.5, 0.0] * 4
+    assert adversaries.identification(COSINE, clean, clean, PEOPLE, None).tolist() == [1, 1, 0] * 4
+
+
+def test_a_similarity_at_the_threshold_is_a_match() -> None:
+    pair = np.array([[1, 0], [0.5, 0.75**0.5]], dtype=np.float32)
+    judge = Judge("edge", "cosine", float(adversaries.closeness("cosine", pair, pair)[0, 1]))
+    assert adversaries.verification(judge, pair, pair, np.array([0, 0])).tolist() == [1, 1]
+
+
+def test_closeness_is_cosine_or_distance_below_zero() -> None:
+    one, other = np.array([[3.0, 4.0]], dtype=np.float32), np.array([[3.0, 0.0], [0.0, 8.0]], dtype=np.float32)
+    np.testing.assert_allclose(adversaries.closeness("cosine", one, other), [[0.6, 0.8]], rtol=1e-12)
+    np.testing.assert_allclose(adversaries.closeness("euclidean", one, other), [[-4.0, -5.0]], rtol=1e-12)
+
+
+def test_a_distractor_that_is_closer_hides_a_person() -> None:
+    clean = faces(0.05)
+    double = clean[:3]  # of the first person's own photos
+    found = adversaries.identification(COSINE, clean, clean, PEOPLE, double)
+    assert found.tolist() == [0] * 3 + [1] * 9
+    strangers = np.eye(16, dtype=np.float32)[10:]
+    assert adversaries.identification(COSINE, clean, clean, PEOPLE, strangers).tolist() == [1] * 12
+
+
+def test_the_curve_of_known_pairs() -> None:
+    """Two people with two photos: the pairs of one person at 0.9 and 0, those of two at 0 but for one."""
+    people = np.array([0, 0, 1, 1])
+    gallery = np.eye(4, dtype=np.float32)
+    probes = np.array([[0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0.6, 0, 0, 0.8]], dtype=np.float32)
+    found = adversaries.curve(COSINE, probes, gallery, people, None)
+    assert found.fars[-1] == 1
+    assert found.tars[-1] == 1
+    assert min(found.fars) >= 1 / 8, "with eight pairs of two people no smaller rate can be told"
+    assert list(found.tars) == sorted(found.tars)
+    assert found.tars[0] == 0.5, "at 1 in 8 the one pair at 0.6 is accepted, and with it two of four pairs at 1 of one"
+    more = adversaries.curve(COSINE, probes, gallery, people, np.eye(4, dtype=np.float32)[[1] * 1000])
+    assert min(more.fars) < 1e-3
+
+
+def test_the_probe_learns_what_is_there_and_nothing_else() -> None:
+    clean = faces(0.1)
+    assert linear_probe(clean, clean, PEOPLE).tolist() == [1] * 12
+    misled = np.roll(clean, 3, axis=0)  # the tracker's photos of each person look like the next one
+    assert linear_probe(misled, clean, PEOPLE).tolist() == [0] * 12
+    blank = np.random.default_rng(1).normal(size=(160, 32)).astype(np.float32)
+    guesses = linear_probe(blank, blank, np.repeat(np.arange(4), 40)).mean()
+    assert guesses == pytest.approx(0.25, abs=0.15), "photos that were not trained on are guessed"
+
+
+def test_folds_leave_every_person_something_to_train_on() -> None:
+    people = np.array([0] * 2 + [1] * 7 + [2] * 12)
+    folds = deal(people)
+    assert set(folds[people == 0]) == {0, 1}
+    assert set(folds[people == 2]) == set(range(5))
+    for fold in set(folds):
+        assert set(people[folds != fold]) == {0, 1, 2}
+
+
+def test_wilson_as_published() -> None:
+    low, high = wilson(0.5, 10)  # Brown, Cai, DasGupta, "Interval estimation for a binomial proportion", 2001
+    assert (low, high) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert wilson(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
+
+
+def test_photos_of_one_person_count_as_one_where_they_are_alike() -> None:
+    people = np.repeat(np.arange(10), 8)
+    alike = np.repeat([1.0] * 5 + [0.0] * 5, 8)
+    assert effective_size(alike, people) == pytest.approx(9)
+    unlike = np.tile([1.0, 0.0], 40)
+    assert effective_size(unlike, people) == pytest.approx(10), "they say nothing of the spread between people"
+    mixed = np.random.default_rng(0).integers(2, size=80).astype(float)
+    assert 20 < effective_size(mixed, people) <= 80
+    assert rate([1.0] * 80, people).low == pytest.approx(wilson(1, 10)[0])
+    assert str(rate([0.0] * 80, people)) == "0% (0..28)"
+    assert rate([1.0, 0.0], [0, 0]).low < 0.1, "one person alone is hardly a sample"
+
+
+def test_intervals_cover_the_truth() -> None:
+    """People with rates of their own, drawn anew: about 95 % of the intervals hold the mean of all people."""
+    random = np.random.default_rng(3)
+    people = np.repeat(np.arange(12), 6)
+    held = 0
+    for _ in range(400):
+        own = random.beta(2, 6, size=12)
+        found = rate(random.binomial(1, own[people]).astype(float), people)
+        held += found.low <= 0.25 <= found.high
+    assert held / 400 == pytest.approx(0.95, abs=0.04)
+
+
+def test_visibility_of_a_known_change() -> None:
+    skimage = pytest.importorskip("skimage")
+    original = skimage.data.astronaut()[:160, 150:310]
+    noise = np.random.default_rng(0).integers(-6, 7, original.shape)
+    changed = np.clip(original + noise, 0, 255).astype(np.uint8)
+    found = visibility(original, changed)
+    assert found.psnr == pytest.approx(skimage.metrics.peak_signal_noise_ratio(original, changed), abs=1e-6)
+    grey = [pixels @ np.array([0.299, 0.587, 0.114]) for pixels in (original, changed)]
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    assert ssim(original, changed) == pytest.approx(skimage.metrics.structural_similarity(*grey, **options), abs=1e-6)
+    difference = np.abs(original.astype(int) - changed)
+    assert (found.mean_255, found.p99_255) == (pytest.approx(difference.mean()), np.percentile(difference, 99))
+    assert found.ssimulacra2 < 95
+    assert visibility(original, original).psnr is None
+
+
+@pytest.mark.skipif(shutil.which(BUTTERAUGLI) is None, reason="needs butteraugli_main of libjxl-devtools")
+def test_butteraugli_where_it_is_installed() -> None:
+    flat = np.full((64, 64, 3), 128, np.uint8)
+    changed = flat.copy()
+    changed[20:40, 20:40] += 40
+    assert butteraugli(flat, flat) == (0, 0)
+    largest, norm = butteraugli(flat, changed) or (0, 0)
+    assert largest > norm > 1
+
+
+def test_without_butteraugli_there_is_no_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    flat = np.full((32, 32, 3), 128, np.uint8)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert butteraugli(flat, flat) is None
+    (tmp_path / BUTTERAUGLI).write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
+    (tmp_path / BUTTERAUGLI).chmod(0o755)
+    with pytest.raises(UncnnError, match=r"exit status 3: broken.*libjxl-devtools"):
+        butteraugli(flat, flat)
+
+
+def test_an_embedding_that_means_nothing_is_refused() -> None:
+    with pytest.raises(UncnnError, match=r"one: its embedding .*jpeg-75.* zero or not finite.*models check"):
+        embeddings_of({"embeddings": {"one": {"as-is": [1.0, 0.0], "jpeg-75": [0.0, 0.0]}}})
+
+
+def people_folder(root: Path, **photos: int) -> Path:
+    for name, count in photos.items():
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            (root / name / f"{number}.jpg").touch()
+    return root
+
+
+def test_the_plan_takes_people_and_photos(tmp_path: Path) -> None:
+    folder = people_folder(tmp_path / "people", ada=3, bob=2, cem=5, dora=6, eve=1)
+    with pytest.raises(EvaluationError, match=r"people: there is one photo of eve, .*two photos.*--people N"):
+        make_plan(folder)
+    plan = make_plan(folder, people=4)
+    assert [(person.name, len(person.photos)) for person in plan.people] == [
+        ("ada", 3),
+        ("bob", 2),
+        ("cem", 5),
+        ("dora", 6),
+    ]
+    fewer = make_plan(folder, people=2, photos=4)
+    assert [(person.name, len(person.photos)) for person in fewer.people] == [("cem", 4), ("dora", 4)]
+    assert fewer.photos == 8
+    strangers = people_folder(tmp_path / "others", ada=1, zoe=1)
+    assert [photo.parent.name for photo in make_plan(folder, people=2, distractors=strangers).distractors] == ["zoe"]
+    with pytest.raises(EvaluationError, match="no photo of anybody else"):
+        make_plan(folder, people=4, distractors=people_folder(tmp_path / "same", ada=2))
+
+
+def test_folders_that_will_not_do_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FacesError, match=r"missing: cannot be read"):
+        make_plan(tmp_path / "missing")
+    with pytest.raises(EvaluationError, match="nobody with 2 photos or more"):
+        make_plan(people_folder(tmp_path / "none", ada=0))
+    with pytest.raises(EvaluationError, match=r"1 person with 2 photos or more, and 2 are needed"):
+        make_plan(people_folder(tmp_path / "alone", ada=3))
+
+
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    """Return an evaluation of made-up embeddings: what `strong` releases looks like somebody else, twice as far off."""
+    folder = tmp_path_factory.mktemp("people") / "folder"
+    plan = Plan(folder, (), (), ("balanced", "strong"), VIEWS, 1e-3)
+    told = {UNCLOAKED: faces(0.05, 1), "balanced": faces(0.6, 2), "strong": np.roll(faces(0.05, 3), 3, axis=0)}
+    looks = {
+        UNCLOAKED: Visibility(93.0, 0.6, 0.3, 47.0, 0.998, 0.6, 3.0),
+        "balanced": Visibility(81.0, 6.0, 3.0, 35.0, 0.95, 3.0, 14.0),
+        "strong": Visibility(75.0, 8.0, 4.0, 33.0, 0.92, 4.0, 18.0),
+    }
+    judges = (COSINE, EUCLIDEAN)
+    shots = tuple(
+        Shot(
+            f"person <{person}>",
+            f"{person}/{number}.jpg",
+            90.0,
+            {judge.name: faces(0.05)[number] for judge in judges},
+            {
+                name: Take(2.5, True, looks[name], {judge.name: dict.fromkeys(VIEWS, own[number]) for judge in judges})
+                for name, own in told.items()
+            },
+        )
+        for number, person in enumerate(PEOPLE)
+    )
+    picture = np.random.default_rng(0).integers(0, 255, (120, 90, 3), dtype=np.uint8)
+    sample = Sample("Ada", picture, {name: picture[::-1].copy() for name in plan.strengths}, dict.fromkeys(told, 80.0))
+    session = Session(shots, (sample, sample), {}, ("Ada/3.jpg: no face found <b>",))
+    return Evaluation(
+        plan,
+        Attack(),
+        ("one", "two"),
+        judges,
+        4,
+        0,
+        shots,
+        tuple(findings_of(session, plan, judges)),
+        tuple(Look(name, look, look.ssimulacra2 - 2, 2.5, 1.0) for name, look in looks.items()),
+        session.samples,
+        Machine("cpu", 2, 60.0, 1_000_000_000, None),
+        session.left_out,
+    )
+
+
+def test_findings_say_what_was_made_up(evaluation: Evaluation) -> None:
+    assert len(evaluation.findings) == 3 * 2 * 2
+    for view in VIEWS:
+        for measure in ("match", "own_photo", "rank1", "gallery_match", "gallery_rank1", "linear_probe"):
+            assert evaluation.worst(measure, UNCLOAKED, view).value == 1
+            assert evaluation.worst(measure, "strong", view).value == 0
+    assert 0 < evaluation.worst("match", "balanced", "as-is").value < 1
+
+
+class Page(HTMLParser):
+    """What a page refers to, and its pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.sources: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.sources += [value or "" for key, value in attrs if key in {"src", "href"}]
+
+
+def test_everything_is_written_and_opens(evaluation: Evaluation, tmp_path: Path) -> None:
+    write(evaluation, tmp_path)
+    files = {"table.txt", "evaluation.json", "trade-off.png", "roc.png", "contact-sheet.png", "index.html"}
+    assert {file.name for file in tmp_path.iterdir()} == files
+    for name in ("trade-off", "roc", "contact-sheet"):
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            picture.load()
+            assert min(picture.size) > 400
+            assert len(set(picture.convert("L").resize((64, 64)).tobytes())) > 10, "something was drawn"
+    text = (tmp_path / "index.html").read_text()
+    found = Page()
+    found.feed(text)
+    assert len(found.sources) == 3
+    assert all(source.startswith("data:image/png;base64,") for source in found.sources)
+    assert "script" not in found.tags
+    assert "link" not in found.tags
+    assert "no face found &lt;b&gt;" in text
+    assert not re.search(r"https?://", text)
+    table = (tmp_path / "table.txt").read_text()
+    assert re.search(r"^strong +as-is +75\.0 +8\.00 +0% \(0\.\.\d+\) +0% +0% +0% +0% +2\.5$", table, re.MULTILINE)
+
+
+def test_the_json_is_a_contract(evaluation: Evaluation, tmp_path: Path) -> None:
+    write(evaluation, tmp_path)
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    assert content["schema_version"] == 1
+    assert set(content) == {
+        *("schema_version", "folder", "people", "distractors", "far", "views", "quality", "attack", "surrogates"),
+        *("judges", "strengths", "findings", "photos", "machine", "left_out"),
+    }
+    (first, *_) = content["findings"]
+    rates = {"match", "own_photo", "rank1", "gallery_match", "gallery_rank1", "linear_probe"}
+    assert set(first) == {"judge", "strength", "view", "roc", *rates}
+    assert first["match"] == {"value": 1.0, "low": pytest.approx(0.51, abs=0.01), "high": 1.0, "photos": 12}
+    assert len(first["roc"]["far"]) == len(first["roc"]["tar"])
+    assert [each["strength"] for each in content["strengths"]] == ["none", "balanced", "strong"]
+    assert content["strengths"][1]["visibility"]["butteraugli"] == 6.0
+    assert len(content["photos"]) == 12
+    assert {take["strength"] for take in content["photos"][0]["takes"]} == {"none", "balanced", "strong"}
+    assert "embedding" not in json.dumps(content), "what judges make of a face stays in memory"
+
+
+def test_the_change_is_made_large_around_grey() -> None:
+    flat = np.full((2, 2, 3), 100, np.uint8)
+    assert amplified(flat, flat).tolist() == np.full((2, 2, 3), 128).tolist()
+    assert int(amplified(flat, flat + np.uint8(3))[0, 0, 0]) == 128 + 3 * AMPLIFIED
+    assert int(amplified(flat, flat - np.uint8(90))[0, 0, 0]) == 0
+
+
+def test_help_needs_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from uncnn.daemon.cli.main import app\n"
+        "try: app(['evaluate', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'matplotlib', 'numpy', 'PIL', 'scipy', 'onnxruntime'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Example: uncnn-daemon evaluate" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> ModelsHome:
+    return ModelsHome(tmp_path_factory.mktemp("home"))
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (("--strength", "mild"), 2, r"--strength 'mild': choose one of subtle, balanced, strong, utmost"),
+        (("--view", "grey"), 2, r"--view: view 'grey' is not known: use as-is"),
+        (("--far", "0.5"), 2, r"--far: 0\.5 is not calibrated"),
+        (("--photos", "1"), 2, r"--photos"),
+        (("--attack", "none"), 2, r"attack 'none' is not installed: choose one of pgd"),
+        (("--set", "steps"), 2, r"--set 'steps': write it as name=value"),
+        (("--distractors", "nowhere"), 1, r"nowhere: cannot be read"),
+    ],
+)
+def test_options_that_cannot_be(
+    home: ModelsHome, tmp_path: Path, options: tuple[str, ...], status: int, message: str
+) -> None:
+    folder = people_folder(tmp_path / "people", ada=2, bob=2)
+    done = home.run("evaluate", folder, "-o", tmp_path / "out", *options)
+    assert done.returncode == status, done.stderr
+    assert re.search(message, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def real(
+    shared_models: Path, detector_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[ModelsHome, dict[str, str]]:
+    """Return a home where nothing has to be exported first, and the environment that names the real models."""
+    home = ModelsHome(tmp_path_factory.mktemp("real"))
+    shutil.copytree(detector_folder, home.models)
+    return home, {"UNCNN_MODELS": str(shared_models / "reference")}
+
+
+def test_photos_without_faces_end_it_with_a_reason(real: tuple[ModelsHome, dict[str, str]], tmp_path: Path) -> None:
+    home, environment = real
+    folder = tmp_path / "people"
+    for number, name in enumerate(("ada/1.png", "ada/2.png", "bob/1.png", "bob/2.png")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        buffer = BytesIO()
+        Image.new("RGB", (80 + number, 80), "grey").save(buffer, "PNG")
+        (folder / name).write_bytes(buffer.getvalue() if number else b"nothing")
+    done = home.run("evaluate", folder, "-o", tmp_path / "out", **environment)
+    assert done.returncode == 1
+    assert re.search(r"people: 0 of 2 people have 2 photos that show their face", done.stderr), done.stderr
+    assert "(ada/1.png is not a photo" in done.stderr
+    assert "ada/2.png: no face found" in done.stderr
+
+
+class Heard:
+    """Keeps how far the photos were at each report, in photos."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.done: list[float] = []
+
+    def begin(self, name: str) -> None:
+        assert name
+        self.begun += 1
+
+    def report(self, progress: dict[str, Any]) -> None:
+        self.done.append(self.begun - 1 + progress.get("done", 1) / progress.get("of", 1))
+
+
+class AnsweringCrew:
+    """Answers the worker's part of a photo with steps of progress, and the verifier's with one embedding."""
+
+    roster = SimpleNamespace(judges=[SimpleNamespace(card=SimpleNamespace(name="one"))])
+
+    def ask_worker(self, request: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        Path(request["destination"]).touch()
+        for step in range(1, 4):
+            report({"stage": "cloaking", "done": len(request["faces"]) * step / 3, "of": len(request["faces"])})
+        return {}
+
+    def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
+        told = {"found": True, "embeddings": {"one": {view: [1.0, 0.0] for view in request.get("views", ())}}}
+        return {"visibility": None} if request["do"] == "compare" else told
+
+
+def test_progress_only_goes_on(tmp_path: Path) -> None:
+    heard = Heard()
+    plan = Plan(tmp_path, (), (), ("subtle", "strong"), VIEWS, 1e-3)
+    face = Face((0, 0, 50, 50), ((10, 10), (40, 10), (25, 25), (12, 40), (38, 40)), 1.0)
+    for number in range(2):
+        heard.begin(f"{number}.jpg")
+        work = Cloaking(AnsweringCrew(), plan, Policy(), tmp_path / "source", "photo", heard)  # type: ignore[arg-type]
+        assert set(work.shot("Ada", face).takes) == {UNCLOAKED, "subtle", "strong"}
+    assert heard.done == sorted(heard.done)
+    assert heard.done[-1] == 2
+
+
+def test_real_photos_from_folder_to_page(
+    real: tuple[ModelsHome, dict[str, str]], shared_data: Path, tmp_path: Path
+) -> None:
+    """The share that is linked falls with a cloak, on judges that it has not seen; few steps, so that it is quick."""
+    home, environment = real
+    folder = some_people(shared_data / "lfw" / "identities", tmp_path / "people", people=2, photos=2)
+    person = next(folder.iterdir())
+    (person / "copy.jpg").write_bytes((person / sorted(path.name for path in person.iterdir())[0]).read_bytes())
+    others = some_people(shared_data / "lfw" / "distractors", tmp_path / "others", people=3, photos=1)
+    options = ("--strength", "strong", "--set", "steps=4", "--view", "as-is", "--view", "jpeg-75")
+    models = ("--licence", "research", "--distractors", others)
+    code, content = home.json("evaluate", folder, "-o", tmp_path / "out", *options, *models, **environment)
+    assert code == 0
+    assert content == json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert (content["people"], content["distractors"], len(content["photos"])) == (2, 3, 4)
+    assert {judge["name"] for judge in content["judges"]} == {"dlib-resnet", "openvino-0095"}
+    assert not {judge["name"] for judge in content["judges"]} & set(content["surrogates"])
+    assert [reason.split(":")[1].strip() for reason in content["left_out"]] == [f"a copy of {first_photo(person)}"]
+    found = {(each["judge"], each["strength"], each["view"]): each for each in content["findings"]}
+    assert len(found) == 2 * 2 * 2
+    for judge in ("dlib-resnet", "openvino-0095"):
+        before, after = found[judge, "none", "as-is"], found[judge, "strong", "as-is"]
+        assert before["match"]["value"] == before["rank1"]["value"] == before["linear_probe"]["value"] == 1
+        assert after["match"]["value"] < 1
+    none, strong = content["strengths"]
+    assert none["visibility"]["ssimulacra2"] > 90 > strong["visibility"]["ssimulacra2"] > 50
+    assert content["machine"]["worker_bytes"] > 100e6
+    with Image.open(tmp_path / "out" / "contact-sheet.png") as sheet:
+        assert sheet.height > 2 * 200
+
+
+def first_photo(person: Path) -> str:
+    return min(path.name for path in person.iterdir() if path.is_symlink())
