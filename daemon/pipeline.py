@@ -169,16 +169,18 @@ def _cloak_request(
         "destination": str(candidate),
         "faces": FACES.dump_python(list(ladder.levels), mode="json"),
         "strengths": [ladder.strength(face) for face in ladder.levels],
-        "attack": {
-            "name": policy.attack.name,
-            "parameters": policy.attack.parameters,
-            "people": str(people_file()),
-        },
+        "attack": attack_request(policy),
         "format": wanted if wanted == "same" else wanted.upper(),
         "quality": policy.output.quality,
         "next": [{"source": str(each.source), "name": each.name} for each in following],
         "smallest_px": policy.faces.smallest_px,
     }
+
+
+def attack_request(policy: Policy) -> Message:
+    """Return which attack the worker is to run, and where it finds the enrolled people that it may be aimed at."""
+    attack = policy.attack
+    return {"name": attack.name, "parameters": attack.parameters, "people": str(people_file())}
 
 
 def verify_request(original: Path, released: Path, policy: Policy, known: list[Face] | None) -> Message:

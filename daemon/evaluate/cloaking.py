@@ -15,6 +15,7 @@ from uncnn.daemon.evaluate.embedding import ask_judges, embeddings_of, leaving_o
 from uncnn.daemon.evaluate.plan import UNCLOAKED, Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress, Sample, Shot, Take
 from uncnn.daemon.photos import decode
+from uncnn.daemon.pipeline import attack_request
 from uncnn.daemon.processes import Message
 from uncnn.daemon.verify.verdict import FACE, FACES
 from uncnn.daemon.verify.visibility import VISIBILITY, face_square
@@ -83,7 +84,6 @@ class Cloaking:
     def _cloak(self, strength: str, face: Face, file: Path) -> None:
         """Write the photo as it would be released. Raises LeftOut: it cannot be written as JPEG."""
         cloaked = [] if strength == UNCLOAKED else [face]
-        attack = self.policy.attack
         request = {
             "do": "cloak",
             "source": str(self.source),
@@ -91,7 +91,7 @@ class Cloaking:
             "destination": str(file),
             "faces": FACES.dump_python(cloaked, mode="json"),
             "strengths": [strength for _ in cloaked],
-            "attack": {"name": attack.name, "parameters": attack.parameters},
+            "attack": attack_request(self.policy),
             "format": "JPEG",
             "quality": self.plan.quality,
         }
