@@ -1,0 +1,64 @@
+"""Fawkes: toward the identity that is farthest away, at a budget of structural dissimilarity.
+
+Shan, Wenger, Zhang, Li, Zheng, Zhao, "Fawkes: protecting privacy against unauthorized deep learning models", USENIX
+Security 2020. The paper draws its target among the photos of strangers; here the targets are those that the host
+allows, which frame nobody, and a face's is chosen by what the ensemble makes of its clean patch. The paper's only
+budget is DSSIM; here the host's bound of each pixel holds too, by the same change of variables as the authors' own
+program has. Where the host offers no target, the attack goes away from the clean face.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from uncnn.plugins import box
+from uncnn.plugins.api import Budget, Change, Faces, Loss
+from uncnn.plugins.similarity import dssim
+
+
+@dataclass(frozen=True, slots=True)
+class Fawkes:
+    """Move each face toward its farthest target, and pay for what is seen beyond the budget."""
+
+    dissimilarity: float = 0.007  # rho: DSSIM, 0..1, that costs nothing
+    penalty: float = 100.0  # lambda: what DSSIM beyond that costs
+    learning_rate: float = 0.1  # of Adam, in units of the variables inside the tanh
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that mean nothing."""
+        if not 0 < self.dissimilarity < 1:
+            raise ValueError(f"dissimilarity {self.dissimilarity}: give a number between 0 and 1")
+        if not self.penalty >= 0:
+            raise ValueError(f"penalty {self.penalty}: give 0 or more")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate {self.learning_rate}: give a number above 0")
+
+    def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
+        """Return the change of each face after `budget.steps` steps, (N, 3, P, P) grey levels."""
+        aimed = loss.toward(_farthest(faces, loss)) if loss.targets else loss
+        variables = box.start(faces, 0)
+        optimiser = torch.optim.Adam([variables], self.learning_rate)  # section 5.1
+        for step in range(budget.steps):
+            change = box.change_of(variables, faces)
+            pixels = change.detach()
+            gradient = aimed.gradient(faces.patches + pixels, step)
+            box.move(optimiser, variables, change, gradient + self._penalty_gradient(faces, pixels))
+        return Change(box.change_of(variables, faces).detach())
+
+    def _penalty_gradient(self, faces: Faces, pixels: Tensor) -> Tensor:
+        """Return the gradient of each face's own penalty, (N, 3, P, P)."""
+        with torch.enable_grad():
+            own = pixels.requires_grad_()
+            seen = dssim(faces.patches, faces.patches + own)
+            excess = self.penalty * (seen - self.dissimilarity).clamp(min=0)  # the penalty of section 4.2
+            return torch.autograd.grad(excess.sum(), own)[0]
+
+
+@torch.no_grad()
+def _farthest(faces: Faces, loss: Loss) -> Tensor:
+    """Return the number of the target that each clean face is taken for least, (N,): the choice of section 4.2."""
+    distances = torch.stack([loss.toward(target)(faces.patches, 0) for target in range(loss.targets)])
+    return distances.argmax(dim=0)
