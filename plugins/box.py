@@ -12,23 +12,35 @@ from torch import Tensor
 
 from uncnn.plugins.api import Faces
 
-START = 0.1  # the largest of the random numbers to start from: the loss is flat at the clean face itself
+START = 0.05  # the largest of the random numbers to start from: the loss is flat at the clean face itself
 
 
-def start(faces: Faces, stream: int) -> Tensor:
-    """Return variables near no change at all, (N, 3, P, P): a leaf that an optimiser can move."""
-    return (START * faces.noise(stream)).requires_grad_()
+class Descent:
+    """Adam on the variables of a batch of changes, each face's moved by its own gradient alone.
 
+    The papers take thousands of steps at one rate. Here they are few: they begin at `travel` / `steps` and fall to 0.
+    """
 
-def change_of(variables: Tensor, faces: Faces) -> Tensor:
-    """Return the change that `variables` (N, 3, P, P) stand for, grey levels inside the budget; differentiable."""
-    low = torch.maximum(-faces.luma_limits, -faces.patches)
-    high = torch.minimum(faces.luma_limits, 255 - faces.patches)
-    inside = torch.where(variables < 0, -low, high) * variables.tanh()  # 0 stays 0 where one side is the shorter
-    return faces.valid(inside)
+    def __init__(self, faces: Faces, stream: int, travel: float, steps: int) -> None:
+        """Start near no change at all, at random numbers of the `stream`."""
+        self.faces = faces
+        self._variables = (START * faces.noise(stream)).requires_grad_()  # (N, 3, P, P)
+        self._optimiser = torch.optim.Adam([self._variables], travel / steps)
+        self._schedule = torch.optim.lr_scheduler.LinearLR(self._optimiser, 1.0, 1 / steps, steps)
 
+    @property
+    def pixels(self) -> Tensor:
+        """Return the change as it is now, (N, 3, P, P) grey levels inside the budget."""
+        return self._change().detach()
 
-def move(optimiser: torch.optim.Optimizer, variables: Tensor, change: Tensor, gradient: Tensor) -> None:
-    """Let `optimiser` move `variables` down the `gradient` (N, 3, P, P) of a loss by `change`, which they stand for."""
-    (variables.grad,) = torch.autograd.grad(change, variables, gradient)
-    optimiser.step()
+    def down(self, gradient: Tensor) -> None:
+        """Take one step down the `gradient` (N, 3, P, P) of a loss by the change."""
+        (self._variables.grad,) = torch.autograd.grad(self._change(), self._variables, gradient)
+        self._optimiser.step()
+        self._schedule.step()
+
+    def _change(self) -> Tensor:
+        patches, limits = self.faces.patches, self.faces.luma_limits
+        below, above = torch.minimum(limits, patches), torch.minimum(limits, 255 - patches)
+        room = torch.where(self._variables < 0, below, above)  # 0 stays no change where one side is the shorter
+        return self.faces.valid(room * self._variables.tanh())

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from uncnn.plugins import box
 from uncnn.plugins.api import Budget, Change, Faces, Loss
+from uncnn.plugins.box import Descent
 
 FAILED = 1e9  # ranks a change that misses the goal behind all that reach it
 WIDER = 10.0  # times the trade-off while no search has reached the goal
@@ -27,7 +27,7 @@ class CarliniWagner:
     confidence: float = 1.0  # kappa: how far the loss is to fall below that of the clean face; 1 is a right angle
     searches: int = 4  # weights that are tried for each face, of budget.steps steps each
     trade_off: float = 10.0  # c to begin with: what a unit of the loss is worth in squared change, of pixels in 0..1
-    learning_rate: float = 0.1  # of Adam, in units of the variables inside the tanh
+    learning_rate: float = 4.0  # of Adam, in variables of the tanh a run: the first step is learning_rate / steps
 
     def __post_init__(self) -> None:
         """Refuse parameters that mean nothing."""
@@ -53,19 +53,17 @@ class CarliniWagner:
         self, faces: Faces, loss: Loss, budget: Budget, goal: Tensor, weights: Tensor, search: int, kept: _Kept
     ) -> Tensor:
         """Return which faces reached the goal with `weights` (N,), and keep what is better than what was kept."""
-        variables = box.start(faces, search)  # several starting points, section V-B
-        optimiser = torch.optim.Adam([variables], self.learning_rate)
+        descent = Descent(faces, search, self.learning_rate, budget.steps)  # several starting points, section V-B
         reached = torch.zeros_like(goal, dtype=torch.bool)
         for step in range(budget.steps + 1):
-            change = box.change_of(variables, faces)
-            pixels = change.detach()
+            pixels = descent.pixels
             short = _clean_loss(faces, loss, pixels) - goal
             reached |= kept.offer(pixels, short)
             if step == budget.steps:
                 break
             margin = weights * (short > 0)  # c times the slope of f = max(loss - goal, 0), section VI-A
             gradient = 2 / 255**2 * pixels + _each(margin) * loss.gradient(faces.patches + pixels, step)
-            box.move(optimiser, variables, change, gradient)
+            descent.down(gradient)
         return reached
 
 

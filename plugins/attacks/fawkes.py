@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from uncnn.plugins import box
 from uncnn.plugins.api import Budget, Change, Faces, Loss
+from uncnn.plugins.box import Descent
 from uncnn.plugins.similarity import dssim
 
 
@@ -25,7 +25,7 @@ class Fawkes:
 
     dissimilarity: float = 0.007  # rho: DSSIM, 0..1, that costs nothing
     penalty: float = 100.0  # lambda: what DSSIM beyond that costs
-    learning_rate: float = 0.1  # of Adam, in units of the variables inside the tanh
+    learning_rate: float = 4.0  # of Adam, in variables of the tanh a run: the first step is learning_rate / steps
 
     def __post_init__(self) -> None:
         """Refuse parameters that mean nothing."""
@@ -39,14 +39,12 @@ class Fawkes:
     def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
         """Return the change of each face after `budget.steps` steps, (N, 3, P, P) grey levels."""
         aimed = loss.toward(_farthest(faces, loss)) if loss.targets else loss
-        variables = box.start(faces, 0)
-        optimiser = torch.optim.Adam([variables], self.learning_rate)  # section 5.1
+        descent = Descent(faces, 0, self.learning_rate, budget.steps)
         for step in range(budget.steps):
-            change = box.change_of(variables, faces)
-            pixels = change.detach()
+            pixels = descent.pixels
             gradient = aimed.gradient(faces.patches + pixels, step)
-            box.move(optimiser, variables, change, gradient + self._penalty_gradient(faces, pixels))
-        return Change(box.change_of(variables, faces).detach())
+            descent.down(gradient + self._penalty_gradient(faces, pixels))
+        return Change(descent.pixels)
 
     def _penalty_gradient(self, faces: Faces, pixels: Tensor) -> Tensor:
         """Return the gradient of each face's own penalty, (N, 3, P, P)."""

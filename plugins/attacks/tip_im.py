@@ -19,7 +19,7 @@ from uncnn.plugins.api import Budget, Change, Faces, Loss
 from uncnn.plugins.perception import luma_of
 
 BLOCK_PX = 8  # side of the blocks whose distributions are compared
-BANDWIDTHS = (0.25, 1.0, 4.0)  # of the kernels, in mean squared distances of a clean face's blocks
+BANDWIDTHS = (0.001, 0.01, 0.1, 1.0)  # of the kernels, in mean squared distances of a clean face's blocks
 DECAY = 1.0  # mu of the momentum
 
 
@@ -28,7 +28,7 @@ class TipIm:
     """Try a step toward each of the candidates and keep the one of the largest gain, at each step, for each face."""
 
     candidates: int = 3  # targets that are tried, of those that the host offers
-    naturalness: float = 1.0  # gamma: what a unit of MMD costs
+    naturalness: float = 3000.0  # gamma: what a unit of MMD costs; noise of 3 grey levels is about 5e-5 units
     step_size: float = 1.5  # in bounds a run: each step moves by step_size / steps of a pixel's bound
 
     def __post_init__(self) -> None:
