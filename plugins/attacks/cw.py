@@ -24,10 +24,10 @@ WIDER = 10.0  # times the trade-off while no search has reached the goal
 class CarliniWagner:
     """Minimise the squared change and a margin loss together, and search for the weight between them."""
 
-    confidence: float = 1.0  # kappa: how far the loss is to fall below that of the clean face; 1 is a right angle
+    confidence: float = 0.9  # kappa: how far the loss is to fall below that of the clean face; 1 is a right angle
     searches: int = 4  # weights that are tried for each face, of budget.steps steps each
     trade_off: float = 10.0  # c to begin with: what a unit of the loss is worth in squared change, of pixels in 0..1
-    learning_rate: float = 4.0  # of Adam, in variables of the tanh a run: the first step is learning_rate / steps
+    learning_rate: float = 8.0  # of Adam, in variables of the tanh a run: the first step is learning_rate / steps
 
     def __post_init__(self) -> None:
         """Refuse parameters that mean nothing."""

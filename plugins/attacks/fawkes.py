@@ -25,7 +25,7 @@ class Fawkes:
 
     dissimilarity: float = 0.007  # rho: DSSIM, 0..1, that costs nothing
     penalty: float = 100.0  # lambda: what DSSIM beyond that costs
-    learning_rate: float = 4.0  # of Adam, in variables of the tanh a run: the first step is learning_rate / steps
+    learning_rate: float = 8.0  # of Adam, in variables of the tanh a run: the first step is learning_rate / steps
 
     def __post_init__(self) -> None:
         """Refuse parameters that mean nothing."""

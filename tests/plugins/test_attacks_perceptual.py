@@ -22,7 +22,7 @@ from uncnn.plugins.recogniser import Recogniser
 from uncnn.plugins.registry import UnknownAttack, make_attack, notes_of
 from uncnn.plugins.similarity import dssim, ms_ssim
 
-LOOSE = Budget(steps=60, epsilon_255=30.0, cap_255=60.0, chroma=1.0)
+LOOSE = Budget(steps=40, epsilon_255=30.0, cap_255=60.0, chroma=1.0)
 
 CutFaces = Callable[..., FaceBatch]
 
@@ -66,13 +66,13 @@ def smooth_slope(faces: FaceBatch, size: float) -> Tensor:
 
 
 def test_cw_finds_the_smallest_change_that_reaches_the_goal(cut_faces: CutFaces) -> None:
-    faces = cut_faces(LOOSE)
+    faces = cut_faces(LOOSE, 1)
     loss = Plane(faces.patches, smooth_slope(faces, 4e-6))
-    smallest = 1 / 4e-6  # of |change| ** 2 where slope . change = -1: the distance of a plane
+    smallest = 0.81 / 4e-6  # of |change| ** 2 where slope . change = -0.9: the distance of a plane
     once, searched = (
         CarliniWagner(searches=number, trade_off=300).perturb(faces, loss, LOOSE).pixels for number in (1, 6)
     )
-    assert bool((loss(faces.patches + searched, 0) <= -1).all()), "every face reached the goal"
+    assert bool((loss(faces.patches + searched, 0) <= -0.9).all()), "every face reached the goal"
     squared = searched.square().sum(dim=(1, 2, 3))
     assert bool((squared < 1.3 * smallest).all())
     assert bool((squared < 0.9 * once.square().sum(dim=(1, 2, 3))).all()), "the search is worth its steps"
@@ -84,12 +84,12 @@ def test_cw_keeps_what_comes_nearest_to_a_goal_that_is_out_of_reach(cut_faces: C
     loss = Plane(faces.patches, smooth_slope(faces, 1e-7))
     lowest = loss(faces.patches + faces.valid(-1e6 * loss.slope), 0)
     reached = loss(faces.patches + CarliniWagner(searches=3).perturb(faces, loss, tight).pixels, 0)
-    assert bool((lowest > -1).all()), "out of reach"
+    assert bool((lowest > -0.9).all()), "out of reach"
     assert bool((reached < 0.7 * lowest).all())
 
 
 def test_fawkes_holds_its_dissimilarity_where_the_bound_is_loose(cut_faces: CutFaces) -> None:
-    faces = cut_faces(LOOSE)
+    faces = cut_faces(LOOSE, 1)
     loss = Plane(faces.patches, 2e-6 * faces.noise(5))
     for rho in (0.007, 0.03):
         found = dssim(faces.patches, faces.patches + Fawkes(dissimilarity=rho).perturb(faces, loss, LOOSE).pixels)
