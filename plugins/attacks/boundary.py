@@ -34,7 +34,7 @@ class HopSkipJump:
 
     queries: int = 1000  # decisions a face, at most
     probes: int = 16  # B0: decisions for the first estimate of a direction; the estimate t has sqrt(t) times as many
-    grain_px: int = 8  # patch pixels from one random number of a direction to the next; 1 is the paper's
+    grain_px: int = 2  # patch pixels from one random number of a direction to the next; 1 is the paper's
     enlarge: bool = True  # whether the room that is left in the bound is used; no: the smallest change, as in the paper
 
     def __post_init__(self) -> None:

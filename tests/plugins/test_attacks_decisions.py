@@ -53,7 +53,7 @@ def test_it_finds_the_way_with_decisions_alone(cut_faces: CutFaces) -> None:
     loss = Halves(faces.patches, reachable)
     noise = faces.valid(faces.noise(0).sign() * faces.luma_limits)
     assert bool(loss.linked(faces.patches + noise).all()), "noise of the same size does nothing"
-    pixels = HopSkipJump(queries=400).perturb(faces, loss, BUDGET).pixels
+    pixels = HopSkipJump(queries=400, grain_px=8).perturb(faces, loss, BUDGET).pixels
     assert not bool(loss.linked(faces.patches + faces.valid(pixels)).any()), "as the host holds it"
 
 
@@ -61,7 +61,8 @@ def test_the_smallest_change_is_smaller_than_the_enlarged_one(cut_faces: CutFace
     faces = cut_faces(BUDGET)
     loss = Halves(faces.patches, 0.3)
     smallest, enlarged = (
-        HopSkipJump(queries=300, enlarge=enlarge).perturb(faces, loss, BUDGET).pixels for enlarge in (False, True)
+        HopSkipJump(queries=300, grain_px=8, enlarge=enlarge).perturb(faces, loss, BUDGET).pixels
+        for enlarge in (False, True)
     )
     assert not bool(loss.linked(faces.patches + smallest).any())
     assert not bool(loss.linked(faces.patches + enlarged).any())
