@@ -86,7 +86,7 @@ def protect(
     candidate = spool / f"{source.stem}.candidate"
     rounds = len(ladder.rungs) + EXTRA_ROUNDS
     for _ in range(rounds):
-        crew.ask_worker(_cloak_request(source, name, candidate, policy, ladder, following), report)
+        cloaked = crew.ask_worker(_cloak_request(source, name, candidate, policy, ladder, following), report)
         report({"stage": "checking"})
         known = [*ladder.levels, *(face for face in found if face not in ladder.levels)]
         verdict = VERDICT.validate_python(crew.ask_verifier(verify_request(source, candidate, policy, known)))
@@ -98,7 +98,8 @@ def protect(
             break
     decision, reason = decide(policy, verdict)
     seconds = time.monotonic() - started
-    return Outcome(decision, reason, candidate, verdict, strengths, looked["format"], tuple(looked["notes"]), seconds)
+    notes = (*looked["notes"], *cloaked["notes"])
+    return Outcome(decision, reason, candidate, verdict, strengths, looked["format"], notes, seconds)
 
 
 def _left_alone(crew: Crew, source: Path, name: str, policy: Policy, faces: list[Face]) -> list[Face]:

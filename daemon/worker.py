@@ -23,7 +23,7 @@ from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.host import Patch, Portrait, compose, perturb_all
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
-from uncnn.plugins.registry import make_aim, make_attack, make_budget
+from uncnn.plugins.registry import make_aim, make_attack, make_budget, notes_of
 
 FACES_A_BATCH = 16
 MOST_PIXELS = 300_000_000  # numbers of the decoded photos that share a batch: 100 megapixels
@@ -98,7 +98,12 @@ class Worker:
         pixels, spent = compose(subject.photo.pixels, [subject.patches[key] for key in keys])
         released = encode(subject.photo, pixels, request["format"], request["quality"])
         Path(request["destination"]).write_bytes(released)
-        return {"spent": [asdict(own) for own in spent], "sha256": hashlib.sha256(released).hexdigest()}
+        notes = notes_of(make_attack(request["attack"]["name"], request["attack"]["parameters"])) if keys else ()
+        return {
+            "spent": [asdict(own) for own in spent],
+            "sha256": hashlib.sha256(released).hexdigest(),
+            "notes": list(notes),
+        }
 
     def _others(self, request: Message, subject: Subject, done: str, room: int) -> list[tuple[Subject, Key]]:
         """Return faces of the photos that come next, where the batch has room for all of a photo's.

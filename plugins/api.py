@@ -159,8 +159,11 @@ class Loss(Protocol):
         """Return the gradient of each face's own loss, (N, 3, P, P), a grey level; in bounded memory."""
         ...
 
-    def toward(self, target: int) -> Loss:
-        """Return the loss that is low where the faces are taken for the target of this number, below `targets`."""
+    def toward(self, target: int | Tensor) -> Loss:
+        """Return the loss that is low where the faces are taken for the target of this number, below `targets`.
+
+        A tensor (N,) of whole numbers names each face's own.
+        """
         ...
 
     def linked(self, shown: Tensor) -> Tensor:
@@ -172,7 +175,10 @@ class Loss(Protocol):
 
 
 class Attack(Protocol):
-    """An attack plugin: a frozen dataclass of its parameters with one method."""
+    """An attack plugin: a frozen dataclass of its parameters with one method.
+
+    It may have a property `notes`, strings that a person should read beside the photo: what it had to do without.
+    """
 
     def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
         """Return what is done to every face patch; the host clamps it to the budget."""

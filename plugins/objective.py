@@ -52,9 +52,10 @@ class EnsembleLoss:
         self._tell()
         return torch.cat(gradients)
 
-    def toward(self, target: int) -> EnsembleLoss:
-        """Return the loss that is low where the faces are taken for a target."""
-        return replace(self, goals=[Cosine(known[:, target], sign=-1.0) for known in self.candidates])
+    def toward(self, target: int | Tensor) -> EnsembleLoss:
+        """Return the loss that is low where the faces are taken for a target: one number, or (N,), each face's own."""
+        faces = torch.arange(len(self.faces.patches), device=self.faces.patches.device)
+        return replace(self, goals=[Cosine(known[faces, target], sign=-1.0) for known in self.candidates])
 
     def linked(self, shown: Tensor) -> Tensor:
         """Return whether a surrogate still links each face to its person, (N,) bool."""

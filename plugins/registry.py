@@ -79,6 +79,11 @@ def make_attack(name: str, parameters: Mapping[str, object]) -> Attack:
     return attack
 
 
+def notes_of(attack: Attack) -> tuple[str, ...]:
+    """Return what `attack` says that a person should know; most say nothing."""
+    return tuple(str(note) for note in getattr(attack, "notes", ()))
+
+
 def make_budget(strength: str, parameters: Mapping[str, object]) -> Budget:
     """Return the budget of `strength`, with those of `parameters` that are the budget's set.
 

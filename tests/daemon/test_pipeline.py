@@ -42,7 +42,7 @@ class Scripted:
             return {"faces": FACES.dump_python(self.faces, mode="json"), "format": "PNG", "notes": []}
         faces = FACES.validate_python(request["faces"])
         self.strengths.append(dict(zip(faces, request["strengths"], strict=True)))
-        return {}
+        return {"notes": ["said by the attack"]}
 
     def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
         known = FACES.validate_python(request["faces"])
@@ -70,6 +70,7 @@ def test_only_the_faces_that_are_linked_climb(tmp_path: Path) -> None:
     ]
     assert (outcome.decision, outcome.reason) == ("publish", "2 faces protected")
     assert outcome.strengths == ("balanced", "utmost")
+    assert outcome.notes == ("said by the attack",), "once, however often it was cloaked"
 
 
 def test_a_face_that_no_strength_protects_holds_the_photo(tmp_path: Path) -> None:

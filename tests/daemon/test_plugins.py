@@ -126,7 +126,7 @@ def test_a_stranger_who_says_nothing_of_parameters_is_shown_with_their_defaults(
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("nobody", "is not installed: choose one of fgsm"), ("leaves", "cannot be loaded")]
+    ("name", "words"), [("nobody", "is not installed: choose one of boundary"), ("leaves", "cannot be loaded")]
 )
 def test_what_cannot_be_shown_is_one_line(home: ModelsHome, name: str, words: str) -> None:
     code, shown, complaint = said(home, "show", name)
