@@ -63,10 +63,12 @@ class LowKey:
         One face at a time: sums over a batch round otherwise, and the step takes no more than the sign.
         """
         gradients = []
-        for patch, picture in zip(patches.split(1), shown.split(1), strict=True):
+        for number in range(len(patches)):
+            one = slice(number, number + 1)
             with torch.enable_grad():
-                own = picture.detach().requires_grad_()
-                gradients.append(torch.autograd.grad(self.naturalness * distance(patch, own).sum(), own)[0])
+                own = shown[one].detach().requires_grad_()
+                price = self.naturalness * distance(patches[one], own)
+                gradients.append(torch.autograd.grad(price.sum(), own)[0])
         return torch.cat(gradients)
 
 
