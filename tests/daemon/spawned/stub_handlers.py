@@ -38,7 +38,7 @@ def make_worker(log: str) -> Handler:
             _fail(content, request["name"])
             return {"faces": [] if b"no face" in content else [FACE], "format": "JPEG", "notes": []}
         Path(request["destination"]).write_bytes(b"cloaked " + content)
-        return {}
+        return {"notes": []}
 
     return handle
 
