@@ -1,0 +1,66 @@
+"""The attack of docs/plugins.md, built as a distribution of its own and run by the command."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
+PROGRAM = Path(sys.executable).with_name("uncnn-daemon")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the page's files, built into a wheel and unpacked as an installer does."""
+    root = tmp_path_factory.mktemp("plugin")
+    text = PAGE.read_text()
+    for name, language in (("pyproject.toml", "toml"), ("halfway.py", "python")):
+        (block,) = re.findall(rf"`{re.escape(name)}`\n\n```{language}\n(.*?)```", text, re.DOTALL)
+        (root / name).write_text(block)
+    build = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--skip-dependency-check",
+        "--outdir",
+        "dist",
+        ".",
+    ]
+    subprocess.run(build, cwd=root, check=True, capture_output=True)
+    (wheel,) = (root / "dist").glob("uncnn_halfway-1.0-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(root / "site")
+    return root / "site"
+
+
+def uncnn(installed: Path, home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    own = {"HOME": str(home), "PYTHONPATH": str(installed), "UNCNN_MODELS": str(home / "none")}
+    environment = {**os.environ, **own, "XDG_DATA_HOME": str(home / "data"), "UNCNN_STATE": str(home / "state")}
+    return subprocess.run([PROGRAM, *arguments], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_it_is_listed_and_shown_like_ours(installed: Path, tmp_path: Path) -> None:
+    listed = uncnn(installed, tmp_path, "plugins", "list").stdout
+    assert re.search(r"^halfway +uncnn-halfway 1\.0 +Go along the gradient", listed, re.MULTILINE)
+    shown = uncnn(installed, tmp_path, "plugins", "show", "halfway").stdout
+    assert "share = 0.5  (how much of each pixel's bound may be used; in bounds of each pixel" in shown
+
+
+def test_it_cloaks_a_face_and_refuses_what_it_does_not_take(installed: Path, tmp_path: Path) -> None:
+    skimage = pytest.importorskip("skimage")
+    Image.fromarray(skimage.data.astronaut()[:200, 130:330]).save(tmp_path / "photo.png")
+    words = [tmp_path / "photo.png", "-o", tmp_path / "cloaked", "--attack", "halfway", "--set", "steps=3"]
+    answer = uncnn(installed, tmp_path, "cloak", *words, "--json")
+    assert answer.returncode in {0, 4}, answer.stderr  # three steps need not be enough
+    wrong = uncnn(installed, tmp_path, "cloak", *words, "--set", "share=2")
+    assert wrong.returncode == 1
+    assert "share 2: give a number above 0, at most 1" in wrong.stdout + wrong.stderr
