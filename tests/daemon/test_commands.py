@@ -232,7 +232,7 @@ def test_sigterm_ends_the_processes_and_empties_the_spool(home: Home, portrait: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--attack", "pdg"], "choose one of fgsm, "),
+        (["--attack", "pdg"], "choose one of boundary, cw, "),
         (["--set", "restarts"], "name=value"),
         (["--policy", "nobody"], "everyday"),
         (["--licence", "pirate"], "permissive or research"),

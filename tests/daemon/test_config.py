@@ -182,7 +182,7 @@ def test_an_attack_and_strengths_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(written(tmp_path, text))
     said = str(caught.value)
-    assert "policies.everyday.attack.name: attack 'pdg' is not installed: choose one of fgsm, " in said
+    assert "policies.everyday.attack.name: attack 'pdg' is not installed: choose one of boundary, cw, " in said
     assert "policies.everyday.attack.strength: strength 'bold' does not exist" in said
     assert "policies.everyday.escalate[0]: strength 'brutal' does not exist" in said
 

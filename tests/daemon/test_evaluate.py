@@ -374,7 +374,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> ModelsHome:
         (("--view", "grey"), 2, r"--view: view 'grey' is not known: use as-is"),
         (("--far", "0.5"), 2, r"--far: 0\.5 is not calibrated"),
         (("--photos", "1"), 2, r"--photos"),
-        (("--attack", "none"), 2, r"attack 'none' is not installed: choose one of pgd"),
+        (("--attack", "none"), 2, r"attack 'none' is not installed: choose one of boundary, cw"),
         (("--set", "steps"), 2, r"--set 'steps': write it as name=value"),
         (("--distractors", "nowhere"), 1, r"nowhere: cannot be read"),
     ],
