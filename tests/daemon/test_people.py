@@ -14,6 +14,7 @@ from uncnn.daemon.people.store import PeopleError, read_people
 
 pytestmark = pytest.mark.slow
 
+RECOGNISERS = ["dlib-resnet", "uncnn-mixnet", "uncnn-mobilefacenet", "uncnn-mobilenet"]  # those that come with uncnn
 PERSON, STRANGER = "Adrien_Brody", "Ana_Guevara"
 
 
@@ -62,12 +63,13 @@ def test_what_is_kept_is_private_and_holds_no_photo(home: ModelsHome) -> None:
     file = home.root / "state" / "people.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     (person,) = read_people(file).people
-    assert [len(template.embeddings) for template in person.templates] == [3]
+    assert [len(template.embeddings) for template in person.templates] == [3] * len(RECOGNISERS)
     code, answer = home.json("people", "list")
     assert code == 0
     assert [(each["name"], each["photos"], each["recognisers"]) for each in answer["people"]] == [
-        ("Adrien", 3, ["dlib-resnet"])
+        ("Adrien", 3, RECOGNISERS)
     ]
+    assert [each["consented"] for each in answer["people"]] == [None]
 
 
 def test_a_photo_that_shows_others_too_enrolls_nobody(home: ModelsHome) -> None:
@@ -91,3 +93,18 @@ def test_a_damaged_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "people.json").write_text("{")
     with pytest.raises(PeopleError, match="damaged; enroll the people again"):
         read_people(tmp_path / "people.json")
+
+
+def test_only_who_consented_may_be_a_target(home: ModelsHome, identities: Path) -> None:
+    photo = sorted((identities / STRANGER).glob("*.jpg"))[0]
+    aimed = ["cloak", photo, "-o", home.root / "aimed", "--set", "steps=2", "--set"]
+    photos = [identities / PERSON / f"{PERSON}_{number:04}.jpg" for number in (1, 3, 4)]
+    assert home.run("people", "enroll", "Adrien", *photos).returncode == 0
+    for name, words in (("Adrien", "no record that this person consented"), ("Nobody", "nobody else is ever a target")):
+        refused = home.run(*aimed, f"target={name}")
+        assert refused.returncode == 1
+        assert words in refused.stdout + refused.stderr
+    assert home.run("people", "enroll", "Adrien", "--consent", *photos).returncode == 0
+    assert home.json("people", "list")[1]["people"][0]["consented"]
+    for more in ([], ["--set", "objective=gallery"]):
+        assert home.run(*aimed, "target=Adrien", *more).returncode in {0, 4}  # two steps need not be enough
