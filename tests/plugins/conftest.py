@@ -1,6 +1,7 @@
-"""A real recogniser and a real face for all tests of the plugins, and the worker process's own settings of torch."""
+"""A real recogniser and a real face for all tests of the plugins."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ from uncnn.plugins.recogniser import Recogniser, load_recogniser
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    """Set what `uncnn.daemon.worker` sets: two threads that wait for each other on busy cores take ten times longer."""
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Let torch have one thread, as the worker does: two on busy cores wait for each other, ten times as long."""
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
