@@ -400,6 +400,7 @@ def real(
     return home, {"UNCNN_MODELS": str(shared_models / "reference")}
 
 
+@pytest.mark.slow
 def test_photos_without_faces_end_it_with_a_reason(real: tuple[ModelsHome, dict[str, str]], tmp_path: Path) -> None:
     home, environment = real
     folder = tmp_path / "people"
@@ -458,6 +459,7 @@ def test_progress_only_goes_on(tmp_path: Path) -> None:
     assert heard.done[-1] == 2
 
 
+@pytest.mark.slow
 def test_real_photos_from_folder_to_page(
     real: tuple[ModelsHome, dict[str, str]], shared_data: Path, tmp_path: Path
 ) -> None:
