@@ -148,8 +148,8 @@ class UnitError(UncnnError):
 
 PROGRAM: Final = Path("/usr/local/bin/uncnn-daemon")
 
-HIDDEN: Final = ("/home", "/root", "/run/user")
-"""What `ProtectHome` of the system's unit hides."""
+HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
+"""What `ProtectHome` and `PrivateTmp` of the system's unit hide."""
 
 
 def system_unit(program: Path = PROGRAM) -> str:
@@ -165,7 +165,7 @@ def user_unit(program: Path = PROGRAM) -> str:
 def folders_conf(folders: Sequence[Folder], software: Iterable[Path] = ()) -> str:
     """Return the drop-in that binds the folders of a configuration: those that are watched read-only.
 
-    The folders of the `software` are bound too where they lie in a home directory: those are not there otherwise.
+    The folders of the `software` are bound too where they lie in a home directory or a temporary one: those are not there otherwise.
     """
     lines = ["# The folders of the configuration; made anew by `uncnn-daemon service install`.", "[Unit]"]
     lines += [f"RequiresMountsFor={_quoted(path)}" for each in folders for path in (each.watch, each.publish)]
