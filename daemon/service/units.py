@@ -165,7 +165,7 @@ def user_unit(program: Path = PROGRAM) -> str:
 def folders_conf(folders: Sequence[Folder], software: Iterable[Path] = ()) -> str:
     """Return the drop-in that binds the folders of a configuration: those that are watched read-only.
 
-    The folders of the `software` are bound too where they lie in a home directory or a temporary one: those are not there otherwise.
+    The folders of the `software` are bound too where they lie in a home or temporary directory, which the unit hides.
     """
     lines = ["# The folders of the configuration; made anew by `uncnn-daemon service install`.", "[Unit]"]
     lines += [f"RequiresMountsFor={_quoted(path)}" for each in folders for path in (each.watch, each.publish)]
