@@ -133,10 +133,10 @@ def test_a_folder_that_is_not_there_is_named_before_anything_is_written(machine:
 
 def test_what_uncnn_runs_from_is_bound_where_home_directories_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installing.sys, "prefix", "/home/ada/uncnn/.venv")
-    monkeypatch.setattr(installing.sys, "base_prefix", "/root/python")
+    monkeypatch.setattr(installing.sys, "base_prefix", "/run/user/7/python")
     monkeypatch.setattr(installing.units, "__file__", "/home/ada/uncnn/daemon/service/units.py")
     text = folders_conf([], [*installing._software(), Path("/opt/uncnn")])
-    assert text.splitlines()[-2:] == ["BindReadOnlyPaths=/home/ada/uncnn", "BindReadOnlyPaths=/root/python"]
+    assert text.splitlines()[-2:] == ["BindReadOnlyPaths=/home/ada/uncnn", "BindReadOnlyPaths=/run/user/7/python"]
 
 
 def test_another_users_service_stays(machine: Path) -> None:

@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 TRY = """
 import importlib.metadata, pathlib, uncnn.daemon, uncnn.exporters, uncnn.plugins
+from uncnn.plugins.aim import CROWD
 from uncnn.plugins.registry import attack_names
+assert CROWD.is_file(), "the mean of many faces does not ship"
 assert attack_names(), "no attack is registered"
 for package in (uncnn.daemon, uncnn.exporters, uncnn.plugins):
     folder = pathlib.Path(package.__file__).parent
