@@ -55,6 +55,7 @@ def test_it_is_listed_and_shown_like_ours(installed: Path, tmp_path: Path) -> No
     assert "share = 0.5  (how much of each pixel's bound may be used; in bounds of each pixel" in shown
 
 
+@pytest.mark.slow
 def test_it_cloaks_a_face_and_refuses_what_it_does_not_take(installed: Path, tmp_path: Path) -> None:
     skimage = pytest.importorskip("skimage")
     Image.fromarray(skimage.data.astronaut()[:200, 130:330]).save(tmp_path / "photo.png")
