@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from uncnn.plugins.api import Budget, Faces
+from uncnn.plugins.api import Budget, Faces, Loss
 
 SMALLEST = torch.finfo(torch.float32).tiny  # a face that no surrogate depends on has the gradient 0, and keeps it
 
@@ -53,3 +53,14 @@ def values(gradient: Tensor, faces: Faces) -> Tensor:
     inside = gradient * (faces.luma_limits > 0)
     total = gradient.shape[1] * faces.luma_limits.sum(dim=(1, 2, 3), keepdim=True)
     return unit(inside) * total
+
+
+@torch.no_grad()
+def clean_loss(faces: Faces, loss: Loss, pixels: Tensor) -> Tensor:
+    """Return each face's loss with `pixels` (N, 3, P, P) added, (N,), at step 0, whose view is the patch as it is."""
+    return loss(faces.patches + pixels, 0)
+
+
+def each(values: Tensor) -> Tensor:
+    """Return a value a face, (N,), as (N, 1, 1, 1), to go with its pixels."""
+    return values[:, None, None, None]

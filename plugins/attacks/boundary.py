@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
 from uncnn.plugins.parameters import check
+from uncnn.plugins.steps import each
 
 FAR, NEAR = 64.0, 0.25  # bounds: where the search starts, and where a change is no longer seen
 GRAINS_PX = (32, 16, 8, 4, 2, 1)  # of the noise that is put over a face to begin with
@@ -72,11 +73,11 @@ class HopSkipJump:
         total, weighted, answers = torch.zeros_like(here.pixels), torch.zeros_like(here.pixels), []
         for _ in range(probes):
             noise = _smooth(asked.noise(), self.grain_px)
-            unlinked = asked.unlinked(here.pixels + _each(reach) * noise * asked.faces.luma_limits)
+            unlinked = asked.unlinked(here.pixels + each(reach) * noise * asked.faces.luma_limits)
             answer = 2.0 * unlinked - 1  # phi
-            total, weighted = total + noise, weighted + _each(answer) * noise
+            total, weighted = total + noise, weighted + each(answer) * noise
             answers.append(answer)
-        mean = _each(torch.stack(answers).mean(dim=0))
+        mean = each(torch.stack(answers).mean(dim=0))
         # The Monte Carlo estimate, its baseline subtracted where the answers differ (section III-C).
         return torch.where(mean.abs() == 1, mean * total, weighted - mean * total).sign()
 
@@ -111,7 +112,7 @@ class _Asked:
 
     def ball(self, pixels: Tensor, distance: Tensor) -> Tensor:
         """Return the change nearest to `pixels` that is within `distance` (N,) bounds of none: a projection."""
-        size = _each(distance)
+        size = each(distance)
         return self.inside(size * self.faces.valid(pixels / size))
 
     def inside(self, pixels: Tensor) -> Tensor:
@@ -125,7 +126,7 @@ def _start(asked: _Asked) -> _Point:
     pixels, found = torch.zeros_like(asked.faces.patches), torch.zeros_like(far, dtype=torch.bool)
     for grain in GRAINS_PX:
         noise = _smooth(asked.noise(), grain).sign() * FAR * asked.faces.luma_limits
-        pixels = torch.where(_each(found), pixels, asked.ball(noise, far))
+        pixels = torch.where(each(found), pixels, asked.ball(noise, far))
         found = found | asked.unlinked(pixels)
     return _Point(pixels, far, found)
 
@@ -146,7 +147,7 @@ def _step(asked: _Asked, here: _Point, direction: Tensor, number: int) -> _Point
     size = here.distance / sqrt(number)
     reached = _Point(here.pixels, here.distance, torch.zeros_like(here.found))
     for _ in range(HALVINGS):
-        pixels = here.pixels + _each(size) * direction * asked.faces.luma_limits
+        pixels = here.pixels + each(size) * direction * asked.faces.luma_limits
         tried = asked.ball(pixels, here.distance + size)
         unlinked = asked.unlinked(tried)
         reached = _take(unlinked & ~reached.found, _Point(tried, here.distance + size, unlinked), reached)
@@ -160,23 +161,19 @@ def _nearer(here: _Point, best: _Point) -> _Point:
 
 def _take(where: Tensor, first: _Point, second: _Point) -> _Point:
     """Return the faces of `first` where `where` (N,) says so, and those of `second` elsewhere."""
-    pixels = torch.where(_each(where), first.pixels, second.pixels)
+    pixels = torch.where(each(where), first.pixels, second.pixels)
     distance = torch.where(where, first.distance, second.distance)
     return _Point(pixels, distance, torch.where(where, first.found, second.found))
 
 
 def _enlarged(asked: _Asked, best: _Point) -> Tensor:
     """Return the best changes inside the bound, enlarged to it where they are smaller and stay unlinked."""
-    larger = asked.ball(best.pixels / _each(best.distance), torch.ones_like(best.distance))
+    larger = asked.ball(best.pixels / each(best.distance), torch.ones_like(best.distance))
     taken = asked.unlinked(larger) & (best.distance < 1)
-    return torch.where(_each(taken), larger, asked.faces.valid(best.pixels))
+    return torch.where(each(taken), larger, asked.faces.valid(best.pixels))
 
 
 def _smooth(noise: Tensor, grain_px: int) -> Tensor:
     """Return `noise` (N, 3, P, P) at every `grain_px` pixels, and what lies between by interpolation."""
     coarse = noise[:, :, ::grain_px, ::grain_px]
     return functional.interpolate(coarse, noise.shape[2:], mode="bilinear", align_corners=False)
-
-
-def _each(values: Tensor) -> Tensor:
-    return values[:, None, None, None]

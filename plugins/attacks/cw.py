@@ -16,7 +16,7 @@ from torch import Tensor
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
 from uncnn.plugins.box import Descent
 from uncnn.plugins.parameters import check
-from uncnn.plugins.steps import view
+from uncnn.plugins.steps import clean_loss, each, view
 
 FAILED = 1e9  # ranks a change that misses the goal behind all that reach it
 WIDER = 10.0  # times the trade-off while no search has reached the goal
@@ -43,7 +43,7 @@ class CarliniWagner:
 
     def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
         """Return for each face the smallest change that reached the goal, or the one that came nearest to it."""
-        goal = _clean_loss(faces, loss, torch.zeros_like(faces.patches)) - self.confidence
+        goal = clean_loss(faces, loss, torch.zeros_like(faces.patches)) - self.confidence
         kept = _Kept(torch.zeros_like(faces.patches), torch.full_like(goal, torch.inf, dtype=torch.float64))
         weights = torch.full_like(goal, self.trade_off)
         low, high = torch.zeros_like(goal), torch.full_like(goal, torch.inf)
@@ -61,12 +61,12 @@ class CarliniWagner:
         reached = torch.zeros_like(goal, dtype=torch.bool)
         for step in range(budget.steps + 1):
             pixels = descent.pixels
-            short = _clean_loss(faces, loss, pixels) - goal
+            short = clean_loss(faces, loss, pixels) - goal
             reached |= kept.offer(pixels, short)
             if step == budget.steps:
                 break
             margin = weights * (short > 0)  # c times the slope of f = max(loss - goal, 0), section VI-A
-            gradient = 2 / 255**2 * pixels + _each(margin) * loss.gradient(faces.patches + pixels, view(step, True))
+            gradient = 2 / 255**2 * pixels + each(margin) * loss.gradient(faces.patches + pixels, view(step, True))
             descent.down(gradient)
         return reached
 
@@ -85,15 +85,5 @@ class _Kept:
         rank = torch.where(reached, squared.double(), FAILED + short.double())
         better = rank < self.rank
         self.rank = torch.where(better, rank, self.rank)
-        self.pixels = torch.where(_each(better), pixels, self.pixels)
+        self.pixels = torch.where(each(better), pixels, self.pixels)
         return reached
-
-
-@torch.no_grad()
-def _clean_loss(faces: Faces, loss: Loss, pixels: Tensor) -> Tensor:
-    """Return each face's loss, (N,), at step 0, whose view is the patch as it is."""
-    return loss(faces.patches + pixels, 0)
-
-
-def _each(values: Tensor) -> Tensor:
-    return values[:, None, None, None]

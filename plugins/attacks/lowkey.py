@@ -18,7 +18,7 @@ from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
 from uncnn.plugins.learned_similarity import VARIABLE, lpips_distance, lpips_weights
 from uncnn.plugins.parameters import check
 from uncnn.plugins.similarity import ms_ssim
-from uncnn.plugins.steps import view
+from uncnn.plugins.steps import lengths, view
 from uncnn.plugins.views import gaussian
 
 
@@ -46,7 +46,7 @@ class LowKey:
         distance = _distance(faces.patches.device)
         side = faces.patches.shape[3]
         blur = gaussian(side, faces.patches.new_tensor([self.smoothing_px]))[0]
-        step_size = self.step_size / budget.steps * faces.luma_limits
+        step_size = lengths(faces, budget, self.step_size)
         pixels = faces.valid(faces.noise(0) * faces.luma_limits)
         for step in range(budget.steps):
             shown = faces.patches + pixels

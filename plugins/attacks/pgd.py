@@ -34,12 +34,12 @@ class Pgd:
         best = self._descend(faces, loss, budget, restart=0)
         if self.restarts == 1:
             return Change(best)
-        lowest = _clean_loss(faces, loss, best)
+        lowest = steps.clean_loss(faces, loss, best)
         for restart in range(1, self.restarts):
             pixels = self._descend(faces, loss, budget, restart)
-            reached = _clean_loss(faces, loss, pixels)
+            reached = steps.clean_loss(faces, loss, pixels)
             better = reached < lowest
-            best = torch.where(better[:, None, None, None], pixels, best)
+            best = torch.where(steps.each(better), pixels, best)
             lowest = torch.where(better, reached, lowest)
         return Change(best)
 
@@ -50,9 +50,3 @@ class Pgd:
             gradient = loss.gradient(faces.patches + pixels, step)
             pixels = faces.valid(pixels - step_size * gradient.sign())  # the projected step, section 2.1
         return pixels
-
-
-@torch.no_grad()
-def _clean_loss(faces: Faces, loss: Loss, pixels: Tensor) -> Tensor:
-    """Return each face's loss, (N,), at step 0, whose view is the patch as it is."""
-    return loss(faces.patches + pixels, 0)

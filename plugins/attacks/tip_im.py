@@ -18,7 +18,7 @@ from torch.nn import functional
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
 from uncnn.plugins.parameters import check
 from uncnn.plugins.perception import luma_of
-from uncnn.plugins.steps import view
+from uncnn.plugins.steps import lengths, view
 
 BLOCK_PX = 8  # side of the blocks whose distributions are compared
 BANDWIDTHS = (0.001, 0.01, 0.1, 1.0)  # of the kernels, in mean squared distances of a clean face's blocks
@@ -42,7 +42,7 @@ class TipIm:
     def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
         """Return the change of each face after `budget.steps` greedy steps, (N, 3, P, P) grey levels."""
         toward = [loss.toward(target) for target in range(min(self.candidates, loss.targets))]
-        step_size = self.step_size / budget.steps * faces.luma_limits
+        step_size = lengths(faces, budget, self.step_size)
         pixels = faces.valid(faces.noise(0) * faces.luma_limits)
         momentum = torch.zeros_like(pixels)
         for step in range(budget.steps):

@@ -14,7 +14,7 @@ from uncnn.plugins.recogniser import Recogniser, load_recogniser
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> Iterator[None]:
     """Let torch have one thread, as the worker does: two on busy cores wait for each other, ten times as long."""
     before = torch.get_num_threads()
