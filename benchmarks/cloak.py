@@ -53,7 +53,7 @@ def main() -> None:
         print("no models: set UNCNN_MODELS to a folder of recognisers to time the path of a photo")
         return
     width, steps, runs = (800, 4, 1) if options.smoke else (4000, 40, options.runs)
-    attack = {"name": "pgd", "steps": steps}
+    attack = {"name": "veil", "steps": steps}
     with tempfile.TemporaryDirectory() as scratch:
         photos = [Path(scratch) / f"portrait-{index}.jpg" for index in range(runs)]
         painter = multiprocessing.get_context("spawn").Process(target=paint, args=(photos, width))

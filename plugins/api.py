@@ -73,14 +73,18 @@ class Budget:
     """What an attack may spend on a face; the host holds it, whatever the attack returns.
 
     The bound of a pixel is ``min(epsilon_255 + texture * local standard deviation, cap_255)`` grey levels of luma, and
-    `chroma` times that for each of the two chroma channels. `texture` 0 gives a plain L-infinity bound of luma. `flow`
+    `chroma` times that for each of the two chroma channels. `texture` 0 gives a plain L-infinity bound of luma. Around
+    each pixel the root mean square of the luma change is at most `rms` times the square root of its bound. `flow`
     bounds how far a pixel may move, as a share of the distance between the eyes.
     """
 
-    steps: int = parameter(40, "gradients that an attack may ask for", least=1)
+    steps: int = parameter(32, "gradients that an attack may ask for", least=1)
     epsilon_255: float = parameter(4.0, "bound where the photo is flat", "grey levels", least=0)
     texture: float = parameter(0.0, "bound added per grey level of local standard deviation", "grey levels", least=0)
     cap_255: float = parameter(16.0, "bound at most", "grey levels", least=0)
+    # one bright spot shows before many faint ones do, and the more the photo varies by itself, the less: but less than
+    # in proportion (contrast masking)
+    rms: float = parameter(0.0, "local root mean square at most; 0: not bounded", "square root of grey levels", least=0)
     # colour shows first, and recognisers hardly need it
     chroma: float = parameter(0.1, "bound of each chroma channel", "share of the luma bound", least=0)
     # people notice other proportions from about 0.02 on

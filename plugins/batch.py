@@ -13,7 +13,14 @@ from torch.nn import functional
 from uncnn.plugins import geometry
 from uncnn.plugins.api import Budget, Face, Pixels
 from uncnn.plugins.flow import displaced
-from uncnn.plugins.perception import bound_chroma_and_luma, luma_of, pixel_limits, window
+from uncnn.plugins.perception import (
+    bound_chroma_and_luma,
+    bound_rms,
+    luma_of,
+    pixel_limits,
+    rms_limits,
+    window,
+)
 
 PATCH_PX = 224
 """Side of every patch: 1.8 patch pixels to a pixel of a 112 px crop, so no recogniser asks for more than is there."""
@@ -30,6 +37,7 @@ class FaceBatch:
     chroma_limits: Tensor  # (N, 1, P, P) grey levels
     flow_limits: Tensor  # (N, 1, P, P) patch pixels
     seeds: list[int]
+    rms_limits: Tensor | None = None  # (N, 1, P, P) grey levels
 
     @property
     def side(self) -> int:
@@ -50,6 +58,8 @@ class FaceBatch:
     def valid(self, pixels: Tensor) -> Tensor:
         """Return the nearest change inside the budget and inside 0..255, (N, 3, P, P)."""
         bounded = bound_chroma_and_luma(pixels, self.luma_limits, self.chroma_limits)
+        if self.rms_limits is not None:
+            bounded = bound_rms(bounded, self.rms_limits)
         return torch.minimum(torch.maximum(bounded, -self.patches), 255 - self.patches)
 
     def valid_flow(self, flow: Tensor) -> Tensor:
@@ -77,6 +87,7 @@ class FaceBatch:
             self.chroma_limits[faces],
             self.flow_limits[faces],
             self.seeds[faces],
+            None if self.rms_limits is None else self.rms_limits[faces],
         )
 
 
@@ -98,11 +109,12 @@ def cut(
     eyes = np.linalg.norm(points[:, 0] - points[:, 1], axis=1).astype(np.float32)
     flow = torch.from_numpy(eyes).to(device).view(-1, 1, 1, 1) * budget.flow * windows
     seeds = [_face_seed(seed, face) for face in faces]
-    return FaceBatch(patches, points, units, luma, luma * budget.chroma, flow, seeds)
+    return FaceBatch(patches, points, units, luma, luma * budget.chroma, flow, seeds, rms_limits(luma, budget))
 
 
 def together(batches: Sequence[FaceBatch]) -> FaceBatch:
-    """Return the faces of several batches as one."""
+    """Return the faces of several batches as one; all have the same budget."""
+    rms = [batch.rms_limits for batch in batches if batch.rms_limits is not None]
     return FaceBatch(
         torch.cat([batch.patches for batch in batches]),
         np.concatenate([batch.points for batch in batches]),
@@ -111,6 +123,7 @@ def together(batches: Sequence[FaceBatch]) -> FaceBatch:
         torch.cat([batch.chroma_limits for batch in batches]),
         torch.cat([batch.flow_limits for batch in batches]),
         [seed for batch in batches for seed in batch.seeds],
+        torch.cat(rms) if rms else None,
     )
 
 

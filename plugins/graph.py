@@ -9,7 +9,9 @@ import onnx
 import torch
 from onnx import ModelProto, NodeProto, helper, numpy_helper, shape_inference
 from onnx2torch import convert
+from onnx2torch.node_converters.activations import OnnxPReLU
 from onnxscript import optimizer
+from torch import Tensor
 
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.graph_opset import lower
@@ -30,10 +32,25 @@ def load_graph(path: Path) -> torch.nn.Module:
     """
     try:
         model = onnx.load(path)
-        network = convert(plain(model))
+        network = _with_quick_prelu(convert(plain(model)))
     except Exception as error:  # onnx, onnxscript and onnx2torch raise whatever their own parts raise
         raise GraphError(f"{path}: cannot be attacked ({type(error).__name__}: {error}); export it again") from error
-    return network.eval().requires_grad_(False)  # type: ignore[no-any-return]
+    return network.eval().requires_grad_(False)
+
+
+class PRelu(torch.nn.Module):
+    """PReLU in operations whose gradient by the slope nobody computes: a tenth of an attack's time is saved."""
+
+    def forward(self, values: Tensor, slope: Tensor) -> Tensor:
+        """Return `values` (N, C, ...) where they are positive, else times `slope`, which broadcasts to them."""
+        return torch.addcmul(slope * values, 1 - slope, torch.relu(values))
+
+
+def _with_quick_prelu(network: torch.nn.Module) -> torch.nn.Module:
+    for name, module in list(network.named_modules()):
+        if isinstance(module, OnnxPReLU):
+            network.set_submodule(name, PRelu())
+    return network
 
 
 def plain(model: ModelProto) -> ModelProto:

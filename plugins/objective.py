@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from uncnn.plugins.batch import FaceBatch
 from uncnn.plugins.goals import Cosine, CrossEntropy, Goal
 from uncnn.plugins.oracle import Oracle
-from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.recogniser import Frame, Recogniser
 from uncnn.plugins.views import View, draw_view
 
 CHUNK = 8  # faces a pass through a recogniser: bounds memory, and more are hardly faster on a CPU
@@ -40,7 +41,9 @@ class EnsembleLoss:
         """Return the loss of each face, (N,), at the views of `step`."""
         view = self._view(step)
         seen = view.show(shown)
-        return torch.stack([_score(*pair, seen, view) for pair in self._pairs()]).mean(dim=0)
+        crops = self._crops(seen, view)
+        scores = [_score(surrogate, goal, crops[surrogate.frame]) for surrogate, goal in self._pairs()]
+        return torch.stack(scores).mean(dim=0)
 
     def gradient(self, shown: Tensor, step: int) -> Tensor:
         """Return each face's own gradient, (N, 3, P, P).
@@ -76,31 +79,37 @@ class EnsembleLoss:
         faces = self.faces
         return draw_view(faces.points, faces.units, faces.seeds, step, faces.side, faces.patches.device)
 
+    def _crops(self, seen: Tensor, view: View) -> dict[Frame, Tensor]:
+        """Return the aligned crops of `seen` in each frame that a surrogate asks for: most ask for the same."""
+        by_frame = {surrogate.frame: surrogate for surrogate in self.surrogates}
+        return {frame: surrogate.crops(seen, view.landmarks) for frame, surrogate in by_frame.items()}
+
     def _gradient(self, shown: Tensor, step: int) -> Tensor:
         view = self._view(step)
         with torch.enable_grad():
             leaf = shown.detach().requires_grad_()
-            seen = view.show(leaf)
+            crops = self._crops(view.show(leaf), view)
 
         def one(surrogate: Recogniser, goal: Goal) -> Tensor:
             with torch.enable_grad():
-                own = seen.detach().requires_grad_()
-                return torch.autograd.grad(_score(surrogate, goal, own, view).sum(), own)[0]
+                own = crops[surrogate.frame].detach().requires_grad_()
+                return torch.autograd.grad(_score(surrogate, goal, own).sum(), own)[0]
 
-        mapped = _cores().map if shown.device.type == "cpu" else map
-        total = torch.stack(list(mapped(one, self.surrogates, self.goals))).mean(dim=0)
-        return torch.autograd.grad(seen, leaf, total)[0]
+        mapped = cores().map if shown.device.type == "cpu" else map
+        totals = {frame: torch.zeros_like(crop) for frame, crop in crops.items()}
+        for surrogate, gradient in zip(self.surrogates, mapped(one, self.surrogates, self.goals), strict=True):
+            totals[surrogate.frame] += gradient / len(self.surrogates)
+        return torch.autograd.grad(list(crops.values()), leaf, list(totals.values()))[0]
 
 
-def _score(surrogate: Recogniser, goal: Goal, seen: Tensor, view: View) -> Tensor:
-    """Return the score, (N,), of the faces of `seen`."""
-    if goal.raw:
-        return goal.score(surrogate.outputs(surrogate.crops(seen, view.landmarks)))
-    return goal.score(surrogate.embed(seen, view.landmarks))
+def _score(surrogate: Recogniser, goal: Goal, crops: Tensor) -> Tensor:
+    """Return the score, (N,), of the faces whose aligned crops these are."""
+    outputs = surrogate.outputs(crops)
+    return goal.score(outputs if goal.raw else functional.normalize(outputs, dim=1))
 
 
 @functools.cache
-def _cores() -> ThreadPoolExecutor:
+def cores() -> ThreadPoolExecutor:
     """Return a thread a core, each with one surrogate at a time.
 
     The networks are small: two threads on two of them take 60 % of the time of two threads on one after the other.

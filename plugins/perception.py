@@ -23,6 +23,8 @@ OVAL_FEATHER = 1.3  # the bound is 0 from here on, in half axes
 _LUMA = (0.299, 0.587, 0.114)
 _CB, _CR = 1.772, 1.402
 
+_FAINT_255 = 1e-3  # a change that is none: the square root has no slope at 0
+
 
 def luma_of(pixels: Tensor) -> Tensor:
     """Return the luma, (N, 1, H, W), of RGB `pixels` (N, 3, H, W)."""
@@ -40,6 +42,25 @@ def bound_chroma_and_luma(pixels: Tensor, luma_limits: Tensor, chroma_limits: Te
     red = torch.minimum(torch.maximum(red, -chroma_limits), chroma_limits)
     green = luma - (_LUMA[0] * _CR * red + _LUMA[2] * _CB * blue) / _LUMA[1]
     return torch.cat([luma + _CR * red, green, luma + _CB * blue], dim=1)
+
+
+def bound_rms(pixels: Tensor, limits: Tensor) -> Tensor:
+    """Return `pixels` (N, 3, H, W), less where the root mean square of their luma around a pixel is above its limit.
+
+    The limits are (N, 1, H, W) grey levels. The factor differs from pixel to pixel, so that a tenth may be left over.
+    """
+    blur = gaussian(pixels.shape[3], pixels.new_tensor([TEXTURE_SIGMA_PX]))[0]
+    local = (blur @ luma_of(pixels) ** 2 @ blur.T).clamp(min=_FAINT_255**2).sqrt()
+    return pixels * (limits / local).clamp(max=1)
+
+
+def rms_limits(luma_limits: Tensor, budget: Budget) -> Tensor | None:
+    """Return how large the local root mean square may be, (N, 1, P, P) grey levels; None: as the bounds let it.
+
+    It grows with the square root of the bound: the threshold of what is seen grows with the contrast that masks it by a
+    power of about a half to two thirds (Legge, Foley, "Contrast masking in human vision", JOSA 70(12), 1980).
+    """
+    return budget.rms * luma_limits.sqrt() if budget.rms else None
 
 
 def pixel_limits(luma: Tensor, budget: Budget) -> Tensor:

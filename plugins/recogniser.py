@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -11,10 +12,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins import geometry
-from uncnn.plugins.cards import MODEL_FILE, PROGRAM_FILE, Card, check_model, read_card
+from uncnn.plugins.cards import MODEL_FILE, PROGRAM_FILE, Card, Points, check_model, read_card
 from uncnn.plugins.graph import load_graph
 from uncnn.plugins.program import load_program
 from uncnn.plugins.warp import warp
+
+Frame: TypeAlias = tuple[Points, int, int]
+"""What recognisers that are shown the same crop have in common: the template of the landmarks, height and width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,11 @@ class Recogniser:
     network: torch.nn.Module
     mean: Tensor  # (1, 3, 1, 1) grey levels, in the card's channel order
     std: Tensor
+
+    @property
+    def frame(self) -> Frame:
+        """Return where in its crops the landmarks lie, and how large these are."""
+        return self.card.template, self.card.input.height, self.card.input.width
 
     def crops(self, patches: Tensor, landmarks: geometry.Floats) -> Tensor:
         """Return what the recogniser is shown of `patches` (N, 3, P, P): (N, 3, height, width), RGB in 0..255.

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 GROUP = "uncnn.attacks"
 
 STRENGTHS: Mapping[str, Budget] = {
-    "subtle": Budget(epsilon_255=2.0, texture=0.4, cap_255=14.0),
-    "balanced": Budget(epsilon_255=3.2, texture=0.55, cap_255=18.0),
-    "strong": Budget(epsilon_255=4.4, texture=0.65, cap_255=22.0),
-    "utmost": Budget(epsilon_255=6.0, texture=0.8, cap_255=28.0),
+    "subtle": Budget(epsilon_255=4.2, texture=0.85, cap_255=20.0, rms=1.55),
+    "balanced": Budget(epsilon_255=5.0, texture=1.0, cap_255=24.0, rms=1.88),
+    "strong": Budget(epsilon_255=5.9, texture=1.15, cap_255=28.0, rms=2.13),
+    "utmost": Budget(epsilon_255=7.0, texture=1.35, cap_255=33.0, rms=2.5),
 }
 """What each strength may spend, the weakest first; docs/budgets.md has what it looks like."""
 

@@ -36,7 +36,7 @@ def show(
 
     Exit status: 0 shown, 1 there is no such attack, or it is broken.
 
-    Example: uncnn-daemon plugins show pgd
+    Example: uncnn-daemon plugins show veil
     """
     from uncnn.daemon.plugins import show_plugin
 

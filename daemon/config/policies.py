@@ -120,7 +120,7 @@ class Attack(Section):
     model_config = ConfigDict(frozen=True, extra="allow")
     __pydantic_extra__: dict[str, JsonValue]
 
-    name: AttackName = "pgd"
+    name: AttackName = "veil"
     strength: Strength = "balanced"
 
     @property

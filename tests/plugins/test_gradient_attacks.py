@@ -17,11 +17,12 @@ from uncnn.plugins.attacks.i_fgvm import IFgvm
 from uncnn.plugins.attacks.mi_fgsm import MiFgsm
 from uncnn.plugins.attacks.p_fgvm import PFgvm
 from uncnn.plugins.attacks.ti_dim import Placement, TiDim, draw_placement, gaussian_kernel, smoothed
+from uncnn.plugins.attacks.veil import Veil
 from uncnn.plugins.batch import FaceBatch
 
 SIDE = 24
 BOUND = 4.0
-ITERATED = [IFgsm(), IFgvm(), PFgvm(), MiFgsm(), TiDim()]
+ITERATED = [IFgsm(), IFgvm(), PFgvm(), MiFgsm(), TiDim(), Veil()]
 
 
 @dataclass
@@ -124,6 +125,22 @@ def test_p_fgvm_without_realism_is_i_fgvm() -> None:
     plain = IFgvm().perturb(faces_of(), Given(gradients), budget(6)).pixels
     free = PFgvm(realism=0).perturb(faces_of(), Given(gradients), budget(6)).pixels
     assert torch.allclose(free, plain)
+
+
+def test_veil_without_fineness_is_p_fgvm() -> None:
+    gradients = [grey(0), grey(1), grey(2)]
+    plain = PFgvm(realism=0.5).perturb(faces_of(), Given(gradients), budget(6)).pixels
+    assert torch.allclose(Veil(fineness=0, realism=0.5).perturb(faces_of(), Given(gradients), budget(6)).pixels, plain)
+
+
+def test_veil_leaves_out_a_share_of_what_is_coarse_and_none_of_what_is_fine() -> None:
+    faces = faces_of()
+    across = torch.arange(SIDE).float()
+    fine = (across % 2 * 2 - 1).expand(1, 3, SIDE, SIDE) * 1e-3
+    coarse = torch.full((1, 3, SIDE, SIDE), 1e-3)
+    kept = Veil(fineness=0.5, realism=0, step_size=0.2).perturb(faces, Given([fine + coarse]), budget(1)).pixels
+    kept = (kept - steps.start(faces))[0, 0, 8:16, 8:16]
+    assert float(kept.mean() / (kept[:, 1::2] - kept[:, ::2]).mean()) == pytest.approx(0.25, rel=0.02), "1 to 2, halved"
 
 
 def test_p_fgvm_comes_to_rest_where_the_pull_balances_the_gradient() -> None:

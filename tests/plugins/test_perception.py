@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from uncnn.plugins.api import Budget
 from uncnn.plugins.geometry import ARCFACE_112, similarities
-from uncnn.plugins.perception import bound_chroma_and_luma, luma_of, pixel_limits, window
+from uncnn.plugins.perception import (
+    bound_chroma_and_luma,
+    bound_rms,
+    luma_of,
+    pixel_limits,
+    rms_limits,
+    window,
+)
+from uncnn.plugins.views import gaussian
 
 
 def test_flat_skin_has_the_base_bound_and_texture_more() -> None:
@@ -39,6 +47,32 @@ def test_a_change_inside_the_bounds_is_left_alone() -> None:
     pixels = torch.from_numpy(np.random.default_rng(1).uniform(-1, 1, (2, 3, 8, 8)).astype(np.float32))
     wide = torch.full((2, 1, 8, 8), 50.0)
     assert torch.allclose(bound_chroma_and_luma(pixels, wide, wide), pixels, atol=1e-4)
+
+
+def test_the_local_root_mean_square_is_bounded_and_less_is_left_alone() -> None:
+    pixels = torch.from_numpy(np.random.default_rng(2).normal(0, 1, (1, 3, 96, 96)).astype(np.float32))
+    pixels[..., 60:] *= 12
+    limits = torch.full((1, 1, 96, 96), 3.0)
+    bounded = bound_rms(pixels, limits)
+    assert torch.equal(bounded[..., :40], pixels[..., :40])
+    blur = gaussian(96, torch.tensor([2.0]))[0]
+    local = (blur @ luma_of(bounded) ** 2 @ blur.T).sqrt()
+    assert float(local.max()) < 3.0 * 1.15, "to a tenth"
+    assert float(local[..., 70:].mean()) > 3.0 * 0.85, "and what is allowed is left"
+
+
+def test_texture_hides_a_larger_root_mean_square_but_not_in_proportion() -> None:
+    bounds = torch.tensor([4.0, 16.0]).view(1, 1, 1, 2)
+    limits = rms_limits(bounds, Budget(rms=1.5))
+    assert limits is not None
+    assert limits.flatten().tolist() == [3.0, 6.0]
+    assert rms_limits(bounds, Budget()) is None
+
+
+def test_the_bound_of_a_change_that_is_none_has_a_slope() -> None:
+    pixels = torch.zeros(1, 3, 16, 16, requires_grad=True)
+    (slope,) = torch.autograd.grad(bound_rms(pixels, torch.ones(1, 1, 16, 16)).sum(), pixels)
+    assert bool(torch.isfinite(slope).all())
 
 
 def test_the_window_is_open_on_the_face_and_shut_beside_it() -> None:
