@@ -46,7 +46,7 @@ def main() -> None:
         print(f"{len(photos)} photos, {len(crew.roster.surrogates)} surrogates, {len(crew.roster.judges)} judges")
         print(HEAD)
         for name in options.strengths:
-            policy = Policy() if name == "everyday" else Policy(attack={"name": "pgd", "strength": name}, escalate=())
+            policy = Policy() if name == "everyday" else Policy(attack={"strength": name}, escalate=())
             print(row(name, [outcome for photo in photos if (outcome := judged(crew, photo, policy, Path(spool)))]))
 
 

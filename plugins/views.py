@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from uncnn.plugins.geometry import Floats
+from uncnn.plugins.jpeg import recompressed
 
 CLEAN_EVERY = 3  # of three steps one sees the patch as it is
 JITTER_112 = 2.0  # standard deviation of a landmark, in ArcFace-112 pixels
@@ -88,7 +89,9 @@ def triangle(out: Tensor, source: Tensor, ratio: Tensor) -> Tensor:
 
 
 def compressed(patches: Tensor, qualities: list[int]) -> Tensor:
-    """Return `patches` after real JPEG (4:2:0) at `qualities`, one a patch."""
+    """Return `patches` after JPEG (4:2:0) at `qualities`, one a patch: libjpeg's own, or on a GPU its equal there."""
+    if patches.device.type != "cpu":
+        return recompressed(patches, qualities)
     arrays = patches.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
     results = []
     for array, quality in zip(arrays, qualities, strict=True):

@@ -1,0 +1,42 @@
+"""What load_graph changes in a graph for speed is still what ONNX Runtime computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from uncnn.plugins.graph import PRelu, load_graph
+
+PICTURES = np.random.default_rng(0).normal(0, 2, (2, 3, 4, 8)).astype(np.float32)
+PICTURES[0, 0, 0] = 0
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 1), (1, 1, 1), (1,), (8,)])
+def test_prelu_is_that_of_onnx_runtime_and_so_is_its_gradient(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    slope = np.random.default_rng(1).uniform(-0.5, 1.5, shape).astype(np.float32)
+    ends = [
+        helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, 4, 8]),
+        helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 3, 4, 8]),
+    ]
+    node = helper.make_node("PRelu", ["input", "slope"], ["output"])
+    graph = helper.make_graph([node], "one", ends[:1], ends[1:], [numpy_helper.from_array(slope, "slope")])
+    file = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), file)
+    network = load_graph(file)
+    assert any(isinstance(module, PRelu) for module in network.modules())
+
+    (expected,) = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(
+        None, {"input": PICTURES}
+    )
+    pictures = torch.from_numpy(PICTURES).requires_grad_()
+    found = network(pictures)
+    assert np.allclose(found.detach().numpy(), expected, atol=1e-6)
+    (gradient,) = torch.autograd.grad(found.sum(), pictures)
+    inside = PICTURES != 0  # at 0 there is none
+    assert np.allclose(gradient.numpy()[inside], np.where(PICTURES > 0, 1, slope)[inside], atol=1e-6)
