@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 GROUP = "uncnn.attacks"
 
 STRENGTHS: Mapping[str, Budget] = {
-    "subtle": Budget(epsilon_255=4.2, texture=0.85, cap_255=20.0, rms=1.55),
+    "subtle": Budget(epsilon_255=4.3, texture=0.87, cap_255=21.0, rms=1.6),
     "balanced": Budget(epsilon_255=5.0, texture=1.0, cap_255=24.0, rms=1.88),
     "strong": Budget(epsilon_255=5.9, texture=1.15, cap_255=28.0, rms=2.13),
     "utmost": Budget(epsilon_255=7.0, texture=1.35, cap_255=33.0, rms=2.5),
