@@ -1,111 +1,64 @@
-"""What each registered attack comes to on the same photos, with the same budget and number of steps.
+"""What each registered attack comes to: its row in the table of `uncnn-daemon evaluate`, on the same photos.
 
-    python benchmarks/attacks.py                                 every attack, 12 LFW photos, 20 steps
+    python benchmarks/attacks.py                                 every attack, four photos of four people, balanced
     python benchmarks/attacks.py pgd "p-fgvm realism=1"          these, with parameters
-    python benchmarks/attacks.py --smoke                         one photo, two steps: only shows that it runs
+    python benchmarks/attacks.py --licence research              with the recognisers that UNCNN_MODELS has for research
+    python benchmarks/attacks.py --smoke                         two photos of two people, two steps: only shows that it runs
 
-The recognisers that come with uncnn are attacked; dlib-resnet (a distance: more is better) and openvino-0095 (a cosine:
-less is better) judge, and are not attacked. SSIMULACRA2 is that of the face's square, 100 where nothing was changed.
-Needs the models and photos of ../shared beside the checkout.
+The recognisers are those that a user has: what comes with uncnn, and UNCNN_MODELS. Rates are those of the judge that
+links most, in the view that is worst. Needs the photos of ../shared beside the checkout, or --folder.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-import yaml
-from PIL import Image
+from uncnn.daemon.commands import settings_for
+from uncnn.daemon.evaluate.evaluation import Evaluation, evaluate
+from uncnn.daemon.evaluate.plan import UNCLOAKED, Plan, make_plan
+from uncnn.plugins.registry import STRENGTHS, attack_names
 
-from uncnn.daemon.verify.visibility import ssimulacra2
-from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
-from uncnn.plugins.api import Attack, Budget, Face, Pixels
-from uncnn.plugins.cards import compare
-from uncnn.plugins.detectors.retinaface_network import load_torch
-from uncnn.plugins.geometry import region_of
-from uncnn.plugins.host import compose, perturb
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.recogniser import Recogniser, load_recogniser
-from uncnn.plugins.registry import STRENGTHS, attack_names, make_attack
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-JUDGES = ("dlib-resnet", "openvino-0095")
-FAR = 1e-3
+IDENTITIES = Path(__file__).resolve().parents[2] / "shared" / "data" / "lfw" / "identities"
+MEASURES = ("match", "own_photo", "linear_probe")
+HEAD = f"{'':34}  SSIMULACRA2  Butteraugli  matches  own photo  probe  s/face"
 
 
 def main() -> None:
     """Print a row an attack."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("attacks", nargs="*", help="names, each with parameters after it; default: all")
-    parser.add_argument("--photos", type=int, default=12)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--folder", type=Path, default=IDENTITIES, help="a folder of photos a person")
+    parser.add_argument("--people", type=int, default=4)
+    parser.add_argument("--photos", type=int, default=4, help="of each person")
+    parser.add_argument("--steps", type=int, help="default: as the strength has them")
     parser.add_argument("--strength", default="balanced", choices=STRENGTHS)
+    parser.add_argument("--licence", action="append", help="as for uncnn-daemon evaluate")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
-    torch.set_num_threads(1)  # the surrogates share the cores among them, one a thread
-    torch.set_flush_denormal(True)
-    surrogates = [load_recogniser(path.parent) for path in sorted(EMBEDDED.glob("*/card.yaml"))]
-    judges = [OnnxRecogniser.load(SHARED / "models" / "reference" / name, ["CPUExecutionProvider"]) for name in JUDGES]
-    photos = _chosen(1 if options.smoke else options.photos)
-    budget = replace(STRENGTHS[options.strength], steps=2 if options.smoke else options.steps)
-    print(f"{len(photos)} photos, {options.strength}, {budget.steps} steps, {len(surrogates)} surrogates")
-    heads = "  ".join(f"{name:>13} links" for name in JUDGES)
-    print(f"{'':34}  SSIMULACRA2  s/face  {heads}")
-    for asked in options.attacks or attack_names():
+    people, photos, steps = (2, 2, 2) if options.smoke else (options.people, options.photos, options.steps)
+    plan = make_plan(options.folder, strengths=(options.strength,), people=people, photos=photos)
+    print(f"{plan.photos} photos of {len(plan.people)} people, {options.strength}")
+    for number, asked in enumerate(options.attacks or attack_names()):
         name, *settings = asked.split()
-        attack = make_attack(name, _parameters(settings))
-        print(_row(asked, attack, photos, surrogates, judges, budget), flush=True)
+        if steps is not None:
+            settings.append(f"steps={steps}")
+        chosen = settings_for(None, None, name, options.strength, settings, options.licence, None)
+        found = evaluate(chosen, plan)
+        if not number:
+            judges = ", ".join(judge.name for judge in found.judges)
+            print(f"{len(found.surrogates)} surrogates: {', '.join(found.surrogates)}; judges: {judges}\n{HEAD}")
+            print(_row("no cloak", found, plan, UNCLOAKED))
+        print(_row(asked, found, plan, options.strength), flush=True)
 
 
-def _parameters(settings: Sequence[str]) -> Mapping[str, Any]:
-    pairs = (setting.split("=", 1) for setting in settings)
-    return {key: yaml.safe_load(value) for key, value in pairs}
-
-
-def _row(
-    title: str,
-    attack: Attack,
-    photos: Sequence[tuple[Pixels, Face]],
-    surrogates: Sequence[Recogniser],
-    judges: Sequence[OnnxRecogniser],
-    budget: Budget,
-) -> str:
-    shown, seconds, likeness = [], 0.0, []
-    for photo, face in photos:
-        started = time.monotonic()
-        released, _ = compose(photo, perturb(photo, [face], attack, surrogates, budget, seed=0))
-        seconds += time.monotonic() - started
-        points = np.array([face.landmarks])
-        square = region_of(points[0], 0).clipped(*photo.shape[:2])
-        shown.append(ssimulacra2(photo[square], released[square]) or 100.0)
-        likeness.append(
-            [
-                float(compare(judge.card, judge.embed(photo, points), judge.embed(released, points))[0])
-                for judge in judges
-            ]
-        )
-    cells = []
-    for judge, found in zip(judges, zip(*likeness, strict=True), strict=True):
-        linked = np.mean([judge.card.matches(value, FAR) for value in found])
-        cells.append(f"{np.mean(found):13.3f} {linked:5.0%}")
-    return f"{title:34}  {np.mean(shown):11.1f}  {seconds / len(photos):6.1f}  {'  '.join(cells)}"
-
-
-def _chosen(number: int) -> list[tuple[Pixels, Face]]:
-    """Return photos of LFW, one a person, spread over them, each with its largest face."""
-    people = sorted(path for path in (SHARED / "data" / "lfw" / "identities").iterdir() if path.is_dir())
-    detector = load_torch(EMBEDDED / OWN_DETECTOR)
-    photos = []
-    for person in people[:: max(len(people) // number, 1)][:number]:
-        photo = np.asarray(Image.open(sorted(person.iterdir())[0]).convert("RGB"))
-        photos.append((photo, max(detector.detect(photo), key=lambda face: face.size_px)))
-    return photos
+def _row(title: str, found: Evaluation, plan: Plan, strength: str) -> str:
+    (look,) = [look for look in found.looks if look.strength == strength]
+    assert look.mean is not None, "the faces are large enough for the metrics"
+    butteraugli = "-" if look.mean.butteraugli is None else f"{look.mean.butteraugli:.2f}"
+    worst = {name: max(found.worst(name, strength, view).value for view in plan.views) for name in MEASURES}
+    shares = f"{worst['match']:7.0%}  {worst['own_photo']:9.0%}  {worst['linear_probe']:5.0%}"
+    return f"{title:34}  {look.mean.ssimulacra2:11.1f}  {butteraugli:>11}  {shares}  {look.seconds:6.1f}"
 
 
 if __name__ == "__main__":

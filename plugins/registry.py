@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 GROUP = "uncnn.attacks"
 
 STRENGTHS: Mapping[str, Budget] = {
-    "subtle": Budget(epsilon_255=4.3, texture=0.87, cap_255=21.0, rms=1.6),
-    "balanced": Budget(epsilon_255=5.0, texture=1.0, cap_255=24.0, rms=1.88),
-    "strong": Budget(epsilon_255=5.9, texture=1.15, cap_255=28.0, rms=2.13),
-    "utmost": Budget(epsilon_255=7.0, texture=1.35, cap_255=33.0, rms=2.5),
+    "subtle": Budget(epsilon_255=2.9, texture=1.03, cap_255=22.5, rms=1.63),
+    "balanced": Budget(epsilon_255=3.3, texture=1.2, cap_255=26.0, rms=1.92),
+    "strong": Budget(epsilon_255=3.9, texture=1.4, cap_255=30.0, rms=2.2),
+    "utmost": Budget(epsilon_255=4.8, texture=1.65, cap_255=35.0, rms=2.6),
 }
 """What each strength may spend, the weakest first; docs/budgets.md has what it looks like."""
 

@@ -98,7 +98,8 @@ def test_an_attack_is_shown_with_its_paper_and_all_that_can_be_set(home: ModelsH
     assert [each["name"] for each in answer["aim"]] == ["target", "objective"]
     _, words, _ = said(home, "show", "p-fgvm")
     assert "Adversarial face de-identification" in words
-    assert "epsilon_255 = 2.0, 3.2, 4.4, 6.0" in words
+    bounds = ", ".join(str(budget.epsilon_255) for budget in STRENGTHS.values())
+    assert f"epsilon_255 = {bounds}" in words
     assert "views = true" in words
     assert "target = none" in words
 
