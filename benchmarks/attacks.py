@@ -3,7 +3,7 @@
     python benchmarks/attacks.py                                 every attack, four photos of four people, balanced
     python benchmarks/attacks.py pgd "p-fgvm realism=1"          these, with parameters
     python benchmarks/attacks.py --licence research              with the recognisers that UNCNN_MODELS has for research
-    python benchmarks/attacks.py --smoke                         two photos of two people, two steps: only shows that it runs
+    python benchmarks/attacks.py --smoke                         two photos of two people, two steps: it runs
 
 The recognisers are those that a user has: what comes with uncnn, and UNCNN_MODELS. Rates are those of the judge that
 links most, in the view that is worst. Needs the photos of ../shared beside the checkout, or --folder.
