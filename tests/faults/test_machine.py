@@ -17,6 +17,7 @@ import pytest
 from running import Running
 from scene import Scene
 
+from uncnn.daemon.config import Attack
 from uncnn.daemon.ledger import State
 
 pytestmark = pytest.mark.slow
@@ -179,6 +180,6 @@ def test_a_plugin_that_fails_on_every_photo_stops_the_line_and_not_the_service(r
         answer = subprocess.run([program, "status"], capture_output=True, text=True, check=False)
         return answer.stdout
 
-    running.until(lambda: "all photos wait: attack pgd failed on 3 photos in a row" in said())
+    running.until(lambda: f"all photos wait: attack {Attack().name} failed on 3 photos in a row" in said())
     assert len(scene.jobs()) == 3
     assert running.stop() == 0
