@@ -89,7 +89,9 @@ def protect(
         cloaked = crew.ask_worker(_cloak_request(source, name, candidate, policy, ladder, following), report)
         report({"stage": "checking"})
         known = [*ladder.levels, *(face for face in found if face not in ladder.levels)]
-        verdict = VERDICT.validate_python(crew.ask_verifier(verify_request(source, candidate, policy, known)))
+        verdict = VERDICT.validate_python(
+            crew.ask_verifier(verify_request(source, candidate, policy, known, cloaked["moved"]))
+        )
         strengths = tuple(ladder.strength(face.face) for face in verdict.faces)
         required = [face for face in verdict.faces if face.required]
         new = ladder.add(face.face for face in required)
@@ -184,8 +186,13 @@ def attack_request(policy: Policy) -> Message:
     return {"name": attack.name, "parameters": attack.parameters, "people": str(people_file())}
 
 
-def verify_request(original: Path, released: Path, policy: Policy, known: list[Face] | None) -> Message:
-    """Return what the verifier is asked under `policy`; where no faces are `known`, None, it detects them itself."""
+def verify_request(
+    original: Path, released: Path, policy: Policy, known: list[Face] | None, moved: str | None = None
+) -> Message:
+    """Return what the verifier is asked under `policy`; where no faces are `known`, None, it detects them itself.
+
+    `moved` is the file that the worker wrote of those that it moved: the first of the known faces.
+    """
     return {
         "do": "verify",
         "original": str(original),
@@ -194,5 +201,6 @@ def verify_request(original: Path, released: Path, policy: Policy, known: list[F
         "views": list(policy.protect.views),
         "smallest_px": policy.faces.smallest_px,
         "faces": None if known is None else FACES.dump_python(known, mode="json"),
+        "moved": moved,
         **_whose(policy),
     }

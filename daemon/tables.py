@@ -60,6 +60,7 @@ def _face_json(face: FaceVerdict, strength: str) -> Mapping[str, Any]:
         "strength": strength,
         "protected": face.protected,
         "ssimulacra2": face.ssimulacra2,
+        "moved": face.moved,
         "judgements": [
             {
                 "recogniser": judgement.recogniser,
@@ -77,8 +78,9 @@ def _face_json(face: FaceVerdict, strength: str) -> Mapping[str, Any]:
 
 
 def _visibility_words(face: FaceVerdict) -> str:
-    """Return SSIMULACRA2, 100 where nothing was changed; people begin to see a change below 90."""
-    return "-" if face.ssimulacra2 is None else f"{face.ssimulacra2:.0f}"
+    """Return SSIMULACRA2, 100 where nothing was changed, people begin to see a change below 90; and what was moved."""
+    shown = "-" if face.ssimulacra2 is None else f"{face.ssimulacra2:.0f}"
+    return f"{shown}, moved {face.moved:.1%}" if face.moved else shown
 
 
 def _judgement_words(judgement: Judgement) -> tuple[str, str, str, str, str, str]:

@@ -16,6 +16,7 @@ from uncnn.daemon.people.gallery import gallery
 from uncnn.daemon.people.store import read_people
 from uncnn.daemon.photos import Photo, decode, encode
 from uncnn.daemon.processes import Handler, Message, Report
+from uncnn.daemon.verify.moved import write_moved
 from uncnn.daemon.verify.verdict import FACES
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, UncnnError
@@ -95,14 +96,23 @@ class Worker:
                     patches = self._perturb(batch, strength, request["attack"], (start, len(todo)), report)
                 for (own, key), patch in zip(batch, patches, strict=True):
                     own.patches[key] = patch
-        pixels, spent = compose(subject.photo.pixels, [subject.patches[key] for key in keys])
+        patches = [subject.patches[key] for key in keys]
+        pixels, spent = compose(subject.photo.pixels, patches)
         released = encode(subject.photo, pixels, request["format"], request["quality"])
-        Path(request["destination"]).write_bytes(released)
+        destination = Path(request["destination"])
+        destination.write_bytes(released)
+        shares = [own.flow for own in spent]
+        moved = destination.with_name(f"{destination.name}.moved") if any(shares) else None
+        if moved is not None:
+            write_moved(
+                moved, compose(subject.photo.pixels, [patch.unchanged() for patch in patches])[0], faces, shares
+            )
         notes = notes_of(make_attack(request["attack"]["name"], request["attack"]["parameters"])) if keys else ()
         return {
             "spent": [asdict(own) for own in spent],
             "sha256": hashlib.sha256(released).hexdigest(),
             "notes": list(notes),
+            "moved": None if moved is None else str(moved),
         }
 
     def _others(self, request: Message, subject: Subject, done: str, room: int) -> list[tuple[Subject, Key]]:

@@ -75,7 +75,8 @@ class Budget:
     The bound of a pixel is ``min(epsilon_255 + texture * local standard deviation, cap_255)`` grey levels of luma, and
     `chroma` times that for each of the two chroma channels. `texture` 0 gives a plain L-infinity bound of luma. Around
     each pixel the root mean square of the luma change is at most `rms` times the square root of its bound. `flow`
-    bounds how far a pixel may move, as a share of the distance between the eyes.
+    bounds how far a pixel may move, as a share of the distance between the eyes. On large faces, of which people see
+    more, `large` of the bounds is left, and pixels may move by `large_flow` instead.
     """
 
     steps: int = parameter(32, "gradients that an attack may ask for", least=1)
@@ -89,6 +90,10 @@ class Budget:
     chroma: float = parameter(0.1, "bound of each chroma channel", "share of the luma bound", least=0)
     # people notice other proportions from about 0.02 on
     flow: float = parameter(0.0, "how far a pixel may move", "share of the distance between the eyes", least=0)
+    large: float = parameter(1.0, "what is left of the bounds on a large face", "share", least=0, most=1)
+    large_flow: float = parameter(
+        0.0, "how far a pixel of a large face may move", "share of the distance between the eyes", least=0
+    )
 
 
 @dataclass(frozen=True, slots=True)

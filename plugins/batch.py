@@ -25,6 +25,9 @@ from uncnn.plugins.perception import (
 PATCH_PX = 224
 """Side of every patch: 1.8 patch pixels to a pixel of a 112 px crop, so no recogniser asks for more than is there."""
 
+LARGE_PX = 1.5 * PATCH_PX
+"""The region's side from which on a face is large: 93 px between the eyes. Down to a patch's size it is less so."""
+
 
 @dataclass(frozen=True, slots=True)
 class FaceBatch:
@@ -104,12 +107,22 @@ def cut(
     patches = torch.cat([_square(photo, region, device) for region in regions])
     to_template = geometry.similarities(points, geometry.ARCFACE_112)
     windows = torch.cat([window(matrix, PATCH_PX, device) for matrix in to_template])
+    sides = np.array([region.side for region in regions])
+    largeness = np.clip((sides - PATCH_PX) / (LARGE_PX - PATCH_PX), 0, 1)
+    left = _each(1 - largeness * (1 - budget.large), device)
     luma = pixel_limits(luma_of(patches), budget) * windows * (inside > 0.999)
+    rms = rms_limits(luma, budget)
+    luma, rms = luma * left, None if rms is None else rms * left
     units = 1 / np.hypot(to_template[:, 0, 0], to_template[:, 1, 0])
-    eyes = np.linalg.norm(points[:, 0] - points[:, 1], axis=1).astype(np.float32)
-    flow = torch.from_numpy(eyes).to(device).view(-1, 1, 1, 1) * budget.flow * windows
+    eyes = np.linalg.norm(points[:, 0] - points[:, 1], axis=1)
+    flow = _each(eyes * np.maximum(budget.flow, largeness * budget.large_flow), device) * windows
     seeds = [_face_seed(seed, face) for face in faces]
-    return FaceBatch(patches, points, units, luma, luma * budget.chroma, flow, seeds, rms_limits(luma, budget))
+    return FaceBatch(patches, points, units, luma, luma * budget.chroma, flow, seeds, rms)
+
+
+def _each(values: geometry.Floats, device: str) -> Tensor:
+    """Return a number a face, (N,), as (N, 1, 1, 1) float32, to go with its pixels."""
+    return torch.from_numpy(values.astype(np.float32)).to(device).view(-1, 1, 1, 1)
 
 
 def together(batches: Sequence[FaceBatch]) -> FaceBatch:

@@ -43,6 +43,10 @@ class Patch:
     flow: Tensor | None = None  # (2, P, P) patch pixels
     eyes_px: float = 1.0  # between the eyes, patch pixels
 
+    def unchanged(self) -> Patch:
+        """Return the patch with its pixels moved and nothing added."""
+        return replace(self, change=torch.zeros_like(self.change))
+
 
 @dataclass(frozen=True, slots=True)
 class Spent:

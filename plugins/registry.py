@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 GROUP = "uncnn.attacks"
 
 STRENGTHS: Mapping[str, Budget] = {
-    "subtle": Budget(epsilon_255=2.9, texture=1.03, cap_255=22.5, rms=1.63),
-    "balanced": Budget(epsilon_255=3.3, texture=1.2, cap_255=26.0, rms=1.92),
-    "strong": Budget(epsilon_255=3.9, texture=1.4, cap_255=30.0, rms=2.2),
-    "utmost": Budget(epsilon_255=4.8, texture=1.65, cap_255=35.0, rms=2.6),
+    "subtle": Budget(epsilon_255=2.9, texture=1.03, cap_255=22.5, rms=1.63, large=0.5, large_flow=0.01),
+    "balanced": Budget(epsilon_255=3.3, texture=1.2, cap_255=26.0, rms=1.92, large=0.5, large_flow=0.015),
+    "strong": Budget(epsilon_255=3.9, texture=1.4, cap_255=30.0, rms=2.2, large=0.55, large_flow=0.015),
+    "utmost": Budget(epsilon_255=4.8, texture=1.65, cap_255=35.0, rms=2.6, large=0.65, large_flow=0.015),
 }
 """What each strength may spend, the weakest first; docs/budgets.md has what it looks like."""
 

@@ -71,18 +71,22 @@ class Cloaking:
     def _take(self, strength: str, face: Face) -> Take:
         file = self._file(strength)
         started = time.monotonic()
-        self._cloak(strength, face, file)
+        moved = self._cloak(strength, face, file)
         seconds = time.monotonic() - started
         self._tell(strength, {"stage": f"asking the judges, {strength}", "done": 1, "of": 1})
         told = ask_judges(self.crew, file, self.name, self.plan.views, face)
         pair = {"original": str(self.source), "released": str(file), "name": self.name}
-        compared = self.crew.ask_verifier({"do": "compare", **pair, "face": FACE.dump_python(face, mode="json")})
+        asked = {"do": "compare", **pair, "face": FACE.dump_python(face, mode="json"), "moved": moved}
+        compared = self.crew.ask_verifier(asked)
         shown = compared["visibility"]
         visibility = None if shown is None else VISIBILITY.validate_python(shown)
         return Take(seconds, told["found"], visibility, embeddings_of(told))
 
-    def _cloak(self, strength: str, face: Face, file: Path) -> None:
-        """Write the photo as it would be released. Raises LeftOut: it cannot be written as JPEG."""
+    def _cloak(self, strength: str, face: Face, file: Path) -> str | None:
+        """Write the photo as it would be released, and return the file of what was moved.
+
+        Raises LeftOut: it cannot be written as JPEG.
+        """
         cloaked = [] if strength == UNCLOAKED else [face]
         request = {
             "do": "cloak",
@@ -96,7 +100,9 @@ class Cloaking:
             "quality": self.plan.quality,
         }
         with leaving_out():
-            self.crew.ask_worker(request, lambda progress: self._tell(strength, progress))
+            told = self.crew.ask_worker(request, lambda progress: self._tell(strength, progress))
+        moved: str | None = told["moved"]
+        return moved
 
     def _file(self, strength: str) -> Path:
         return self.source.with_name(f"{strength}.released")

@@ -13,6 +13,7 @@ import numpy as np
 
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.processes import Message
+from uncnn.daemon.verify.moved import read_moved
 from uncnn.daemon.verify.verdict import FACE
 from uncnn.daemon.verify.visibility import VISIBILITY, face_square, visibility
 from uncnn.exporters.calibration.patches import main_face
@@ -46,12 +47,16 @@ def embed(detector: Detector, recognisers: Sequence[OnnxRecogniser], request: Me
 
 
 def compare(_detector: Detector, _recognisers: Sequence[OnnxRecogniser], request: Message) -> Message:
-    """Return how far the face of `original` shows as changed in `released`; `visibility` None where it is too small."""
+    """Return how far the face of `original` shows as changed in `released`; `visibility` None where it is too small.
+
+    `moved` is the file that the worker wrote where it moved the face, or None.
+    """
     before, after = (
         decode(Path(request[key]).read_bytes(), request["name"]).pixels for key in ("original", "released")
     )
     square = face_square(FACE.validate_python(request["face"]), before.shape)
-    found = visibility(before[square], after[square]) if square else None
+    moved = read_moved(request["moved"])
+    found = visibility(moved.square(0, before[square]), after[square]) if square else None
     return {"visibility": None if found is None else VISIBILITY.dump_python(found, mode="json")}
 
 

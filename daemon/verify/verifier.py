@@ -18,6 +18,7 @@ from uncnn.daemon.people.store import read_people
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.processes import Handler, Message, Report
 from uncnn.daemon.verify.measuring import MEASURES, same_face
+from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
 from uncnn.daemon.verify.visibility import face_square, ssimulacra2
 from uncnn.exporters.store import Roster
@@ -67,11 +68,12 @@ class Verifier:
         smallest_px: float,
         faces: Sequence[Face] | None = None,
         spare: Spare | None = None,
+        moved: Moved = UNMOVED,
     ) -> Verdict:
         """Return the verdict on the file `released` as a cloak of the file `original`.
 
         `faces` are those known in the original; None: they are detected. Faces that only show up on the released
-        photo are judged as well.
+        photo are judged as well. `moved` says what the first of them are compared with, as far as looks go.
 
         Raises:
             PhotoError: a file is no photo. UncnnError: the two have different sizes.
@@ -90,9 +92,17 @@ class Verifier:
             tuple(views),
             tuple(
                 FaceVerdict(
-                    face, face.size_px >= smallest_px and not left, found, _visibility(pair, face), tuple(own), left
+                    face,
+                    face.size_px >= smallest_px and not left,
+                    found,
+                    _visibility(pair, number, moved),
+                    tuple(own),
+                    left,
+                    moved.share(number),
                 )
-                for face, found, own, left in zip(pair.faces, pair.found_again, judgements, alone, strict=True)
+                for number, (face, found, own, left) in enumerate(
+                    zip(pair.faces, pair.found_again, judgements, alone, strict=True)
+                )
             ),
         )
 
@@ -159,6 +169,7 @@ def make_verifier(roster: Roster, device: str) -> Handler:
             request["smallest_px"],
             FACES.validate_python(request["faces"]) if request["faces"] is not None else None,
             _spare(request),
+            read_moved(request["moved"]),
         )
         answer: Message = VERDICT.dump_python(verdict, mode="json")
         return answer
@@ -194,7 +205,7 @@ def _landmarks(faces: Sequence[Face]) -> Landmarks:
     return np.array([face.landmarks for face in faces], dtype=np.float64).reshape(-1, 5, 2)
 
 
-def _visibility(pair: Pair, face: Face) -> float | None:
-    """Return SSIMULACRA2 of the face's square; None where it is too small for the metric."""
-    square = face_square(face, pair.original.shape)
-    return ssimulacra2(pair.original[square], pair.released[square]) if square else None
+def _visibility(pair: Pair, number: int, moved: Moved) -> float | None:
+    """Return SSIMULACRA2 of a face's square, but for where it was moved; None where it is too small for the metric."""
+    square = face_square(pair.faces[number], pair.original.shape)
+    return ssimulacra2(moved.square(number, pair.original[square]), pair.released[square]) if square else None

@@ -199,6 +199,19 @@ def test_verify_tells_a_cloak_from_a_copy(home: Home, cloaked: Cloaked, portrait
     assert json.loads(bad.stdout)["verdict"]["protected"] is False
 
 
+def test_a_large_face_is_moved_and_its_looks_are_those_of_what_was_added(
+    home: Home, portrait: Path, tmp_path: Path
+) -> None:
+    with Image.open(portrait) as image:
+        image.crop((130, 20, 330, 260)).resize((1000, 1200)).save(tmp_path / "large.png")
+    settings = ("--attack", "veil", "--strength", "balanced", "--set", "steps=4", "--policy", "feeble", "--json")
+    answer = home.run("cloak", tmp_path / "large.png", "-o", tmp_path / "out", *settings)
+    (found,) = json.loads(answer.stdout)["photos"]
+    (face,) = found["verdict"]["faces"]
+    assert 0.004 < face["moved"] <= 0.0151
+    assert face["ssimulacra2"] > 60
+
+
 def test_verify_refuses_another_photo(home: Home, portrait: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.png"
     Image.new("RGB", (100, 80)).save(other)

@@ -51,3 +51,10 @@ def test_the_list_has_every_page_and_says_who_may_be_a_target() -> None:
     assert {page.stem for page in PAGES.glob("*.md")} == {*OURS, "README"}, "no page of an attack that is gone"
     for word in (*AIM, "none", "synthetic", "crowd", "consent"):
         assert word in text
+
+
+def test_every_page_has_its_row_of_the_evaluate_table() -> None:
+    row = r"^\| `([\w-]+)` (\| [\d.]+ \| [\d.]+(?: \| \d+ %){3} \| [\d.]+ \|)$"
+    rows = dict(re.findall(row, (PAGES / "README.md").read_text(), re.MULTILINE))
+    for name in OURS:
+        assert f"| `{name}` {rows[name]}\n" in (PAGES / f"{name}.md").read_text()

@@ -23,7 +23,7 @@ from uncnn.plugins.recogniser import Recogniser
 from uncnn.plugins.registry import STRENGTHS, UnknownAttack, attack_names, make_attack, make_budget
 from uncnn.plugins.views import gaussian
 
-FEW = replace(BUDGET, steps=3)  # as many as it takes to see the face as it is, and twice otherwise
+FEW = replace(BUDGET, steps=3, flow=0.01)  # as many as it takes to see the face as it is, and twice otherwise
 WHOLE_RANGE = 255
 
 
@@ -66,14 +66,18 @@ def test_contract(name: str, photo: np.ndarray, surrogates: list[Recogniser]) ->
     assert not torch.equal(once.patch.change, once.other_seed.change), "another seed gives another"
     same = (once.beside.change - alone[0].change).abs() < 1e-4 * WHOLE_RANGE
     assert float(same.float().mean()) > 0.999, "a batch is its faces one by one; gradients near zero may turn"
+    still = torch.zeros(1)
+    flows = [still if patch.flow is None else patch.flow for patch in (once.beside, alone[0])]
+    assert torch.allclose(*flows, atol=1e-3)
 
     result, (spent,) = host.compose(photo, [once.patch])
     assert result.shape == photo.shape
     assert result.dtype == np.uint8
-    change = result.astype(int) - photo
     outside = np.ones(photo.shape[:2], bool)
     outside[once.patch.region.clipped(*photo.shape[:2])] = False
-    assert not change[outside].any(), "not one pixel outside the patch"
+    assert np.array_equal(result[outside], photo[outside]), "not one pixel outside the patch"
+    moved, _ = host.compose(photo, [once.patch.unchanged()])
+    change = result.astype(int) - moved
     assert 0 < spent.largest_255 == np.abs(change).max()
     assert spent.flow <= FEW.flow + 1e-6
     luma = np.abs(change @ np.array([0.299, 0.587, 0.114]))

@@ -10,7 +10,9 @@ import torch
 from portraits import BESIDE, BUDGET, FACE, batch_of
 
 from uncnn.plugins import host
-from uncnn.plugins.api import Budget, Change, Faces, Loss, PluginError
+from uncnn.plugins.api import Budget, Change, Face, Faces, Loss, PluginError
+from uncnn.plugins.attacks.veil import Veil
+from uncnn.plugins.drift import Drift
 from uncnn.plugins.flow import displaced, folds
 from uncnn.plugins.recogniser import Recogniser
 
@@ -40,6 +42,13 @@ def test_a_flow_that_takes_pixels_over_others_folds() -> None:
     smooth[:, 0] = 2 * torch.sin(xs / 6)  # slope 1/3 at most
     sharp[:, 0] = 2 * torch.sin(2 * xs)
     assert folds(torch.cat([smooth, sharp])).tolist() == [False, True]
+
+
+def larger(photo: np.ndarray, times: int) -> tuple[np.ndarray, Face]:
+    """Return the photo so many times as large, and where its face is."""
+    points = tuple((times * x + (times - 1) / 2, times * y + (times - 1) / 2) for x, y in FACE.landmarks)
+    box = tuple(times * value for value in FACE.box)
+    return photo.repeat(times, axis=0).repeat(times, axis=1), replace(FACE, box=box, landmarks=points)
 
 
 @dataclass(frozen=True)
@@ -97,9 +106,7 @@ def test_a_large_face_moves_by_the_same_share_of_it(
     photo: np.ndarray,
     surrogates: list[Recogniser],
 ) -> None:
-    large = photo.repeat(4, axis=0).repeat(4, axis=1)
-    points = tuple((4 * x + 1.5, 4 * y + 1.5) for x, y in FACE.landmarks)
-    face = replace(FACE, box=tuple(4 * value for value in FACE.box), landmarks=points)
+    large, face = larger(photo, 4)
     patches = host.perturb(large, [face], Mover(), surrogates, MOVING, seed=1)
     _, (spent,) = host.compose(large, patches)
     assert spent.flow == pytest.approx(MOVING.flow, rel=0.01)
@@ -110,3 +117,61 @@ def test_the_bound_of_the_flow_is_that_of_each_face(photo: np.ndarray) -> None:
     assert batch.flow_limits.amax(dim=(1, 2, 3)).tolist() == pytest.approx(
         (MOVING.flow * batch.eyes).tolist(), rel=1e-3
     )
+
+
+ON_LARGE = replace(BUDGET, rms=0.8, large=0.4, large_flow=0.015)
+
+
+@pytest.mark.parametrize(("times", "share"), [(1, 0.0), (2, 0.5), (4, 1.0)])
+def test_the_larger_a_face_the_less_it_may_change_and_the_more_it_may_move(
+    photo: np.ndarray, times: int, share: float
+) -> None:
+    shown, face = larger(photo, times)
+    bounded, plain = (batch_of(shown, [face], budget) for budget in (ON_LARGE, replace(BUDGET, rms=0.8)))
+    left = 1 - 0.6 * share
+    assert torch.allclose(bounded.luma_limits, left * plain.luma_limits, rtol=0.03)
+    assert torch.allclose(bounded.chroma_limits, left * plain.chroma_limits, rtol=0.03)
+    assert bounded.rms_limits is not None
+    assert plain.rms_limits is not None
+    assert torch.allclose(bounded.rms_limits, left * plain.rms_limits, rtol=0.03)
+    assert float(bounded.flow_limits.max()) == pytest.approx(share * 0.015 * bounded.eyes[0], rel=0.06)
+
+
+def test_a_drift_stays_inside_its_limits_and_never_folds(photo: np.ndarray) -> None:
+    faces = batch_of(photo, [FACE, BESIDE], replace(BUDGET, flow=0.02))
+    drift = Drift(faces)
+    assert torch.allclose(drift.patches, faces.patches, atol=1e-2)
+    for stream in range(40):
+        drift.down(faces.noise(stream % 2) * 1e3, length=1.0)
+        length = torch.linalg.vector_norm(drift.flow, dim=1, keepdim=True)
+        assert bool((length <= faces.flow_limits + 1e-5).all())
+        assert not bool(folds(drift.flow).any())
+    assert float(length.max()) > 0.3 * float(faces.flow_limits.max()), "it was pushed as far as it may go"
+
+
+def test_a_drift_goes_down_its_gradient_alone(photo: np.ndarray) -> None:
+    """Brightness as the loss: each face ends darker where it may, one that may not move stays."""
+    faces = batch_of(photo, [FACE, BESIDE], replace(BUDGET, flow=0.02))
+    faces.flow_limits[1] = 0
+    drift = Drift(faces)
+    for _ in range(5):
+        drift.down(torch.ones_like(faces.patches), length=0.5)
+    darker = (faces.patches - drift.patches).mean(dim=(1, 2, 3))
+    assert float(darker[0]) > 0.05
+    assert abs(float(darker[1])) < 1e-3
+    assert not bool(drift.flow[1].any())
+
+
+def test_veil_moves_what_may_not_change(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
+    shown, face = larger(photo, 2)
+    budget = replace(BUDGET, steps=8, epsilon_255=0.0, texture=0.0, flow=0.02)
+    patches = host.perturb(shown, [face], Veil(), surrogates, budget, seed=1)
+    result, (spent,) = host.compose(shown, patches)
+    assert spent.largest_255 == 0
+    assert 0.005 < spent.flow <= 0.02 + 1e-6
+    likeness = []
+    for pixels in (shown, result):
+        with torch.no_grad():
+            patch = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float()
+            likeness.append(surrogates[0].embed(patch, np.array([face.landmarks]))[0])
+    assert float(likeness[0] @ likeness[1]) < 0.97
