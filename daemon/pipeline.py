@@ -90,7 +90,7 @@ def protect(
         report({"stage": "checking"})
         known = [*ladder.levels, *(face for face in found if face not in ladder.levels)]
         verdict = VERDICT.validate_python(
-            crew.ask_verifier(verify_request(source, candidate, policy, known, cloaked["moved"]))
+            crew.ask_verifier(verify_request(source, candidate, policy, known, cloaked.get("moved")))
         )
         strengths = tuple(ladder.strength(face.face) for face in verdict.faces)
         required = [face for face in verdict.faces if face.required]

@@ -25,8 +25,9 @@ from uncnn.plugins.perception import (
 PATCH_PX = 224
 """Side of every patch: 1.8 patch pixels to a pixel of a 112 px crop, so no recogniser asks for more than is there."""
 
-LARGE_PX = 1.5 * PATCH_PX
-"""The region's side from which on a face is large: 93 px between the eyes. Down to a patch's size it is less so."""
+SMALL_UNIT, LARGE_UNIT = 1.6, 2.4
+"""Photo pixels to an ArcFace-112 pixel, up to which a face is small and from which on it is large: 56 and 85 px between
+the eyes. Between the two it is the more so the larger it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +108,12 @@ def cut(
     patches = torch.cat([_square(photo, region, device) for region in regions])
     to_template = geometry.similarities(points, geometry.ARCFACE_112)
     windows = torch.cat([window(matrix, PATCH_PX, device) for matrix in to_template])
-    sides = np.array([region.side for region in regions])
-    largeness = np.clip((sides - PATCH_PX) / (LARGE_PX - PATCH_PX), 0, 1)
+    units = 1 / np.hypot(to_template[:, 0, 0], to_template[:, 1, 0])
+    largeness = np.clip((units / scales - SMALL_UNIT) / (LARGE_UNIT - SMALL_UNIT), 0, 1)
     left = _each(1 - largeness * (1 - budget.large), device)
     luma = pixel_limits(luma_of(patches), budget) * windows * (inside > 0.999)
     rms = rms_limits(luma, budget)
     luma, rms = luma * left, None if rms is None else rms * left
-    units = 1 / np.hypot(to_template[:, 0, 0], to_template[:, 1, 0])
     eyes = np.linalg.norm(points[:, 0] - points[:, 1], axis=1)
     flow = _each(eyes * np.maximum(budget.flow, largeness * budget.large_flow), device) * windows
     seeds = [_face_seed(seed, face) for face in faces]

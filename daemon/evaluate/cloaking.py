@@ -101,7 +101,7 @@ class Cloaking:
         }
         with leaving_out():
             told = self.crew.ask_worker(request, lambda progress: self._tell(strength, progress))
-        moved: str | None = told["moved"]
+        moved: str | None = told.get("moved")
         return moved
 
     def _file(self, strength: str) -> Path:

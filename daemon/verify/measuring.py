@@ -55,7 +55,7 @@ def compare(_detector: Detector, _recognisers: Sequence[OnnxRecogniser], request
         decode(Path(request[key]).read_bytes(), request["name"]).pixels for key in ("original", "released")
     )
     square = face_square(FACE.validate_python(request["face"]), before.shape)
-    moved = read_moved(request["moved"])
+    moved = read_moved(request.get("moved"))
     found = visibility(moved.square(0, before[square]), after[square]) if square else None
     return {"visibility": None if found is None else VISIBILITY.dump_python(found, mode="json")}
 

@@ -169,7 +169,7 @@ def make_verifier(roster: Roster, device: str) -> Handler:
             request["smallest_px"],
             FACES.validate_python(request["faces"]) if request["faces"] is not None else None,
             _spare(request),
-            read_moved(request["moved"]),
+            read_moved(request.get("moved")),
         )
         answer: Message = VERDICT.dump_python(verdict, mode="json")
         return answer

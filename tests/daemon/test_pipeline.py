@@ -42,7 +42,7 @@ class Scripted:
             return {"faces": FACES.dump_python(self.faces, mode="json"), "format": "PNG", "notes": []}
         faces = FACES.validate_python(request["faces"])
         self.strengths.append(dict(zip(faces, request["strengths"], strict=True)))
-        return {"notes": ["said by the attack"], "moved": None}
+        return {"notes": ["said by the attack"]}
 
     def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
         known = FACES.validate_python(request["faces"])
