@@ -33,6 +33,7 @@ build: setup
 bench: setup
 	$(BIN)/python benchmarks/cloak.py
 	$(BIN)/python benchmarks/attacks.py
+	$(BIN)/python benchmarks/portraits.py
 	$(BIN)/python benchmarks/detector.py
 	$(BIN)/python benchmarks/recognisers.py
 	$(BIN)/python benchmarks/pack.py

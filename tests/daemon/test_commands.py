@@ -199,6 +199,7 @@ def test_verify_tells_a_cloak_from_a_copy(home: Home, cloaked: Cloaked, portrait
     assert json.loads(bad.stdout)["verdict"]["protected"] is False
 
 
+@pytest.mark.slow
 def test_a_large_face_is_moved_and_its_looks_are_those_of_what_was_added(
     home: Home, portrait: Path, tmp_path: Path
 ) -> None:

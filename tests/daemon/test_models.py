@@ -189,6 +189,7 @@ def test_remove_touches_only_what_is_uncnns(copy: ModelsHome, home: ModelsHome) 
     assert (home.models / "mobileface-v2" / "model.onnx").is_file()
 
 
+@pytest.mark.slow
 def test_a_cloak_takes_what_was_pulled(copy: ModelsHome, tmp_path: Path) -> None:
     skimage = pytest.importorskip("skimage")
     from PIL import Image

@@ -133,6 +133,7 @@ def test_a_person_is_asked_and_may_answer_wrongly_first(home: ModelsHome, shared
     assert (card.input.mean, card.input.std) == ((127.5,) * 3, (128.0,) * 3)
 
 
+@pytest.mark.slow
 def test_thresholds_are_measured_and_written(home: ModelsHome, own: Path, faces: Path) -> None:
     added = home.run("models", "add", own, "--name", "later", "--yes", "--std", "128")
     assert added.returncode == 0, added.stderr

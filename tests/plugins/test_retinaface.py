@@ -262,6 +262,7 @@ def test_most_faces_of_a_crowd_are_found_and_few_others(detector: RetinaFace, sh
     assert sum(bool(detector.detect(np.asarray(Image.open(file).convert("RGB")))) for file in others) <= 4
 
 
+@pytest.mark.slow
 def test_resnet50_loads_runs_and_exports(tmp_path: Path) -> None:
     torch.manual_seed(0)
     state = {f"module.{name}": value for name, value in _resnet50().state_dict().items()}

@@ -235,9 +235,9 @@ def published(kind: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "architecture", "side", "length"),
     [
-        ("iresnet", None, 112, 512),
-        ("adaface", None, 112, 512),
-        ("inception", None, 160, 512),
+        pytest.param("iresnet", None, 112, 512, marks=pytest.mark.slow),
+        pytest.param("adaface", None, 112, 512, marks=pytest.mark.slow),
+        pytest.param("inception", None, 160, 512, marks=pytest.mark.slow),
         ("vit", "vit-8-heads", 112, 128),
     ],
 )
