@@ -84,6 +84,31 @@ def verify(
 
 
 @app.command()
+def compare(
+    original: Annotated[Path, typer.Argument(help="The photo as it was.", show_default=False)],
+    copy: Annotated[Path, typer.Argument(help="The cloaked copy.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A picture (.png), or a page that shows both in turns (.html).")
+    ] = Path("comparison.html"),
+    config: ConfigFile = None,
+    licence: Licence = None,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Show two versions of a photo side by side, in turns, and in figures: the whole photo, and each face.
+
+    What it writes shows the faces: keep it as you keep the photos. Exit status: 0 written, 1 error.
+
+    Example: uncnn-daemon compare holiday.jpg cloaked/holiday.jpg -o comparison.html
+    """
+    from uncnn.daemon.commands import settings_for
+    from uncnn.daemon.compare.command import compare_photos
+
+    settings = settings_for(config, None, None, None, None, licence, device)
+    raise typer.Exit(compare_photos(settings, original, copy, output, json))
+
+
+@app.command()
 def run(
     config: ConfigFile = None,
     once: Annotated[bool, typer.Option("--once", help="Cloak what is in the watched folders now, then exit.")] = False,

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Final
 
-from uncnn.daemon.evaluate.contact_sheet import AMPLIFIED
 from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.report import facts
 from uncnn.daemon.evaluate.tables import JUDGES, LOOKS, SUMMARY, Row, judge_rows, look_rows, summary_rows
+from uncnn.daemon.sheet import AMPLIFIED
 
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 75rem; margin: 2rem auto;

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from uncnn.daemon.compare.showing import show
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.processes import Message
 from uncnn.daemon.verify.moved import read_moved
@@ -60,7 +61,7 @@ def compare(_detector: Detector, _recognisers: Sequence[OnnxRecogniser], request
     return {"visibility": None if found is None else VISIBILITY.dump_python(found, mode="json")}
 
 
-MEASURES: Final[Mapping[str, Measure]] = {"embed": embed, "compare": compare}
+MEASURES: Final[Mapping[str, Measure]] = {"embed": embed, "compare": compare, "show": show}
 """By what is asked."""
 
 

@@ -24,7 +24,6 @@ from uncnn.daemon.evaluate import adversaries
 from uncnn.daemon.evaluate.adversaries import Judge
 from uncnn.daemon.evaluate.cloaking import Cloaking
 from uncnn.daemon.evaluate.command import write
-from uncnn.daemon.evaluate.contact_sheet import AMPLIFIED, amplified
 from uncnn.daemon.evaluate.embedding import embeddings_of
 from uncnn.daemon.evaluate.evaluation import Evaluation, Look, findings_of
 from uncnn.daemon.evaluate.intervals import effective_size, rate, wilson
@@ -32,6 +31,7 @@ from uncnn.daemon.evaluate.machine import Machine
 from uncnn.daemon.evaluate.plan import UNCLOAKED, EvaluationError, Plan, make_plan
 from uncnn.daemon.evaluate.probe import deal, linear_probe
 from uncnn.daemon.evaluate.values import Sample, Session, Shot, Take
+from uncnn.daemon.sheet import AMPLIFIED, amplified
 from uncnn.daemon.verify.visibility import BUTTERAUGLI, Visibility, butteraugli, ssim, visibility
 from uncnn.exporters.calibration.faces import FacesError
 from uncnn.plugins.api import Face, UncnnError
