@@ -112,8 +112,8 @@ def judged(
     begun = time.perf_counter()
     (patch,) = host.perturb(photo, [face], attack, surrogates, budget, seed=1)
     seconds = time.perf_counter() - begun
-    result, (spent,) = host.compose(photo, [patch])
-    moved, _ = host.compose(photo, [patch.unchanged()])
+    moved = host.moved(photo, [patch])
+    result, (spent,) = host.add(moved, [patch])
     released = as_jpeg(result)
     square = face_square(face, photo.shape)
     assert square is not None, "the face is large enough for the metrics"

@@ -22,7 +22,7 @@ from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, UncnnError
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.retinaface_network import load_torch
-from uncnn.plugins.host import Patch, Portrait, compose, perturb_all
+from uncnn.plugins.host import Patch, Portrait, add, moved, perturb_all
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import make_aim, make_attack, make_budget, notes_of
 
@@ -97,22 +97,20 @@ class Worker:
                 for (own, key), patch in zip(batch, patches, strict=True):
                     own.patches[key] = patch
         patches = [subject.patches[key] for key in keys]
-        pixels, spent = compose(subject.photo.pixels, patches)
+        base = moved(subject.photo.pixels, patches)
+        pixels, spent = add(base, patches)
         released = encode(subject.photo, pixels, request["format"], request["quality"])
         destination = Path(request["destination"])
         destination.write_bytes(released)
-        shares = [own.flow for own in spent]
-        moved = destination.with_name(f"{destination.name}.moved") if any(shares) else None
-        if moved is not None:
-            write_moved(
-                moved, compose(subject.photo.pixels, [patch.unchanged() for patch in patches])[0], faces, shares
-            )
+        comparable = destination.with_name(f"{destination.name}.moved") if base is not subject.photo.pixels else None
+        if comparable is not None:
+            write_moved(comparable, base, faces, [own.flow for own in spent])
         notes = notes_of(make_attack(request["attack"]["name"], request["attack"]["parameters"])) if keys else ()
         return {
             "spent": [asdict(own) for own in spent],
             "sha256": hashlib.sha256(released).hexdigest(),
             "notes": list(notes),
-            "moved": None if moved is None else str(moved),
+            "moved": None if comparable is None else str(comparable),
         }
 
     def _others(self, request: Message, subject: Subject, done: str, room: int) -> list[tuple[Subject, Key]]:

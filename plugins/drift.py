@@ -49,4 +49,5 @@ class Drift:
         with torch.enable_grad():
             self._arrows = arrows.requires_grad_()
             self._flow = self._blur @ self._arrows @ self._blur.T * self._faces.flow_limits
-            self._moved = self._faces.moved(self._flow).patches
+            moved = self._faces.moved(self._flow).patches
+            self._moved = torch.where(self._may > 0, moved, self._faces.patches)  # to the bit where nothing may move

@@ -43,10 +43,6 @@ class Patch:
     flow: Tensor | None = None  # (2, P, P) patch pixels
     eyes_px: float = 1.0  # between the eyes, patch pixels
 
-    def unchanged(self) -> Patch:
-        """Return the patch with its pixels moved and nothing added."""
-        return replace(self, change=torch.zeros_like(self.change))
-
 
 @dataclass(frozen=True, slots=True)
 class Spent:
@@ -100,7 +96,7 @@ def perturb_all(
         loss = replace(loss, on_step=_counted(on_step, budget.steps))
     held = _held(attack.perturb(shown, loss, budget), batch, type(attack).__name__)
     bounds = batch.luma_limits + 1.772 * batch.chroma_limits
-    flows = [None] * len(regions) if held.flow is None else list(held.flow)
+    flows = [None] * len(regions) if held.flow is None else [flow if bool(flow.any()) else None for flow in held.flow]
     return [Patch(*parts) for parts in zip(regions, held.pixels, bounds, flows, batch.eyes.tolist(), strict=True)]
 
 
@@ -139,11 +135,23 @@ def _check(tensor: object, expected: tuple[int, ...], what: str) -> None:
 
 def compose(photo: Pixels, patches: Sequence[Patch]) -> tuple[Pixels, list[Spent]]:
     """Return `photo` with each patch's pixels moved, its change added, and rounded; all others stay as they are."""
-    moved = photo if all(patch.flow is None for patch in patches) else photo.copy()
+    return add(moved(photo, patches), patches)
+
+
+def moved(photo: Pixels, patches: Sequence[Patch]) -> Pixels:
+    """Return `photo` with each patch's pixels moved and nothing added; `photo` itself where no patch moves any."""
+    if all(patch.flow is None for patch in patches):
+        return photo
+    result = photo.copy()
     for patch in patches:
-        _move(moved, patch)
-    result = moved.copy()
-    return result, [_add(result, moved, patch) for patch in patches]
+        _move(result, patch)
+    return result
+
+
+def add(photo: Pixels, patches: Sequence[Patch]) -> tuple[Pixels, list[Spent]]:
+    """Return `photo`, as `moved` returns it, with each patch's change added, and rounded."""
+    result = photo.copy()
+    return result, [_add(result, photo, patch) for patch in patches]
 
 
 def _move(moved: Pixels, patch: Patch) -> None:

@@ -76,8 +76,7 @@ def test_contract(name: str, photo: np.ndarray, surrogates: list[Recogniser]) ->
     outside = np.ones(photo.shape[:2], bool)
     outside[once.patch.region.clipped(*photo.shape[:2])] = False
     assert np.array_equal(result[outside], photo[outside]), "not one pixel outside the patch"
-    moved, _ = host.compose(photo, [once.patch.unchanged()])
-    change = result.astype(int) - moved
+    change = result.astype(int) - host.moved(photo, [once.patch])
     assert 0 < spent.largest_255 == np.abs(change).max()
     assert spent.flow <= FEW.flow + 1e-6
     luma = np.abs(change @ np.array([0.299, 0.587, 0.114]))
