@@ -36,6 +36,7 @@ def own(shared_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(shutil.copy(shared_models / "reference" / "mobileface-v2" / "model.onnx", path))
 
 
+@pytest.mark.slow
 def test_a_model_is_added_by_options_and_calibrated(home: ModelsHome, own: Path, faces: Path) -> None:
     options = (*PLAIN, *LICENCE, "--template", "arcface-112", "--calibrate", faces)
     code, answer = home.json("models", "add", own, *options)

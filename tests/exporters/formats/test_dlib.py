@@ -292,6 +292,7 @@ def test_a_damaged_cache_is_rebuilt(models, tmp_path, damage):
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(tmp_path):
     code = (
         "import sys, pathlib, uncnn.exporters.formats.dlib as dlib; print('ready', flush=True); input(); "
