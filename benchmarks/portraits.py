@@ -27,10 +27,11 @@ import yaml
 from PIL import Image, ImageOps
 
 from uncnn.daemon.config.policies import Attack as Policy
-from uncnn.daemon.verify.visibility import LARGEST_PX, butteraugli, face_square, ssimulacra2
+from uncnn.daemon.verify.visibility import LARGEST_PX, as_shown, butteraugli, face_square, ssimulacra2
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins import host
 from uncnn.plugins.api import Attack, Budget, Face, Pixels
+from uncnn.plugins.cards import compare
 from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import STRENGTHS, make_attack, make_budget
@@ -117,14 +118,14 @@ def judged(
     released = as_jpeg(result)
     square = face_square(face, photo.shape)
     assert square is not None, "the face is large enough for the metrics"
-    clean, cloaked = (as_shown(pixels[square]) for pixels in (moved, released))
+    clean, cloaked = (as_shown(pixels[square], LARGEST_PX) for pixels in (moved, released))
     differences = butteraugli(clean, cloaked)
     likenesses, linked = [], []
     for judge in judges:
         before, after = (embedding(judge, pixels, face) for pixels in (photo, released))
         likenesses.append(float(torch.nn.functional.cosine_similarity(before, after, dim=0)))
-        threshold, cosine = judge.card.threshold(1e-3), judge.card.metric == "cosine"
-        linked.append(likenesses[-1] >= threshold if cosine else float((before - after).norm()) <= threshold)
+        (found,) = compare(judge.card, before[None].numpy(), after[None].numpy())
+        linked.append(judge.card.matches(float(found), 1e-3))
     return Found(
         face.size_px,
         ssimulacra2(clean, cloaked),
@@ -148,13 +149,6 @@ def as_jpeg(photo: Pixels) -> Pixels:
     buffer = io.BytesIO()
     Image.fromarray(photo).save(buffer, "JPEG", quality=90)
     return np.asarray(Image.open(buffer))
-
-
-def as_shown(pixels: Pixels) -> Pixels:
-    """Return the picture as large as people see it on a screen."""
-    image = Image.fromarray(pixels)
-    image.thumbnail((LARGEST_PX, LARGEST_PX), Image.Resampling.LANCZOS)
-    return np.asarray(image)
 
 
 def row(strength: str, sizes: str, found: Sequence[Found]) -> str:

@@ -20,7 +20,7 @@ from uncnn.daemon.config import Attack, Config, Models, Policy, find_config, loa
 from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir
-from uncnn.daemon.files.publish import PublishError, publish, snapshot
+from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.pipeline import protect, verify_request
 from uncnn.daemon.processes import stopped_by_sigterm
@@ -97,14 +97,19 @@ def verify_pair(settings: Settings, original: Path, cloaked: Path, surrogates: b
     """Print the verdict on `cloaked` as a copy of `original` and return the exit status."""
     policy = settings.policy
     with progress_bar(1, as_json), work(settings.models, settings.device) as (crew, spool):
-        first = snapshot(original.resolve().parent, Path(original.resolve().name), spool)
-        second = snapshot(cloaked.resolve().parent, Path(cloaked.resolve().name), spool)
+        first, second = taken(original, spool), taken(cloaked, spool)
         verdict = VERDICT.validate_python(crew.ask_verifier(verify_request(first.path, second.path, policy, None)))
     if as_json:
         print_json({"original": str(original), "cloaked": str(cloaked), "verdict": verdict_json(verdict)})
     else:
         _print_verdict(verdict, cloaked, surrogates)
     return OK if verdict.protected else DEGRADED
+
+
+def taken(photo: Path, folder: Path) -> Snapshot:
+    """Return a copy of a photo that a person named, in the private `folder`. Raises PublishError."""
+    real = photo.resolve()
+    return snapshot(real.parent, Path(real.name), folder)
 
 
 @contextmanager
@@ -120,13 +125,12 @@ def _cloak_one(crew: Crew, policy: Policy, photo: Path, output: Path, spool: Pat
     bar.begin(name)
     try:
         with tempfile.TemporaryDirectory(dir=spool) as own:
-            real = photo.resolve()
-            taken = snapshot(real.parent, Path(real.name), Path(own))
-            outcome = protect(crew, taken.path, photo.name, policy, Path(own), bar.report)
+            copy = taken(photo, Path(own))
+            outcome = protect(crew, copy.path, photo.name, policy, Path(own), bar.report)
             if outcome.decision != "publish":
                 return Done(name, "held" if outcome.decision == "hold" else "skipped", outcome.reason, None, outcome)
             wanted = policy.released_name(Path(photo.name))
-            times = taken.mtime_ns if policy.output.times == "same" else None
+            times = copy.mtime_ns if policy.output.times == "same" else None
             placed = publish(outcome.candidate, output, wanted, outcome.verdict.sha256, policy.output.mode, times)
     except (UncnnError, OSError) as error:
         return Done(name, "error", str(error))

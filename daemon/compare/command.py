@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from uncnn.daemon.answers import OK, print_json
-from uncnn.daemon.commands import Settings, SettingsError, work
-from uncnn.daemon.files.publish import PublishError, snapshot
+from uncnn.daemon.commands import Settings, SettingsError, taken, work
+from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.terminal import progress_bar
 from uncnn.daemon.wording import printable
 
@@ -31,14 +31,14 @@ def compare_photos(settings: Settings, original: Path, copy: Path, output: Path,
         raise SettingsError(f"--output {printable(output)} is one of the photos: name another file")
     with progress_bar(1, as_json) as bar, work(settings.models, settings.device) as (crew, spool):
         bar.begin(printable(copy))
-        taken = [snapshot(path.resolve().parent, Path(path.resolve().name), spool) for path in (original, copy)]
+        files = [taken(photo, spool) for photo in (original, copy)]
         made = spool / f"comparison.{kind}"
         bar.report({"stage": "comparing"})
         request = {
             "do": "show",
-            "original": str(taken[0].path),
+            "original": str(files[0].path),
             "original_name": printable(original.name),
-            "copy": str(taken[1].path),
+            "copy": str(files[1].path),
             "copy_name": printable(copy.name),
             "destination": str(made),
             "kind": kind,

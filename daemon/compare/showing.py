@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from PIL import Image
-
 from uncnn.daemon.compare.page import page
 from uncnn.daemon.compare.subject import Subject
 from uncnn.daemon.photos import decode
 from uncnn.daemon.processes import Message
 from uncnn.daemon.sheet import AMPLIFIED, Row, amplified, sheet
-from uncnn.daemon.verify.visibility import VISIBILITY, Visibility, face_square, visibility
-from uncnn.plugins.api import Detector, Pixels, UncnnError
+from uncnn.daemon.verify.visibility import VISIBILITY, Visibility, as_shown, check_sizes, face_square, visibility
+from uncnn.plugins.api import Detector, Pixels
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 
 LARGEST_PX: Final = 1024  # of the longer side: as large as it is shown, and measured
@@ -32,9 +29,7 @@ def show(detector: Detector, _recognisers: Sequence[OnnxRecogniser], request: Me
     before, after = (
         decode(Path(request[key]).read_bytes(), request[f"{key}_name"]).pixels for key in ("original", "copy")
     )
-    if before.shape != after.shape:
-        sizes = " and ".join(f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (before, after))
-        raise UncnnError(f"the photos have different sizes ({sizes}): give two versions of one photo")
+    check_sizes(before, after, "give two versions of one photo")
     faces = sorted(detector.detect(before), key=lambda face: -face.size_px)
     subjects = [_subject("whole photo", before, after)]
     for face in faces[:MOST_FACES]:
@@ -60,14 +55,8 @@ def words(looks: Visibility) -> str:
 def _subject(
     name: str, original: Pixels, copy: Pixels, box: tuple[float, float, float, float] | None = None
 ) -> Subject:
-    one, other = _shown(original), _shown(copy)
+    one, other = as_shown(original, LARGEST_PX), as_shown(copy, LARGEST_PX)
     return Subject(name, one, other, visibility(one, other), box)
-
-
-def _shown(pixels: Pixels) -> Pixels:
-    image = Image.fromarray(pixels)
-    image.thumbnail((LARGEST_PX, LARGEST_PX), Image.Resampling.LANCZOS)
-    return np.asarray(image)
 
 
 def _sheet(subjects: Sequence[Subject]) -> bytes:

@@ -20,9 +20,9 @@ from uncnn.daemon.processes import Handler, Message, Report
 from uncnn.daemon.verify.measuring import MEASURES, same_face
 from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
-from uncnn.daemon.verify.visibility import face_square, ssimulacra2
+from uncnn.daemon.verify.visibility import check_sizes, face_square, ssimulacra2
 from uncnn.exporters.store import Roster
-from uncnn.plugins.api import Detector, Face, Pixels, UncnnError
+from uncnn.plugins.api import Detector, Face, Pixels
 from uncnn.plugins.cards import compare
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
@@ -79,9 +79,7 @@ class Verifier:
             PhotoError: a file is no photo. UncnnError: the two have different sizes.
         """
         before, after = decode(original, "original").pixels, decode(released, "released photo").pixels
-        if before.shape != after.shape:
-            sizes = " and ".join(f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (before, after))
-            raise UncnnError(f"the photos have different sizes ({sizes}): give the cloaked copy of that original")
+        check_sizes(before, after, "give the cloaked copy of that original")
         known = list(faces) if faces is not None else self.detector.detect(before)
         pair = _paired(before, after, known, self.detector.detect(after))
         judgements = self._judge(pair, far, views)

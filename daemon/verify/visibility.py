@@ -141,10 +141,22 @@ def _blurred(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return values
 
 
-def _png(pixels: Pixels, largest_px: int | None) -> io.BytesIO:
+def as_shown(pixels: Pixels, largest_px: int) -> Pixels:
+    """Return a picture, (H, W, 3), scaled down so that its longer side is `largest_px` at most."""
     image = Image.fromarray(pixels)
-    if largest_px is not None:
-        image.thumbnail((largest_px, largest_px), Image.Resampling.LANCZOS)
+    image.thumbnail((largest_px, largest_px), Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def check_sizes(first: Pixels, second: Pixels, remedy: str) -> None:
+    """Raise UncnnError, which ends in the `remedy`, where two photos are not of one size."""
+    if first.shape != second.shape:
+        sizes = " and ".join(f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (first, second))
+        raise UncnnError(f"the photos have different sizes ({sizes}): {remedy}")
+
+
+def _png(pixels: Pixels, largest_px: int | None) -> io.BytesIO:
+    image = Image.fromarray(pixels if largest_px is None else as_shown(pixels, largest_px))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=0)
     buffer.seek(0)
