@@ -21,8 +21,11 @@ check: setup
 test: setup
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
+# The faults mostly wait, so the others run beside them.
 slow: setup
-	$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m slow tests/faults > .slow-faults.log 2>&1 & faults=$$!; \
+	$(BIN)/python -m pytest -m slow --ignore=tests/faults; others=$$?; \
+	wait $$faults; waited=$$?; cat .slow-faults.log; rm .slow-faults.log; exit $$((others + waited))
 
 # The wheel, installed in a fresh environment of its own, must run.
 build: setup
@@ -31,13 +34,19 @@ build: setup
 	$(BIN)/python tests/packaging/try_wheel.py dist
 
 bench: setup
+	$(BIN)/python benchmarks/formats.py
 	$(BIN)/python benchmarks/cloak.py
 	$(BIN)/python benchmarks/attacks.py
 	$(BIN)/python benchmarks/portraits.py
+	$(BIN)/python benchmarks/backdrops.py
 	$(BIN)/python benchmarks/detector.py
+	$(BIN)/python benchmarks/rotations.py
+	$(BIN)/python benchmarks/kinds.py
+	$(BIN)/python benchmarks/overlap.py
 	$(BIN)/python benchmarks/recognisers.py
 	$(BIN)/python benchmarks/pack.py
 	$(BIN)/python benchmarks/service.py
+	$(BIN)/python benchmarks/fuzz.py
 
 # Pins without a single host: uv.lock names hosts in every entry.
 lock:

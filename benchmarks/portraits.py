@@ -30,7 +30,7 @@ from uncnn.daemon.config.policies import Attack as Policy
 from uncnn.daemon.verify.visibility import LARGEST_PX, as_shown, butteraugli, face_square, ssimulacra2
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins import host
-from uncnn.plugins.api import Attack, Budget, Face, Pixels
+from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.cards import compare
 from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
@@ -81,7 +81,11 @@ def main() -> None:
     print(f"{name}, {len(portraits)} faces, {len(surrogates)} surrogates\n{HEAD}")
     for strength in options.strength or STRENGTHS:
         attack, budget = make_attack(name, parameters), make_budget(strength, parameters)
-        found = [judged(photo, face, attack, budget, surrogates, judges) for photo, face in portraits]
+        found = []
+        for photo, face in portraits:
+            begun = time.perf_counter()
+            (patch,) = host.perturb(photo, [face], attack, surrogates, budget, seed=1)
+            found.append(judged(photo, face, patch, judges, time.perf_counter() - begun))
         for least, most in SIZES:
             of_size = [one for one in found if least <= one.side < most]
             if of_size:
@@ -101,18 +105,8 @@ def portraits_of(files: Sequence[Path]) -> list[tuple[Pixels, Face]]:
     return portraits
 
 
-def judged(
-    photo: Pixels,
-    face: Face,
-    attack: Attack,
-    budget: Budget,
-    surrogates: Sequence[Recogniser],
-    judges: Sequence[Recogniser],
-) -> Found:
-    """Return what becomes of one face."""
-    begun = time.perf_counter()
-    (patch,) = host.perturb(photo, [face], attack, surrogates, budget, seed=1)
-    seconds = time.perf_counter() - begun
+def judged(photo: Pixels, face: Face, patch: host.Patch, judges: Sequence[Recogniser], seconds: float) -> Found:
+    """Return what became of one face, in so many seconds."""
     moved = host.moved(photo, [patch])
     result, (spent,) = host.add(moved, [patch])
     released = as_jpeg(result)

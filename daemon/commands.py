@@ -60,8 +60,8 @@ def settings_for(
     Raises:
         ConfigError: the configuration is wrong, or a named one is missing. SettingsError: an option is.
     """
-    found = _config(config)
-    chosen = _policy(found, policy)
+    found = configuration(config)
+    chosen = named_policy(found, policy)
     changes: dict[str, Any] = {"name": attack, "strength": strength, **dict(map(_parameter, parameters or ()))}
     changes = {key: value for key, value in changes.items() if value is not None}
     if changes:
@@ -137,8 +137,8 @@ def _cloak_one(crew: Crew, policy: Policy, photo: Path, output: Path, spool: Pat
     return Done(name, "published", outcome.reason, placed, outcome)
 
 
-def _config(explicit: Path | None) -> Config:
-    """Return the named configuration, the user's where there is one, or the defaults."""
+def configuration(explicit: Path | None) -> Config:
+    """Return the named configuration, the user's where there is one, or the defaults. Raises ConfigError."""
     try:
         path = find_config(explicit)
     except ConfigError:
@@ -148,7 +148,8 @@ def _config(explicit: Path | None) -> Config:
     return load(path)
 
 
-def _policy(config: Config, name: str | None) -> Policy:
+def named_policy(config: Config, name: str | None) -> Policy:
+    """Return the policy of this name; without a name the first. Raises SettingsError."""
     if name is None:
         return next(iter(config.policies.values()), Policy())
     if name not in config.policies:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
@@ -15,6 +15,8 @@ from uncnn.daemon.intake import Place, source_of
 from uncnn.daemon.ledger import Job, Ledger, LedgerError, State, TransitionError
 from uncnn.daemon.pipeline import Next, Outcome, protect
 from uncnn.daemon.processes import ProcessDied, Report, RequestError
+from uncnn.daemon.recall import Recalled, made_with, recall_copy, recall_picture
+from uncnn.daemon.sight import see
 from uncnn.daemon.terminal import Done, Status
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError
@@ -47,6 +49,10 @@ _SAID: Final[dict[State, Status]] = {
     State.QUARANTINED: "error",
     State.RETRY: "error",
 }
+
+
+Result: TypeAlias = Outcome | Recalled
+"""What is to become of a photo: found out on itself, or before."""
 
 
 class Stopped(UncnnError):
@@ -98,39 +104,18 @@ def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool])
 
 
 def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
-    """Claim a queued photo, and protect and release it."""
-    desk.start()
+    """Claim a queued photo, and protect and release it; the models are not loaded for a released copy."""
+    outcome: Result | None = recall_copy(desk.ledger, job)
+    if outcome is None:
+        desk.start()
     job = desk.ledger.claim(job)
     if job.state is not State.RUNNING:
         return _done(place, job)
-    outcome = None
     try:
-        outcome = protect(
-            desk.crew,
-            taken.path,
-            printable(job.relative.name),
-            place.policy,
-            taken.path.parent,
-            desk.report,
-            desk.following(taken.path.parent),
-        )
-        if job.anyway and outcome.decision == "hold":
-            outcome = replace(
-                outcome, decision="publish", reason=f"{outcome.reason}; a person released it all the same"
-            )
+        outcome = outcome or _found_out(desk, place, job, taken)
         job = _judge(desk.ledger, job, place, outcome)
         if job.state is State.PUBLISHING:
-            output = place.policy.output
-            placed = publish(
-                outcome.candidate,
-                place.folder.publish,
-                _wanted(place, job),
-                outcome.verdict.sha256,
-                output.mode,
-                taken.mtime_ns if output.times == "same" else None,
-            )
-            below = placed.relative_to(place.folder.publish)
-            job = desk.ledger.move(job, State.PUBLISHED, outcome.reason, published=below)
+            job = _release(desk.ledger, job, place, outcome, taken)
     except (LedgerError, TransitionError):
         raise
     except (UncnnError, OSError) as error:
@@ -146,12 +131,45 @@ def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
     return _done(place, job, outcome)
 
 
-def _judge(ledger: Ledger, job: Job, place: Place, outcome: Outcome) -> Job:
-    """Write down what the policy decided on the verdict."""
+def _found_out(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Result:
+    """Return what is to become of a photo: what became of the same picture before, or what protecting it comes to."""
+    name, own = printable(job.relative.name), taken.path.parent
+    seen = see(desk.crew, taken.path, name, desk.report, place.policy.faces.rotated)
+    if seen.fingerprint is not None:
+        job = desk.ledger.pictures.note(job, seen.fingerprint, made_with(desk.crew.roster))
+        recalled = recall_picture(desk.ledger, job, place.policy.metadata, own)
+        if recalled is not None:
+            return recalled
+    following = desk.following(own)
+    outcome = protect(desk.crew, taken.path, name, place.policy, own, desk.report, following, seen)
+    if job.anyway and outcome.decision == "hold":
+        return replace(outcome, decision="publish", reason=f"{outcome.reason}; a person released it all the same")
+    return outcome
+
+
+def _judge(ledger: Ledger, job: Job, place: Place, outcome: Result) -> Job:
+    """Write down what the policy decided on the verdict, or on the one that holds for this photo too."""
+    earlier = outcome.earlier if isinstance(outcome, Recalled) else None
     if outcome.decision != "publish":
-        return ledger.move(job, State.HELD if outcome.decision == "hold" else State.SKIPPED, outcome.reason)
-    job = ledger.move(job, State.VERIFIED, outcome.reason, released_sha256=outcome.verdict.sha256)
+        state = State.HELD if outcome.decision == "hold" else State.SKIPPED
+        return ledger.move(job, state, outcome.reason, same_as=earlier)
+    job = ledger.move(job, State.VERIFIED, outcome.reason, released_sha256=outcome.sha256, same_as=earlier)
     return ledger.move(job, State.PUBLISHING, outcome.reason, published=_wanted(place, job))
+
+
+def _release(ledger: Ledger, job: Job, place: Place, outcome: Result, taken: Snapshot) -> Job:
+    """Publish the verified bytes, and write down where they are. Raises PublishError."""
+    assert outcome.candidate is not None
+    output = place.policy.output
+    placed = publish(
+        outcome.candidate,
+        place.folder.publish,
+        _wanted(place, job),
+        outcome.sha256,
+        output.mode,
+        taken.mtime_ns if output.times == "same" else None,
+    )
+    return ledger.move(job, State.PUBLISHED, outcome.reason, published=placed.relative_to(place.folder.publish))
 
 
 def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
@@ -176,9 +194,10 @@ def _is_suspect(error: UncnnError | OSError) -> bool:
     return isinstance(error, RequestError | ProcessDied) and not is_photo
 
 
-def _done(place: Place, job: Job, outcome: Outcome | None = None, suspect: bool = False) -> Done:
+def _done(place: Place, job: Job, outcome: Result | None = None, suspect: bool = False) -> Done:
     message = f"{job.reason}; it is tried again" if job.state is State.RETRY else job.reason
-    return Done(place.name(job.relative), _SAID[job.state], message, _where(place, job), outcome, suspect=suspect)
+    own = outcome if isinstance(outcome, Outcome) else None
+    return Done(place.name(job.relative), _SAID[job.state], message, _where(place, job), own, suspect=suspect)
 
 
 def _where(place: Place, job: Job) -> Path | None:

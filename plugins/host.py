@@ -11,16 +11,20 @@ import torch
 from torch import Tensor
 
 from uncnn.plugins.aim import Aim
-from uncnn.plugins.api import Attack, Budget, Change, Face, Pixels, PluginError
+from uncnn.plugins.api import Attack, Budget, Change, Face, Loss, Pixels, PluginError
 from uncnn.plugins.batch import PATCH_PX, FaceBatch, cut, enlarged, together
 from uncnn.plugins.flow import displaced, folds
 from uncnn.plugins.geometry import Region, region_of
+from uncnn.plugins.joint import joint
+from uncnn.plugins.overlap import beside, share
 from uncnn.plugins.recogniser import Recogniser
 
 OnStep = Callable[[int, int], None]
 """Called with the number of gradient steps done and how many there are."""
 
 AWAY = Aim()
+
+COLOURLESS_255 = 3  # channels that differ by no more are rounding: a black-and-white photo that was stored in colour
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Portrait:
     face: Face
     seed: int  # of the photo
     grey: bool = False  # a grey photo gets a grey change
+    beside: tuple[Face, ...] = ()  # the faces that are cloaked too and touch its region: `overlap.beside`
+    standing: tuple[Patch, ...] = ()  # what was done to those of them that are not in the batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,8 @@ def perturb(
     on_step: OnStep | None = None,
 ) -> list[Patch]:
     """Return what `attack` does to each of `faces` in `photo` (H, W, 3), held inside `budget`: `perturb_all`."""
-    portraits = [Portrait(photo, face, seed, grey) for face in faces]
+    near = beside(faces)
+    portraits = [Portrait(photo, face, seed, grey, others) for face, others in zip(faces, near, strict=True)]
     return perturb_all(portraits, attack, surrogates, budget, aim, on_step)
 
 
@@ -79,7 +86,7 @@ def perturb_all(
 ) -> list[Patch]:
     """Return what `attack` does to each face, held inside `budget`.
 
-    The faces of any photos are one batch; each depends on itself and its photo's seed alone.
+    The faces of any photos are one batch; each depends on itself, its photo's seed, and where those beside it are.
 
     Raises:
         PluginError: the attack returned a wrong type, a wrong shape, values that are not finite or a flow that folds.
@@ -94,10 +101,22 @@ def perturb_all(
     loss = aim.loss(surrogates, shown)
     if on_step is not None:
         loss = replace(loss, on_step=_counted(on_step, budget.steps))
-    held = _held(attack.perturb(shown, loss, budget), batch, type(attack).__name__)
+    held = _held(attack.perturb(shown, _joint(loss, portraits, regions, shown), budget), batch, type(attack).__name__)
     bounds = batch.luma_limits + 1.772 * batch.chroma_limits
     flows = [None] * len(regions) if held.flow is None else [flow if bool(flow.any()) else None for flow in held.flow]
     return [Patch(*parts) for parts in zip(regions, held.pixels, bounds, flows, batch.eyes.tolist(), strict=True)]
+
+
+def _joint(loss: Loss, portraits: Sequence[Portrait], regions: Sequence[Region], batch: FaceBatch) -> Loss:
+    """Return the loss with which faces that overlap are seen together; `loss` itself where none do."""
+    ties = [
+        (own, other)
+        for own, one in enumerate(portraits)
+        for other, two in enumerate(portraits)
+        if one.photo is two.photo and two.face in one.beside
+    ]
+    standing = [[(patch.change, patch.region) for patch in portrait.standing] for portrait in portraits]
+    return joint(loss, batch.patches, regions, ties, standing)
 
 
 def _counted(on_step: OnStep, steps: int) -> Callable[[], None]:
@@ -106,8 +125,15 @@ def _counted(on_step: OnStep, steps: int) -> Callable[[], None]:
 
 
 def _cut(portrait: Portrait, region: Region, budget: Budget, device: str) -> FaceBatch:
-    own = replace(budget, chroma=0.0) if portrait.grey else budget
-    return cut(portrait.photo, [portrait.face], [region], own, portrait.seed, device)
+    is_grey = portrait.grey or _is_colourless(portrait.photo[region.clipped(*portrait.photo.shape[:2])])
+    own = replace(budget, chroma=0.0) if is_grey else budget
+    batch = cut(portrait.photo, [portrait.face], [region], own, portrait.seed, device)
+    part = share(portrait.face, portrait.beside, region, PATCH_PX, device)
+    return batch if part is None else batch.bounded(part)
+
+
+def _is_colourless(pixels: Pixels) -> bool:
+    return bool(np.ptp(pixels, axis=2).max(initial=0) <= COLOURLESS_255)
 
 
 def _held(change: object, batch: FaceBatch, name: str) -> Change:
@@ -168,17 +194,15 @@ def _move(moved: Pixels, patch: Patch) -> None:
 
 
 def _add(result: Pixels, moved: Pixels, patch: Patch) -> Spent:
-    """Add one patch to `result` in place; where patches overlap, the sum stays inside the wider of the two bounds."""
+    """Add one patch to `result` in place; patches that overlap have shared the bound, and add up."""
     region = patch.region
     rows, columns = region.clipped(*moved.shape[:2])
     inside = region.local(rows, columns)
     wanted = enlarged(patch.change, region)[:, *inside].permute(1, 2, 0).cpu().numpy()
     bound = enlarged(patch.limits, region)[0][inside].cpu().numpy()[..., None]
     before = moved[rows, columns].astype(np.float32)
-    already = result[rows, columns] - before
-    widest = np.maximum(bound, np.abs(already))
-    total = np.clip(already + wanted, -widest, widest)
-    result[rows, columns] = np.clip(np.rint(before + total), 0, 255).astype(np.uint8)
+    already = result[rows, columns].astype(np.float32)
+    result[rows, columns] = np.clip(np.rint(already + np.clip(wanted, -bound, bound)), 0, 255).astype(np.uint8)
     spent = np.abs(result[rows, columns] - before)
     length = 0.0 if patch.flow is None else float(torch.linalg.vector_norm(patch.flow, dim=0).max())
     largest, mean = (float(spent.max(initial=0)), float(spent.mean())) if spent.size else (0.0, 0.0)

@@ -45,10 +45,10 @@ class OnnxRecogniser:
 
     def outputs(self, crops: Pixels) -> npt.NDArray[np.float32]:
         """Return the network's own embeddings, (N, D), of aligned crops (N, height, width, 3) uint8 RGB."""
-        shown = self.card.input.prepare(crops)
-        name = self.session.get_inputs()[0].name
-        parts = [self.session.run(None, {name: shown[i : i + CHUNK]})[0] for i in range(0, len(shown), CHUNK)]
-        return np.concatenate(parts).reshape(len(shown), -1)
+        name, prepare = self.session.get_inputs()[0].name, self.card.input.prepare
+        chunks = [crops[start : start + CHUNK] for start in range(0, len(crops), CHUNK)]
+        parts = [self.session.run(None, {name: prepare(chunk)})[0] for chunk in chunks]
+        return np.concatenate(parts).reshape(len(crops), -1)
 
     def more_alike(self, first: float, second: float) -> float:
         """Return the comparison that speaks more for one person."""

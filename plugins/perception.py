@@ -77,12 +77,23 @@ def window(to_template: Floats, side: int, device: str) -> Tensor:
     `to_template` (2, 3) maps patch pixels into the ArcFace-112 frame. Recognisers look a little beyond the face too,
     but a change of a plain background is what people see first.
     """
-    ys, xs = np.mgrid[0:side, 0:side]
-    u = to_template[0, 0] * xs + to_template[0, 1] * ys + to_template[0, 2]
-    v = to_template[1, 0] * xs + to_template[1, 1] * ys + to_template[1, 2]
+    across, down, distance = oval(to_template, side)
     x0, y0, x1, y1 = REGION_112
-    inside = np.minimum(np.minimum(u - x0, x1 - u), np.minimum(v - y0, y1 - v)) / FEATHER_112
-    distance = np.hypot((u - OVAL_112[0]) / OVAL_112[2], (v - OVAL_112[1]) / OVAL_112[3])
+    inside = np.minimum(np.minimum(across - x0, x1 - across), np.minimum(down - y0, y1 - down)) / FEATHER_112
+    from_border = np.minimum(np.arange(side), np.arange(side)[::-1]) - 1  # two pixels of 0: enlarging reaches so far
+    inside = np.minimum(inside, np.minimum(from_border, from_border[:, None]))
     depth = np.minimum(inside, (OVAL_FEATHER - distance) / (OVAL_FEATHER - 1))
     ramp = 0.5 - 0.5 * np.cos(np.pi * np.clip(depth, 0, 1))
     return torch.from_numpy(ramp.astype(np.float32)).view(1, 1, side, side).to(device)
+
+
+def oval(to_template: Floats, side: int) -> tuple[Floats, Floats, Floats]:
+    """Return each patch pixel's x and y in the ArcFace-112 frame and its distance from the oval's centre, in half axes.
+
+    `to_template` is (2, 3); each result is (side, side).
+    """
+    ys, xs = np.mgrid[0:side, 0:side]
+    across = to_template[0, 0] * xs + to_template[0, 1] * ys + to_template[0, 2]
+    down = to_template[1, 0] * xs + to_template[1, 1] * ys + to_template[1, 2]
+    distance = np.hypot((across - OVAL_112[0]) / OVAL_112[2], (down - OVAL_112[1]) / OVAL_112[3])
+    return across, down, distance

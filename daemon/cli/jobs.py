@@ -42,6 +42,8 @@ def retry(
 ) -> None:
     """Try photos again, with all attempts before them.
 
+    A photo that was skipped is done after all: a released copy that was put back is cloaked once more.
+
     A service at work begins at once, else the next run does.
 
     Exit status: 0 all are queued, 1 one of them is not in a state for that, 2 there is no such photo.

@@ -13,6 +13,7 @@ from uncnn.daemon.answers import USAGE
 from uncnn.daemon.cli import jobs
 from uncnn.daemon.cli.config import app as config_commands
 from uncnn.daemon.cli.evaluate import evaluate
+from uncnn.daemon.cli.inspection import inspect
 from uncnn.daemon.cli.models import app as models_commands
 from uncnn.daemon.cli.options import ConfigFile, Device, Json, Licence
 from uncnn.daemon.cli.people import app as people_commands
@@ -180,6 +181,7 @@ def status(
     raise typer.Exit(watch_status() if watch else print_status(json))
 
 
+app.command()(inspect)
 app.command()(evaluate)
 app.command()(jobs.jobs)
 app.command()(jobs.retry)

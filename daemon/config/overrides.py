@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ValidationError
 
 from uncnn.daemon.config.checks import field_finding
 from uncnn.daemon.config.document import ConfigError, Document, Problem, read
-from uncnn.daemon.config.policies import FacesSection, Metadata, Output, Policy, Protect, Section, Strength, once
+from uncnn.daemon.config.policies import FacesSection, Output, Policy, Protect, Section, Strength, once
 
 NAME: Final = ".uncnn.yaml"
 
@@ -39,7 +39,7 @@ class Overrides(Section):
     unprotected: Literal["hold"] = "hold"
     no_face: Literal["publish", "hold", "skip"] = "publish"
     faces: FacesSection = FacesSection()
-    metadata: Metadata = "none"
+    metadata: Literal["none"] = "none"
     output: Output = Output()
 
 
@@ -87,6 +87,10 @@ def _merged(policy: Policy, document: Document) -> Policy:
 
 def _weaker(policy: Policy, said: Overrides, document: Document) -> Iterator[Problem]:
     """Yield where a document asks for less proof than the policy."""
+    if policy.faces.rotated and "rotated" in said.faces.model_fields_set and not said.faces.rotated:
+        yield document.problem(
+            ("faces", "rotated"), "the policy looks for rotated faces too: leave it out, or say true"
+        )
     given = said.protect.model_fields_set if "protect" in said.model_fields_set else set()
     if "far" in given and said.protect.far < policy.protect.far:
         words = f"{said.protect.far:g} asks for less proof than the policy's {policy.protect.far:g}: use that or more"

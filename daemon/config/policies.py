@@ -95,23 +95,12 @@ def _file_name(template: str) -> str:
     return template
 
 
-def _not_yet(available: str, later: tuple[str, ...]) -> BeforeValidator:
-    """Refuse the values of the contract that this version cannot keep."""
-
-    def check(value: Any) -> Any:
-        if value in later:
-            raise ValueError(f"{value!r} is not available yet: use {available}")
-        return value
-
-    return BeforeValidator(check)
-
-
 Name: TypeAlias = Annotated[str, Field(min_length=1)]
 Names: TypeAlias = Annotated[tuple[Name, ...], AfterValidator(once)]
 AttackName: TypeAlias = Annotated[str, AfterValidator(_attack_name)]
 Strength: TypeAlias = Annotated[str, AfterValidator(_strength)]
 Who: TypeAlias = Literal["all", "all-but-enrolled", "only-enrolled"]
-Metadata: TypeAlias = Annotated[Literal["none"], _not_yet("none", ("camera", "all-but-location"))]
+Metadata: TypeAlias = Literal["none", "camera", "all-but-location"]
 
 
 class Attack(Section):
@@ -140,10 +129,11 @@ class Protect(Section):
 
 
 class FacesSection(Section):
-    """Whose faces are cloaked, and from which size on."""
+    """Whose faces are cloaked, from which size on, and whether those are looked for that are not upright."""
 
     who: Who = "all"
     smallest_px: Annotated[int, Field(strict=True, ge=1)] = 24
+    rotated: Annotated[bool, Field(strict=True)] = False
 
 
 class Output(Section):

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from uncnn.daemon.answers import OK, print_json
-from uncnn.daemon.config import Config, ConfigError, Folder, Problem, find_config, load
+from uncnn.daemon.config import Config, ConfigError, Folder, Policy, Problem, find_config, load
 from uncnn.daemon.config.document import read
 from uncnn.daemon.config.overrides import NAME, overridden
 from uncnn.daemon.files.folders import named
@@ -47,13 +47,20 @@ def show_config(explicit: Path | None, photo: Path | None, as_json: bool) -> int
 
 def _policy_of(file: Path, config: Config, photo: Path) -> dict[str, Any]:
     path = named(photo)
+    watched = watched_policy(config, path)
+    if watched is not None:
+        folder, policy = watched
+        published = folder.publish / policy.released_name(path.relative_to(folder.watch))
+        return {"published": str(published), "policy": policy.model_dump(mode="json")}
+    raise ConfigError((Problem(file, 0, "folders", f"none of them watches {printable(path)}: add its folder"),))
+
+
+def watched_policy(config: Config, path: Path) -> tuple[Folder, Policy] | None:
+    """Return the folder that a photo is watched in and the policy that holds for it, or None. Raises ConfigError."""
     for folder in config.folders:
         if path.is_relative_to(folder.watch):
-            relative = path.relative_to(folder.watch)
-            policy = overridden(config.policy_of(folder), folder.watch, relative)
-            published = folder.publish / policy.released_name(relative)
-            return {"published": str(published), "policy": policy.model_dump(mode="json")}
-    raise ConfigError((Problem(file, 0, "folders", f"none of them watches {printable(path)}: add its folder"),))
+            return folder, overridden(config.policy_of(folder), folder.watch, path.relative_to(folder.watch))
+    return None
 
 
 def _attacks(file: Path, config: Config) -> Iterator[Problem]:

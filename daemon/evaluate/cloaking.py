@@ -17,6 +17,7 @@ from uncnn.daemon.evaluate.values import LeftOut, Progress, Sample, Shot, Take
 from uncnn.daemon.photos import decode
 from uncnn.daemon.pipeline import attack_request
 from uncnn.daemon.processes import Message
+from uncnn.daemon.sight import look_request
 from uncnn.daemon.verify.verdict import FACE, FACES
 from uncnn.daemon.verify.visibility import VISIBILITY, face_square
 from uncnn.exporters.calibration.patches import main_face
@@ -37,7 +38,7 @@ class Cloaking:
     def face(self) -> Face:
         """Return the face that the photo is of. Raises LeftOut."""
         with leaving_out():
-            looked = self.crew.ask_worker({"do": "look", "source": str(self.source), "name": self.name})
+            looked = self.crew.ask_worker(look_request(self.source, self.name, self.policy.faces.rotated))
         faces = FACES.validate_python(looked["faces"])
         if not faces:
             raise LeftOut("no face found")
@@ -50,7 +51,7 @@ class Cloaking:
 
     def shot(self, person: str, face: Face) -> Shot:
         """Return the photo cloaked at every strength, and what the judges make of it. Raises LeftOut."""
-        told = ask_judges(self.crew, self.source, self.name, ["as-is"], face)
+        told = ask_judges(self.crew, self.source, self.name, ["as-is"], face, self.policy.faces.rotated)
         clean = {judge: views["as-is"] for judge, views in embeddings_of(told).items()}
         takes = {strength: self._take(strength, face) for strength in (UNCLOAKED, *self.plan.strengths)}
         return Shot(person, self.name, face.size_px, clean, takes)
@@ -74,7 +75,7 @@ class Cloaking:
         moved = self._cloak(strength, face, file)
         seconds = time.monotonic() - started
         self._tell(strength, {"stage": f"asking the judges, {strength}", "done": 1, "of": 1})
-        told = ask_judges(self.crew, file, self.name, self.plan.views, face)
+        told = ask_judges(self.crew, file, self.name, self.plan.views, face, self.policy.faces.rotated)
         pair = {"original": str(self.source), "released": str(file), "name": self.name}
         asked = {"do": "compare", **pair, "face": FACE.dump_python(face, mode="json"), "moved": moved}
         compared = self.crew.ask_verifier(asked)
@@ -98,6 +99,7 @@ class Cloaking:
             "attack": attack_request(self.policy),
             "format": "JPEG",
             "quality": self.plan.quality,
+            "rotated": self.policy.faces.rotated,
         }
         with leaving_out():
             told = self.crew.ask_worker(request, lambda progress: self._tell(strength, progress))

@@ -20,8 +20,13 @@ from uncnn.plugins.api import Face, UncnnError
 from uncnn.plugins.cards import Embeddings
 
 
-def ask_judges(crew: Crew, file: Path, name: str, views: Sequence[str], near: Face | None) -> Message:
-    """Return the verifier's answer about one face of a photo. Raises RequestError, ProcessDied."""
+def ask_judges(
+    crew: Crew, file: Path, name: str, views: Sequence[str], near: Face | None, rotated: bool = False
+) -> Message:
+    """Return the verifier's answer about one face of a photo, at any angle if `rotated`.
+
+    Raises RequestError, ProcessDied.
+    """
     return crew.ask_verifier(
         {
             "do": "embed",
@@ -30,6 +35,7 @@ def ask_judges(crew: Crew, file: Path, name: str, views: Sequence[str], near: Fa
             "judges": [judge.card.name for judge in crew.roster.judges],
             "views": list(views),
             "near": None if near is None else FACE.dump_python(near, mode="json"),
+            "rotated": rotated,
         }
     )
 

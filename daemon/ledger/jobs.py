@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.folders import Folders
+from uncnn.daemon.ledger.pictures import Pictures
 from uncnn.daemon.ledger.rows import Job, change, current, job_of, jobs_in, supersede, utc_now, utc_text
 from uncnn.daemon.ledger.states import (
     ATTEMPTS,
@@ -43,6 +44,7 @@ class Ledger:
         """Open the ledger, and make it where there is none. Raises LedgerError."""
         self.database = Database(file)
         self.folders = Folders(self.database)
+        self.pictures = Pictures(self.database)
         try:
             self.database.check()
         except BaseException:
@@ -70,7 +72,7 @@ class Ledger:
             )
             supersede(connection, map(job_of, others.fetchall()), "the photo changed")
             if job.state is State.SUPERSEDED:
-                return change(connection, job, State.QUEUED, attempts=0, anyway=False)
+                return change(connection, job, State.QUEUED, attempts=0, anyway=False, asked=False)
             return job
 
     def claim(self, job: Job) -> Job:
@@ -82,7 +84,7 @@ class Ledger:
             job = current(connection, job)
             if job.state is State.QUEUED and job.attempts >= ATTEMPTS:
                 return change(connection, job, State.QUARANTINED, _used_up(job))
-            return change(connection, job, State.RUNNING, job.reason, attempts=job.attempts + 1)
+            return change(connection, job, State.RUNNING, job.reason, attempts=job.attempts + 1, same_as=None)
 
     def move(
         self,
@@ -92,8 +94,9 @@ class Ledger:
         *,
         released_sha256: str | None = None,
         published: Path | None = None,
+        same_as: Job | None = None,
     ) -> Job:
-        """Take a photo to its next state and return its row.
+        """Take a photo to its next state and return its row; `same_as`: whose result it is, where not its own.
 
         Raises TransitionError: `job` is no longer what the ledger says, or the state cannot follow.
         """
@@ -106,6 +109,12 @@ class Ledger:
                 values["released_sha256"] = released_sha256
             if published is not None:
                 values["published"] = os.fsencode(published)
+            if same_as is not None and same_as.id != job.id:
+                values["same_as"] = same_as.id
+            elif state is State.HELD:
+                values["held"] = printable(reason)
+            if state is State.VERIFIED and not now.anyway:
+                values["held"] = None
             return change(connection, now, state, reason, **values)
 
     def retry(self, job: Job, reason: str) -> Job:
@@ -154,11 +163,14 @@ class Ledger:
             return [change(connection, job, State.QUEUED, job.reason) for job in waiting]
 
     def again(self, job: Job) -> Job:
-        """Queue at a person's word what failed, waits for another attempt or is blocked, with all attempts before it.
+        """Queue at a person's word what is neither released nor on its way, with all attempts before it.
+
+        It is not skipped as a released copy then, nor held because the same picture was.
 
         Raises TransitionError.
         """
-        return self._decided(job, RETRIABLE, State.QUEUED, "a person asked for another attempt", attempts=0)
+        values = {"attempts": 0, "asked": True, "dropped": False}
+        return self._decided(job, RETRIABLE, State.QUEUED, "a person asked for another attempt", **values)
 
     def let_go(self, job: Job) -> Job:
         """Queue at a person's word what is held, to be released though it is not protected.

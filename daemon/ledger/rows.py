@@ -33,6 +33,11 @@ class Job:
     changed: datetime
     anyway: bool  # a person lets it go though it was held
     dropped: bool  # a person does not want it published
+    asked: bool  # a person wants it done, whatever was done before
+    fingerprint: str | None  # of the picture, once it was decoded
+    made_with: str | None  # a digest of what its verdict depends on besides the picture and the policy
+    held: str | None  # why it was not released, found on itself, whatever a person said then
+    same_as: int | None  # the row of the same picture, or of the original, whose result holds for this one too
 
 
 def job_of(row: sqlite3.Row) -> Job:
@@ -54,6 +59,8 @@ def job_of(row: sqlite3.Row) -> Job:
         changed=datetime.fromisoformat(row["changed"]),
         anyway=bool(row["anyway"]),
         dropped=bool(row["dropped"]),
+        asked=bool(row["asked"]),
+        **{name: row[name] for name in ("fingerprint", "made_with", "held", "same_as")},
     )
 
 

@@ -70,5 +70,15 @@ _SCHEMA_3: Final = (
     "ALTER TABLE jobs ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0",  # a person does not want it published
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3)
+_SCHEMA_4: Final = (
+    "ALTER TABLE jobs ADD COLUMN fingerprint TEXT",  # of the decoded photo, NULL of one that was not decoded
+    "ALTER TABLE jobs ADD COLUMN made_with TEXT",  # a digest: of all that the verdict depends on besides
+    "ALTER TABLE jobs ADD COLUMN held TEXT",  # why it was not released, found on itself, whatever a person said then
+    "ALTER TABLE jobs ADD COLUMN same_as INTEGER REFERENCES jobs (id)",  # what became of that one holds for it too
+    "ALTER TABLE jobs ADD COLUMN asked INTEGER NOT NULL DEFAULT 0",  # a person wants it done, whatever was done before
+    "CREATE INDEX jobs_by_released ON jobs (released_sha256)",
+    "CREATE INDEX jobs_by_fingerprint ON jobs (fingerprint)",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4)
 """Number n leads from `user_version` n to n + 1; all that stand here are kept, new ones are added at the end."""

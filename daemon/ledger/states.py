@@ -19,7 +19,7 @@ class State(StrEnum):
     RETRY = "retry"  # waits before another attempt
     QUARANTINED = "quarantined"  # another attempt would not help
     HELD = "held"  # not protected
-    SKIPPED = "skipped"  # no face, and the policy does not publish such photos; or a person dropped it
+    SKIPPED = "skipped"  # no face, and the policy wants none such; a released copy put back; or a person dropped it
     SUPERSEDED = "superseded"  # the source changed, or is gone
     BLOCKED = "blocked"  # a fault of disk, permission or mount; no attempt was spent
 
@@ -37,7 +37,7 @@ ALLOWED: Final[dict[State, frozenset[State]]] = {
     S.QUARANTINED: frozenset({S.QUEUED, S.SUPERSEDED, S.SKIPPED}),
     S.SUPERSEDED: frozenset({S.QUEUED}),  # the old content came back
     S.PUBLISHED: frozenset(),
-    S.SKIPPED: frozenset(),
+    S.SKIPPED: frozenset({S.QUEUED}),
 }
 
 IN_WORK: Final = frozenset({S.RUNNING, S.VERIFIED, S.PUBLISHING})
@@ -45,7 +45,7 @@ IN_WORK: Final = frozenset({S.RUNNING, S.VERIFIED, S.PUBLISHING})
 
 NEEDS_PERSON: Final = frozenset({S.HELD, S.QUARANTINED})
 
-RETRIABLE: Final = frozenset({S.HELD, S.QUARANTINED, S.RETRY, S.BLOCKED})
+RETRIABLE: Final = frozenset({S.HELD, S.QUARANTINED, S.RETRY, S.BLOCKED, S.SKIPPED})
 """What a person may ask another attempt for."""
 
 FINAL: Final = frozenset({S.PUBLISHED, S.SKIPPED})

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.schema import MIGRATIONS
-from uncnn.daemon.ledger.states import NEEDS_PERSON, State
+from uncnn.daemon.ledger.states import NEEDS_PERSON, SETTLED, State
 
 Life: TypeAlias = Literal["running", "silent", "ended", "died"]
 
@@ -81,6 +81,7 @@ class Entry:
     attempts: int
     due: datetime | None  # of the next attempt
     published: Path | None
+    same_as: int | None  # the number of the photo whose result this is, where it is not its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,7 @@ def _entry(row: sqlite3.Row) -> Entry:
         attempts=row["attempts"],
         due=_time(row["due"]),
         published=_path(row["publish"]) / _path(published) if published is not None else None,
+        same_as=row["same_as"] if row["state"] in SETTLED else None,
     )
 
 

@@ -32,7 +32,8 @@ def enroll(name: str, photos: Sequence[Path], consent: bool, config: Path | None
         for photo in photos:
             real = photo.expanduser().resolve()
             taken = snapshot(real.parent, Path(real.name), spool)
-            described.append(crew.ask_verifier({"do": "describe", "source": str(taken.path), "name": photo.name}))
+            request = {"do": "describe", "source": str(taken.path), "name": photo.name}
+            described.append(crew.ask_verifier({**request, "rotated": settings.policy.faces.rotated}))
     for photo, answer in zip(photos, described, strict=True):
         if answer["faces"] != 1:
             found = "no face" if answer["faces"] == 0 else f"{answer['faces']} faces"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from uncnn.daemon.photos.reader import decode
 from uncnn.daemon.photos.values import PIXEL_LIMIT, Alpha, Encoding, Format, Photo, PhotoError
-from uncnn.daemon.photos.writer import encode
+from uncnn.daemon.photos.writer import Released, encode
 from uncnn.daemon.verify.views import View, parse_view, reencode
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Format",
     "Photo",
     "PhotoError",
+    "Released",
     "View",
     "decode",
     "encode",

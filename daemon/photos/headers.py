@@ -7,8 +7,10 @@ its size, and show the small preview of a RAW file as if it were the photo; so t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from uncnn.daemon.photos.sizes import MOST_SCANS, MOST_SEGMENTS, boxes_size, is_endless, jpeg_size, webp_size
 from uncnn.daemon.photos.tiff import check_tiff
 from uncnn.daemon.photos.values import Format, PhotoError
 
@@ -17,9 +19,10 @@ _MAGIC: Final[tuple[tuple[bytes, Format], ...]] = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
 )
 _REFUSED: Final[tuple[tuple[bytes, str], ...]] = (
-    (b"GIF8", "a GIF"),
     (b"FUJIFILMCCD-RAW", "a RAW file (Fujifilm)"),
     (b"IIRO", "a RAW file (Olympus)"),
     (b"IIRS", "a RAW file (Olympus)"),
@@ -80,42 +83,31 @@ def _sniff_boxes(data: bytes, name: str) -> Format:
 def check_header(data: bytes, photo_format: Format, name: str, pixel_limit: int) -> None:
     """Refuse what Pillow would reduce or allocate before anyone can look at it.
 
-    Raises PhotoError (`unsupported`, `animated`, `too-large`, `truncated`).
+    Raises PhotoError (`unsupported`, `animated`, `too-large`, `truncated`, `damaged`).
     """
-    if photo_format == "PNG" and data[24:25] == b"\x10":
-        raise deep(name, "16 bits a sample")
+    if photo_format == "JPEG" and is_endless(data):
+        found = f"more than {MOST_SCANS} scans or {MOST_SEGMENTS} segments"
+        raise PhotoError("damaged", f"{name} has {found}, as no camera writes them: export it again")
     if photo_format == "AVIF" and any(flags & 0x40 for flags in av1_flags(data)):
         raise deep(name, "more than 8 bits a sample")
-    size = check_tiff(data, name) if photo_format == "TIFF" else _header_size(data, photo_format)
+    size = check_tiff(data, name).size if photo_format == "TIFF" else _header_size(data, photo_format)
     if size:
         check_size(size, name, pixel_limit)
 
 
 def _header_size(data: bytes, photo_format: Format) -> tuple[int, int] | None:
-    """Return width and height as the first bytes give them, or None where they do not (HEIF, AVIF, simple WebP)."""
+    """Return width and height as the first bytes give them, or None where they do not."""
     if photo_format == "PNG":
         return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if photo_format == "GIF":
+        return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
     if photo_format == "BMP" and data[14] > 12:
         return int.from_bytes(data[18:22], "little"), abs(int.from_bytes(data[22:26], "little", signed=True))
-    if photo_format == "WEBP" and data[12:16] == b"VP8X":
-        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
-    return _frame_size(data) if photo_format == "JPEG" else None
-
-
-def _frame_size(data: bytes) -> tuple[int, int] | None:
-    """Return the size in a JPEG's frame header (ITU-T T.81, B.2.2), or None where there is none before the scan."""
-    start = 2
-    while start + 9 <= len(data) and data[start] == 0xFF:
-        marker = data[start + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[start + 7 : start + 9], "big"), int.from_bytes(
-                data[start + 5 : start + 7], "big"
-            )
-        if marker == 0xDA:
-            return None
-        # a fill byte is followed by the marker itself; other segments say their length
-        start += 1 if marker == 0xFF else 2 + int.from_bytes(data[start + 2 : start + 4], "big")
-    return None
+    if photo_format == "WEBP":
+        return webp_size(data)
+    if photo_format in ("HEIF", "AVIF"):
+        return boxes_size(data)
+    return jpeg_size(data) if photo_format == "JPEG" else None
 
 
 def check_size(size: tuple[int, int], name: str, pixel_limit: int) -> None:
@@ -130,6 +122,16 @@ def check_size(size: tuple[int, int], name: str, pixel_limit: int) -> None:
 def deep(name: str, found: str) -> PhotoError:
     """Return the error for samples that would silently lose precision."""
     return PhotoError("unsupported", f"{name} has {found}, which would be lost: export it with 8 bits a sample")
+
+
+def is_deep_png(data: bytes) -> bool:
+    """Return whether a PNG has 16 bits a sample."""
+    return data[24:25] == b"\x10"
+
+
+def is_deep_tiff(data: bytes, name: str) -> bool:
+    """Return whether a TIFF has 16 bits a sample. Raises PhotoError."""
+    return check_tiff(data, name).bits == 16  # the number is the name
 
 
 def av1_flags(data: bytes) -> list[int]:
@@ -152,17 +154,7 @@ def webp_is_lossless(data: bytes) -> bool:
 
 def cut_short(data: bytes, photo_format: Format) -> bool:
     """Return whether the file ends before its own structure does: it may still be being written."""
-    if photo_format == "JPEG":
-        return b"\xff\xda" not in data
-    if photo_format == "PNG":
-        return b"IEND" not in data[-64:]
-    if photo_format == "WEBP":
-        return len(data) < int.from_bytes(data[4:8], "little") + 8
-    if photo_format == "BMP":
-        return len(data) < int.from_bytes(data[2:6], "little")
-    if photo_format in ("HEIF", "AVIF"):
-        return _boxes_cut_short(data)
-    return False
+    return _CUT_SHORT[photo_format](data)
 
 
 def _boxes_cut_short(data: bytes) -> bool:
@@ -175,3 +167,15 @@ def _boxes_cut_short(data: bytes) -> bool:
             return False
         start += size
     return start != len(data)
+
+
+_CUT_SHORT: Final[Mapping[Format, Callable[[bytes], bool]]] = {
+    "JPEG": lambda data: b"\xff\xda" not in data,
+    "PNG": lambda data: b"IEND" not in data[-64:],
+    "GIF": lambda data: not data.rstrip(b"\0").endswith(b";"),
+    "WEBP": lambda data: len(data) < int.from_bytes(data[4:8], "little") + 8,
+    "BMP": lambda data: len(data) < int.from_bytes(data[2:6], "little"),
+    "TIFF": lambda _data: False,
+    "HEIF": _boxes_cut_short,
+    "AVIF": _boxes_cut_short,
+}

@@ -191,7 +191,7 @@ class Workshop:
         done_by_crew = 0
         while (task := self._next()) is not None:
             crew = self._crew_of(self._config)
-            following = partial(self._following, task)
+            following = partial(self._following, task, ledger)
             desk = Desk(ledger, crew, spool, self._report, self._start, lambda: self._stopping, following)
             self.began = time.monotonic()
             self.doing = task.place.name(task.found.relative)
@@ -253,10 +253,11 @@ class Workshop:
             _, self._present = self._tasks.popitem(last=False)
             return self._present
 
-    def _following(self, task: Task, folder: Path) -> list[Next]:
+    def _following(self, task: Task, ledger: Ledger, folder: Path) -> list[Next]:
         """Copy the photos that come next under the same policy into a folder: their faces may share a batch.
 
-        None where they did so already, or where something just failed: each is alone then.
+        None where they did so already, or where something just failed: each is alone then. A released copy is left out:
+        it is not cloaked again.
         """
         if task.key in self._batched or self._breaker.failed:
             return []
@@ -267,7 +268,8 @@ class Workshop:
         for each in waiting:
             with suppress(PublishError):  # its own turn says what is the matter
                 taken = snapshot(each.place.folder.watch, each.found.relative, folder)
-                found.append(Next(taken.path, printable(each.found.relative.name)))
+                if ledger.pictures.original(taken.sha256) is None:
+                    found.append(Next(taken.path, printable(each.found.relative.name)))
         return found
 
     def _again(self, task: Task) -> None:

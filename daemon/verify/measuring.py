@@ -19,6 +19,7 @@ from uncnn.daemon.verify.verdict import FACE
 from uncnn.daemon.verify.visibility import VISIBILITY, face_square, visibility
 from uncnn.exporters.calibration.patches import main_face
 from uncnn.plugins.api import Detector, Face, Pixels
+from uncnn.plugins.detectors.turned import looking
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 
 SAME_FACE = 0.35  # landmarks nearer than this share of the distance between the eyes belong to one face
@@ -30,11 +31,11 @@ def embed(detector: Detector, recognisers: Sequence[OnnxRecogniser], request: Me
     """Return what each of `judges`, names, makes of one face of the file `source`, found anew, in each of `views`.
 
     Which face: the one at `near`, or where that is None the one that the photo is of. `found` says whether the detector
-    finds it; a face at `near` that it does not is embedded where it was.
+    finds it; a face at `near` that it does not is embedded where it was. `rotated`: it may be at any in-plane angle.
     """
     photo = decode(Path(request["source"]).read_bytes(), request["name"]).pixels
     near = None if request["near"] is None else FACE.validate_python(request["near"])
-    face, found = _face(detector.detect(photo), photo, near)
+    face, found = _face(looking(detector, request.get("rotated", False)).detect(photo), photo, near)
     if face is None:
         return {"face": None, "found": False, "embeddings": {}}
     landmarks = np.array([face.landmarks], dtype=np.float64)

@@ -23,14 +23,16 @@ from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, 
 from uncnn.daemon.verify.visibility import check_sizes, face_square, ssimulacra2
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels
-from uncnn.plugins.cards import compare
+from uncnn.plugins.cards import Embeddings, compare
 from uncnn.plugins.detectors.retinaface import load_onnx
+from uncnn.plugins.detectors.turned import looking
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.sessions import providers_for
 
 PASSER_BY = 0.6  # of the largest face's size: smaller ones are in the background of a portrait
 
 Landmarks = npt.NDArray[np.float64]
+Likeness = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +71,22 @@ class Verifier:
         faces: Sequence[Face] | None = None,
         spare: Spare | None = None,
         moved: Moved = UNMOVED,
+        rotated: bool = False,
     ) -> Verdict:
         """Return the verdict on the file `released` as a cloak of the file `original`.
 
         `faces` are those known in the original; None: they are detected. Faces that only show up on the released
-        photo are judged as well. `moved` says what the first of them are compared with, as far as looks go.
+        photo are judged as well. `moved` says what the first of them are compared with, as far as looks go;
+        `rotated`: faces at any in-plane angle are looked for.
 
         Raises:
             PhotoError: a file is no photo. UncnnError: the two have different sizes.
         """
         before, after = decode(original, "original").pixels, decode(released, "released photo").pixels
         check_sizes(before, after, "give the cloaked copy of that original")
-        known = list(faces) if faces is not None else self.detector.detect(before)
-        pair = _paired(before, after, known, self.detector.detect(after))
+        detector = looking(self.detector, rotated)
+        known = list(faces) if faces is not None else detector.detect(before)
+        pair = _paired(before, after, known, detector.detect(after))
         judgements = self._judge(pair, far, views)
         alone = self.spared(before, pair.faces, far, spare)
         return Verdict(
@@ -110,9 +115,9 @@ class Verifier:
             return [False] * len(faces)
         return spared(spare.who, read_people(spare.people), self._judges(), far, photo, faces)
 
-    def describe(self, photo: Pixels) -> Message:
+    def describe(self, photo: Pixels, rotated: bool = False) -> Message:
         """Return how many faces a photo shows, without passers-by, and what each recogniser makes of the only one."""
-        faces = sorted(self.detector.detect(photo), key=lambda face: -face.size_px)
+        faces = sorted(looking(self.detector, rotated).detect(photo), key=lambda face: -face.size_px)
         faces = [face for face in faces if face.size_px >= PASSER_BY * faces[0].size_px]
         models = []
         for recogniser in self.recognisers if len(faces) == 1 else ():
@@ -131,15 +136,20 @@ class Verifier:
         there, again = _landmarks(pair.faces), _landmarks(pair.again)
         clean = [recogniser.embed(pair.original, there) for recogniser in self.recognisers]
         for view in views:
-            original, released = reencode(pair.original, view), reencode(pair.released, view)
-            for recogniser, own in zip(self.recognisers, clean, strict=True):
-                before = compare(recogniser.card, own, recogniser.embed(original, there))
-                found = compare(recogniser.card, own, recogniser.embed(released, again))
-                forced = compare(recogniser.card, own, recogniser.embed(released, there))
+            befores = self._alike(clean, reencode(pair.original, view), [there])  # one photo is shown at a time
+            afters = self._alike(clean, reencode(pair.released, view), [again, there])
+            for recogniser, (before,), (found, forced) in zip(self.recognisers, befores, afters, strict=True):
                 for number, row in enumerate(judgements):
                     worst = recogniser.more_alike(found[number], forced[number])
                     row.append(_judgement(recogniser, view, float(before[number]), worst, far))
         return judgements
+
+    def _alike(self, clean: Sequence[Embeddings], photo: Pixels, places: Sequence[Landmarks]) -> list[list[Likeness]]:
+        """Return how like its clean embedding each recogniser finds each face, (N,), at each of `places`."""
+        return [
+            [compare(recogniser.card, own, recogniser.embed(photo, there)) for there in places]
+            for recogniser, own in zip(self.recognisers, clean, strict=True)
+        ]
 
 
 def make_verifier(roster: Roster, device: str) -> Handler:
@@ -152,7 +162,8 @@ def make_verifier(roster: Roster, device: str) -> Handler:
         if request["do"] == "ready":
             return {"providers": recognisers[0].session.get_providers()}
         if request["do"] == "describe":
-            return verifier.describe(decode(Path(request["source"]).read_bytes(), request["name"]).pixels)
+            photo = decode(Path(request["source"]).read_bytes(), request["name"]).pixels
+            return verifier.describe(photo, request.get("rotated", False))
         if request["do"] in MEASURES:
             return MEASURES[request["do"]](verifier.detector, recognisers, request)
         if request["do"] == "whose":
@@ -168,6 +179,7 @@ def make_verifier(roster: Roster, device: str) -> Handler:
             FACES.validate_python(request["faces"]) if request["faces"] is not None else None,
             _spare(request),
             read_moved(request.get("moved")),
+            request.get("rotated", False),
         )
         answer: Message = VERDICT.dump_python(verdict, mode="json")
         return answer

@@ -25,6 +25,9 @@ __all__ = ["DEFAULT_THRESHOLD", "DetectorError", "Forward", "InputFormat", "Reti
 DEFAULT_THRESHOLD = 0.46  # a missed face is worse than a cloaked dog: benchmarks/detector.py prints what each costs
 VIEW_PIXELS = 12_000_000
 BATCH_PIXELS = TILE * TILE
+NARROWEST = (
+    8  # half of the smallest face: a strip that is narrower shows none, and may be a hundred million pixels long
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +97,11 @@ def load_onnx(path: Path, providers: Sequence[str], threads: int | None = None) 
 
 
 def _lots(photos: Sequence[Pixels], view_pixels: int) -> Iterator[list[int]]:
-    """Give the numbers of photos of one size, as many at a time as fit in one pass of the network."""
+    """Give the numbers of photos of one size, but of strips, as many at a time as fit in one pass of the network."""
     by_size: dict[tuple[int, ...], list[int]] = {}
     for number, photo in enumerate(photos):
-        by_size.setdefault(photo.shape, []).append(number)
+        if min(photo.shape[:2]) >= NARROWEST:
+            by_size.setdefault(photo.shape, []).append(number)
     for (height, width, _), numbers in by_size.items():
         tile_height, tile_width = ladder(width, height, view_pixels)[0].tile
         step = max(BATCH_PIXELS // max(tile_height * tile_width, MULTIPLE**2), 1)

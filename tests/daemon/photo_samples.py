@@ -151,8 +151,11 @@ def dark_grey() -> bytes:
     return profile_with([(b"wtpt", white), (b"kTRC", b"curv" + bytes(8))], _header(b"GRAY", b"XYZ "))
 
 
-def ink() -> bytes:
-    """Return a CMYK profile of two grid points an ink: lightness falls with every ink, colour with the three."""
+def ink(back: bool = False) -> bytes:
+    """Return a CMYK profile of two grid points an ink: lightness falls with every ink, colour with the three.
+
+    `back`: and the way from Lab, into black alone.
+    """
     grid = bytearray()
     for corner in range(16):
         cyan, magenta, yellow, black = (corner >> shift & 1 for shift in (3, 2, 1, 0))
@@ -161,4 +164,9 @@ def ink() -> bytes:
     identity = b"".join(_number(float(row == column)) for row in range(3) for column in range(3))
     ramp = bytes(range(256))
     table = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + identity + ramp * 4 + bytes(grid) + ramp * 3
-    return profile_with([(b"A2B0", table), (b"A2B1", table)], _header(b"CMYK", b"Lab "))
+    tags = [(b"A2B0", table), (b"A2B1", table)]
+    if back:  # black alone: what is not light
+        inks = bytes(number for corner in range(8) for number in (0, 0, 0, 0 if corner >> 2 else 255))
+        way = b"mft1" + bytes(4) + bytes((3, 4, 2, 0)) + identity + ramp * 3 + inks + ramp * 4
+        tags += [(b"B2A0", way), (b"B2A1", way)]
+    return profile_with(tags, _header(b"CMYK", b"Lab "))

@@ -47,7 +47,13 @@ class Scene:
         return {os.fspath(path.relative_to(self.publish)): path.read_text() for path in found}
 
     def looked(self) -> int:
-        log = self.root / "data" / "uncnn" / "looked"
+        return self._logged("looked")
+
+    def cloaked(self) -> int:
+        return self._logged("cloaked")
+
+    def _logged(self, name: str) -> int:
+        log = self.root / "data" / "uncnn" / name
         return len(log.read_bytes().splitlines()) if log.exists() else 0
 
     def check(self) -> None:

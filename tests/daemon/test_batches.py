@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from uncnn.daemon.verify.verdict import FACES
 from uncnn.daemon.worker import Worker
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins import host
-from uncnn.plugins.api import PluginError
+from uncnn.plugins.api import Face, PluginError
 from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.recogniser import load_recogniser
 
@@ -57,6 +58,7 @@ def cloak(worker: Worker, photo: Path, out: Path, following: list[Path]) -> np.n
     return np.asarray(Image.open(out).convert("RGB")).astype(int)
 
 
+@pytest.mark.slow
 def test_a_photo_comes_out_the_same_alone_and_beside_others(
     worker: Worker, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,10 +82,45 @@ def test_a_photo_comes_out_the_same_alone_and_beside_others(
     assert batches == [4]  # the first photo's turn did the faces of all
     for one, other in zip(alone, beside, strict=True):
         assert one.shape == other.shape
-        differs = np.abs(one - other) > 1  # the sign of a gradient near zero may turn
-        assert differs.mean() < 0.001
+        differs = np.abs(one - other) > 1  # the sign of a gradient near zero may turn, here and there
+        assert differs.mean() < 0.004
 
 
+class OneFace:
+    """Finds the same face in every photo."""
+
+    def detect(self, _pixels: np.ndarray) -> list[Face]:
+        return [Face((40, 40, 140, 140), ((70, 80), (110, 80), (90, 100), (75, 120), (105, 120)), 0.9)]
+
+
+def test_the_same_picture_with_other_metadata_has_the_same_seed_and_no_place_in_its_batch(
+    photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = PngInfo()
+    text.add_text("Comment", "edited since")
+    edited = tmp_path / "edited.png"
+    Image.open(photos[0]).save(edited, pnginfo=text)
+    batches = []
+
+    def broken_off(portraits, *_arguments):
+        batches.append([portrait.seed for portrait in portraits])
+        raise PluginError("seen enough")
+
+    monkeypatch.setattr("uncnn.daemon.worker.perturb_all", broken_off)
+    worker = Worker(OneFace(), [])
+    first, other = worker.look(photos[0], "0", keep=True), worker.look(photos[1], "1", keep=True)
+    with pytest.raises(PluginError, match="seen enough"):
+        cloak(worker, photos[0], tmp_path / "out.png", [edited, photos[0], photos[1]])
+    assert batches[0] == [first.seed, other.seed]
+    assert worker.look(photos[0], "0", keep=True) is first
+    assert set(worker.subjects) == {first.sha256, other.sha256}
+    with pytest.raises(PluginError, match="seen enough"):
+        cloak(worker, edited, tmp_path / "out.png", [])
+    assert batches[-1] == [first.seed]
+    assert first.seed != other.seed
+
+
+@pytest.mark.slow
 def test_a_batch_that_fails_is_no_fault_of_the_photo(
     worker: Worker, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,3 +135,40 @@ def test_a_batch_that_fails_is_no_fault_of_the_photo(
     worker.subjects.clear()
     before = np.asarray(Image.open(photos[0]).convert("RGB")).astype(int)
     assert np.abs(cloak(worker, photos[0], tmp_path / "out.png", photos[1:]) - before).max() > 0
+
+
+@pytest.mark.slow
+def test_a_face_beside_which_another_is_found_is_done_anew_inside_one_budget(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verifier may find a face that the worker did not: from then on both share what they have in common."""
+    skimage = pytest.importorskip("skimage")
+    photo = tmp_path / "photo.png"
+    Image.fromarray(skimage.data.astronaut()).crop((130, 0, 330, 200)).save(photo)
+    worker.subjects.clear()
+    (face,) = worker.look(photo, photo.name).faces
+    shifted = np.add(face.landmarks, (30, 10))
+    second = Face(tuple(np.add(face.box, (30, 10, 30, 10))), tuple(map(tuple, shifted)), 0.8)
+    batches = []
+    real = host.perturb_all
+
+    def counted(portraits, *arguments):
+        batches.append([(portrait.face, portrait.beside) for portrait in portraits])
+        return real(portraits, *arguments)
+
+    monkeypatch.setattr("uncnn.daemon.worker.perturb_all", counted)
+    for faces in ([face], [face, second], [face, second]):
+        request: dict[str, Any] = {
+            "source": str(photo),
+            "name": photo.name,
+            "destination": str(tmp_path / "out.png"),
+            "faces": FACES.dump_python(faces, mode="json"),
+            "strengths": ["balanced" for _ in faces],
+            "attack": ATTACK,
+            "format": "PNG",
+            "quality": "same",
+        }
+        worker.cloak(request, lambda _progress: None)
+    assert batches == [[(face, ())], [(face, (second,)), (second, (face,))]], "and what is done is not done again"
+    (subject,) = worker.subjects.values()
+    assert len(subject.patches) == 2, "what was done to the first alone is let go"

@@ -34,8 +34,8 @@ policies:
     unprotected: holdd
     no_face: publish
     no_face: hold
-    faces: {who: nobody, smallest_px: 2.5}
-    metadata: camera
+    faces: {who: nobody, smallest_px: 2.5, rotated: maybe}
+    metadata: everything
     output: {format: gif, quality: 101, name: "../{stem}"}
 """
 EXPECTED = {
@@ -59,6 +59,7 @@ EXPECTED = {
     (22, "policies.everyday.no_face"),
     (23, "policies.everyday.faces.who"),
     (23, "policies.everyday.faces.smallest_px"),
+    (23, "policies.everyday.faces.rotated"),
     (24, "policies.everyday.metadata"),
     (25, "policies.everyday.output.format"),
     (25, "policies.everyday.output.quality"),
@@ -109,7 +110,7 @@ def test_every_problem_is_said_at_once_with_line_and_path(tmp_path: Path) -> Non
     text = str(caught.value)
     assert text.startswith(f"{tmp_path}/config.yaml:1: version: found 2; it should be 1\n")
     assert "did you mean 'settle_seconds'?" in text
-    assert "'camera' is not available yet: use none" in text
+    assert "it should be 'none', 'camera' or 'all-but-location'" in text
     assert "it should be 'hold' or 'publish-anyway'" in text
 
 

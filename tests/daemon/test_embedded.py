@@ -57,6 +57,7 @@ def test_they_are_listed_sound_and_not_to_be_removed(home: ModelsHome) -> None:
     assert "which is not uncnn's to change" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_photo_is_cloaked_with_nothing_else(home: ModelsHome, tmp_path: Path) -> None:
     skimage = pytest.importorskip("skimage")
     Image.fromarray(skimage.data.astronaut()).save(tmp_path / "astronaut.png")

@@ -46,6 +46,18 @@ def test_more_proof_may_be_asked_for(tmp_path: Path) -> None:
     assert (found.protect.far, found.protect.views) == (1e-2, ("as-is", "jpeg-75", "half-size"))
 
 
+def test_faces_at_any_angle_may_be_asked_for_and_not_forgone(tmp_path: Path) -> None:
+    file = put(tmp_path, "", "faces: {rotated: true}\n")
+    asked = overridden(Policy(), tmp_path, PHOTO)
+    assert asked.faces.rotated
+    file.write_text("faces: {smallest_px: 30}\n")
+    assert overridden(asked, tmp_path, PHOTO).faces.rotated
+    file.write_text("faces: {rotated: false}\n")
+    assert not overridden(Policy(), tmp_path, PHOTO).faces.rotated
+    with pytest.raises(ConfigError, match="looks for rotated faces too: leave it out, or say true"):
+        overridden(asked, tmp_path, PHOTO)
+
+
 REFUSED = [
     ("publish: /srv/web\n", 1, "publish", "cannot choose where"),
     ("attack: {name: other}\n", 1, "attack.name", "cannot choose an attack"),

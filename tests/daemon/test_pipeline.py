@@ -73,6 +73,18 @@ def test_only_the_faces_that_are_linked_climb(tmp_path: Path) -> None:
     assert outcome.notes == ("said by the attack",), "once, however often it was cloaked"
 
 
+@pytest.mark.parametrize("rotated", [False, True])
+def test_every_process_is_told_how_to_look_for_faces(tmp_path: Path, rotated: bool) -> None:
+    one = face(0)
+    crew = Scripted([one], {one: [1, 0.1, 0, 0]})
+    asked: list[dict[str, Any]] = []
+    worker, verifier = crew.ask_worker, crew.ask_verifier
+    crew.ask_worker = lambda request, report=None: asked.append(request) or worker(request)  # type: ignore[method-assign,func-returns-value]
+    crew.ask_verifier = lambda request: asked.append(request) or verifier(request)  # type: ignore[method-assign,func-returns-value]
+    run(crew, Policy(faces={"rotated": rotated}), tmp_path)  # type: ignore[arg-type]
+    assert [(each["do"], each["rotated"]) for each in asked] == [(do, rotated) for do in ("look", "cloak", "verify")]
+
+
 def test_a_face_that_no_strength_protects_holds_the_photo(tmp_path: Path) -> None:
     hopeless = face(0)
     outcome = run(Scripted([hopeless], {hopeless: [1, 0.9, 0.8, 0.7]}), Policy(), tmp_path)

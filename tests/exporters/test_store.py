@@ -168,3 +168,19 @@ def test_looking_for_models_loads_no_torch(dlib: Installed, tmp_path: Path) -> N
     )
     models = str(dlib.folder.parent)
     subprocess.run([sys.executable, "-c", code], check=True, env={"UNCNN_MODELS": models, "HOME": str(tmp_path)})
+
+
+def test_a_digest_tells_rosters_apart_and_not_where_they_lie(models: list[Installed], tmp_path: Path) -> None:
+    dlib, free = models[:2]
+    roster = store.Roster((free,), (dlib,), (), tmp_path / "weights.pth", tmp_path / "detector-12ab-1.onnx")
+    elsewhere = Installed(tmp_path, dlib.card)
+    assert replace(roster, judges=(elsewhere,), left_out=(free,)).digest() == roster.digest()
+    stricter = Installed(dlib.folder, dlib.card.model_copy(update={"thresholds": {1e-3: 0.5}}))
+    others = [
+        replace(roster, judges=(stricter,)),
+        replace(roster, judges=(called(dlib, "other", "judge"),)),
+        replace(roster, judges=(dlib, free), surrogates=()),
+        replace(roster, surrogates=(free, free)),
+        replace(roster, detector=tmp_path / "detector-34cd-1.onnx"),
+    ]
+    assert len({roster.digest(), *(other.digest() for other in others)}) == 1 + len(others)

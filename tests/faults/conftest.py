@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 HELPERS = Path(__file__).resolve().parents[1] / "daemon"
-sys.path[:0] = [str(HELPERS), str(HELPERS / "spawned")]
+sys.path[:0] = [str(Path(__file__).parent), str(HELPERS), str(HELPERS / "spawned")]
 
 from running import Running  # noqa: E402 (its folder is on the path from here on)
 from scene import Scene  # noqa: E402

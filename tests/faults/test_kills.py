@@ -15,6 +15,8 @@ PLACES = [
     "uncnn.daemon.photo_job:snapshot",
     "uncnn.daemon.ledger.jobs:Ledger.enqueue",
     "uncnn.daemon.ledger.jobs:Ledger.claim",
+    "uncnn.daemon.ledger.pictures:Pictures.note",
+    "uncnn.daemon.photo_job:recall_picture",
     "uncnn.daemon.photo_job:protect",
     "uncnn.daemon.photo_job:_judge",
     "uncnn.daemon.photo_job:publish",

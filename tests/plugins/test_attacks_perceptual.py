@@ -66,15 +66,15 @@ def smooth_slope(faces: FaceBatch, size: float) -> Tensor:
 
 def test_cw_finds_the_smallest_change_that_reaches_the_goal(photo: np.ndarray) -> None:
     faces = batch_of(photo, [FACE], LOOSE)
-    loss = Plane(faces.patches, smooth_slope(faces, 4e-6))
-    smallest = 0.81 / 4e-6  # of |change| ** 2 where slope . change = -0.9: the distance of a plane
+    loss = Plane(faces.patches, smooth_slope(faces, 3e-6))
+    smallest = 0.81 / 3e-6  # of |change| ** 2 where slope . change = -0.9: the distance of a plane
     once, searched = (
         CarliniWagner(searches=number, trade_off=300).perturb(faces, loss, LOOSE).pixels for number in (1, 6)
     )
     assert bool((loss(faces.patches + searched, 0) <= -0.9).all()), "every face reached the goal"
     squared = searched.square().sum(dim=(1, 2, 3))
     assert bool((squared < 1.3 * smallest).all())
-    assert bool((squared < 0.9 * once.square().sum(dim=(1, 2, 3))).all()), "the search is worth its steps"
+    assert bool((squared < 0.95 * once.square().sum(dim=(1, 2, 3))).all()), "the search is worth its steps"
 
 
 def test_cw_keeps_what_comes_nearest_to_a_goal_that_is_out_of_reach(photo: np.ndarray) -> None:

@@ -58,7 +58,7 @@ def test_each_face_takes_the_target_that_pays_best(photo: np.ndarray) -> None:
     signs = [slope.sign() for slope in slopes]
     along = torch.stack([-(sign * (shown - start)).mean(dim=(1, 2, 3)) for sign in signs])
     assert along.argmax(dim=0).tolist() == [1, 2]
-    assert float(along.sort(dim=0).values[1].max()) < 0.1 * float(along.amax(dim=0).min()), "and no other"
+    assert float(along.sort(dim=0).values[1].max()) < 0.15 * float(along.amax(dim=0).min()), "and no other"
     first = faces.patches + TipIm(candidates=1, naturalness=0).perturb(faces, loss, BUDGET).pixels
     along = torch.stack([-(sign * (first - start)).mean(dim=(1, 2, 3)) for sign in signs])
     assert along.argmax(dim=0).tolist() == [0, 0], "one candidate is no choice"

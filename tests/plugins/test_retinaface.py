@@ -21,7 +21,7 @@ from retinaface.box_utils import decode_landm
 from retinaface.prior_box import priorbox
 
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.detectors.retinaface import DetectorError, RetinaFace, load_onnx
+from uncnn.plugins.detectors.retinaface import NARROWEST, DetectorError, RetinaFace, load_onnx
 from uncnn.plugins.detectors.retinaface_boxes import UNSEEN, anchors, decode, mirror, overlap
 from uncnn.plugins.detectors.retinaface_network import (
     INPUT_FORMATS,
@@ -221,6 +221,12 @@ def test_tiles_give_each_face_once(detector: RetinaFace, portraits: list[Pixels]
 @pytest.mark.parametrize("level", [0, 255])
 def test_photos_of_odd_shapes_have_no_faces(detector: RetinaFace, shape: tuple[int, int], level: int) -> None:
     assert detector.detect(np.full((*shape, 3), level, np.uint8)) == []
+
+
+def test_a_strip_is_not_looked_at_however_long_it_is(detector: RetinaFace) -> None:
+    never = replace(detector, forward=None)
+    for shape in ((1, 5_000_000), (5_000_000, 1), (NARROWEST - 1, 500_000)):
+        assert never.detect(np.zeros((*shape, 3), np.uint8)) == []
 
 
 def test_grey_photos_and_faces_that_fill_the_photo(detector: RetinaFace, portraits: list[Pixels]) -> None:

@@ -18,7 +18,9 @@ class StubCrew(Crew):
     @property
     def roster(self) -> Any:
         named = SimpleNamespace(card=SimpleNamespace(name="stub"))
-        return SimpleNamespace(surrogates=[named], judges=[named])
+        models = self._data / "models-of-the-stub"  # another content: other models
+        said = models.read_text() if models.exists() else "stub"
+        return SimpleNamespace(surrogates=[named], judges=[named], digest=lambda: said)
 
     @property
     def worker(self) -> Child:

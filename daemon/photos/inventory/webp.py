@@ -1,0 +1,39 @@
+"""What a WebP says besides its picture: the chunks of its RIFF. WebP Container Specification (RFC 9649), 2.7."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from uncnn.daemon.photos.inventory.exif import exif_things
+from uncnn.daemon.photos.inventory.icc import icc_things
+from uncnn.daemon.photos.inventory.trailing import trailing_things
+from uncnn.daemon.photos.inventory.values import Part, Thing, shortened, size_words
+from uncnn.daemon.photos.inventory.xmp import xmp_things
+
+_HEAD: Final = 12
+_PICTURE: Final = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
+
+
+def webp_things(data: bytes) -> Iterator[Part]:
+    """Yield what a WebP says."""
+    end = min(8 + int.from_bytes(data[4:8], "little"), len(data))
+    start = _HEAD
+    while start + 8 <= end:
+        name, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
+        content = data[start + 8 : min(start + 8 + size, end)]
+        start += 8 + (size + 1) // 2 * 2
+        if name not in _PICTURE:
+            yield _chunk(name, content)
+    if data[end:]:
+        yield lambda: trailing_things(data[end:])
+
+
+def _chunk(name: bytes, content: bytes) -> Part:
+    if name == b"EXIF":
+        return lambda: exif_things(content)
+    if name == b"XMP ":
+        return lambda: xmp_things(content)
+    if name == b"ICCP":
+        return lambda: icc_things(content)
+    return Thing("WebP", f"chunk {shortened(name.decode('ascii', 'replace'))}", size_words(len(content)))

@@ -1,0 +1,158 @@
+"""Faces that are not upright, in colour and in full view, through the worker and the verifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from uncnn.daemon.verify.verdict import FACES
+from uncnn.daemon.verify.verifier import Verifier
+from uncnn.daemon.worker import Worker
+from uncnn.exporters.formats.dlib import ensure_dlib
+from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
+from uncnn.plugins.api import Face
+from uncnn.plugins.detectors.retinaface_network import load_torch
+from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recogniser import load_recogniser
+
+CPU = ["CPUExecutionProvider"]
+SIDE = 200
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    surrogates = [load_recogniser(card.parent) for card in sorted(EMBEDDED.glob("*/card.yaml"))]
+    yield Worker(load_torch(EMBEDDED / OWN_DETECTOR), surrogates)
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def verifier(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Verifier:
+    judge = OnnxRecogniser.load(ensure_dlib(tmp_path_factory.mktemp("models")), CPU)
+    return Verifier(worker.detector, [judge])
+
+
+@pytest.fixture(scope="module")
+def portrait() -> Image.Image:
+    skimage = pytest.importorskip("skimage")
+    return Image.fromarray(skimage.data.astronaut()).crop((130, 20, 130 + SIDE, 20 + SIDE))
+
+
+def sunglasses(photo: Image.Image, face: Face) -> Image.Image:
+    """Draw dark glasses over the eyes."""
+    worn = photo.copy()
+    draw = ImageDraw.Draw(worn)
+    (left, right), radius = face.landmarks[:2], 0.36 * eyes_of(face)
+    draw.line([left, right], fill=(20, 20, 22), width=4)
+    for x, y in (left, right):
+        draw.ellipse((x - 1.15 * radius, y - 0.8 * radius, x + 1.15 * radius, y + radius), fill=(20, 20, 22))
+    return worn
+
+
+def mask(photo: Image.Image, face: Face) -> Image.Image:
+    """Draw a surgical mask from the nose down."""
+    worn = photo.copy()
+    (x, y), reach = face.landmarks[2], eyes_of(face)
+    chin = y + 1.75 * reach
+    shape = [(x - 1.0 * reach, y), (x + 1.0 * reach, y), (x + 0.8 * reach, chin - 0.4 * reach), (x, chin)]
+    ImageDraw.Draw(worn).polygon([*shape, (x - 0.8 * reach, chin - 0.4 * reach)], fill=(150, 185, 205))
+    return worn
+
+
+def eyes_of(face: Face) -> float:
+    return float(np.linalg.norm(np.subtract(*face.landmarks[:2])))
+
+
+def request(photo: Path, out: Path, faces: list[Face], rotated: bool) -> dict[str, Any]:
+    return {
+        "source": str(photo),
+        "name": photo.name,
+        "destination": str(out),
+        "faces": FACES.dump_python(faces, mode="json"),
+        "strengths": ["strong" for _ in faces],
+        "attack": {"name": "veil", "parameters": {"steps": 12}},
+        "format": "PNG",
+        "quality": "same",
+        "smallest_px": 24,
+        "rotated": rotated,
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_90])
+def test_it_is_cloaked_where_it_is_and_found_again(
+    worker: Worker, verifier: Verifier, portrait: Image.Image, turn: Image.Transpose, tmp_path: Path
+) -> None:
+    photo, out = tmp_path / "photo.png", tmp_path / "out.png"
+    portrait.transpose(turn).save(photo)
+    upright = worker.detector.detect(np.asarray(portrait))[0]
+    (face,) = worker.look(photo, photo.name, rotated=True).faces
+    eyes = np.linalg.norm(np.subtract(*upright.landmarks[:2]))
+    back = [
+        (SIDE - 1 - x, SIDE - 1 - y) if turn is Image.Transpose.ROTATE_180 else (SIDE - 1 - y, x)
+        for x, y in face.landmarks
+    ]
+    assert np.linalg.norm(np.subtract(back, upright.landmarks), axis=1).mean() < 0.15 * eyes
+    worker.cloak(request(photo, out, [face], True), lambda _progress: None)
+    verdict = verifier.verify(photo.read_bytes(), out.read_bytes(), 1e-3, ["as-is"], 24, [face], rotated=True)
+    assert [each.found_again for each in verdict.faces] == [True]
+    assert verdict.protected
+
+
+def test_a_photo_is_looked_at_anew_under_another_policy(worker: Worker, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (40, 30)).save(photo)
+    subject = worker.look(photo, photo.name)
+    assert worker.look(photo, photo.name) is subject
+    again = worker.look(photo, photo.name, rotated=True)
+    assert again.rotated
+    assert worker.look(photo, photo.name, rotated=True) is again
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wear", [sunglasses, mask])
+def test_a_face_that_something_covers_is_cloaked_and_judged(
+    worker: Worker, verifier: Verifier, portrait: Image.Image, wear: Callable[..., Image.Image], tmp_path: Path
+) -> None:
+    photo, out = tmp_path / "photo.png", tmp_path / "out.png"
+    bare = worker.detector.detect(np.asarray(portrait))[0]
+    wear(portrait, bare).save(photo)
+    (face,) = worker.look(photo, photo.name).faces
+    assert np.linalg.norm(np.subtract(face.landmarks, bare.landmarks), axis=1).mean() < 0.25 * eyes_of(bare)
+    worker.cloak(request(photo, out, [face], False), lambda _progress: None)
+    verdict = verifier.verify(photo.read_bytes(), out.read_bytes(), 1e-3, ["as-is"], 24, [face])
+    assert [each.found_again for each in verdict.faces] == [True]
+    assert verdict.protected
+
+
+def test_a_photo_without_colour_gets_a_change_without_colour(
+    worker: Worker, verifier: Verifier, portrait: Image.Image, tmp_path: Path
+) -> None:
+    photo, out = tmp_path / "photo.png", tmp_path / "out.png"
+    portrait.convert("L").save(photo)
+    (face,) = worker.look(photo, photo.name).faces
+    worker.cloak(request(photo, out, [face], False), lambda _progress: None)
+    with Image.open(out) as released:
+        assert released.mode == "L"
+    verdict = verifier.verify(photo.read_bytes(), out.read_bytes(), 1e-3, ["as-is"], 24, [face])
+    assert verdict.protected
+
+
+def test_a_black_and_white_photo_that_is_stored_in_colour_gets_a_grey_change_too(
+    worker: Worker, portrait: Image.Image, tmp_path: Path
+) -> None:
+    photo, out = tmp_path / "photo.jpg", tmp_path / "out.png"
+    portrait.convert("L").convert("RGB").save(photo, quality=90)
+    (face,) = worker.look(photo, photo.name).faces
+    worker.cloak(request(photo, out, [face], False), lambda _progress: None)
+    released = np.asarray(Image.open(out)).astype(int)
+    assert released.shape == (SIDE, SIDE, 3)
+    assert np.ptp(released, axis=2).max() <= 1

@@ -1,0 +1,45 @@
+"""The photo that is worked on: which faces are seen with what was done to those beside them."""
+
+from __future__ import annotations
+
+import io
+
+import torch
+from PIL import Image
+
+from uncnn.daemon.photos import decode
+from uncnn.daemon.subject import Subject
+from uncnn.plugins.api import Face
+from uncnn.plugins.geometry import Region
+from uncnn.plugins.host import Patch
+from uncnn.plugins.overlap import beside
+
+
+def face(left: float) -> Face:
+    points = ((left + 15, 20), (left + 35, 20), (left + 25, 32), (left + 17, 45), (left + 33, 45))
+    return Face((left, 0, left + 50, 60), points, 0.9)
+
+
+def patch(level: float) -> Patch:
+    return Patch(Region(0, 0, 4), torch.full((3, 4, 4), level), torch.ones(1, 4, 4))
+
+
+def test_a_face_is_seen_with_the_last_change_of_those_beside_it_that_are_not_at_work() -> None:
+    one, two, three, far = faces = [face(0), face(40), face(80), face(900)]
+    near = dict(zip(faces, beside(faces), strict=True))
+    assert near[two] == (one, three)
+    buffer = io.BytesIO()
+    Image.new("L", (1000, 100)).save(buffer, "PNG")
+    subject = Subject.of("0123456789abcdef" * 4, decode(buffer.getvalue(), "photo.png"), faces)
+    for own, strength, level in (
+        (one, "balanced", 1.0),
+        (far, "balanced", 2.0),
+        (three, "balanced", 3.0),
+        (one, "strong", 4.0),
+    ):
+        subject.patches[own, strength, near[own]] = patch(level)
+    portrait = subject.portrait((two, "balanced", near[two]), at_work={two, three})
+    assert [float(standing.change[0, 0, 0]) for standing in portrait.standing] == [4.0]
+    assert (portrait.face, portrait.beside, portrait.grey) == (two, (one, three), True)
+    assert portrait.seed == subject.seed
+    assert subject.portrait((far, "strong", ()), at_work=set()).standing == ()
