@@ -306,6 +306,7 @@ def test_what_is_marked_as_kept_is_what_is_released(photo_format: str, policy: M
     assert ("Make" in names, "DateTimeOriginal" in names) == (policy != "none", policy == "all-but-location")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("photo_format", sorted(SUFFIXES))
 def test_exiftool_knows_of_nothing_more(photo_format: str, tmp_path: Path) -> None:
     exiftool = shutil.which("exiftool")

@@ -158,6 +158,7 @@ def as_turned(name: str, shown: Pixels) -> Pixels:
     return upright(shown, int(name[-1])) if name.startswith(("webp", "png turned late")) else shown
 
 
+@pytest.mark.slow
 def test_people_see_the_same_in_chromium(pairs: dict[str, Pair], in_chromium: dict[str, Pixels]) -> None:
     picture = np.asarray(samples.picture()).mean(axis=2)
     for name, pair in pairs.items():

@@ -25,6 +25,8 @@ from secret_pieces import pieces
 from uncnn.daemon.photos import Photo, PhotoError, decode, encode
 from uncnn.plugins.api import Pixels
 
+pytestmark = pytest.mark.slow
+
 FACE: Final = np.s_[75:175, 75:175]  # of a photo of 250 x 250 pixels: they are aligned
 POLICIES: Final = ("none", "camera", "all-but-location")
 INTO_OTHERS: Final = {
