@@ -16,10 +16,10 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
+from common import JUDGES, REFERENCE, set_torch_up
 
 from uncnn.daemon.config.policies import Attack
 from uncnn.exporters.store import EMBEDDED
@@ -30,9 +30,6 @@ from uncnn.plugins.host import Portrait, perturb_all
 from uncnn.plugins.objective import CHUNK
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import STRENGTHS, attack_names, make_attack
-
-REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "models" / "reference"
-JUDGES = {"dlib-resnet", "openvino-0095"}
 
 
 def main() -> None:
@@ -46,8 +43,7 @@ def main() -> None:
     parser.add_argument("--own", action="store_true", help="attack the recognisers that come with uncnn")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
-    torch.set_num_threads(1)  # the surrogates share the cores among them, one a thread
-    torch.set_flush_denormal(True)
+    set_torch_up()
     own = options.own or options.smoke or not REFERENCE.is_dir()
     folders = sorted(path.parent for path in (EMBEDDED if own else REFERENCE).glob("*/card.yaml"))
     surrogates = [load_recogniser(folder, options.device) for folder in folders if folder.name not in JUDGES]

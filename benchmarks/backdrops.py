@@ -19,11 +19,13 @@ import time
 from collections.abc import Sequence
 from unittest import mock
 
+import common
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from portraits import JUDGES, SHARED, Found, judged, portraits_of
+from common import JUDGES, REFERENCE, SHARED, is_missing, set_torch_up
+from portraits import Found, judged, portraits_of
 
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins import batch, host
@@ -50,15 +52,12 @@ def main() -> None:
     parser.add_argument("--strength", default="balanced", choices=STRENGTHS)
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
-    reference, data = SHARED / "models" / "reference", SHARED / "data"
-    if not (reference.is_dir() and (data / "people").is_dir()):
-        print(f"nothing measured: {reference} or {data / 'people'} is missing")
+    data = SHARED / "data"
+    if is_missing(REFERENCE, data / "people"):
         return
-    torch.set_num_threads(1)  # the surrogates share the cores among them, one a thread
-    torch.set_flush_denormal(True)
-    folders = sorted(card.parent for card in (EMBEDDED if options.smoke else reference).glob("*/card.yaml"))
-    surrogates = [load_recogniser(folder) for folder in folders if folder.name not in JUDGES]
-    judges = [load_recogniser(reference / judge) for judge in JUDGES]
+    set_torch_up()
+    surrogates = common.surrogates(EMBEDDED if options.smoke else REFERENCE)
+    judges = [load_recogniser(REFERENCE / judge) for judge in JUDGES]
     budget = make_budget(options.strength, {"steps": 2} if options.smoke else {})
     people = sorted((data / "lfw" / "identities").iterdir())[20::8][:22]  # none of those of the bar
     files = {

@@ -15,39 +15,36 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import common
 import numpy as np
+import torch
+from common import SHARED, WEIGHTS, is_missing
 from PIL import Image
 
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.detectors.retinaface import DEFAULT_THRESHOLD, RetinaFace, load_onnx
+from uncnn.plugins.detectors.retinaface import DEFAULT_THRESHOLD, RetinaFace
 from uncnn.plugins.detectors.retinaface_boxes import overlap
+from uncnn.plugins.detectors.retinaface_network import load_torch
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-WEIGHTS = "retinaface-mobilenet0.25.pth"
-THREADS = 2
 BARS = {"recall 40 px": 0.95, "recall 20 px": 0.87, "noface": 12, "lfw": 1.0, "12 Mpx": 1.5}
 
 
 def main() -> None:
     """Print one row for each measure."""
     options = _options()
-    weights = Path(os.environ.get("UNCNN_MODELS", SHARED / "models" / "reference")) / WEIGHTS
-    for needed in (options.data, weights):
-        if not needed.exists():
-            print(f"nothing measured: {needed} is missing")
-            return
-    detector = replace(_load(weights, options.runtime), threshold=options.threshold)
+    if is_missing(options.data, WEIGHTS):
+        return
+    detector = replace(_load(options.runtime), threshold=options.threshold)
     step = 40 if options.smoke else 1
-    print(f"{options.runtime}, {THREADS} threads, threshold {options.threshold}\n{'measure':34}{'value':>12}  bar")
+    print(f"{options.runtime}, {common.THREADS} threads, threshold {options.threshold}")
+    print(f"{'measure':34}{'value':>12}  bar")
     _widerface(detector, options.data / "widerface", step)
     _noface(detector, options.data / "noface", step)
     _lfw(detector, options.data / "lfw", step)
@@ -64,17 +61,9 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _load(weights: Path, runtime: str) -> RetinaFace:
-    import torch
-
-    from uncnn.plugins.detectors.retinaface_network import export_onnx, load_torch
-
-    torch.set_num_threads(THREADS)
-    if runtime == "torch":
-        return load_torch(weights)
-    with tempfile.TemporaryDirectory() as folder:
-        export_onnx(weights, Path(folder) / "model.onnx")
-        return load_onnx(Path(folder) / "model.onnx", ["CPUExecutionProvider"], THREADS)
+def _load(runtime: str) -> RetinaFace:
+    torch.set_num_threads(common.THREADS)
+    return load_torch(WEIGHTS) if runtime == "torch" else common.detector()
 
 
 def _widerface(detector: RetinaFace, folder: Path, step: int) -> None:

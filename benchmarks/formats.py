@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import common
 import imagecodecs
 import numpy as np
 import tifffile
-from detector import WEIGHTS, _load
+from common import SHARED, WEIGHTS, is_missing
 from PIL import Image, ImageCms
 
 from uncnn.daemon.photos import Photo, decode, encode
@@ -34,7 +35,6 @@ from uncnn.daemon.photos.reader import stored_again
 from uncnn.daemon.photos.turning import as_stored, upright
 from uncnn.plugins.api import Detector, Face, Pixels
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 LONGER_SIDE = 1000
 MOST_LEVELS = 12
 MARGIN = 16  # px around a face in which a block of a JPEG may hold a part of it
@@ -131,13 +131,10 @@ class Row:
 def main() -> None:
     """Print one line for each kind, as Markdown, and what a large JPEG costs."""
     options = _options()
-    weights = Path(os.environ.get("UNCNN_MODELS", SHARED / "models" / "reference")) / WEIGHTS
-    for needed in (options.data, weights):
-        if not needed.exists():
-            print(f"nothing measured: {needed} is missing")
-            return
+    if is_missing(options.data, WEIGHTS):
+        return
     photos = _photos(options.data, 2 if options.smoke else 16)
-    detector = _load(weights, "onnx")
+    detector = common.detector()
     faces = [detector.detect(np.asarray(image)) for image in photos]
     print(f"{len(photos)} photos, {sum(map(len, faces))} faces")
     print("| kind | samples beside the faces that changed | by at most | missed in the faces | size | kept |")

@@ -13,30 +13,23 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import common
 import numpy as np
-import torch
+from common import REFERENCE, SHARED, is_missing, set_torch_up
 from PIL import Image, ImageDraw, ImageOps
 
 from uncnn.daemon.verify.visibility import face_square, ssimulacra2
-from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins import host
 from uncnn.plugins.api import Detector, Face, Pixels
 from uncnn.plugins.cards import compare
-from uncnn.plugins.detectors.retinaface import load_onnx
-from uncnn.plugins.detectors.retinaface_network import export_onnx
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.recogniser import Recogniser, load_recogniser
+from uncnn.plugins.recogniser import Recogniser
 from uncnn.plugins.registry import make_attack, make_budget
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-REFERENCE = SHARED / "models" / "reference"
-JUDGES = ("dlib-resnet", "openvino-0095")
-CPU = ["CPUExecutionProvider"]
 NEAR = 0.35  # of the distance between the eyes
 
 Seen = tuple[Image.Image, Floats]
@@ -49,16 +42,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=SHARED / "data")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
-    if not (options.data.is_dir() and REFERENCE.is_dir()):
-        print(f"nothing measured: {options.data} or {REFERENCE} is missing")
+    if is_missing(options.data, REFERENCE):
         return
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    with tempfile.TemporaryDirectory() as folder:
-        export_onnx(REFERENCE / "retinaface-mobilenet0.25.pth", Path(folder) / "model.onnx")
-        detector: Detector = load_onnx(Path(folder) / "model.onnx", CPU, 2)
-    surrogates = [load_recogniser(card.parent) for card in sorted(EMBEDDED.glob("*/card.yaml"))]
-    judges = [OnnxRecogniser.load(REFERENCE / name, CPU) for name in JUDGES]
+    set_torch_up()
+    detector, surrogates, judges = common.detector(), common.surrogates(), common.judges()
     files = sorted((options.data / "people").rglob("*.jpg"))[:: 16 if options.smoke else 1]
     photos = [seen for file in files if (seen := _seen(detector, file)) is not None]
     wall = Image.open(sorted((options.data / "noface").rglob("*.jpg"))[0]).convert("RGB")

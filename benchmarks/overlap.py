@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import common
 import numpy as np
-import torch
+from common import REFERENCE, SHARED, is_missing, set_torch_up
 from PIL import Image, ImageOps
 
 from uncnn.daemon.verify.visibility import face_square, ssimulacra2
@@ -33,11 +34,9 @@ from uncnn.plugins.cards import compare
 from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.overlap import beside, share
-from uncnn.plugins.recogniser import Recogniser, load_recogniser
+from uncnn.plugins.recogniser import Recogniser
 from uncnn.plugins.registry import make_attack, make_budget
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-JUDGES = ("openvino-0095", "dlib-resnet")
 EYES_PX, SIZE = 40, (340, 260)
 APART = {"cheek to cheek": 1.0, "a quarter before": 0.75}  # in widths of a face, from middle to middle
 MOST_GROUPS = 8
@@ -61,15 +60,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=SHARED / "data")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
-    reference = SHARED / "models" / "reference"
-    if not (options.data.is_dir() and reference.is_dir()):
-        print(f"nothing measured: {options.data} or {reference} is missing")
+    if is_missing(options.data, REFERENCE):
         return
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+    set_torch_up()
     detector = load_torch(EMBEDDED / OWN_DETECTOR)
-    surrogates = [load_recogniser(card.parent) for card in sorted(EMBEDDED.glob("*/card.yaml"))]
-    judges = [OnnxRecogniser.load(reference / name, ["CPUExecutionProvider"]) for name in JUDGES]
+    surrogates, judges = common.surrogates(), common.judges()
     scenes = [*_pairs(detector, options.data, 4 if options.smoke else 24)]
     scenes += [] if options.smoke else _groups(detector, options.data / "groups")
     settings = {"steps": 2} if options.smoke else {}

@@ -20,7 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+import common
 import numpy as np
+from common import CPU, JUDGES, REFERENCE, SHARED, is_missing
 from PIL import Image
 
 from uncnn.daemon.verify.visibility import ssimulacra2
@@ -40,11 +42,7 @@ from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import make_attack
 
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared"
-CPU = ["CPUExecutionProvider"]
 TEACHER = "retinaface-mobilenet0.25.pth"
-JUDGES = ("dlib-resnet", "openvino-0095")
 PUBLISHED = ("mobilefacenet-foamliu", "mobilefacenet-y1")
 SCALES = (0.8, 0.9, 1.0, 1.1)  # of bounds of 3.2 + 0.55 of the local standard deviation, 18 at most
 FAR = 1e-3
@@ -63,19 +61,16 @@ class Cloak:
 def main() -> None:
     """Print the tables."""
     options = _options()
-    reference = SHARED / "models" / "reference"
-    for needed in (reference, SHARED / "data", options.pack):
-        if not needed.is_dir():
-            print(f"nothing measured: {needed} is missing")
-            return
-    teacher = load_torch(reference / TEACHER)
+    if is_missing(REFERENCE, SHARED / "data", options.pack):
+        return
+    teacher = load_torch(REFERENCE / TEACHER)
     if options.only in (None, "students"):
         _students(options.pack, teacher, SHARED / "data" / "lfw" / "identities", 40 if options.smoke else None)
     if options.only in (None, "detector") and (options.pack / OWN_DETECTOR).is_file():
         _detector(load_torch(options.pack / OWN_DETECTOR), teacher, SHARED / "data", 20 if options.smoke else 1)
     if options.only in (None, "cloaks"):
         photos = 2 if options.smoke else options.photos
-        _cloaks(options.pack, reference, teacher, SHARED / "data" / "lfw" / "identities", photos)
+        _cloaks(options.pack, teacher, SHARED / "data" / "lfw" / "identities", photos)
 
 
 def _options() -> argparse.Namespace:
@@ -132,10 +127,10 @@ def _recalls(detector: RetinaFace, folder: Path, step: int) -> tuple[float, floa
     return float(hit[size >= 40].mean()), float(hit[size >= 20].mean())
 
 
-def _cloaks(pack: Path, reference: Path, detector: RetinaFace, identities: Path, number: int) -> None:
+def _cloaks(pack: Path, detector: RetinaFace, identities: Path, number: int) -> None:
     sets = {"students": [load_recogniser(path.parent) for path in sorted(pack.glob("*/card.yaml"))]}
-    sets |= {name: [load_recogniser(reference / name)] for name in PUBLISHED}
-    judges = [OnnxRecogniser.load(reference / name, CPU) for name in JUDGES]
+    sets |= {name: [load_recogniser(REFERENCE / name)] for name in PUBLISHED}
+    judges = common.judges()
     photos = list(_chosen(detector, identities, number))
     print(f"\n{number} photos, PGD, bounds x {', '.join(map(str, SCALES))}, worse of as-is and JPEG 75, FAR {FAR:g}")
     print(

@@ -21,9 +21,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import common
 import numpy as np
 import torch
 import yaml
+from common import JUDGES, REFERENCE, SHARED, is_missing, set_torch_up
 from PIL import Image, ImageOps
 
 from uncnn.daemon.config.policies import Attack as Policy
@@ -36,8 +38,6 @@ from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import STRENGTHS, make_attack, make_budget
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-JUDGES = ("dlib-resnet", "openvino-0095")
 SIZES = ((0, 120), (120, 240), (240, 10_000))  # px, the longer side of the face
 HEAD = f"{'':10}  {'face':>12}  faces  SSIMULACRA2 (worst)  Butteraugli  moved  likeness  links  s/face"
 
@@ -63,19 +63,15 @@ def main() -> None:
     parser.add_argument("--strength", action="append", choices=STRENGTHS, help="again for more; default: all")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
-    reference = SHARED / "models" / "reference"
-    if not (options.folder.is_dir() and reference.is_dir()):
-        print(f"nothing measured: {options.folder} or {reference} is missing")
+    if is_missing(options.folder, REFERENCE):
         return
-    torch.set_num_threads(1)  # the surrogates share the cores among them, one a thread
-    torch.set_flush_denormal(True)
+    set_torch_up()
     name, *settings = options.attack
     parameters = {key: yaml.safe_load(value) for key, value in (setting.split("=", 1) for setting in settings)}
     if options.smoke:
         parameters["steps"] = 2
-    folders = sorted(card.parent for card in (EMBEDDED if options.smoke else reference).glob("*/card.yaml"))
-    surrogates = [load_recogniser(folder) for folder in folders if folder.name not in JUDGES]
-    judges = [load_recogniser(reference / judge) for judge in JUDGES]
+    surrogates = common.surrogates(EMBEDDED if options.smoke else REFERENCE)
+    judges = [load_recogniser(REFERENCE / judge) for judge in JUDGES]
     files = sorted(path for path in options.folder.rglob("*") if path.is_file())
     portraits = portraits_of(files[:2] if options.smoke else files)
     print(f"{name}, {len(portraits)} faces, {len(surrogates)} surrogates\n{HEAD}")

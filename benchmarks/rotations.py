@@ -14,32 +14,25 @@ turns its photos would see another picture than the one that was cloaked. Then t
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import common
 import numpy as np
-import torch
+from common import REFERENCE, SHARED, WEIGHTS, is_missing, set_torch_up
 from PIL import Image, ImageOps
 
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins import host
 from uncnn.plugins.api import Detector, Face, Pixels
 from uncnn.plugins.cards import compare
-from uncnn.plugins.detectors.retinaface import load_onnx
-from uncnn.plugins.detectors.retinaface_network import export_onnx
 from uncnn.plugins.detectors.turned import AROUND, SAME_PLACE, SAME_READING, looking
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.recogniser import Recogniser, load_recogniser
+from uncnn.plugins.recogniser import Recogniser
 from uncnn.plugins.registry import make_attack, make_budget
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-REFERENCE = Path(os.environ.get("UNCNN_MODELS", SHARED / "models" / "reference"))
-JUDGES = ("dlib-resnet", "openvino-0095")
-CPU = ["CPUExecutionProvider"]
 LARGEST_PX = 512
 CLOAKED_AT = (0, 90, 180)
 
@@ -60,24 +53,16 @@ def main() -> None:
     parser.add_argument("--own", action="store_true")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
-    if not (options.data.is_dir() and REFERENCE.is_dir()):
-        print(f"nothing measured: {options.data} or {REFERENCE} is missing")
+    if is_missing(options.data, REFERENCE):
         return
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    detector = _load(EMBEDDED / OWN_DETECTOR if options.own else REFERENCE / "retinaface-mobilenet0.25.pth")
+    set_torch_up()
+    detector = common.detector(EMBEDDED / OWN_DETECTOR if options.own else WEIGHTS)
     files = sorted((options.data / "people").rglob("*.jpg"))[:: 16 if options.smoke else options.every]
     photos = [photo for file in files if (photo := _upright(detector, file)) is not None]
     empty = sorted((options.data / "noface").rglob("*.jpg"))[:: 100 if options.smoke else 4 * options.every]
     _print_found(detector, photos, (0, 90) if options.smoke else range(0, 181, 15))
     _print_empty(detector, empty)
     _print_cloaks(detector, photos[:: len(photos) // 8 or 1], (90,) if options.smoke else CLOAKED_AT)
-
-
-def _load(weights: Path) -> Detector:
-    with tempfile.TemporaryDirectory() as folder:
-        export_onnx(weights, Path(folder) / "model.onnx")
-        return load_onnx(Path(folder) / "model.onnx", CPU, 2)
 
 
 def _upright(detector: Detector, file: Path) -> Upright | None:
@@ -138,8 +123,7 @@ def _print_empty(detector: Detector, files: Sequence[Path]) -> None:
 
 
 def _print_cloaks(detector: Detector, photos: Sequence[Upright], angles: Sequence[int]) -> None:
-    surrogates = [load_recogniser(card.parent) for card in sorted(EMBEDDED.glob("*/card.yaml"))]
-    judges = [OnnxRecogniser.load(REFERENCE / name, CPU) for name in JUDGES]
+    surrogates, judges = common.surrogates(), common.judges()
     print(f"{len(photos)} cloaks, without and with `rotated`: linked by a judge when turned back upright; found again")
     for angle in angles:
         told = [

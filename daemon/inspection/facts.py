@@ -12,10 +12,10 @@ from PIL import Image, TiffTags
 from uncnn.daemon.photos import Format, Photo
 from uncnn.daemon.photos.inventory.exif import orientation_words
 from uncnn.daemon.photos.inventory.icc import description, is_wide
-from uncnn.daemon.photos.inventory.items import items_of
 from uncnn.daemon.photos.inventory.keeping import profile_of
 from uncnn.daemon.photos.inventory.pages import pages_of
 from uncnn.daemon.photos.inventory.segments import frame
+from uncnn.daemon.photos.items import items_of
 from uncnn.daemon.photos.metadata import ORIENTATION
 from uncnn.daemon.photos.png import colour_chunks
 from uncnn.daemon.photos.reader import exif_of_photo

@@ -14,12 +14,12 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from uncnn.daemon.photos.profiles import srgb_profile
+from uncnn.daemon.photos.values import MODES
 
 Levels = npt.NDArray[np.uint8]
 Change = npt.NDArray[np.int16]
 
 _SPACES: Final = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
-_PLAIN: Final = {1: "L", 3: "RGB", 4: "CMYK"}
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bool]:
@@ -43,7 +43,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, boo
 
 def changes_colours(profile: bytes | None, channels: int) -> bool:
     """Return whether samples of so many channels are to be converted to be seen."""
-    mode = _PLAIN[channels]
+    mode = MODES[channels]
     return mode == "CMYK" if profile is None else _forward(profile, mode)[1]
 
 
@@ -78,7 +78,7 @@ def _inks(before: Levels, after: Levels, stored: Levels) -> Change:
 
 def _converted(pixels: Levels, profile: bytes, channels: int) -> Levels:
     """Return sRGB pixels, (N, 3) or (N, 1), in the colours of the profile, (N, C); as they are where it cannot."""
-    transform = _backward(profile, _PLAIN[channels])
+    transform = _backward(profile, MODES[channels])
     if transform is None:
         return pixels if channels < 4 else 255 - np.pad(pixels, ((0, 0), (0, 1)), constant_values=255)
     seen = pixels if pixels.shape[1] == 3 else np.repeat(pixels, 3, axis=1)

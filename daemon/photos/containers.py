@@ -12,12 +12,11 @@ import numpy as np
 from PIL import Image
 
 from uncnn.daemon.photos import deep, jpeg, png, tiff
-from uncnn.daemon.photos.values import Format, Stored
+from uncnn.daemon.photos.values import MODES, Format, Stored
 
 Options: TypeAlias = dict[str, Any]
 Quality: TypeAlias = int | Literal["same"]
 
-_MODES: Final = {1: "L", 3: "RGB", 4: "CMYK"}
 _START_QUALITY: Final = {"JPEG": 95, "WEBP": 90, "AVIF": 90, "HEIF": 85, "TIFF": 95}  # where the source tells none
 _LEAST_QUALITY: Final = 30
 _TRIES: Final = 6
@@ -48,7 +47,7 @@ def _image(stored: Stored) -> Image.Image:
         return _indexed(stored)
     channels = stored.samples.shape[2]
     samples = np.ascontiguousarray(stored.samples[..., 0] if channels == 1 else stored.samples)
-    image = Image.fromarray(samples, _MODES[channels])
+    image = Image.fromarray(samples, MODES[channels])
     if stored.alpha is not None:
         image.putalpha(Image.fromarray(np.ascontiguousarray(stored.alpha)))
     elif channels == 1 and bool(np.isin(samples, (0, 255)).all()):
@@ -84,8 +83,7 @@ def _at_best(image: Image.Image, name: Format, options: Options, wanted: Wanted)
 
 
 def _jpeg(stored: Stored, wanted: Wanted) -> bytes:
-    source, image = stored.encoding, _image(stored)
-    image = image.convert("L") if image.mode == "1" else image
+    source, image = stored.encoding, _eight_bits(_image(stored))
     own = wanted.source == "JPEG"
     options: Options = {"optimize": True, "progressive": own and source.progressive}
     if image.mode != "CMYK":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -12,9 +11,7 @@ from uncnn.daemon.photos.deep import reduced
 from uncnn.daemon.photos.profiles import srgb_profile
 from uncnn.daemon.photos.reader import seen
 from uncnn.daemon.photos.turning import SIDEWAYS, upright
-from uncnn.daemon.photos.values import Format, Stored
-
-Note = Callable[[str], None]
+from uncnn.daemon.photos.values import MODES, Format, Note, Stored
 
 TURNING: Final = frozenset({"JPEG", "PNG", "WEBP", "AVIF"})  # they say how they are to be turned, and viewers follow
 OPAQUE: Final = frozenset({"JPEG", "BMP"})
@@ -22,7 +19,6 @@ _INKS: Final = frozenset({"JPEG", "TIFF"})
 _DEEP: Final = frozenset({"PNG", "TIFF"})
 _INDEXED: Final = frozenset({"PNG", "TIFF", "BMP", "GIF"})
 _PROFILED: Final = frozenset({"JPEG", "PNG", "TIFF", "HEIF", "AVIF", "WEBP"})
-_INK_CHANNELS: Final = 4
 
 
 def fitting(stored: Stored, source: Format, chosen: Format, note: Note) -> Stored:
@@ -38,7 +34,7 @@ def fitting(stored: Stored, source: Format, chosen: Format, note: Note) -> Store
     if stored.chunks and chosen != "PNG":
         stored = replace(stored, chunks=())
     if _in_srgb_alone(stored, chosen):
-        if stored.samples.shape[2] == _INK_CHANNELS:
+        if MODES[stored.samples.shape[2]] == "CMYK":
             note(f"its inks become sRGB: {chosen} holds no CMYK")
         stored = replace(stored, samples=_plain(stored), profile=srgb_profile() if chosen in _PROFILED else None)
     return stored
@@ -47,7 +43,7 @@ def fitting(stored: Stored, source: Format, chosen: Format, note: Note) -> Store
 def _in_srgb_alone(stored: Stored, chosen: Format) -> bool:
     """Return whether a format cannot hold the colours as they are stored."""
     channels = stored.samples.shape[2]
-    if channels == _INK_CHANNELS:
+    if MODES[channels] == "CMYK":
         return chosen not in _INKS
     # WebP knows no grey, so that a profile of greys would be one of another kind
     return stored.profile is not None and (chosen not in _PROFILED or (chosen == "WEBP" and channels == 1))

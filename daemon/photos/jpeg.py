@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from typing import Final
 
 SCAN: Final = 0xDA
-_END: Final = 0xD9
-_START: Final = b"\xff\xd8"
+END: Final = 0xD9
+FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+START: Final = b"\xff\xd8"
 _MARKER: Final = re.compile(rb"\xff+[^\x00\x01\xd0-\xd8\xff]")  # a length follows; in a scan, 0 is stuffed
 _JFIF: Final = re.compile(rb"\xff\xe0..JFIF\0", re.DOTALL)
 _ADOBE: Final = b"\xff\xee\0\x0eAdobe"
@@ -22,14 +23,14 @@ _PROFILE_PART: Final = 65519  # of a profile in one segment
 _DOTS_MOST: Final = 65535
 
 
-def segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield each marker of a JPEG that a length follows, and where it stands, up to the end of its picture."""
-    start = len(_START)
+def markers(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield each marker of a JPEG that a length follows, and where it stands; the end of its picture last."""
+    start = len(START)
     while (found := _MARKER.search(data, start)) is not None:
         marker, start = data[found.end() - 1], found.end() - 2
-        if marker == _END:
-            return
         yield marker, start
+        if marker == END:
+            return
         start += 2 + int.from_bytes(data[start + 2 : start + 4], "big")
 
 
@@ -39,7 +40,7 @@ def bare(data: bytes) -> bytes:
     jpeglib has room for 50, and at the next writes behind it.
     """
     kept, end, room = [], 0, _ROOM
-    for marker, start in segments(data):
+    for marker, start in markers(data):
         if room and (_JFIF.match(data, start) or data.startswith(_ADOBE, start)):
             room -= 1
         elif _is_remark(marker):
@@ -51,7 +52,7 @@ def bare(data: bytes) -> bytes:
 def told_space(data: bytes, components: int) -> str | None:
     """Return libjpeg's name of the colours where JFIF's or Adobe's segment tells them: jpeglib skips both."""
     transform = None
-    for marker, start in segments(data):
+    for marker, start in markers(data):
         if marker == SCAN:
             break
         if _JFIF.match(data, start) and components == 3:
@@ -86,7 +87,7 @@ def with_head(data: bytes, own: bytes) -> bytes:
 
     Only Adobe's says how the picture itself is to be read, and stays: JFIF knows no RGB and no CMYK.
     """
-    start, kept = len(_START), []
+    start, kept = len(START), []
     while data[start + 1] != SCAN:
         marker, size = struct.unpack_from(">xBH", data, start)
         segment = data[start : start + 2 + size]
@@ -96,7 +97,7 @@ def with_head(data: bytes, own: bytes) -> bytes:
         elif not _is_remark(marker):
             kept.append(segment)
         start += 2 + size
-    return _START + own + b"".join(kept) + data[start:]
+    return START + own + b"".join(kept) + data[start:]
 
 
 def _jfif_size(own: bytes) -> int:

@@ -11,7 +11,6 @@ import logging
 import warnings
 from contextlib import suppress
 from io import BytesIO
-from typing import Final
 
 import numpy as np
 import pillow_heif
@@ -21,9 +20,9 @@ from uncnn.daemon.photos import headers
 from uncnn.daemon.photos.colour import changes_colours, to_srgb
 from uncnn.daemon.photos.deep import reduced
 from uncnn.daemon.photos.metadata import exif_of
-from uncnn.daemon.photos.stored import Note, read_deep_tiff, read_stored
+from uncnn.daemon.photos.stored import read_deep_tiff, read_stored
 from uncnn.daemon.photos.turning import upright
-from uncnn.daemon.photos.values import PIXEL_LIMIT, Format, Photo, PhotoError, Stored
+from uncnn.daemon.photos.values import MODES, PIXEL_LIMIT, Format, Note, Photo, PhotoError, Stored
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import Pixels
 
@@ -44,8 +43,6 @@ def _silence_libtiff() -> None:
 
 
 _silence_libtiff()
-
-_MODES: Final = {1: "L", 3: "RGB", 4: "CMYK"}  # by the number of channels
 
 
 def decode(data: bytes, name: str, pixel_limit: int = PIXEL_LIMIT) -> Photo:
@@ -147,7 +144,7 @@ def seen(stored: Stored) -> Pixels:
     samples = reduced(stored.samples)
     channels = samples.shape[2]
     if stored.profile is not None or channels == 4:
-        plain = Image.fromarray(samples[..., 0] if channels == 1 else samples, _MODES[channels])
+        plain = Image.fromarray(samples[..., 0] if channels == 1 else samples, MODES[channels])
         samples = np.asarray(to_srgb(plain, stored.profile)[0])
         samples = samples.reshape(*samples.shape[:2], -1)
     return samples if samples.shape[2] == 3 else np.repeat(samples, 3, axis=2)

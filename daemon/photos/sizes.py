@@ -9,7 +9,7 @@ import re
 import struct
 from typing import Final
 
-from uncnn.daemon.photos.jpeg import SCAN, segments
+from uncnn.daemon.photos.jpeg import FRAMES, SCAN, markers
 
 MOST_SCANS: Final = 100
 """Cameras write 1, progressive files about 10: each goes over the whole picture, and needs no more than some bytes."""
@@ -19,7 +19,6 @@ MOST_SEGMENTS: Final = 10_000
 
 _SPATIAL_EXTENTS: Final = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
 _BOXES_WITHIN: Final = 1 << 20
-_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def webp_size(data: bytes) -> tuple[int, int] | None:
@@ -43,8 +42,8 @@ def boxes_size(data: bytes) -> tuple[int, int] | None:
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
     """Return width and height of a JPEG's first frame, or None where it has none."""
-    for marker, start in segments(data):
-        if marker in _FRAMES and start + 9 <= len(data):
+    for marker, start in markers(data):
+        if marker in FRAMES and start + 9 <= len(data):
             height, width = struct.unpack_from(">HH", data, start + 5)
             return width, height
     return None
@@ -53,7 +52,7 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
 def is_endless(data: bytes) -> bool:
     """Return whether a JPEG has more than `MOST_SCANS` or `MOST_SEGMENTS`."""
     scans = 0
-    for number, (marker, _) in enumerate(segments(data)):
+    for number, (marker, _) in enumerate(markers(data)):
         scans += marker == SCAN
         if scans > MOST_SCANS or number >= MOST_SEGMENTS:
             return True

@@ -5,7 +5,6 @@ What is released is made from this: only the change of the faces goes through th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -16,13 +15,11 @@ from uncnn.daemon.photos.colour import changes_colours
 from uncnn.daemon.photos.png import colour_chunks
 from uncnn.daemon.photos.profiles import clean_profile, srgb_profile
 from uncnn.daemon.photos.source import source_encoding
-from uncnn.daemon.photos.values import Format, Palette, PhotoError, Samples, Stored
+from uncnn.daemon.photos.values import Format, Note, Palette, PhotoError, Samples, Stored
 
 _GREY_MODES: Final = {"1", "L", "LA", "La"}
 _MODES: Final = _GREY_MODES | {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B"}
 _NO_PROFILE = "its colour profile is broken and was ignored"
-
-Note = Callable[[str], None]
 
 
 def read_stored(image: Image.Image, data: bytes, photo_format: Format, name: str, note: Note) -> Stored:

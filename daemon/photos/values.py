@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -29,6 +30,12 @@ Kind: TypeAlias = Literal[
     "unsupported",
     "unwritable",  # decoded, but not to be written in the wanted format
 ]
+
+Note: TypeAlias = Callable[[str], None]
+"""Takes what a person should know of a photo."""
+
+MODES: Final = {1: "L", 3: "RGB", 4: "CMYK"}
+"""Pillow's name of samples of so many channels."""
 
 PIXEL_LIMIT: Final = 200_000_000
 

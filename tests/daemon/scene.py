@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 from uncnn.daemon.ledger import Job, Ledger, State
+from uncnn.daemon.ledger.schema import APPLICATION_ID, MIGRATIONS
 from uncnn.daemon.once import run_once
 
 
@@ -55,6 +59,22 @@ class Scene:
     def _logged(self, name: str) -> int:
         log = self.root / "data" / "uncnn" / name
         return len(log.read_bytes().splitlines()) if log.exists() else 0
+
+    def make_ledger_older(self, version: int) -> None:
+        """Put the rows of the ledger into one as an older uncnn wrote it."""
+        file, before = self.state / "ledger.sqlite3", self.root / "old"
+        with closing(sqlite3.connect(before)) as old:
+            for statement in chain(*MIGRATIONS[:version]):
+                old.execute(statement)
+            old.commit()
+            old.execute("ATTACH ? AS new", (str(file),))
+            for table in ("folders", "jobs", "runs"):
+                columns = ", ".join(row[1] for row in old.execute(f"PRAGMA main.table_info({table})"))
+                old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
+            old.execute(f"PRAGMA main.application_id = {APPLICATION_ID}")
+            old.execute(f"PRAGMA main.user_version = {version}")
+            old.commit()
+        before.replace(file)
 
     def check(self) -> None:
         """Hold the publish folder against the ledger: exactly what was verified, each once."""

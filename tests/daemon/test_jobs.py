@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from scene import Scene
 from uncnn.daemon.answers import DEGRADED, ERROR, OK
 from uncnn.daemon.jobs import AskedError, drop, print_held, print_jobs, release, retry
 from uncnn.daemon.ledger import State
-from uncnn.daemon.ledger.schema import APPLICATION_ID, MIGRATIONS
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:
@@ -123,19 +121,7 @@ def test_what_is_dropped_is_done(ran: Scene, capsys: pytest.CaptureFixture[str])
 
 
 def test_the_ledger_of_an_older_uncnn_is_brought_up_to_date(ran: Scene) -> None:
-    file = ran.state / "ledger.sqlite3"
-    with sqlite3.connect(ran.root / "old") as old:
-        for statement in MIGRATIONS[0]:
-            old.execute(statement)
-        old.commit()
-        old.execute("ATTACH ? AS new", (str(file),))
-        for table in ("folders", "jobs", "runs"):
-            columns = ", ".join(row[1] for row in old.execute(f"PRAGMA main.table_info({table})"))
-            old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
-        old.execute(f"PRAGMA main.application_id = {APPLICATION_ID}")
-        old.execute("PRAGMA main.user_version = 1")
-    old.close()
-    (ran.root / "old").replace(file)
+    ran.make_ledger_older(1)
     assert release([str(ran.watch / "held.jpg")], as_json=False) == OK
     assert ran.run() in (DEGRADED, ERROR)
     assert set(ran.published()) == {"good.jpg", "held.jpg"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from uncnn.daemon.files.scan import candidates
 from uncnn.daemon.intake import places_of
 from uncnn.daemon.jobs import drop, print_jobs, release, retry
 from uncnn.daemon.ledger import Job, Ledger, State
-from uncnn.daemon.ledger.schema import APPLICATION_ID, MIGRATIONS
 from uncnn.daemon.people.store import people_file
 from uncnn.daemon.recall import recall_picture
 from uncnn.daemon.service.workshop import Task, Workshop
@@ -345,20 +343,7 @@ def test_a_kill_on_the_way_releases_the_same_picture_once(out: Scene, stage: str
 
 
 def test_the_ledger_of_an_older_uncnn_recognises_copies_and_cloaks_pictures_anew(out: Scene) -> None:
-    file = out.state / "ledger.sqlite3"
-    with sqlite3.connect(out.root / "old") as old:
-        for step in MIGRATIONS[:3]:
-            for statement in step:
-                old.execute(statement)
-        old.commit()
-        old.execute("ATTACH ? AS new", (str(file),))
-        for table in ("folders", "jobs", "runs"):
-            columns = ", ".join(row[1] for row in old.execute(f"PRAGMA main.table_info({table})"))
-            old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
-        old.execute(f"PRAGMA main.application_id = {APPLICATION_ID}")
-        old.execute("PRAGMA main.user_version = 3")
-    old.close()
-    (out.root / "old").replace(file)
+    out.make_ledger_older(3)
     out.put("b.jpg", "good#edited since")
     assert put_back(out).state is State.SKIPPED
     assert out.cloaked() == 2, "nobody knows which picture the first was"
@@ -395,11 +380,11 @@ def test_the_service_goes_by_it_too(running: Running) -> None:
 
 
 @pytest.mark.slow
-def test_a_real_photo_with_its_exif_edited_is_cloaked_once(tmp_path: Path) -> None:
+def test_a_real_photo_with_its_exif_edited_is_cloaked_once(own_detector_folder: Path, tmp_path: Path) -> None:
     skimage = pytest.importorskip("skimage")
     photo = saved(Image.fromarray(skimage.data.astronaut()), "JPEG", quality=92)
     edited = photo[:2] + segment(0xE1, secret_exif().tobytes()) + photo[2:]
-    home = ModelsHome(tmp_path)
+    home = ModelsHome(tmp_path).having(own_detector_folder)
     folders = ", ".join(f"{{watch: {name}, publish: {name}-out, settle_seconds: 0}}" for name in ("one", "two"))
     policy = "{attack: {name: pgd, steps: 4}, unprotected: publish-anyway}"
     (tmp_path / "config.yaml").write_text(f"device: cpu\nfolders: [{folders}]\npolicies: {{everyday: {policy}}}\n")

@@ -15,7 +15,7 @@ from PIL import Image
 from round_trip import photo
 
 from uncnn.daemon.photos import PhotoError, Released, decode, encode
-from uncnn.daemon.photos.jpeg import bare, segments
+from uncnn.daemon.photos.jpeg import bare, markers
 from uncnn.plugins.api import Pixels
 
 ODD = ["JPEG CMYK", "JPEG YCCK", "JPEG RGB", "JPEG Adobe RGB", "JPEG 4:4:4", "JPEG progressive", "JPEG restarts"]
@@ -58,7 +58,7 @@ def test_what_is_said_between_scans_is_left_out_too() -> None:
     assert released.notes == ()
     assert np.array_equal(after[80:], before[80:])
     assert bare(talkative) == bare(data) == data
-    assert [marker for marker, _ in segments(data)].count(0xDA) > 5
+    assert [marker for marker, _ in markers(data)].count(0xDA) > 5
 
 
 @pytest.mark.parametrize("marker", [0x01, 0xD0, 0xFF])

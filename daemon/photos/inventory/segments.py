@@ -5,18 +5,13 @@ ITU-T T.81, B.1.1 markers, B.2.2 the frame header.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from uncnn.daemon.photos.inventory.values import size_words
+from uncnn.daemon.photos.jpeg import END, FRAMES, START, markers
 
-START: Final = b"\xff\xd8"
-_NEXT_MARKER: Final = re.compile(rb"\xff(?=[^\x00\xd0-\xd7\xff])")
-_END, _SCAN = 0xD9, 0xDA
-_ALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a size
-_FRAMES: Final = frozenset(set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC})
 _SUBSAMPLINGS: Final = {
     ((1, 1), (1, 1), (1, 1)): "4:4:4",
     ((2, 1), (1, 1), (1, 1)): "4:2:2",
@@ -58,37 +53,22 @@ class Frame:
 
 def segments(data: bytes) -> Iterator[Segment]:
     """Yield the segments with a size, up to the end of the picture or of the bytes."""
-    for marker, start, end in _walk(data):
-        if marker != _END:
-            yield Segment(marker, data[start:end])
+    for marker, start in markers(data):
+        if marker != END:
+            size = int.from_bytes(data[start + 2 : start + 4], "big")
+            yield Segment(marker, data[start + 4 : start + 2 + size])
 
 
 def end_of_picture(data: bytes) -> int:
     """Return where the picture ends: behind its end marker, or the end of the bytes where there is none."""
-    return next((end for marker, _, end in _walk(data) if marker == _END), len(data))
-
-
-def _walk(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield each marker with a size, and where its content starts and ends; the end of the picture last."""
-    at = len(START)
-    while (found := _NEXT_MARKER.search(data, at)) is not None:
-        marker, at = data[found.start() + 1], found.start() + 2
-        if marker == _END:
-            yield marker, at, at
-            return
-        if marker in _ALONE:
-            continue
-        size = int.from_bytes(data[at : at + 2], "big")
-        end = min(at + max(size, 2), len(data))
-        yield marker, at + 2, end
-        at = end
+    return next((start + 2 for marker, start in markers(data) if marker == END), len(data))
 
 
 def frame(data: bytes) -> Frame | None:
     """Return what the frame header says, or None where there is none."""
     for segment in segments(data):
         content = segment.content
-        if segment.marker in _FRAMES and len(content) >= 6 and len(content) >= 6 + 3 * content[5]:
+        if segment.marker in FRAMES and len(content) >= 6 and len(content) >= 6 + 3 * content[5]:
             factors = tuple((content[at] >> 4, content[at] & 15) for at in range(7, 6 + 3 * content[5], 3))
             height, width = int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big")
             return Frame(_WAYS.get(segment.marker, "of a rare kind"), content[0], width, height, factors)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from uncnn.daemon.photos.inventory.segments import START, end_of_picture, picture_words
+from uncnn.daemon.photos.inventory.segments import end_of_picture, picture_words
 from uncnn.daemon.photos.inventory.values import Thing, size_words
+from uncnn.daemon.photos.jpeg import START
 
 GROUP: Final = "behind the picture"
 _PICTURE: Final = START + b"\xff"

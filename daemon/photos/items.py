@@ -22,7 +22,7 @@ class Item:
     name: str = ""
     content_type: str = ""
     content: bytes = b""
-    properties: dict[str, bytes] = field(default_factory=dict)
+    properties: dict[str, bytes] = field(default_factory=dict)  # by name, `nclx` for a `colr` that is no profile
     references: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
@@ -129,8 +129,7 @@ def _add_properties(items: dict[int, Item], content: bytes) -> None:
                 index = reader.number(2) & 0x7FFF if wide else reader.number(1) & 0x7F
                 if item is not None and 0 < index <= len(properties):
                     kind, value = properties[index - 1]
-                    if kind != "colr" or value[:4] != b"nclx" or "colr" not in item.properties:
-                        item.properties[kind] = value
+                    item.properties["nclx" if kind == "colr" and value[:4] == b"nclx" else kind] = value
 
 
 def _add_contents(items: dict[int, Item], content: bytes, data: bytes, inner: bytes) -> None:
@@ -151,5 +150,5 @@ def _add_contents(items: dict[int, Item], content: bytes, data: bytes, inner: by
             start, size = base + reader.number(offset_size), reader.number(length_size)
             source = inner if method == 1 else data if method == 0 else b""
             parts.append(source[start : start + size] if size else source[start:])
-        if item is not None and item.kind in ("Exif", "mime", "uri "):
+        if item is not None:
             item.content = b"".join(parts)

@@ -1,0 +1,54 @@
+"""What the benchmarks share: where the real recognisers and photos are, and how a run of attacks begins."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+
+from uncnn.exporters.store import EMBEDDED
+from uncnn.plugins.detectors.retinaface import RetinaFace, load_onnx
+from uncnn.plugins.detectors.retinaface_network import export_onnx
+from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recogniser import Recogniser, load_recogniser
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+REFERENCE = SHARED / "models" / "reference"
+WEIGHTS = Path(os.environ.get("UNCNN_MODELS", REFERENCE)) / "retinaface-mobilenet0.25.pth"
+JUDGES = ("dlib-resnet", "openvino-0095")  # never attacked
+CPU = ["CPUExecutionProvider"]
+THREADS = 2  # of the detector
+
+
+def is_missing(*needed: Path) -> bool:
+    """Return whether something that is needed is not there, and say so."""
+    missing = next((path for path in needed if not path.exists()), None)
+    if missing is not None:
+        print(f"nothing measured: {missing} is missing")
+    return missing is not None
+
+
+def set_torch_up() -> None:
+    """Let torch work as it does in the worker."""
+    torch.set_num_threads(1)  # the surrogates share the cores among them, one a thread
+    torch.set_flush_denormal(True)
+
+
+def detector(weights: Path = WEIGHTS) -> RetinaFace:
+    """Return the published RetinaFace, or that of other weights, in ONNX Runtime."""
+    with tempfile.TemporaryDirectory() as folder:
+        export_onnx(weights, Path(folder) / "model.onnx")
+        return load_onnx(Path(folder) / "model.onnx", CPU, THREADS)
+
+
+def surrogates(folder: Path = EMBEDDED) -> list[Recogniser]:
+    """Return the recognisers of a folder that are attacked: what comes with uncnn, or all but the judges."""
+    cards = sorted(folder.glob("*/card.yaml"))
+    return [load_recogniser(card.parent) for card in cards if card.parent.name not in JUDGES]
+
+
+def judges() -> list[OnnxRecogniser]:
+    """Return those that judge, in ONNX Runtime."""
+    return [OnnxRecogniser.load(REFERENCE / name, CPU) for name in JUDGES]
