@@ -90,6 +90,7 @@ def inspect_photo(sight: Sight, photo: Path, every: bool, as_json: bool) -> int:
         "origin": sight.origin,
         "metadata": sight.policy.metadata,
         "smallest_px": sight.policy.faces.smallest_px,
+        "rotated": sight.policy.faces.rotated,
         "who": sight.policy.faces.who,
     }
     written = None if sight.picture is None else str(sight.picture)
@@ -116,8 +117,13 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
                 return {**answer, "faces": None}
             bar.report({"stage": "finding faces"})
             made = spool / "faces.png" if sight.picture is not None else None
-            wanted = {"data": str(data_dir()), "device": sight.device, "smallest_px": sight.policy.faces.smallest_px}
-            wanted |= {"destination": None if made is None else str(made)}
+            wanted: Message = {
+                "data": str(data_dir()),
+                "device": sight.device,
+                "smallest_px": sight.policy.faces.smallest_px,
+                "rotated": sight.policy.faces.rotated,
+                "destination": None if made is None else str(made),
+            }
             answer |= inspector.call({"do": "faces", **wanted}, PREPARE_SECONDS)
         finally:
             inspector.close()

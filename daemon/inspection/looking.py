@@ -56,11 +56,12 @@ def find_faces(photo: Photo, request: Message) -> Message:
     from uncnn.daemon.inspection.drawing import drawn
     from uncnn.exporters.store import detector_onnx, detector_weights
     from uncnn.plugins.detectors.retinaface import load_onnx
+    from uncnn.plugins.detectors.turned import looking
     from uncnn.plugins.sessions import providers_for
 
     data = Path(request["data"])
     detector = load_onnx(detector_onnx(detector_weights(data), data), providers_for(request["device"]))
-    faces = sorted(detector.detect(photo.pixels), key=lambda face: -face.size_px)
+    faces = sorted(looking(detector, request["rotated"]).detect(photo.pixels), key=lambda face: -face.size_px)
     cloaked = [face.size_px >= request["smallest_px"] for face in faces]
     if request["destination"] is not None:
         Path(request["destination"]).write_bytes(drawn(photo.pixels, faces, cloaked))

@@ -147,7 +147,8 @@ def test_faces_come_largest_first_and_the_small_are_left_alone(tmp_path: Path, m
     monkeypatch.setattr(store, "detector_onnx", lambda weights, data: weights)
     monkeypatch.setattr(retinaface, "load_onnx", lambda path, providers: Seer())
     photo = decode(saved(picture(), "PNG"), "photo.png")
-    request = {"data": str(tmp_path), "device": "cpu", "smallest_px": 24, "destination": str(tmp_path / "made")}
+    request: dict[str, Any] = {"data": str(tmp_path), "device": "cpu", "smallest_px": 24, "rotated": False}
+    request["destination"] = str(tmp_path / "made")
     large, small = looking.find_faces(photo, request)["faces"]
     assert (large["number"], large["cloaked"], large["box"]) == (1, True, [10.0, 10.0, 50.0, 50.0])
     assert (small["number"], small["cloaked"], small["size_px"]) == (2, False, 20.0)
@@ -319,10 +320,10 @@ def test_help_needs_nothing_heavy() -> None:
 
 
 @pytest.mark.slow
-def test_the_command_finds_faces_and_draws_them(tmp_path: Path) -> None:
+def test_the_command_finds_faces_and_draws_them(own_detector_folder: Path, tmp_path: Path) -> None:
     from skimage import data
 
-    home = ModelsHome(tmp_path / "home")
+    home = ModelsHome(tmp_path / "home").having(own_detector_folder)
     Image.fromarray(data.astronaut()).save(tmp_path / "a.png")
     status, answer = home.json("inspect", tmp_path / "a.png", "-o", tmp_path / "faces.png")
     assert status == 0
@@ -332,6 +333,12 @@ def test_the_command_finds_faces_and_draws_them(tmp_path: Path) -> None:
         assert image.size == (1536, 1536)
     shown = home.run("inspect", tmp_path / "a.png")
     assert "1 face: 1 to be cloaked" in shown.stdout
+    Image.fromarray(data.astronaut()[::-1, ::-1]).save(tmp_path / "a.png")
+    (tmp_path / "config.yaml").write_text("version: 1\npolicies: {turned: {faces: {rotated: true}}}\n")
+    _, answer = home.json("inspect", tmp_path / "a.png", "--config", tmp_path / "config.yaml")
+    (face,) = answer["faces"]
+    (_, eye), *_, (_, mouth) = face["landmarks"]
+    assert mouth < eye, "it stands on its head, and is read so"
     missing = home.run("inspect", tmp_path / "none.png")
     assert missing.returncode == 1
     assert "none.png cannot be read: there is no such file" in missing.stderr
