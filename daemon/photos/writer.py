@@ -7,6 +7,7 @@ turned where it was stored so, and the EXIF that the policy allows, value by val
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -15,13 +16,14 @@ from PIL import Image
 
 from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.photos import jpeg
-from uncnn.daemon.photos.changing import changed
+from uncnn.daemon.photos.changing import changed, differing
 from uncnn.daemon.photos.coefficients import OddJpegError, rewritten
 from uncnn.daemon.photos.containers import Quality, Wanted, write
 from uncnn.daemon.photos.deep import reduced
 from uncnn.daemon.photos.fitting import OPAQUE, fitting
 from uncnn.daemon.photos.metadata import kept
-from uncnn.daemon.photos.reader import exif_of_photo, stored_again
+from uncnn.daemon.photos.reader import decode, exif_of_photo, stored_again
+from uncnn.daemon.photos.remuxing import BOXED, remuxed
 from uncnn.daemon.photos.values import Format, Photo, PhotoError
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import Pixels
@@ -47,8 +49,8 @@ def encode(
 ) -> Released:
     """Return the file of `photo` with `pixels`, (H, W, 3) uint8 upright sRGB, in their place; quality is 1..100.
 
-    Where the pixels are those of the photo, a lossless file stores what its source does to the bit, and a JPEG the same
-    coefficients.
+    Where the pixels are those of the photo, a lossless file stores what its source does to the bit, a JPEG the same
+    coefficients, and a WebP, HEIF or AVIF the same coded picture.
 
     Raises PhotoError (`unwritable`), and ValueError where the shape is not that of the photo.
     """
@@ -74,6 +76,10 @@ def _encoded(photo: Photo, pixels: Pixels, chosen: Format, quality: Quality, met
             return Released(_rewritten(photo, pixels, kept(exif, metadata, photo.orientation)))
         except (OddJpegError, OSError):
             notes.append("it is a JPEG of a rare kind: compressed anew as a whole")
+    if chosen == photo.format in BOXED and quality == "same" and not differing(photo.pixels, pixels).any():
+        data = _copied(photo, kept(exif, metadata, photo.orientation if chosen == "WEBP" else 1))
+        if data is not None:
+            return Released(data)
     stored = fitting(changed(stored_again(photo), photo, pixels), photo.format, chosen, notes.append)
     wanted = Wanted(
         quality,
@@ -83,6 +89,21 @@ def _encoded(photo: Photo, pixels: Pixels, chosen: Format, quality: Quality, met
         None if photo.encoding.lossless and chosen != photo.format else _MOST_GROWTH * len(photo.source),
     )
     return Released(write(stored, chosen, wanted), tuple(notes))
+
+
+def _copied(photo: Photo, exif: Image.Exif) -> bytes | None:
+    """Return a file with the same coded picture, or None where that does not decode to what the photo shows."""
+    try:
+        data = remuxed(photo, exif.tobytes() if exif else b"")
+        again = decode(data, "copy")
+    except (PhotoError, ValueError, IndexError, KeyError, struct.error):
+        return None
+    alike = _same(again.pixels, photo.pixels) and _same(again.alpha, photo.alpha)
+    return data if alike and again.profile == photo.profile else None
+
+
+def _same(one: Pixels | None, other: Pixels | None) -> bool:
+    return one is other if one is None or other is None else np.array_equal(one, other)
 
 
 def _rewritten(photo: Photo, pixels: Pixels, exif: Image.Exif) -> bytes:

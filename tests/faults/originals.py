@@ -192,6 +192,7 @@ MAKERS: dict[str, Maker] = {
     "HEIF grey": _pillow("HEIF", "L"),
     "HEIF alpha": lambda photo: saved(_clear(photo), "HEIF"),
     "HEIF EXIF": _with_exif("HEIF"),
+    "HEIF of a phone": samples.phone_heic,
     "AVIF 4:2:0": _pillow("AVIF", quality=80, speed=10),
     "AVIF 4:4:4": _pillow("AVIF", subsampling="4:4:4", speed=10),
     "AVIF grey": _pillow("AVIF", "L", subsampling="4:0:0", speed=10),

@@ -17,6 +17,7 @@ from PIL import Image
 
 from uncnn.daemon.photos import PhotoError, decode, encode
 from uncnn.daemon.photos.fingerprint import fingerprint
+from uncnn.daemon.photos.remuxing import BOXED
 from uncnn.daemon.processes import Child, Handler, Message, ProcessDied, RequestError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -115,6 +116,9 @@ def _round(data: bytes) -> tuple[str, str]:
         if error.kind != "unwritable":
             raise
         return error.kind, str(error)
+    if before.format in BOXED:
+        copied = decode(encode(before, before.pixels).data, "copied photo").pixels
+        assert np.abs(copied.astype(np.int16) - before.pixels).mean() < FOUND, "not the same picture"
     after = decode(released.data, "released photo").pixels
     assert after.shape == wanted.shape
     far = float(np.abs(after.astype(np.int16) - wanted).mean())
