@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -29,6 +30,11 @@ class ModelsHome:
     @property
     def models(self) -> Path:
         return self.data / "models"
+
+    def having(self, folder: Path) -> ModelsHome:
+        """Return the home, with all of a folder of models in it: `own_detector_folder` spares it an export."""
+        shutil.copytree(folder, self.models, dirs_exist_ok=True)
+        return self
 
     def environment(self, **more: str) -> dict[str, str]:
         return {

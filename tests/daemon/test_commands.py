@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,8 +46,9 @@ class Home:
 
 
 @pytest.fixture(scope="module")
-def home(shared_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+def home(shared_models: Path, detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = Home(tmp_path_factory.mktemp("home"), shared_models / "reference")
+    shutil.copytree(detector_folder, home.root / ".local" / "share" / "uncnn" / "models")
     configuration = f"""
 version: 1
 device: cpu

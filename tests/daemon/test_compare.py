@@ -88,9 +88,9 @@ def test_photos_of_different_sizes_are_refused(detector: Detector, versions: tup
 
 
 def test_the_command_writes_what_was_asked_for_and_overwrites_no_photo(
-    versions: tuple[Path, Path], tmp_path: Path
+    versions: tuple[Path, Path], own_detector_folder: Path, tmp_path: Path
 ) -> None:
-    home = ModelsHome(tmp_path / "home")
+    home = ModelsHome(tmp_path / "home").having(own_detector_folder)
     status, answer = home.json("compare", *versions, "-o", tmp_path / "made.png")
     assert status == 0
     assert answer["subjects"][0]["name"] == "whole photo"

@@ -17,8 +17,8 @@ NAMES = {student.name for student in STUDENTS}
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> ModelsHome:
-    return ModelsHome(tmp_path_factory.mktemp("home"))
+def home(own_detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelsHome:
+    return ModelsHome(tmp_path_factory.mktemp("home")).having(own_detector_folder)
 
 
 def test_only_data_is_shipped() -> None:

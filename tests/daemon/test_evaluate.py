@@ -395,8 +395,7 @@ def real(
     shared_models: Path, detector_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[ModelsHome, dict[str, str]]:
     """Return a home where nothing has to be exported first, and the environment that names the real models."""
-    home = ModelsHome(tmp_path_factory.mktemp("real"))
-    shutil.copytree(detector_folder, home.models)
+    home = ModelsHome(tmp_path_factory.mktemp("real")).having(detector_folder)
     return home, {"UNCNN_MODELS": str(shared_models / "reference")}
 
 

@@ -42,8 +42,7 @@ def pulled(shared_models: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
 @pytest.fixture(scope="module")
 def home(pulled: tuple[ModelsHome, str, str], detector_folder: Path) -> ModelsHome:
     """Return that home, the detector exported for the verifier too."""
-    shutil.copytree(detector_folder, pulled[0].models, dirs_exist_ok=True)
-    return pulled[0]
+    return pulled[0].having(detector_folder)
 
 
 @pytest.fixture

@@ -19,9 +19,7 @@ LICENCE = ("--licence-name", "MIT", "--licence-use", "permissive")
 @pytest.fixture(scope="module")
 def home(detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelsHome:
     """Return a home with the detector alone."""
-    home = ModelsHome(tmp_path_factory.mktemp("home"))
-    shutil.copytree(detector_folder, home.models)
-    return home
+    return ModelsHome(tmp_path_factory.mktemp("home")).having(detector_folder)
 
 
 @pytest.fixture(scope="module")

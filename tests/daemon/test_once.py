@@ -77,8 +77,9 @@ def described(home: Home) -> dict[Path, tuple[str, int, int]]:
 
 
 @pytest.fixture(scope="module")
-def ran(shared_models: Path, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(shared_models: Path, shared_data: Path, detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     home = Home(tmp_path_factory.mktemp("home"), shared_models / "reference")
+    shutil.copytree(detector_folder, home.root / "data" / "uncnn" / "models")
     (home.root / "config.yaml").write_text(CONFIGURATION)
     watch = home.root / "in"
     (watch / "album").mkdir(parents=True)

@@ -24,8 +24,8 @@ def identities(shared_data: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def home(identities: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelsHome:
-    made = ModelsHome(tmp_path_factory.mktemp("home"))
+def home(identities: Path, own_detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelsHome:
+    made = ModelsHome(tmp_path_factory.mktemp("home")).having(own_detector_folder)
     photos = [identities / PERSON / f"{PERSON}_{number:04}.jpg" for number in (1, 3, 4)]
     answer = made.run("people", "enroll", "Adrien", *photos)
     assert answer.returncode == 0, answer.stderr

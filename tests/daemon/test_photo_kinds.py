@@ -57,12 +57,13 @@ def kinds() -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_every_kind_of_file_is_cloaked_and_stays_of_its_kind(tmp_path: Path) -> None:
+def test_every_kind_of_file_is_cloaked_and_stays_of_its_kind(own_detector_folder: Path, tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     for name, content in kinds().items():
         (source / name).write_bytes(content)
-    answer = ModelsHome(tmp_path / "home").run("cloak", *sorted(source.iterdir()), "-o", out, "--json")
+    home = ModelsHome(tmp_path / "home").having(own_detector_folder)
+    answer = home.run("cloak", *sorted(source.iterdir()), "-o", out, "--json")
     assert answer.returncode == 0, answer.stderr
     photos = {Path(photo["photo"]).name: photo for photo in json.loads(answer.stdout)["photos"]}
     assert photos.keys() == kinds().keys()

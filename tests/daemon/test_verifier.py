@@ -15,7 +15,6 @@ from PIL import Image
 from uncnn.daemon.verify.measuring import compare, embed, same_face
 from uncnn.daemon.verify.verdict import FACE
 from uncnn.daemon.verify.verifier import Verifier
-from uncnn.exporters import store
 from uncnn.plugins.api import Face, UncnnError
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
@@ -37,9 +36,9 @@ def photo() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def verifier(shared_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Verifier:
+def verifier(shared_models: Path, detector_folder: Path) -> Verifier:
     reference = shared_models / "reference"
-    detector = store.detector_onnx(reference / "retinaface-mobilenet0.25.pth", tmp_path_factory.mktemp("data"))
+    (detector,) = detector_folder.glob("*.onnx")
     names = ("openvino-0095", "dlib-resnet", "esp-mfn")
     return Verifier(load_onnx(detector, CPU), [OnnxRecogniser.load(reference / name, CPU) for name in names])
 

@@ -157,6 +157,7 @@ def test_the_detector_is_exported_once(shared_models: Path, tmp_path: Path, monk
     written = path.stat().st_mtime_ns
     assert store.detector_onnx(weights, tmp_path) == path
     assert path.stat().st_mtime_ns == written
+    assert list(path.parent.iterdir()) == [path], "no temporary file stays"
 
 
 def test_looking_for_models_loads_no_torch(dlib: Installed, tmp_path: Path) -> None:

@@ -50,11 +50,9 @@ def weights(shared_models: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def onnx_file(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("onnx")
-    export_onnx(weights, folder / "retinaface.onnx")
-    assert [file.name for file in folder.iterdir()] == ["retinaface.onnx"]  # no temporary file stays
-    return folder / "retinaface.onnx"
+def onnx_file(detector_folder: Path) -> Path:
+    (file,) = detector_folder.glob("*.onnx")
+    return file
 
 
 @pytest.fixture(scope="module")

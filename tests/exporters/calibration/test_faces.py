@@ -13,16 +13,14 @@ from uncnn.exporters.calibration.faces import FacesError, read_faces
 from uncnn.exporters.calibration.patches import LARGEST_PX, cut, decode, main_face
 from uncnn.plugins.api import Face
 from uncnn.plugins.detectors.retinaface import RetinaFace, load_onnx
-from uncnn.plugins.detectors.retinaface_network import export_onnx
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 
 CPU = ["CPUExecutionProvider"]
 
 
 @pytest.fixture(scope="module")
-def detector(shared_models: Path, tmp_path_factory: pytest.TempPathFactory) -> RetinaFace:
-    path = tmp_path_factory.mktemp("detector") / "retinaface.onnx"
-    export_onnx(shared_models / "reference" / "retinaface-mobilenet0.25.pth", path)
+def detector(detector_folder: Path) -> RetinaFace:
+    (path,) = detector_folder.glob("*.onnx")
     return load_onnx(path, CPU, 1)
 
 
