@@ -1,7 +1,7 @@
 """`.uncnn.yaml` in a watched folder, or in one below it: the safe fields of a policy, for the photos there and below.
 
 Whoever may put photos into the folder may put this file there too. So it cannot say where photos are published or what
-they are called, choose an attack or set its parameters, let a photo go unprotected, or ask for less proof.
+they are called, choose an attack or set its parameters, let a photo or a face go unprotected, or ask for less proof.
 """
 
 from __future__ import annotations
@@ -86,11 +86,11 @@ def _merged(policy: Policy, document: Document) -> Policy:
 
 
 def _weaker(policy: Policy, said: Overrides, document: Document) -> Iterator[Problem]:
-    """Yield where a document asks for less proof than the policy."""
-    if policy.faces.rotated and "rotated" in said.faces.model_fields_set and not said.faces.rotated:
-        yield document.problem(
-            ("faces", "rotated"), "the policy looks for rotated faces too: leave it out, or say true"
-        )
+    """Yield where a document asks for less proof than the policy, or leaves alone what the policy does not."""
+    yield from _fewer_faces(policy, said.faces, document)
+    if "no_face" in said.model_fields_set and said.no_face == "publish" != policy.no_face:
+        words = f"publish lets photos go that the policy's {policy.no_face} keeps: leave it out"
+        yield document.problem(("no_face",), words)
     given = said.protect.model_fields_set if "protect" in said.model_fields_set else set()
     if "far" in given and said.protect.far < policy.protect.far:
         words = f"{said.protect.far:g} asks for less proof than the policy's {policy.protect.far:g}: use that or more"
@@ -98,6 +98,21 @@ def _weaker(policy: Policy, said: Overrides, document: Document) -> Iterator[Pro
     missing = [view for view in policy.protect.views if view not in said.protect.views]
     if "views" in given and missing:
         yield document.problem(("protect", "views"), f"{missing[0]!r} of the policy is missing: add it")
+
+
+def _fewer_faces(policy: Policy, said: FacesSection, document: Document) -> Iterator[Problem]:
+    """Yield where a document leaves faces alone that the policy cloaks."""
+    given, own = said.model_fields_set, policy.faces
+    if "rotated" in given and own.rotated and not said.rotated:
+        yield document.problem(
+            ("faces", "rotated"), "the policy looks for rotated faces too: leave it out, or say true"
+        )
+    if "smallest_px" in given and said.smallest_px > own.smallest_px:
+        words = f"{said.smallest_px} leaves larger faces alone than the policy's {own.smallest_px}: use that or less"
+        yield document.problem(("faces", "smallest_px"), words)
+    if "who" in given and said.who not in (own.who, "all"):
+        words = f"{said.who} leaves faces alone that the policy's {own.who} cloaks: use that or all"
+        yield document.problem(("faces", "who"), words)
 
 
 def _over(model: Any, said: BaseModel) -> Any:

@@ -29,12 +29,12 @@ def test_without_files_the_policy_is_itself(tmp_path: Path) -> None:
 
 def test_the_nearest_file_has_the_last_word_and_says_only_what_it_says(tmp_path: Path) -> None:
     put(tmp_path, "", "attack: {strength: subtle}\nno_face: hold\n")
-    put(tmp_path, "trip", "attack: {strength: strong}\nfaces: {smallest_px: 40}\noutput: {format: webp}\n")
+    put(tmp_path, "trip", "attack: {strength: strong}\nfaces: {smallest_px: 20}\noutput: {format: webp}\n")
     put(tmp_path, "elsewhere", "no_face: skip\n")
     base = Policy.model_validate({"attack": {"name": "pgd", "steps": 7}, "output": {"name": "{stem} cloaked{suffix}"}})
     found = overridden(base, tmp_path, PHOTO)
     assert (found.attack.strength, found.attack.name, found.attack.parameters) == ("strong", "pgd", {"steps": 7})
-    assert (found.no_face, found.faces.smallest_px) == ("hold", 40)
+    assert (found.no_face, found.faces.smallest_px) == ("hold", 20)
     assert found.released_name(PHOTO) == Path("trip/day/a cloaked.webp")
     assert found.digest() != base.digest()
     assert overridden(base, tmp_path, Path("other.jpg")).attack.strength == "subtle"
@@ -50,12 +50,19 @@ def test_faces_at_any_angle_may_be_asked_for_and_not_forgone(tmp_path: Path) -> 
     file = put(tmp_path, "", "faces: {rotated: true}\n")
     asked = overridden(Policy(), tmp_path, PHOTO)
     assert asked.faces.rotated
-    file.write_text("faces: {smallest_px: 30}\n")
+    file.write_text("faces: {smallest_px: 20, who: all}\n")
     assert overridden(asked, tmp_path, PHOTO).faces.rotated
     file.write_text("faces: {rotated: false}\n")
     assert not overridden(Policy(), tmp_path, PHOTO).faces.rotated
     with pytest.raises(ConfigError, match="looks for rotated faces too: leave it out, or say true"):
         overridden(asked, tmp_path, PHOTO)
+
+
+def test_a_photo_that_the_policy_keeps_stays_kept(tmp_path: Path) -> None:
+    put(tmp_path, "", "no_face: publish\n")
+    assert overridden(Policy(), tmp_path, PHOTO).no_face == "publish"
+    with pytest.raises(ConfigError, match="photos go that the policy's hold keeps: leave it out"):
+        overridden(Policy(no_face="hold"), tmp_path, PHOTO)
 
 
 REFUSED = [
@@ -66,6 +73,8 @@ REFUSED = [
     ("unprotected: publish-anyway\n", 1, "unprotected", "'hold'"),
     ("protect: {far: 1.0e-4}\n", 1, "protect.far", "less proof"),
     ("protect: {views: [as-is]}\n", 1, "protect.views", "'jpeg-75' of the policy is missing"),
+    ("faces: {smallest_px: 25}\n", 1, "faces.smallest_px", "larger faces alone than the policy's 24: use that or less"),
+    ("faces: {who: only-enrolled}\n", 1, "faces.who", "the policy's all cloaks: use that or all"),
     ("no_face: hold\nno_face: skip\n", 2, "no_face", "remove one"),
     ("- a list\n", 1, "", "section of keys"),
     ("{\n", 2, "", "is not YAML"),
