@@ -3,7 +3,7 @@
     python benchmarks/attacks.py                                 every attack, four photos of four people, balanced
     python benchmarks/attacks.py pgd "p-fgvm realism=1"          these, with parameters
     python benchmarks/attacks.py --licence research              with the recognisers that UNCNN_MODELS has for research
-    python benchmarks/attacks.py --smoke                         two photos of two people, two steps: it runs
+    python benchmarks/attacks.py --smoke                         two attacks, two steps: only shows that it runs
 
 The recognisers are those that a user has: what comes with uncnn, and UNCNN_MODELS. Rates are those of the judge that
 links most, in the view that is worst. Needs the photos of ../shared beside the checkout, or --folder.
@@ -21,6 +21,7 @@ from uncnn.plugins.registry import STRENGTHS, attack_names
 
 IDENTITIES = Path(__file__).resolve().parents[2] / "shared" / "data" / "lfw" / "identities"
 MEASURES = ("match", "own_photo", "linear_probe")
+SMOKE = ("boundary", "veil")  # tests run each; these differ most
 HEAD = f"{'':34}  SSIMULACRA2  Butteraugli  matches  own photo  probe  s/face"
 
 
@@ -39,7 +40,7 @@ def main() -> None:
     people, photos, steps = (2, 2, 2) if options.smoke else (options.people, options.photos, options.steps)
     plan = make_plan(options.folder, strengths=(options.strength,), people=people, photos=photos)
     print(f"{plan.photos} photos of {len(plan.people)} people, {options.strength}")
-    for number, asked in enumerate(options.attacks or attack_names()):
+    for number, asked in enumerate(options.attacks or (SMOKE if options.smoke else attack_names())):
         name, *settings = asked.split()
         if steps is not None:
             settings.append(f"steps={steps}")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import torch
 
-from uncnn.exporters.store import EMBEDDED
+from uncnn.daemon.files.folders import data_dir
+from uncnn.exporters.store import EMBEDDED, detector_onnx
 from uncnn.plugins.detectors.retinaface import RetinaFace, load_onnx
-from uncnn.plugins.detectors.retinaface_network import export_onnx
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
 
@@ -37,10 +36,8 @@ def set_torch_up() -> None:
 
 
 def detector(weights: Path = WEIGHTS) -> RetinaFace:
-    """Return the published RetinaFace, or that of other weights, in ONNX Runtime."""
-    with tempfile.TemporaryDirectory() as folder:
-        export_onnx(weights, Path(folder) / "model.onnx")
-        return load_onnx(Path(folder) / "model.onnx", CPU, THREADS)
+    """Return the published RetinaFace, or that of other weights, in ONNX Runtime; exported once."""
+    return load_onnx(detector_onnx(weights, data_dir()), CPU, THREADS)
 
 
 def surrogates(folder: Path = EMBEDDED) -> list[Recogniser]:
@@ -52,3 +49,12 @@ def surrogates(folder: Path = EMBEDDED) -> list[Recogniser]:
 def judges() -> list[OnnxRecogniser]:
     """Return those that judge, in ONNX Runtime."""
     return [OnnxRecogniser.load(REFERENCE / name, CPU) for name in JUDGES]
+
+
+def few(people: Path, folder: Path) -> Path:
+    """Return a folder with links to three photos of each of 20 people."""
+    for person in sorted(people.iterdir())[:20]:
+        (folder / person.name).mkdir(parents=True)
+        for photo in sorted(person.iterdir())[:3]:
+            (folder / person.name / photo.name).symlink_to(photo)
+    return folder

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from PIL import Image
 
 from uncnn.daemon.verify.visibility import ssimulacra2
 from uncnn.exporters.calibration.calibrate import embed_faces
-from uncnn.exporters.calibration.faces import FaceFolder, read_faces
+from uncnn.exporters.calibration.faces import read_faces
 from uncnn.exporters.calibration.verification import accuracy, draw_pairs
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.exporters.train.scenes import held_out
@@ -65,11 +66,13 @@ def main() -> None:
         return
     teacher = load_torch(REFERENCE / TEACHER)
     if options.only in (None, "students"):
-        _students(options.pack, teacher, SHARED / "data" / "lfw" / "identities", 40 if options.smoke else None)
+        with tempfile.TemporaryDirectory() as scratch:
+            identities = SHARED / "data" / "lfw" / "identities"
+            _students(options.pack, teacher, common.few(identities, Path(scratch)) if options.smoke else identities)
     if options.only in (None, "detector") and (options.pack / OWN_DETECTOR).is_file():
         _detector(load_torch(options.pack / OWN_DETECTOR), teacher, SHARED / "data", 20 if options.smoke else 1)
     if options.only in (None, "cloaks"):
-        photos = 2 if options.smoke else options.photos
+        photos = 1 if options.smoke else options.photos
         _cloaks(options.pack, teacher, SHARED / "data" / "lfw" / "identities", photos)
 
 
@@ -84,11 +87,9 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _students(pack: Path, detector: RetinaFace, identities: Path, number: int | None) -> None:
+def _students(pack: Path, detector: RetinaFace, identities: Path) -> None:
     print(f"{'student':20}  {'MB':>5}  {'accuracy':>8}  (bar 0.95)")
     faces = read_faces([identities], detector, None)
-    if number:
-        faces = FaceFolder(faces.name, faces.faces[: number * 8], faces.left_out)
     folds = draw_pairs([face.person for face in faces.faces])
     for folder in sorted(path.parent for path in pack.glob("*/card.yaml")):
         student = OnnxRecogniser.load(folder, CPU)

@@ -29,7 +29,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import common
 import numpy as np
+from common import CPU, REFERENCE, SHARED
 
 from uncnn.daemon.files.folders import data_dir
 from uncnn.exporters.calibration.calibrate import FARS, Calibration, calibrate_embeddings, embed_faces
@@ -41,8 +43,6 @@ from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.sessions import make_session
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-CPU = ["CPUExecutionProvider"]
 DRAWS = 10
 BAR_POINTS = 0.3
 PUBLISHED = "lfw_6000_pairs"
@@ -102,23 +102,14 @@ def _options() -> argparse.Namespace:
 
 def _models() -> Path:
     named = os.environ.get("UNCNN_MODELS", "").split(os.pathsep)[0]
-    reference = SHARED / "models" / "reference"
-    return Path(named) if named else reference if reference.is_dir() else data_dir() / "models"
+    return Path(named) if named else REFERENCE if REFERENCE.is_dir() else data_dir() / "models"
 
 
 def _faces(photos: Sequence[Path], weights: Path, scratch: Path, options: argparse.Namespace) -> FaceFolder:
     """Return the faces of LFW, found and aligned by RetinaFace; a few of them for the smoke test."""
-    detector = load_onnx(detector_onnx(weights, scratch), CPU, options.threads)
-    return read_faces([_few(photos[0], scratch / "few")] if options.smoke else photos, detector, _progress, name="LFW")
-
-
-def _few(people: Path, folder: Path) -> Path:
-    """Return a folder with links to three photos of each of 20 people."""
-    for person in sorted(people.iterdir())[:20]:
-        (folder / person.name).mkdir(parents=True)
-        for photo in sorted(person.iterdir())[:3]:
-            (folder / person.name / photo.name).symlink_to(photo)
-    return folder
+    detector = load_onnx(detector_onnx(weights, data_dir()), CPU, options.threads)
+    folders = [common.few(photos[0], scratch / "few")] if options.smoke else photos
+    return read_faces(folders, detector, _progress, name="LFW")
 
 
 def _rows(folders: Sequence[Path], faces: FaceFolder, threads: int) -> Iterator[Row]:
