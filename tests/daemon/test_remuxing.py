@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import photo_samples as samples
 import pytest
+from chromium import rendered
 from photo_samples import SECRET, picture, saved
 from PIL import Image
 
@@ -122,3 +124,29 @@ def test_a_property_that_nobody_knows_is_not_copied_past() -> None:
         remuxed(odd, b"")
     again = decode(encode(odd, odd.pixels).data, "again").pixels
     assert np.abs(again.astype(int) - odd.pixels).mean() < 10, "compressed anew"
+
+
+@pytest.mark.slow
+def test_people_see_the_same_picture(tmp_path: Path) -> None:
+    files: dict[str, tuple[str, bytes]] = {}
+    for photo_format in ("AVIF", "WEBP"):
+        for orientation in range(1, 9):
+            exif = Image.Exif()
+            exif[samples.ORIENTATION] = orientation
+            for name, mode, profile in (("plain", "RGB", None), ("clear", "RGBA", None), ("wide", "RGB", True)):
+                more = {"icc_profile": samples.display_p3()} if profile else {}
+                content = saved(textured(mode), photo_format, exif=exif, **CODED[photo_format], **more)
+                photo = decode(content, "photo")
+                files[f"{photo_format} {orientation} {name} before"] = photo_format, content
+                files[f"{photo_format} {orientation} {name} after"] = photo_format, remuxed(photo, exif_for(photo))
+    shown = rendered(files, tmp_path)
+    for name in files:
+        before, after = shown[name.replace(" after", " before")], shown[name]
+        assert np.array_equal(before, after), name
+
+
+def exif_for(photo: Photo) -> bytes:
+    """Return the EXIF that a photo needs to be turned, where its container does not say so itself."""
+    exif = Image.Exif()
+    exif[samples.ORIENTATION] = photo.orientation
+    return exif.tobytes() if photo.format == "WEBP" and photo.orientation != 1 else b""
