@@ -39,7 +39,8 @@ DEFAULT_POLICY: Final = "everyday"
 
 def _folder(value: Any, info: ValidationInfo) -> Any:
     """Expand a folder relative to the configuration file (`base` in the validation context)."""
-    base = (info.context or {}).get("base", Path.cwd())
+    context = info.context or {}
+    base = context["base"] if "base" in context else Path.cwd()  # which may be gone
     return expand(value, base) if isinstance(value, str) else value
 
 

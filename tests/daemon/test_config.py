@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,18 @@ def test_an_attack_and_strengths_must_exist(tmp_path: Path) -> None:
     assert "policies.everyday.attack.name: attack 'pdg' is not installed: choose one of boundary, cw, " in said
     assert "policies.everyday.attack.strength: strength 'bold' does not exist" in said
     assert "policies.everyday.escalate[0]: strength 'brutal' does not exist" in said
+
+
+def test_a_folder_to_stand_in_is_not_needed(tmp_path: Path) -> None:
+    file, gone = tmp_path / "config.yaml", tmp_path / "gone"
+    file.write_text("version: 1\nfolders: [{watch: in, publish: out}]\n")
+    gone.mkdir()
+    with chdir(gone):
+        gone.rmdir()
+        try:
+            assert load(file).folders[0].watch == tmp_path / "in"
+        finally:
+            gone.mkdir()
 
 
 def test_folders_are_relative_to_the_file(tmp_path: Path) -> None:

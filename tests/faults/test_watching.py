@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 import unicodedata
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -131,8 +132,7 @@ def test_names_and_kinds_that_nobody_expects(running: Running) -> None:
     ]
     os.mkfifo(scene.watch / "fifo.jpg")
     os.mknod(scene.watch / "device.jpg", 0o600 | 0o020000, os.makedev(1, 3)) if os.geteuid() == 0 else None
-    with socket.socket(socket.AF_UNIX) as listening:
-        os.chdir(scene.watch)
+    with socket.socket(socket.AF_UNIX) as listening, chdir(scene.watch):
         listening.bind("socket.jpg")
     (scene.watch / "link.jpg").symlink_to("/etc/passwd")
     (scene.watch / "loop").symlink_to(scene.watch)
