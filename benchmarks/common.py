@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 
@@ -19,6 +20,14 @@ WEIGHTS = Path(os.environ.get("UNCNN_MODELS", REFERENCE)) / "retinaface-mobilene
 JUDGES = ("dlib-resnet", "openvino-0095")  # never attacked
 CPU = ["CPUExecutionProvider"]
 THREADS = 2  # of the detector
+
+
+def options_of(doc: str | None) -> argparse.ArgumentParser:
+    """Return a parser of what most benchmarks take: where the photos are, and whether it only shows that it runs."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=SHARED / "data")
+    parser.add_argument("--smoke", action="store_true")
+    return parser
 
 
 def is_missing(*needed: Path) -> bool:

@@ -12,7 +12,6 @@ Needs photos (--data, else ../shared/data beside the checkout) and RetinaFace's 
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import statistics
@@ -26,7 +25,7 @@ import common
 import imagecodecs
 import numpy as np
 import tifffile
-from common import SHARED, WEIGHTS, is_missing
+from common import WEIGHTS, is_missing
 from PIL import Image, ImageCms
 
 from uncnn.daemon.photos import Photo, decode, encode
@@ -130,7 +129,7 @@ class Row:
 
 def main() -> None:
     """Print one line for each kind, as Markdown, and what a large JPEG costs."""
-    options = _options()
+    options = common.options_of(__doc__).parse_args()
     if is_missing(options.data, WEIGHTS):
         return
     photos = _photos(options.data, 2 if options.smoke else 16)
@@ -143,13 +142,6 @@ def main() -> None:
         rows = [_row(convert(image), own) for image, own in zip(photos, faces, strict=True)]
         print(_line(kind, rows), flush=True)
     _cost(photos, detector, 1 if options.smoke else 7)
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, default=SHARED / "data")
-    parser.add_argument("--smoke", action="store_true")
-    return parser.parse_args()
 
 
 def _photos(data: Path, number: int) -> list[Image.Image]:

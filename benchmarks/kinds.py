@@ -11,14 +11,13 @@ original at FAR 1e-3, as is. *Colour* is the largest difference between the chan
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import common
 import numpy as np
-from common import REFERENCE, SHARED, is_missing, set_torch_up
+from common import REFERENCE, is_missing, set_torch_up
 from PIL import Image, ImageDraw, ImageOps
 
 from uncnn.daemon.verify.visibility import face_square, ssimulacra2
@@ -38,10 +37,7 @@ Seen = tuple[Image.Image, Floats]
 
 def main() -> None:
     """Print a row a kind."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=SHARED / "data")
-    parser.add_argument("--smoke", action="store_true")
-    options = parser.parse_args()
+    options = common.options_of(__doc__).parse_args()
     if is_missing(options.data, REFERENCE):
         return
     set_torch_up()

@@ -12,7 +12,6 @@ Likeness is the cosine of `openvino-0095` to the original; links are at FAR 1e-3
 
 from __future__ import annotations
 
-import argparse
 import io
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,7 @@ from unittest import mock
 
 import common
 import numpy as np
-from common import REFERENCE, SHARED, is_missing, set_torch_up
+from common import REFERENCE, is_missing, set_torch_up
 from PIL import Image, ImageOps
 
 from uncnn.daemon.verify.visibility import face_square, ssimulacra2
@@ -56,10 +55,7 @@ Way = Callable[[Scene, Attack, Sequence[Recogniser], Budget], Pixels]
 
 def main() -> None:
     """Print a row for each kind of scene and way."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=SHARED / "data")
-    parser.add_argument("--smoke", action="store_true")
-    options = parser.parse_args()
+    options = common.options_of(__doc__).parse_args()
     if is_missing(options.data, REFERENCE):
         return
     set_torch_up()

@@ -13,14 +13,13 @@ turns its photos would see another picture than the one that was cloaked. Then t
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import common
 import numpy as np
-from common import REFERENCE, SHARED, WEIGHTS, is_missing, set_torch_up
+from common import REFERENCE, WEIGHTS, is_missing, set_torch_up
 from PIL import Image, ImageOps
 
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
@@ -47,11 +46,9 @@ class Upright:
 
 def main() -> None:
     """Print one row an angle, what is found where there is no face, and one row an angle for the cloaks."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=SHARED / "data")
+    parser = common.options_of(__doc__)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--own", action="store_true")
-    parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
     if is_missing(options.data, REFERENCE):
         return

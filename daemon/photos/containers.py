@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from uncnn.daemon.photos import deep, jpeg, png, tiff
+from uncnn.daemon.photos.metadata import EXIF_NAME, exif_bytes
 from uncnn.daemon.photos.values import MODES, Format, Stored
 
 Options: TypeAlias = dict[str, Any]
@@ -22,7 +23,6 @@ _LEAST_QUALITY: Final = 30
 _TRIES: Final = 6
 _HALVING: Final = 14.0  # a step of quality that takes about half of the bytes away
 _HEIF_PRESET: Final = "veryfast"  # x265's `slow`, the default, takes 24 s for 12 megapixels and gains no quality
-_EXIF_NAME: Final = 6  # the bytes that name EXIF before its TIFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +94,15 @@ def _jpeg(stored: Stored, wanted: Wanted) -> bytes:
         data = _saved(image, "JPEG", {**options, "qtables": tables})
     else:
         data = _at_best(image, "JPEG", options, wanted)
-    return jpeg.with_head(data, jpeg.head(source.dots_per_inch, _exif(wanted), stored.profile))
-
-
-def _exif(wanted: Wanted) -> bytes:
-    """Return EXIF with its name, or nothing where there is none."""
-    return bytes(wanted.exif.tobytes()) if wanted.exif else b""
+    return jpeg.with_head(data, jpeg.head(source.dots_per_inch, exif_bytes(wanted.exif), stored.profile))
 
 
 def _png(stored: Stored, wanted: Wanted) -> bytes:
-    dots, exif = stored.encoding.dots_per_inch, _exif(wanted)
+    dots, exif = stored.encoding.dots_per_inch, exif_bytes(wanted.exif)
     chunks = [*stored.chunks]
     chunks += [png.profile_chunk(stored.profile)] if stored.profile else []
     chunks += [png.resolution_chunk(dots)] if dots else []
-    tags = [(b"eXIf", exif[_EXIF_NAME:])] if exif else []
+    tags = [(b"eXIf", exif.removeprefix(EXIF_NAME))] if exif else []
     late = stored.encoding.late_exif
     return png.with_chunks(_png_pixels(stored, wanted), chunks + tags * (not late), tags * late)
 
@@ -148,7 +143,7 @@ def _tiff_of(stored: Stored, wanted: Wanted, tags: dict[int, Any]) -> bytes:
 
 def _webp(stored: Stored, wanted: Wanted) -> bytes:
     options: Options = {"icc_profile": stored.profile} if stored.profile else {}
-    options |= {"exif": _exif(wanted)} if wanted.exif else {}
+    options |= {"exif": exif_bytes(wanted.exif)} if wanted.exif else {}
     if wanted.quality == "same" and wanted.lossless:
         return _saved(_image(stored), "WEBP", {**options, "lossless": True, "exact": True})
     return _at_best(_image(stored), "WEBP", options, wanted)
@@ -158,7 +153,7 @@ def _heif(stored: Stored, wanted: Wanted) -> bytes:
     chroma = stored.encoding.subsampling.replace(":", "")
     options: Options = {"enc_params": {"preset": _HEIF_PRESET, "chroma": chroma}}
     options |= {"icc_profile": stored.profile} if stored.profile else {}
-    options |= {"exif": _exif(wanted)} if wanted.exif else {}
+    options |= {"exif": exif_bytes(wanted.exif)} if wanted.exif else {}
     return _at_best(_eight_bits(_image(stored)), "HEIF", options, wanted)
 
 
@@ -166,7 +161,7 @@ def _avif(stored: Stored, wanted: Wanted) -> bytes:
     grey = stored.samples.shape[2] == 1
     options: Options = {"subsampling": "4:0:0" if grey else stored.encoding.subsampling}
     options |= {"icc_profile": stored.profile} if stored.profile else {}
-    options |= {"exif": _exif(wanted)} if wanted.exif else {}
+    options |= {"exif": exif_bytes(wanted.exif)} if wanted.exif else {}
     return _at_best(_eight_bits(_image(stored)), "AVIF", options, wanted)
 
 

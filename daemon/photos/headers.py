@@ -142,16 +142,6 @@ def av1_flags(data: bytes) -> list[int]:
     return [found.group(1)[0] for found in re.finditer(rb"av1C\x81.(.)", data[: 1 << 20], re.DOTALL)]
 
 
-def webp_is_lossless(data: bytes) -> bool:
-    """Return whether the picture of a WebP file is a VP8L chunk."""
-    start = 12
-    while start + 8 <= len(data):
-        if data[start : start + 4] in (b"VP8L", b"VP8 "):
-            return data[start : start + 4] == b"VP8L"
-        start += 8 + (int.from_bytes(data[start + 4 : start + 8], "little") + 1) // 2 * 2
-    return False
-
-
 def cut_short(data: bytes, photo_format: Format) -> bool:
     """Return whether the file ends before its own structure does: it may still be being written."""
     return _CUT_SHORT[photo_format](data)

@@ -34,7 +34,7 @@ class Item:
 
 
 class Reader:
-    """Whole numbers from bytes, one after another; none where they end."""
+    """Numbers, texts and parts of bytes, one after another; none where they end."""
 
     def __init__(self, content: bytes, at: int = 0) -> None:
         self.content = content
@@ -42,11 +42,15 @@ class Reader:
 
     def number(self, size: int) -> int:
         """Return the next number of so many bytes. Raises ValueError at the end."""
+        return int.from_bytes(self.taken(size), "big")
+
+    def taken(self, size: int) -> bytes:
+        """Return the next bytes, so many. Raises ValueError at the end."""
         found = self.content[self.at : self.at + size]
         if len(found) < size:
             raise ValueError("it ends early")
         self.at += size
-        return int.from_bytes(found, "big")
+        return found
 
     def text(self) -> str:
         """Return the text up to the next zero byte."""

@@ -21,6 +21,7 @@ from uncnn.daemon.photos.values import Format
 Check: TypeAlias = Callable[[Any], Any]
 """Returns a value as it is written. Raises ValueError, TypeError or ArithmeticError where it is none of its kind."""
 
+EXIF_NAME: Final = b"Exif\0\0"
 ORIENTATION: Final = 0x0112
 EXIF_PAGE: Final = 0x8769
 GPS_PAGE: Final = 0x8825
@@ -106,6 +107,11 @@ def kept(source: Image.Exif, policy: Metadata, orientation: int = 1) -> Image.Ex
     if orientation != 1:
         result[ORIENTATION] = orientation
     return result
+
+
+def exif_bytes(exif: Image.Exif) -> bytes:
+    """Return EXIF with its name before it, or nothing where there is none."""
+    return bytes(exif.tobytes()) if exif else b""
 
 
 def _checked(tags: Mapping[int, Any], allowed: Mapping[int, Check]) -> dict[int, Any]:

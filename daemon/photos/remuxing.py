@@ -14,7 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from uncnn.daemon.photos import webp
 from uncnn.daemon.photos.items import Item, Reader, items_of
+from uncnn.daemon.photos.metadata import EXIF_NAME
+from uncnn.daemon.photos.turning import SIDEWAYS
 from uncnn.daemon.photos.values import Format, Photo
 
 _BRANDS: Final[Mapping[Format, tuple[bytes, ...]]] = {
@@ -63,18 +66,15 @@ def remuxed(photo: Photo, exif: bytes) -> bytes:
 
 
 def _webp(photo: Photo, exif: bytes) -> bytes:
-    data, start = photo.source, 12
     found: dict[bytes, bytes] = {}
-    while start + 8 <= len(data):
-        name, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
-        found.setdefault(name, data[start + 8 : start + 8 + size])
-        start += 8 + size + size % 2
+    for name, content in webp.chunks_of(photo.source):
+        found.setdefault(name, content)
     picture = next(((name, found[name]) for name in (b"VP8 ", b"VP8L") if name in found), None)
     if picture is None or b"ANIM" in found:
         raise OddContainerError("no picture of its own")
     height, width = photo.pixels.shape[:2]
     flags = 0x20 * bool(photo.profile) | 0x10 * (photo.alpha is not None) | 0x08 * bool(exif)
-    if photo.orientation >= 5:
+    if photo.orientation >= SIDEWAYS:
         width, height = height, width
     canvas = bytes((flags, 0, 0, 0)) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     chunks = [
@@ -82,13 +82,9 @@ def _webp(photo: Photo, exif: bytes) -> bytes:
         (b"ICCP", photo.profile or b""),
         (b"ALPH", found.get(b"ALPH", b"") if picture[0] == b"VP8 " else b""),
         picture,
-        (b"EXIF", exif[6:]),
+        (b"EXIF", exif.removeprefix(EXIF_NAME)),
     ]
-    return _chunk(b"RIFF", b"WEBP" + b"".join(_chunk(name, content) for name, content in chunks if content))
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+    return webp.with_chunks(chunks)
 
 
 def _boxes(photo: Photo, exif: bytes) -> bytes:
@@ -179,19 +175,11 @@ def _hevc_configuration(content: bytes) -> bytes:
     arrays = []
     for _ in range(reader.number(1)):
         kind = reader.number(1) & 0x3F
-        units = [_taken(reader, reader.number(2)) for _ in range(reader.number(2))]
+        units = [reader.taken(reader.number(2)) for _ in range(reader.number(2))]
         if kind in _PARAMETERS:
             body = b"".join(struct.pack(">H", len(unit)) + unit for unit in units)
             arrays.append(struct.pack(">BH", 0x80 | kind, len(units)) + body)
     return content[:22] + bytes((len(arrays),)) + b"".join(arrays)
-
-
-def _taken(reader: Reader, size: int) -> bytes:
-    found = reader.content[reader.at : reader.at + size]
-    reader.at += size
-    if len(found) < size:
-        raise OddContainerError("it ends early")
-    return found
 
 
 _KNOWN: Final[Mapping[str, Callable[[bytes], bytes]]] = {
@@ -217,7 +205,7 @@ def _nal_units(content: bytes, size_bytes: int) -> Iterator[bytes]:
     reader = Reader(content)
     while reader.at < len(content):
         size = reader.number(size_bytes)
-        unit = _taken(reader, size)
+        unit = reader.taken(size)
         kind = unit[0] >> 1 & 0x3F
         if kind in _SLICES or kind in _PARAMETERS:
             yield size.to_bytes(size_bytes, "big") + unit
@@ -256,8 +244,9 @@ def written(photo_format: Format, parts: list[Part]) -> bytes:
     known: list[tuple[bytes, bytes]] = list(dict.fromkeys(each for part in parts for each in part.properties))
     if len(known) > _MOST_PROPERTIES:
         raise OddContainerError("more properties than cameras write")
+    hidden = {number for part in parts for name, targets in part.references if name == b"dimg" for number in targets}
     infos = b"".join(
-        _full_box(b"infe", struct.pack(">HH4sx", number, 0, part.kind), 2, int(_is_hidden(number, parts)))
+        _full_box(b"infe", struct.pack(">HH4sx", number, 0, part.kind), 2, int(number in hidden))
         for number, part in enumerate(parts, 1)
     )
     owned = b"".join(_owned(number, part, known) for number, part in enumerate(parts, 1))
@@ -280,10 +269,6 @@ def written(photo_format: Format, parts: list[Part]) -> bytes:
     ]
     size = len(_meta(before, parts, 0))
     return kind + _meta(before, parts, len(kind) + size + 8) + _box(b"mdat", b"".join(part.content for part in parts))
-
-
-def _is_hidden(number: int, parts: list[Part]) -> bool:
-    return any(name == b"dimg" and number in targets for part in parts for name, targets in part.references)
 
 
 def _owned(number: int, part: Part, known: list[tuple[bytes, bytes]]) -> bytes:

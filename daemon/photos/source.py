@@ -8,7 +8,7 @@ from typing import Final
 
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
-from uncnn.daemon.photos import headers
+from uncnn.daemon.photos import headers, webp
 from uncnn.daemon.photos.metadata import exif_of
 from uncnn.daemon.photos.png import chunks_of
 from uncnn.daemon.photos.values import Encoding, Format
@@ -33,7 +33,7 @@ def source_encoding(image: Image.Image, data: bytes, photo_format: Format) -> En
         compression = found if found in _TIFF_LOSSLESS else "tiff_adobe_deflate"
         return Encoding(compression=compression, lossless=found != "jpeg", dots_per_inch=dots)
     if photo_format == "WEBP":
-        return Encoding(lossless=headers.webp_is_lossless(data))
+        return Encoding(lossless=webp.is_lossless(data))
     if photo_format in ("HEIF", "AVIF"):
         chroma = _box_subsampling(image, data, photo_format)
         return Encoding(subsampling=chroma, lossless=False, dots_per_inch=dots)

@@ -21,7 +21,7 @@ from uncnn.daemon.photos.coefficients import OddJpegError, rewritten
 from uncnn.daemon.photos.containers import Quality, Wanted, write
 from uncnn.daemon.photos.deep import reduced
 from uncnn.daemon.photos.fitting import OPAQUE, fitting
-from uncnn.daemon.photos.metadata import kept
+from uncnn.daemon.photos.metadata import exif_bytes, kept
 from uncnn.daemon.photos.reader import decode, exif_of_photo, stored_again
 from uncnn.daemon.photos.remuxing import BOXED, remuxed
 from uncnn.daemon.photos.values import Format, Photo, PhotoError
@@ -94,7 +94,7 @@ def _encoded(photo: Photo, pixels: Pixels, chosen: Format, quality: Quality, met
 def _copied(photo: Photo, exif: Image.Exif) -> bytes | None:
     """Return a file with the same coded picture, or None where that does not decode to what the photo shows."""
     try:
-        data = remuxed(photo, exif.tobytes() if exif else b"")
+        data = remuxed(photo, exif_bytes(exif))
         again = decode(data, "copy")
     except (PhotoError, ValueError, IndexError, KeyError, struct.error):
         return None
@@ -109,5 +109,5 @@ def _same(one: Pixels | None, other: Pixels | None) -> bool:
 def _rewritten(photo: Photo, pixels: Pixels, exif: Image.Exif) -> bytes:
     """Return a JPEG that keeps its own coefficients where nothing changed. Raises OddJpegError, OSError."""
     inks = reduced(stored_again(photo).samples) if len(photo.encoding.quantisation) == _INK_CHANNELS else None
-    own = jpeg.head(photo.encoding.dots_per_inch, exif.tobytes() if exif else b"", photo.profile)
+    own = jpeg.head(photo.encoding.dots_per_inch, exif_bytes(exif), photo.profile)
     return rewritten(photo, pixels, inks, own)

@@ -25,9 +25,7 @@ __all__ = ["DEFAULT_THRESHOLD", "DetectorError", "Forward", "InputFormat", "Reti
 DEFAULT_THRESHOLD = 0.46  # a missed face is worse than a cloaked dog: benchmarks/detector.py prints what each costs
 VIEW_PIXELS = 12_000_000
 BATCH_PIXELS = TILE * TILE
-NARROWEST = (
-    8  # half of the smallest face: a strip that is narrower shows none, and may be a hundred million pixels long
-)
+NARROWEST = 8  # half of the smallest face: a narrower strip shows none, and may be a hundred million pixels long
 
 
 @dataclass(frozen=True, slots=True)

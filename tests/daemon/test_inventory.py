@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from photo_samples import EVERY, SECRET, picture, saved, segment
 from PIL import Image, PngImagePlugin
+from secret_bytes import box
 
 from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.photos import Format, decode, encode
@@ -220,10 +221,6 @@ def test_iptc_with_extended_sizes_and_its_own_alphabet() -> None:
     content = b"\x1c\x01\x5a\0\x03\x1b%G\x1c\x02\x78\x80\x04\0\0\0\x04T\xc3\xbcr"
     (found,) = iptc_things(content)
     assert (found.name, found.value) == ("caption", "Tür")
-
-
-def box(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content) + 8) + name + content
 
 
 def full(name: bytes, content: bytes, version: int = 0) -> bytes:

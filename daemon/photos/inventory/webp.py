@@ -10,19 +10,15 @@ from uncnn.daemon.photos.inventory.icc import icc_things
 from uncnn.daemon.photos.inventory.trailing import trailing_things
 from uncnn.daemon.photos.inventory.values import Part, Thing, shortened, size_words
 from uncnn.daemon.photos.inventory.xmp import xmp_things
+from uncnn.daemon.photos.webp import chunks_of
 
-_HEAD: Final = 12
 _PICTURE: Final = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
 
 
 def webp_things(data: bytes) -> Iterator[Part]:
     """Yield what a WebP says."""
     end = min(8 + int.from_bytes(data[4:8], "little"), len(data))
-    start = _HEAD
-    while start + 8 <= end:
-        name, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
-        content = data[start + 8 : min(start + 8 + size, end)]
-        start += 8 + (size + 1) // 2 * 2
+    for name, content in chunks_of(data[:end]):
         if name not in _PICTURE:
             yield _chunk(name, content)
     if data[end:]:
