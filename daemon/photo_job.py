@@ -137,7 +137,7 @@ def _found_out(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Result:
     seen = see(desk.crew, taken.path, name, desk.report, place.policy.faces.rotated)
     if seen.fingerprint is not None:
         job = desk.ledger.pictures.note(job, seen.fingerprint, made_with(desk.crew.roster))
-        recalled = recall_picture(desk.ledger, job, place.policy.metadata, own)
+        recalled = recall_copy(desk.ledger, job) or recall_picture(desk.ledger, job, place.policy.metadata, own)
         if recalled is not None:
             return recalled
     following = desk.following(own)
@@ -153,7 +153,14 @@ def _judge(ledger: Ledger, job: Job, place: Place, outcome: Result) -> Job:
     if outcome.decision != "publish":
         state = State.HELD if outcome.decision == "hold" else State.SKIPPED
         return ledger.move(job, state, outcome.reason, same_as=earlier)
-    job = ledger.move(job, State.VERIFIED, outcome.reason, released_sha256=outcome.sha256, same_as=earlier)
+    job = ledger.move(
+        job,
+        State.VERIFIED,
+        outcome.reason,
+        released_sha256=outcome.sha256,
+        released_fingerprint=outcome.fingerprint,
+        same_as=earlier,
+    )
     return ledger.move(job, State.PUBLISHING, outcome.reason, published=_wanted(place, job))
 
 

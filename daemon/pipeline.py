@@ -38,6 +38,11 @@ class Outcome:
         """Return that of the candidate."""
         return self.verdict.sha256
 
+    @property
+    def fingerprint(self) -> str | None:
+        """Return that of the picture in the candidate."""
+        return self.verdict.fingerprint
+
 
 @dataclass(slots=True)
 class Ladder:

@@ -30,6 +30,7 @@ class Recalled:
     earlier: Job
     candidate: Path | None = None  # a copy of the bytes that the verifier passed, where they are to be released
     sha256: str = ""  # theirs
+    fingerprint: str | None = None  # of the picture in them
 
 
 def made_with(roster: Roster) -> str:
@@ -52,12 +53,16 @@ def _version() -> str:
 
 
 def recall_copy(ledger: Ledger, job: Job) -> Recalled | None:
-    """Return of which photo the content of `job` is the released copy, where no person asked for it all the same."""
-    original = None if job.asked else ledger.pictures.original(job.sha256)
+    """Return of which photo `job` is the released copy, where no person asked for it all the same.
+
+    It is known by its content, and by its picture once it was decoded: its metadata may have been edited.
+    """
+    original = None if job.asked else ledger.pictures.original(job.sha256, job.fingerprint)
     if original is None:
         return None
     on = f"{original.changed.astimezone():%Y-%m-%d}"
-    reason = f"this is the released copy of {_name(ledger, original)}, published on {on} ({original.reason})"
+    edited = "" if job.sha256 == original.released_sha256 else " with other metadata"
+    reason = f"this is the released copy of {_name(ledger, original)}{edited}, published on {on} ({original.reason})"
     return Recalled("skip", f"{reason}: not cloaked again; {_asking(job)}", original)
 
 
@@ -76,7 +81,9 @@ def recall_picture(ledger: Ledger, job: Job, metadata: str, spool: Path) -> Reca
             first = ledger.job(earlier.same_as) if earlier.same_as is not None else earlier
             assert first is not None  # rows are never removed
             words = f"the same picture as {_name(ledger, first)}, whose verified copy is released again"
-            return Recalled("publish", f"{first.reason}: {words}", first, copy.path, copy.sha256)
+            return Recalled(
+                "publish", f"{first.reason}: {words}", first, copy.path, copy.sha256, earlier.released_fingerprint
+            )
     held = None if job.asked or job.anyway else ledger.pictures.held(job)
     if held is None or held.held is None:
         return None

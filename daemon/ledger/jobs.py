@@ -93,6 +93,7 @@ class Ledger:
         reason: str = "",
         *,
         released_sha256: str | None = None,
+        released_fingerprint: str | None = None,
         published: Path | None = None,
         same_as: Job | None = None,
     ) -> Job:
@@ -106,7 +107,7 @@ class Ledger:
                 raise TransitionError(f"{printable(job.relative)} is {now.state} by now, not {job.state}")
             values: dict[str, Any] = {}
             if released_sha256 is not None:
-                values["released_sha256"] = released_sha256
+                values |= {"released_sha256": released_sha256, "released_fingerprint": released_fingerprint}
             if published is not None:
                 values["published"] = os.fsencode(published)
             if same_as is not None and same_as.id != job.id:

@@ -25,16 +25,18 @@ class Pictures:
             )
             return current(connection, job)
 
-    def original(self, sha256: str) -> Job | None:
-        """Return the photo whose released copy has this content, the one that was cloaked itself; None: there is none.
+    def original(self, sha256: str, fingerprint: str | None = None) -> Job | None:
+        """Return the photo whose released copy has this content, or shows this picture; None: there is none.
 
-        What was released byte for byte as it came is no copy: it is to be protected wherever a policy asks for that.
+        It is the one that was cloaked itself. What was released as it came is no copy: it is to be protected wherever a
+        policy asks for that.
         """
         query = (
-            "SELECT * FROM jobs WHERE released_sha256 = ? AND sha256 != released_sha256"
+            "SELECT * FROM jobs WHERE (released_sha256 = ? AND sha256 != released_sha256"
+            " OR released_fingerprint = ? AND fingerprint != released_fingerprint)"
             " AND state IN ('published', 'publishing') ORDER BY same_as IS NOT NULL, id LIMIT 1"
         )
-        return next((job_of(row) for row in self._database.rows(query, (sha256,))), None)
+        return next((job_of(row) for row in self._database.rows(query, (sha256, fingerprint))), None)
 
     def released(self, job: Job) -> list[Job]:
         """Return the same picture where the verifier passed it under the same policy and models, in the order it came.

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from uncnn.daemon.ledger.states import REPLACEABLE, State, check_transition
 from uncnn.daemon.wording import printable
+
+_AS_THEY_ARE: Final = ("released_sha256", "released_fingerprint", "fingerprint", "made_with", "held", "same_as")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Job:
     reason: str
     due: datetime | None
     released_sha256: str | None
+    released_fingerprint: str | None  # of the picture in those bytes
     published: Path | None  # below the publish folder
     changed: datetime
     anyway: bool  # a person lets it go though it was held
@@ -54,13 +57,12 @@ def job_of(row: sqlite3.Row) -> Job:
         attempts=row["attempts"],
         reason=row["reason"],
         due=datetime.fromisoformat(due) if due else None,
-        released_sha256=row["released_sha256"],
         published=Path(os.fsdecode(published)) if published is not None else None,
         changed=datetime.fromisoformat(row["changed"]),
         anyway=bool(row["anyway"]),
         dropped=bool(row["dropped"]),
         asked=bool(row["asked"]),
-        **{name: row[name] for name in ("fingerprint", "made_with", "held", "same_as")},
+        **{name: row[name] for name in _AS_THEY_ARE},
     )
 
 

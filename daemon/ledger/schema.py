@@ -80,5 +80,10 @@ _SCHEMA_4: Final = (
     "CREATE INDEX jobs_by_fingerprint ON jobs (fingerprint)",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4)
+_SCHEMA_5: Final = (
+    "ALTER TABLE jobs ADD COLUMN released_fingerprint TEXT",  # of the picture in the bytes that the verifier passed
+    "CREATE INDEX jobs_by_released_fingerprint ON jobs (released_fingerprint)",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5)
 """Number n leads from `user_version` n to n + 1; all that stand here are kept, new ones are added at the end."""

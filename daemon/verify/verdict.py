@@ -51,6 +51,7 @@ class Verdict:
     far: float
     views: tuple[str, ...]
     faces: tuple[FaceVerdict, ...]
+    fingerprint: str | None = None  # of the picture in them, whatever the file says besides
 
     @property
     def protected(self) -> bool:

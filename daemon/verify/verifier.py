@@ -16,6 +16,7 @@ import numpy.typing as npt
 from uncnn.daemon.people.matching import Who, spared
 from uncnn.daemon.people.store import read_people
 from uncnn.daemon.photos import decode, reencode
+from uncnn.daemon.photos.fingerprint import fingerprint
 from uncnn.daemon.processes import Handler, Message, Report
 from uncnn.daemon.verify.measuring import MEASURES, same_face
 from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved
@@ -82,7 +83,9 @@ class Verifier:
         Raises:
             PhotoError: a file is no photo. UncnnError: the two have different sizes.
         """
-        before, after = decode(original, "original").pixels, decode(released, "released photo").pixels
+        before, photo = decode(original, "original").pixels, decode(released, "released photo")
+        picture, after = fingerprint(photo), photo.pixels
+        del photo  # what it stores besides its pixels is as large again
         check_sizes(before, after, "give the cloaked copy of that original")
         detector = looking(self.detector, rotated)
         known = list(faces) if faces is not None else detector.detect(before)
@@ -107,6 +110,7 @@ class Verifier:
                     zip(pair.faces, pair.found_again, judgements, alone, strict=True)
                 )
             ),
+            picture,
         )
 
     def spared(self, photo: Pixels, faces: Sequence[Face], far: float, spare: Spare | None) -> list[bool]:

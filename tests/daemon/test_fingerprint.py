@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -10,8 +12,9 @@ import numpy as np
 import pytest
 from photo_samples import EVERY, ORIENTATION, oriented, picture, saved, secret_exif, segment, with_secrets
 from PIL import Image
+from secret_photos import exiftool
 
-from uncnn.daemon.photos import Encoding, Photo, decode
+from uncnn.daemon.photos import Encoding, Photo, decode, encode
 from uncnn.daemon.photos.fingerprint import fingerprint, seed
 
 
@@ -43,6 +46,24 @@ def test_a_jpeg_is_the_same_with_its_exif_edited_and_another_turned_by_it() -> N
     turned = decode(edited(data, exif), "a")
     assert fingerprint(turned) != fingerprint(decode(data, "b"))
     assert seed(turned) != seed(decode(data, "b"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("exiftool"), reason="needs exiftool (Debian: libimage-exiftool-perl), an editor")
+@pytest.mark.parametrize("photo_format", sorted(EVERY.keys() - {"BMP"}))
+def test_a_released_copy_is_the_same_with_a_caption(photo_format: str, tmp_path: Path) -> None:
+    photo = decode(with_secrets(photo_format), "a")
+    lighter = photo.pixels.copy()
+    lighter[20:40, 30:60] += 24
+    released = encode(photo, lighter, "same").data
+    file = tmp_path / f"copy.{photo_format.lower()}"
+    file.write_bytes(released)
+    exiftool(
+        tmp_path,
+        ["-overwrite_original", "-XMP:Description=on the beach", "-XMP:Rating=5", "-EXIF:Artist=me", str(file)],
+    )
+    assert b"on the beach" in file.read_bytes()
+    assert fingerprint(decode(file.read_bytes(), "b")) == fingerprint(decode(released, "c")) != fingerprint(photo)
 
 
 def test_it_is_the_picture_as_people_see_it() -> None:

@@ -87,6 +87,34 @@ def test_a_released_copy_in_the_place_of_the_original_or_in_another_folder_is_re
     assert out.cloaked() == 1
 
 
+def test_a_released_copy_that_was_given_a_caption_is_recognised_by_its_picture(out: Scene) -> None:
+    first = out.jobs()["a.jpg"]
+    watch, publish = second_folder(out, "strict")
+    for file in (out.watch / "captioned.jpg", watch / "captioned.jpg"):
+        file.write_text("cloaked good#with a caption")
+    assert out.run() == OK
+    job = out.jobs()["captioned.jpg"]
+    assert (job.state, job.same_as) == (State.SKIPPED, first.id)
+    assert job.reason.startswith(
+        f"this is the released copy of {out.watch / 'a.jpg'} with other metadata, published on"
+    )
+    assert list(publish.iterdir()) == []
+    assert (list(out.published()), out.cloaked()) == (["a.jpg"], 1)
+    assert retry([str(out.watch / "captioned.jpg")], every=False, as_json=False) == OK
+    assert out.run() == OK
+    assert out.published()["captioned.jpg"] == "cloaked cloaked good#with a caption"
+
+
+def test_a_copy_of_a_copy_that_was_given_a_caption_is_recognised_too(out: Scene) -> None:
+    out.put("b.jpg", "good#edited since")
+    assert out.run() == OK
+    (out.watch / "a.jpg").write_text("another")  # the first row of the picture is of the past
+    assert out.run() == OK
+    out.put("captioned.jpg", "cloaked good#with a caption")
+    assert out.run() == OK
+    assert out.states()["captioned.jpg"] is State.SKIPPED
+
+
 def test_it_is_cloaked_all_the_same_where_a_person_asks(out: Scene) -> None:
     job = put_back(out)
     assert retry([str(out.watch / "back.jpg")], every=False, as_json=False) == OK
@@ -124,9 +152,10 @@ def test_what_was_released_as_it_came_is_protected_where_a_policy_asks_for_it(sc
     assert scene.published() == {"a.jpg": "unchanged"}
     watch, publish = second_folder(scene, "strict")
     (watch / "b.jpg").write_text("unchanged")
+    (watch / "c.jpg").write_text("unchanged#with a caption")
     assert scene.run() == OK
     assert scene.cloaked() == 2
-    assert [path.name for path in publish.iterdir()] == ["b.jpg"]
+    assert sorted(path.name for path in publish.iterdir()) == ["b.jpg", "c.jpg"]
 
 
 @pytest.mark.parametrize("content", ["good#edited never", "good#edited since"])
@@ -351,9 +380,21 @@ def test_the_ledger_of_an_older_uncnn_recognises_copies_and_cloaks_pictures_anew
     assert out.jobs()["b.jpg"].fingerprint is not None
 
 
+def test_a_ledger_that_knew_no_released_pictures_recognises_copies_by_their_content(out: Scene) -> None:
+    out.make_ledger_older(4)
+    assert put_back(out).state is State.SKIPPED
+    out.put("b.jpg", "good#edited since")
+    assert out.run() == OK
+    assert (out.jobs()["b.jpg"].same_as, out.cloaked()) == (out.jobs()["a.jpg"].id, 1)
+
+
 def test_they_are_found_quickly(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.sqlite3") as ledger:
-        for column, index in (("released_sha256", "jobs_by_released"), ("fingerprint", "jobs_by_fingerprint")):
+        for column, index in (
+            ("released_sha256", "jobs_by_released"),
+            ("released_fingerprint", "jobs_by_released_fingerprint"),
+            ("fingerprint", "jobs_by_fingerprint"),
+        ):
             plan = ledger.database.rows(f"EXPLAIN QUERY PLAN SELECT * FROM jobs WHERE {column} = 'x' ORDER BY id")
             assert f"USING INDEX {index}" in plan[0]["detail"]
 
@@ -400,12 +441,16 @@ def test_a_real_photo_with_its_exif_edited_is_cloaked_once(own_detector_folder: 
     released = [(tmp_path / f"{name}-out" / f"{name}.jpg").read_bytes() for name in ("one", "two")]
     assert released[0] == released[1] != photo
     (tmp_path / "one" / "back.jpg").write_bytes(released[0])
+    (tmp_path / "one" / "captioned.jpg").write_bytes(
+        released[0][:2] + segment(0xE1, secret_exif().tobytes()) + released[0][2:]
+    )
     (tmp_path / "two-out" / "two.jpg").unlink()
     (tmp_path / "one-out" / "one.jpg").unlink()
     (tmp_path / "two" / "renamed.jpg").write_bytes(edited)
     ran = home.run("run", "--once", "--json", UNCNN_CONFIG=str(tmp_path / "config.yaml"))
-    back, renamed = json.loads(ran.stdout)["photos"]
-    assert back["status"] == "skipped"
+    back, captioned, renamed = json.loads(ran.stdout)["photos"]
+    assert back["status"] == captioned["status"] == "skipped"
+    assert "one.jpg with other metadata, published on" in captioned["message"]
     assert "verdict" in renamed
     anew = Image.open(tmp_path / "two-out" / "renamed.jpg")  # its resolution is its own
     assert (np.asarray(anew) == np.asarray(Image.open(tmp_path / "one" / "back.jpg"))).all(), "in the same way"
