@@ -29,7 +29,7 @@ FACE: Final = np.s_[24:40, 40:64]  # of 64 x 96 pixels, upright
 REACH: Final = np.s_[6:58, 22:82]  # the blocks of a JPEG that it touches, and what smooth chroma takes from them
 CHANGE: Final = 24  # grey levels
 CHROMIUM_ROUNDING: Final = 1
-"""Grey levels: where a browser decodes one of two equal JPEGs in another way."""
+"""Grey levels: once in many runs it decodes one of two equal JPEGs in another way."""
 
 LOSSY: Final = ("AVIF", "HEIF")
 INTO: Final[tuple[Format, ...]] = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "HEIF", "BMP")
