@@ -28,9 +28,6 @@ from uncnn.plugins.api import Pixels
 FACE: Final = np.s_[24:40, 40:64]  # of 64 x 96 pixels, upright
 REACH: Final = np.s_[6:58, 22:82]  # the blocks of a JPEG that it touches, and what smooth chroma takes from them
 CHANGE: Final = 24  # grey levels
-CHROMIUM_ROUNDING: Final = 1
-"""Grey levels: once in many runs it decodes one of two equal JPEGs in another way."""
-
 LOSSY: Final = ("AVIF", "HEIF")
 INTO: Final[tuple[Format, ...]] = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "HEIF", "BMP")
 
@@ -139,13 +136,13 @@ def in_pillow(data: bytes) -> Pixels:
     return np.asarray(image)
 
 
-def same(name: str, before: Pixels, after: Pixels, pair: Pair, rounding: int = 0) -> None:
+def same(name: str, before: Pixels, after: Pixels, pair: Pair) -> None:
     """Assert that people see the same, and the change where the face is."""
     assert before.shape == after.shape == (64, 96, 3), name
     moved = after.astype(int) - before
     outside = np.ones((64, 96), bool)
     outside[REACH if pair.after[0] == "JPEG" else FACE] = False
-    levels = max(pair.levels, rounding)
+    levels = pair.levels
     off = np.abs(moved[outside])
     assert (off.max() if levels <= 1 else np.percentile(off, 99)) <= levels, name
     assert off.mean() <= 2, name
@@ -172,8 +169,7 @@ def test_people_see_the_same_in_chromium(pairs: dict[str, Pair], in_chromium: di
         else:
             before = in_pillow(pair.before[1])  # Chromium shows no HEIC
         if f"{name} after" in in_chromium:
-            rounding = CHROMIUM_ROUNDING if pair.after[0] == "JPEG" else 0
-            same(name, before, as_turned(name, in_chromium[f"{name} after"]), pair, rounding)
+            same(name, before, as_turned(name, in_chromium[f"{name} after"]), pair)
 
 
 def test_people_see_the_same_in_pillow(pairs: dict[str, Pair]) -> None:
