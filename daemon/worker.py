@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,9 +92,9 @@ class Worker:
         base = moved(subject.photo.pixels, patches)
         pixels, spent = add(base, patches)
         destination = Path(request["destination"])
-        tempfile.tempdir = str(destination.parent)  # what libraries write for a moment is a photo too
         metadata = request.get("metadata", "none")
-        released = encode(subject.photo, pixels, request["format"], request["quality"], metadata)
+        with _temporary_files_in(destination.parent):  # what libraries write for a moment is a photo too
+            released = encode(subject.photo, pixels, request["format"], request["quality"], metadata)
         destination.write_bytes(released.data)
         comparable = destination.with_name(f"{destination.name}.moved") if base is not subject.photo.pixels else None
         if comparable is not None:
@@ -155,6 +155,15 @@ class Worker:
             make_aim(attack["parameters"], lambda: gallery(read_people(Path(attack["people"])))),
             on_step,
         )
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def make_worker(roster: Roster, device: str) -> Handler:

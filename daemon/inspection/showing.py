@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from uncnn.daemon.photos.inventory.values import size_words
 from uncnn.daemon.wording import printable
 
 _TELLING: Final = {
@@ -68,7 +69,7 @@ def _fact_rows(photo: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "format", ", ".join([photo["format"], *photo["kind"]])
     megapixels = photo["width"] * photo["height"] / 1e6
     large = f" ({megapixels:.1f} megapixels)" if megapixels >= 0.1 else ""
-    yield "size", f"{photo['width']} x {photo['height']} px{large}, {_bytes(photo['bytes'])}"
+    yield "size", f"{photo['width']} x {photo['height']} px{large}, {size_words(photo['bytes'])}"
     colours = f"palette of {photo['palette']} colours" if photo["palette"] else photo["channels"]
     transparent = ", with transparency" if photo["transparency"] else ""
     yield "samples", f"{colours}, {photo['bits']} bits{transparent}"
@@ -91,10 +92,6 @@ def _colour_words(photo: dict[str, Any]) -> str:
         "own": f"other than sRGB ({named if name is not None else 'as its chunks say'})",
         "unknown": f"inks ({named})",
     }[photo["colours"]]
-
-
-def _bytes(size: int) -> str:
-    return f"{size} bytes" if size < 1000 else f"{size / 1000:.0f} kB" if size < 1_000_000 else f"{size / 1e6:.1f} MB"
 
 
 def faces_line(faces: Sequence[dict[str, Any]], policy: dict[str, Any]) -> str:

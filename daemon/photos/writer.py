@@ -52,7 +52,8 @@ def encode(
     Where the pixels are those of the photo, a lossless file stores what its source does to the bit, a JPEG the same
     coefficients, and a WebP, HEIF or AVIF the same coded picture.
 
-    Raises PhotoError (`unwritable`), and ValueError where the shape is not that of the photo.
+    Raises PhotoError (`unwritable`), OSError with an `errno` where the machine is at fault, as by a full disk, and
+    ValueError where the shape is not that of the photo.
     """
     if pixels.shape != photo.pixels.shape or pixels.dtype != np.uint8:
         raise ValueError(f"pixels {pixels.shape} {pixels.dtype} for a photo of {photo.pixels.shape} uint8")
@@ -62,10 +63,17 @@ def encode(
     try:
         return _encoded(photo, pixels, chosen, quality, metadata)
     except Exception as error:  # encoders raise OSError, ValueError, RuntimeError, struct.error
+        _raise_of_machine(error)
         height, width = pixels.shape[:2]
         reason = printable(str(error))[:120]
         message = f"a photo of {width} x {height} cannot be written as {chosen} ({reason}): choose another format"
         raise PhotoError("unwritable", message) from error
+
+
+def _raise_of_machine(error: Exception) -> None:
+    """Raise `error` where it is the system's: encoders give theirs no number."""
+    if isinstance(error, OSError) and error.errno:
+        raise error
 
 
 def _encoded(photo: Photo, pixels: Pixels, chosen: Format, quality: Quality, metadata: Metadata) -> Released:
@@ -74,7 +82,8 @@ def _encoded(photo: Photo, pixels: Pixels, chosen: Format, quality: Quality, met
     if chosen == photo.format == "JPEG" and quality == "same":
         try:
             return Released(_rewritten(photo, pixels, kept(exif, metadata, photo.orientation)))
-        except (OddJpegError, OSError):
+        except (OddJpegError, OSError) as error:
+            _raise_of_machine(error)
             notes.append("it is a JPEG of a rare kind: compressed anew as a whole")
     if chosen == photo.format in BOXED and quality == "same" and not differing(photo.pixels, pixels).any():
         data = _copied(photo, kept(exif, metadata, photo.orientation if chosen == "WEBP" else 1))

@@ -50,7 +50,7 @@ def rendered(files: Mapping[str, tuple[str, bytes]], folder: Path) -> dict[str, 
         for number, (kind, data) in enumerate(files.values())
     )
     page = folder / "page.html"
-    page.write_text(f"<!doctype html><style>img {{visibility: hidden}}</style><script>{_SCRIPT}</script>{images}")
+    page.write_text(f"<!doctype html><script>{_SCRIPT}</script>{images}")
     options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--force-color-profile=srgb", "--dump-dom")
     run = subprocess.run(
         [browser, *options, f"--user-data-dir={folder / 'browser'}", page.as_uri()],

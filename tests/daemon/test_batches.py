@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from uncnn.daemon.photos import encode
 from uncnn.daemon.verify.verdict import FACES
 from uncnn.daemon.worker import Worker
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
@@ -84,6 +86,30 @@ def test_a_photo_comes_out_the_same_alone_and_beside_others(
         assert one.shape == other.shape
         differs = np.abs(one - other) > 1  # the sign of a gradient near zero may turn, here and there
         assert differs.mean() < 0.004
+
+
+def test_files_of_a_moment_lie_beside_the_copy_and_where_they_did_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, spool, before, seen = tmp_path / "a.jpg", tmp_path / "spool", tempfile.tempdir, []
+    spool.mkdir()
+    Image.new("RGB", (64, 64), "grey").save(source)
+    monkeypatch.setattr(
+        "uncnn.daemon.worker.encode", lambda *given: seen.append(tempfile.gettempdir()) or encode(*given)
+    )
+    request = {"source": str(source), "name": "a.jpg", "destination": str(spool / "a"), "faces": [], "strengths": []}
+    Worker(NoFace(), []).cloak(
+        {**request, "attack": ATTACK, "format": "same", "quality": "same"}, lambda _progress: None
+    )
+    assert seen == [str(spool)]
+    assert tempfile.tempdir == before
+
+
+class NoFace:
+    """Finds none."""
+
+    def detect(self, _pixels: np.ndarray) -> list[Face]:
+        return []
 
 
 class OneFace:

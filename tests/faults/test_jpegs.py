@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,12 @@ def test_a_step_of_zero_is_compressed_anew() -> None:
     *_, released, after = changed(bytes(data))
     assert released.notes == ("it is a JPEG of a rare kind: compressed anew as a whole",)
     assert after.shape == (96, 96, 3)
+
+
+def test_a_fault_of_the_machine_is_not_the_photos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(FileNotFoundError):
+        changed(saved(photo(), "JPEG"))
 
 
 def test_a_change_at_the_edge_of_what_can_be_stored_is_written() -> None:
