@@ -55,3 +55,10 @@ def ago(time: datetime, now: datetime) -> str:
         if number >= 1:
             return f"{number} {unit}{'s' if number > 1 else ''} ago"
     return "just now"
+
+
+def size_words(size: int) -> str:
+    """Return so many bytes in words."""
+    if size < 1000:
+        return f"{size} byte" if size == 1 else f"{size} bytes"
+    return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from uncnn.daemon.photos.inventory.values import size_words
-from uncnn.daemon.wording import printable
+from uncnn.daemon.wording import printable, size_words
 
 _TELLING: Final = {
     "position": "position",

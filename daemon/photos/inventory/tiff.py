@@ -14,8 +14,9 @@ from uncnn.daemon.photos.inventory.icc import icc_things
 from uncnn.daemon.photos.inventory.iptc import iptc_things, resource_things
 from uncnn.daemon.photos.inventory.pages import pages_of
 from uncnn.daemon.photos.inventory.trailing import trailing_things
-from uncnn.daemon.photos.inventory.values import Part, Thing, size_words
+from uncnn.daemon.photos.inventory.values import Part, Thing
 from uncnn.daemon.photos.inventory.xmp import xmp_things
+from uncnn.daemon.wording import size_words
 
 _PICTURE: Final = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 290, 291, 292, 293}

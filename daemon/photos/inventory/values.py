@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from uncnn.daemon.wording import size_words
+
 About: TypeAlias = Literal[
     "position",
     "people",
@@ -77,13 +79,6 @@ def shortened(text: str, longest: int = _LONGEST) -> str:
     """Return text on one line: what cannot be printed is dropped."""
     line = " ".join("".join(part if part.isprintable() else " " for part in text[: 4 * longest]).split())
     return line if len(line) <= longest else f"{line[: longest - 3]}..."
-
-
-def size_words(size: int) -> str:
-    """Return so many bytes in words."""
-    if size < 1000:
-        return f"{size} byte" if size == 1 else f"{size} bytes"
-    return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
 
 
 def text_of(content: bytes, *encodings: str) -> str:

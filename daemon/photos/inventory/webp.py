@@ -8,9 +8,10 @@ from typing import Final
 from uncnn.daemon.photos.inventory.exif import exif_things
 from uncnn.daemon.photos.inventory.icc import icc_things
 from uncnn.daemon.photos.inventory.trailing import trailing_things
-from uncnn.daemon.photos.inventory.values import Part, Thing, shortened, size_words
+from uncnn.daemon.photos.inventory.values import Part, Thing, shortened
 from uncnn.daemon.photos.inventory.xmp import xmp_things
 from uncnn.daemon.photos.webp import chunks_of
+from uncnn.daemon.wording import size_words
 
 _PICTURE: Final = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
 

@@ -13,7 +13,8 @@ from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
 
-from uncnn.daemon.photos.inventory.values import About, Thing, about, shortened, size_words
+from uncnn.daemon.photos.inventory.values import About, Thing, about, shortened
+from uncnn.daemon.wording import size_words
 
 _MOST_BYTES: Final = 32_000_000
 _RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
