@@ -52,8 +52,8 @@ def encode(
     Where the pixels are those of the photo, a lossless file stores what its source does to the bit, a JPEG the same
     coefficients, and a WebP, HEIF or AVIF the same coded picture.
 
-    Raises PhotoError (`unwritable`), OSError with an `errno` where the machine is at fault, as by a full disk, and
-    ValueError where the shape is not that of the photo.
+    Raises PhotoError (`unwritable`), where the machine is at fault MemoryError or an OSError with an `errno`, as of a
+    full disk, and ValueError where the shape is not that of the photo.
     """
     if pixels.shape != photo.pixels.shape or pixels.dtype != np.uint8:
         raise ValueError(f"pixels {pixels.shape} {pixels.dtype} for a photo of {photo.pixels.shape} uint8")
@@ -72,7 +72,7 @@ def encode(
 
 def _raise_of_machine(error: Exception) -> None:
     """Raise `error` where it is the system's: encoders give theirs no number."""
-    if isinstance(error, OSError) and error.errno:
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
         raise error
 
 

@@ -84,6 +84,15 @@ def test_a_fault_of_the_machine_is_not_the_photos(monkeypatch: pytest.MonkeyPatc
         changed(saved(photo(), "JPEG"))
 
 
+def test_a_lack_of_memory_is_not_the_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_given: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("uncnn.daemon.photos.writer.rewritten", fails)
+    with pytest.raises(MemoryError):
+        changed(saved(photo(), "JPEG"))
+
+
 def test_a_change_at_the_edge_of_what_can_be_stored_is_written() -> None:
     stripes = np.zeros((96, 96, 3), np.uint8)
     stripes[:, ::2] = 255
