@@ -31,12 +31,16 @@ class Pictures:
         It is the one that was cloaked itself. What was released as it came is no copy: it is to be protected wherever a
         policy asks for that.
         """
+        found = self._original("sha256", sha256)
+        return found if found or fingerprint is None else self._original("fingerprint", fingerprint)
+
+    def _original(self, name: str, value: str) -> Job | None:
+        """Return what was released with this `name`, sha256 or fingerprint: one at a time, each has its own index."""
         query = (
-            "SELECT * FROM jobs WHERE (released_sha256 = ? AND sha256 != released_sha256"
-            " OR released_fingerprint = ? AND fingerprint != released_fingerprint)"
+            f"SELECT * FROM jobs WHERE released_{name} = ? AND {name} != released_{name}"
             " AND state IN ('published', 'publishing') ORDER BY same_as IS NOT NULL, id LIMIT 1"
         )
-        return next((job_of(row) for row in self._database.rows(query, (sha256, fingerprint))), None)
+        return next((job_of(row) for row in self._database.rows(query, (value,))), None)
 
     def released(self, job: Job) -> list[Job]:
         """Return the same picture where the verifier passed it under the same policy and models, in the order it came.

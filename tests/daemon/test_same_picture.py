@@ -399,6 +399,20 @@ def test_they_are_found_quickly(tmp_path: Path) -> None:
             assert f"USING INDEX {index}" in plan[0]["detail"]
 
 
+def test_nothing_that_is_asked_of_each_photo_looks_through_all_that_are_out(out: Scene) -> None:
+    job, asked = out.jobs()["a.jpg"], []
+    with Ledger(out.state / "ledger.sqlite3") as ledger:
+        ledger.database._connection.set_trace_callback(asked.append)
+        assert ledger.pictures.original("unknown", "unknown") is None
+        assert ledger.pictures.released(job) == []
+        assert ledger.pictures.held(job) is None
+        ledger.database._connection.set_trace_callback(None)
+        assert len(asked) == 4
+        for query in asked:
+            (plan, *_) = ledger.database.rows(f"EXPLAIN QUERY PLAN {query}")
+            assert "fingerprint=?" in plan["detail"] or "released_sha256=?" in plan["detail"]
+
+
 @pytest.fixture
 def running(scene: Scene) -> Iterator[Running]:
     scene.configure(settle=0.2)
