@@ -16,7 +16,6 @@ import argparse
 import hashlib
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uncnn.daemon.ledger import Job, Ledger, State
+from uncnn.daemon.ledger.file import Database
+from uncnn.daemon.ledger.schema import MIGRATIONS
 from uncnn.daemon.photos import PhotoError, decode
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
@@ -117,17 +118,20 @@ def through_the_service(root: Path, seeds: range, first_attempt: bool) -> int:
     with (root / "log").open("wb") as log:
         service = subprocess.Popen(command, env={**os.environ, **own}, stdout=log, stderr=log)
     waiting = BETWEEN if first_attempt else BETWEEN | {State.RETRY}
-    while service.poll() is None:
-        time.sleep(0.25)
-        counts, busy = at_work(root)
-        watch.look(service.pid, busy)
-        if sum(counts.values()) >= len(cases) and not waiting & counts.keys():
-            break
-    jobs = jobs_of(root)
-    lived = service.poll() is None
-    mapped = Path(f"/proc/{service.pid}/maps").read_text() if lived else ""
-    service.send_signal(signal.SIGTERM)
-    status = service.wait(30)
+    try:
+        while service.poll() is None:
+            time.sleep(0.25)
+            counts, busy = at_work(root)
+            watch.look(service.pid, busy)
+            if sum(counts.values()) >= len(cases) and not waiting & counts.keys():
+                break
+        jobs = jobs_of(root)
+        lived = service.poll() is None
+        mapped = Path(f"/proc/{service.pid}/maps").read_text() if lived else ""
+        service.send_signal(signal.SIGTERM)
+        status = service.wait(30)
+    finally:
+        service.kill()  # where anything here failed; after that it has ended by itself
     print(f"{len(cases)} files, seeds {seeds.start} to {seeds.stop - 1}, {time.monotonic() - began:.0f} s")
     print(table((case.photo_format, str(jobs[name].state)) for name, case in cases.items() if name in jobs))
     print(table((case.damage, str(jobs[name].state)) for name, case in cases.items() if name in jobs))
@@ -191,13 +195,15 @@ def costs(watch: Watch) -> list[str]:
 
 def at_work(root: Path) -> tuple[dict[State, int], str]:
     """Return how many photos are in each state, and which one is being worked on."""
-    ledger = root / "state" / "ledger.sqlite3"
-    if not ledger.exists():
+    file = root / "state" / "ledger.sqlite3"
+    if not file.exists():
         return {}, ""
-    with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True, timeout=10)) as rows:
-        counts = dict(rows.execute("SELECT state, count(*) FROM jobs WHERE state != 'superseded' GROUP BY state"))
+    with closing(Database(file, read_only=True)) as ledger:
+        if ledger.version < len(MIGRATIONS):  # the service has made the file, and not yet its tables
+            return {}, ""
+        counts = dict(ledger.rows("SELECT state, count(*) FROM jobs WHERE state != 'superseded' GROUP BY state"))
         query = "SELECT CAST(relative AS TEXT) FROM jobs WHERE state IN ('running', 'verified', 'publishing')"
-        busy = rows.execute(query).fetchone()
+        busy = [name for (name,) in ledger.rows(query)]
     return {State(state): number for state, number in counts.items()}, busy[0] if busy else ""
 
 
