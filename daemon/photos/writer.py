@@ -30,6 +30,7 @@ from uncnn.plugins.api import Pixels
 
 _MOST_GROWTH: Final = 1.25  # of a file whose quality its source does not tell
 _INK_CHANNELS: Final = 4
+_ANEW: Final = "it is a {} of a rare kind: compressed anew as a whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,13 @@ def _encoded(photo: Photo, pixels: Pixels, chosen: Format, quality: Quality, met
             return Released(_rewritten(photo, pixels, kept(exif, metadata, photo.orientation)))
         except (OddJpegError, OSError) as error:
             _raise_of_machine(error)
-            notes.append("it is a JPEG of a rare kind: compressed anew as a whole")
+            notes.append(_ANEW.format("JPEG"))
     if chosen == photo.format in BOXED and quality == "same" and not differing(photo.pixels, pixels).any():
         data = _copied(photo, kept(exif, metadata, photo.orientation if chosen == "WEBP" else 1))
         if data is not None:
             return Released(data)
+        if not photo.encoding.lossless:
+            notes.append(_ANEW.format(chosen))
     stored = fitting(changed(stored_again(photo), photo, pixels), photo.format, chosen, notes.append)
     wanted = Wanted(
         quality,
@@ -101,11 +104,16 @@ def _encoded(photo: Photo, pixels: Pixels, chosen: Format, quality: Quality, met
 
 
 def _copied(photo: Photo, exif: Image.Exif) -> bytes | None:
-    """Return a file with the same coded picture, or None where that does not decode to what the photo shows."""
+    """Return a file with the same coded picture, or None where that does not decode to what the photo shows.
+
+    Raises MemoryError where there is too little to decode it once more.
+    """
     try:
         data = remuxed(photo, exif_bytes(exif))
         again = decode(data, "copy")
-    except (PhotoError, ValueError, IndexError, KeyError, struct.error):
+    except (PhotoError, ValueError, IndexError, KeyError, struct.error) as error:
+        if isinstance(error.__cause__, MemoryError):
+            raise error.__cause__ from None
         return None
     alike = _same(again.pixels, photo.pixels) and _same(again.alpha, photo.alpha)
     return data if alike and again.profile == photo.profile else None

@@ -122,8 +122,20 @@ def test_a_property_that_nobody_knows_is_not_copied_past() -> None:
     odd = decode(photo.source.replace(b"pixi", b"pasp"), "odd")
     with pytest.raises(OddContainerError, match="a property pasp"):
         remuxed(odd, b"")
-    again = decode(encode(odd, odd.pixels).data, "again").pixels
-    assert np.abs(again.astype(int) - odd.pixels).mean() < 10, "compressed anew"
+    released = encode(odd, odd.pixels)
+    assert released.notes == ("it is a HEIF of a rare kind: compressed anew as a whole",)
+    assert np.abs(decode(released.data, "again").pixels.astype(int) - odd.pixels).mean() < 10
+
+
+def test_a_lack_of_memory_is_not_taken_for_a_rare_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = decode(saved(textured(), "WEBP", **CODED["WEBP"]), "photo")
+
+    def fails(*_given: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("uncnn.daemon.photos.reader.seen", fails)
+    with pytest.raises(MemoryError):
+        encode(photo, photo.pixels)
 
 
 @pytest.mark.slow
