@@ -20,13 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from uncnn.daemon.ledger import Job, Ledger, State
-from uncnn.daemon.ledger.file import Database
-from uncnn.daemon.ledger.schema import MIGRATIONS
+from uncnn.daemon.ledger.view import opened
 from uncnn.daemon.photos import PhotoError, decode
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
@@ -195,16 +193,13 @@ def costs(watch: Watch) -> list[str]:
 
 def at_work(root: Path) -> tuple[dict[State, int], str]:
     """Return how many photos are in each state, and which one is being worked on."""
-    file = root / "state" / "ledger.sqlite3"
-    if not file.exists():
-        return {}, ""
-    with closing(Database(file, read_only=True)) as ledger:
-        if ledger.version < len(MIGRATIONS):  # the service has made the file, and not yet its tables
+    with opened(root / "state" / "ledger.sqlite3") as ledger:
+        if ledger is None:  # the service has made the file, and not yet its tables, or not even that
             return {}, ""
         counts = dict(ledger.rows("SELECT state, count(*) FROM jobs WHERE state != 'superseded' GROUP BY state"))
         query = "SELECT CAST(relative AS TEXT) FROM jobs WHERE state IN ('running', 'verified', 'publishing')"
-        busy = [name for (name,) in ledger.rows(query)]
-    return {State(state): number for state, number in counts.items()}, busy[0] if busy else ""
+        busy = next((name for (name,) in ledger.rows(query)), "")
+    return {State(state): number for state, number in counts.items()}, busy
 
 
 def jobs_of(root: Path) -> dict[str, Job]:

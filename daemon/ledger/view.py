@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -94,28 +95,39 @@ class View:
     concerns_in_all: int
 
 
+@contextmanager
+def opened(file: Path) -> Iterator[Database | None]:
+    """Give the ledger of one instant to read, None where nothing has been run yet.
+
+    So it is where the file is just being made, and where it is an older uncnn's: the next run brings it up to date.
+
+    Raises LedgerError.
+    """
+    if not file.exists():
+        yield None
+        return
+    with closing(Database(file, read_only=True)) as database:
+        if database.version < len(MIGRATIONS):
+            yield None
+            return
+        with database.reading():
+            yield database
+
+
 def view(file: Path, concerns: int) -> View | None:
     """Return what the ledger says, with so many concerns; None where nothing has been run yet.
 
     Raises LedgerError.
     """
-    if not file.exists():
-        return None
-    database = Database(file, read_only=True)
-    try:
-        if database.version < len(
-            MIGRATIONS
-        ):  # just being made, or an older uncnn's: the next run brings it up to date
+    with opened(file) as database:
+        if database is None:
             return None
-        with database.reading():
-            run = _last_run(database)
-            folders = tuple(_folder(database, row) for row in database.rows(_FOLDERS))
-            found = tuple(
-                map(_entry, database.rows(f"SELECT {_ENTRY} {_CONCERNS} ORDER BY changed DESC LIMIT ?", (concerns,)))
-            )
-            in_all = database.rows(f"SELECT count(*) {_CONCERNS}")[0][0]
-    finally:
-        database.close()
+        run = _last_run(database)
+        folders = tuple(_folder(database, row) for row in database.rows(_FOLDERS))
+        found = tuple(
+            map(_entry, database.rows(f"SELECT {_ENTRY} {_CONCERNS} ORDER BY changed DESC LIMIT ?", (concerns,)))
+        )
+        in_all = database.rows(f"SELECT count(*) {_CONCERNS}")[0][0]
     return None if run is None else View(run, folders, found, in_all)
 
 
@@ -124,20 +136,14 @@ def entries(file: Path, states: Collection[State], newest: int | None) -> tuple[
 
     Raises LedgerError.
     """
-    if not file.exists():
-        return [], 0
     chosen = tuple(sorted(states or State))
     where = f"FROM jobs JOIN folders ON folders.id = jobs.folder WHERE state IN ({', '.join('?' * len(chosen))})"
-    database = Database(file, read_only=True)
-    try:
-        if database.version < len(MIGRATIONS):
+    with opened(file) as database:
+        if database is None:
             return [], 0
-        with database.reading():
-            in_all = database.rows(f"SELECT count(*) {where}", chosen)[0][0]
-            limit = in_all if newest is None else newest
-            found = database.rows(f"SELECT {_ENTRY} {where} ORDER BY changed DESC LIMIT ?", (*chosen, limit))
-    finally:
-        database.close()
+        in_all = database.rows(f"SELECT count(*) {where}", chosen)[0][0]
+        limit = in_all if newest is None else newest
+        found = database.rows(f"SELECT {_ENTRY} {where} ORDER BY changed DESC LIMIT ?", (*chosen, limit))
     return [_entry(row) for row in reversed(found)], in_all
 
 

@@ -85,7 +85,7 @@ def _encoded(photo: Photo, pixels: Pixels, chosen: Format, quality: Quality, met
             return Released(_rewritten(photo, pixels, kept(exif, metadata, photo.orientation)))
         except (OddJpegError, OSError) as error:
             _raise_of_machine(error)
-            notes.append(_ANEW.format("JPEG"))
+            notes.append(_ANEW.format(chosen))
     if chosen == photo.format in BOXED and quality == "same" and not differing(photo.pixels, pixels).any():
         data = _copied(photo, kept(exif, metadata, photo.orientation if chosen == "WEBP" else 1))
         if data is not None:
