@@ -47,7 +47,13 @@ class Running:
         self.until(lambda: words in self.said())
 
     def until_published(self, *names: str) -> None:
-        self.until(lambda: set(names) <= set(self.scene.published()))
+        """Wait until the photos are out, and no temporary file of one is left."""
+
+        def out() -> bool:
+            there = self.scene.published()
+            return set(names) <= set(there) and not any(name.endswith(".part") for name in there)
+
+        self.until(out)
 
     def said(self) -> str:
         return self.log.read_text()

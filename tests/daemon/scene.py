@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 
@@ -29,10 +29,12 @@ class Scene:
         (self.root / "config.yaml").write_text(text)
 
     def put(self, name: str, content: str) -> Path:
+        """Put a photo into the watched folder, whole at once: a service that lets nothing settle takes it as it is."""
         path = self.watch / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-        return path
+        written = path.with_name(".put.part")  # a name that no service takes
+        written.write_text(content)
+        return written.replace(path)
 
     def run(self, as_json: bool = False) -> int:
         return run_once(self.root / "config.yaml", as_json)
@@ -47,8 +49,11 @@ class Scene:
         return {name: job.state for name, job in self.jobs().items()}
 
     def published(self) -> dict[str, str]:
-        found = (path for path in self.publish.rglob("*") if path.is_file())
-        return {os.fspath(path.relative_to(self.publish)): path.read_text() for path in found}
+        found = {}
+        for path in self.publish.rglob("*"):
+            with suppress(FileNotFoundError, IsADirectoryError):  # a temporary file that has its name by now
+                found[os.fspath(path.relative_to(self.publish))] = path.read_text()
+        return found
 
     def looked(self) -> int:
         return self._logged("looked")
@@ -78,7 +83,8 @@ class Scene:
 
     def check(self) -> None:
         """Hold the publish folder against the ledger: exactly what was verified, each once."""
-        published = [job for job in self.jobs().values() if job.state is State.PUBLISHED]
+        with Ledger(self.state / "ledger.sqlite3") as ledger:
+            published = ledger.jobs(state=State.PUBLISHED)
         files = {self.publish / job.published: job.released_sha256 for job in published if job.published}
         there = [path for path in self.publish.rglob("*") if path.is_file()]
         assert {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in there} == files

@@ -104,7 +104,7 @@ def test_a_configuration_is_read_again_and_a_bad_one_is_not(running: Running) ->
     scene.configure(settle=0.3, more=f", {{watch: {other}, publish: {scene.root / 'other-out'}, settle_seconds: 0}}")
     running.process.send_signal(signal.SIGHUP)
     running.until_said("reloaded")
-    (other / "2.jpg").write_text("good")
+    scene.put("2.jpg.part", "good").replace(other / "2.jpg")
     running.until((scene.root / "other-out" / "2.jpg").exists)
     assert running.stop() == 0
 
