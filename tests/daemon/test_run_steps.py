@@ -168,11 +168,11 @@ def test_what_lies_in_a_folder_that_cannot_be_read_is_not_given_up(scene: Scene)
 
 def test_a_young_file_is_waited_for_and_a_growing_one_left_to_the_next_run(scene: Scene) -> None:
     scene.configure(settle=0.6)
+    began = time.monotonic()
     photo = scene.put("photo.jpg", "first half")
     writer = subprocess.Popen(
         [sys.executable, "-c", f"import time; time.sleep(0.3); open({str(photo)!r}, 'a').write(', second half')"]
     )
-    began = time.monotonic()
     assert scene.run() == OK
     writer.wait()
     assert time.monotonic() - began >= 0.4

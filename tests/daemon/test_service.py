@@ -47,15 +47,19 @@ def test_what_comes_is_published_whatever_way_it_came(running: Running) -> None:
     scene.check()
 
 
-def test_a_file_that_is_still_written_is_left_until_it_has_settled(running: Running) -> None:
-    photo = running.scene.watch / "slow.jpg"
-    for _ in range(5):
-        with photo.open("a") as writer:
+def test_a_file_that_is_still_written_is_left_until_it_has_settled(scene: Scene) -> None:
+    scene.configure(settle=1.5)
+    running = Running(scene)
+    running.until((scene.state / "ledger.sqlite3").exists)
+    with (scene.watch / "slow.jpg").open("w") as writer:
+        for _ in range(8):
             writer.write("part ")
-        time.sleep(0.2)
+            writer.flush()
+            time.sleep(0.25)
     running.until_published("slow.jpg")
-    assert running.scene.published() == {"slow.jpg": "cloaked " + "part " * 5}
-    assert running.scene.looked() == 1
+    assert scene.published() == {"slow.jpg": "cloaked " + "part " * 8}
+    assert scene.looked() == 1
+    assert running.stop() == 0
 
 
 def test_sigterm_gives_the_photo_back_within_ten_seconds(running: Running) -> None:
