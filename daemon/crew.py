@@ -77,11 +77,18 @@ class Crew:
 
     def ask_worker(self, request: Message, report: Report | None = None) -> Message:
         """Return the worker's answer. Raises RequestError, ProcessDied."""
-        return self.worker.call(request, self._job_seconds, report)
+        return self._ask(self.worker, request, report)
 
     def ask_verifier(self, request: Message) -> Message:
         """Return the verifier's answer. Raises RequestError, ProcessDied."""
-        return self.verifier.call(request, self._job_seconds)
+        return self._ask(self.verifier, request)
+
+    def _ask(self, child: Child, request: Message, report: Report | None = None) -> Message:
+        if not child.answered:  # one started anew loads its models first: that is no part of the photo's time
+            if report is not None:
+                report({"stage": "loading the models"})
+            child.call({"do": "ready"}, PREPARE_SECONDS)
+        return child.call(request, self._job_seconds, report)
 
     def kill(self) -> None:
         """End both processes now, from any thread: what is asked of them fails with ProcessDied."""

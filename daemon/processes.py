@@ -52,6 +52,7 @@ class Child:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads of a background service do not spin
         context = multiprocessing.get_context("spawn")
         self.name = name
+        self.answered = False  # it has loaded what it works with by the first time
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs, make_handler), name=f"uncnn-{name}", daemon=True)
         self._process.start()
@@ -92,6 +93,7 @@ class Child:
         if "error" in answer:
             raise RequestError(**answer["error"])
         result: Message = answer["result"]
+        self.answered = True
         return result
 
     def end_now(self) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from uncnn.daemon.answers import ERROR, OK
 from uncnn.daemon.config import Config, ConfigError, find_config, load
-from uncnn.daemon.crew import Crew
+from uncnn.daemon.crew import PREPARE_SECONDS, Crew
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces
 from uncnn.daemon.intake import places_of
@@ -171,8 +171,8 @@ class Service:
 
     def _overdue(self, now: float) -> bool:
         """Return whether a photo takes longer than its deadline allows by far: the workshop itself hangs then."""
-        began = self._workshop.began
-        return began is not None and now - began > 4 * self._config.service.deadline_seconds
+        began, loading = self._workshop.began, 2 * PREPARE_SECONDS  # models are exported, then loaded
+        return began is not None and now - began > loading + 4 * self._config.service.deadline_seconds
 
     def _collect(self) -> None:
         """Say what was finished, and see to what was not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -154,6 +155,22 @@ def test_a_clock_that_is_set_harms_nothing(scene: Scene, years: int) -> None:
     running.until(lambda: scene.jobs()["kills.jpg"].attempts == 2)  # it is tried again, not in a year
     assert scene.states()["kills.jpg"] in {State.RETRY, State.RUNNING, State.QUEUED}
     assert running.stop() == 0
+
+
+def test_models_that_take_long_to_load_are_no_hang(scene: Scene) -> None:
+    with (scene.root / "config.yaml").open("a") as writer:
+        writer.write("service: {deadline_seconds: 1.0}\n")
+    (scene.root / "data" / "uncnn").mkdir(parents=True)
+    (scene.root / "data" / "uncnn" / "loading seconds").write_text("12")
+    scene.put("a.jpg", "good")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(scene.root / "notify"))
+        listening.settimeout(5)  # with 4 s for the photo alone it would be silent for 8
+        running = Running(scene, NOTIFY_SOCKET=str(scene.root / "notify"), WATCHDOG_USEC="600000")
+        while "a.jpg" not in scene.published():
+            while b"WATCHDOG=1" not in listening.recv(4096):
+                pass
+        assert running.stop() == 0
 
 
 def test_a_verifier_that_is_killed_costs_one_attempt(running: Running) -> None:

@@ -31,6 +31,9 @@ class PhotoError(UncnnError):
 
 
 def make_worker(log: str) -> Handler:
+    if (loading := Path(log, "loading seconds")).exists():
+        time.sleep(float(loading.read_text()))
+
     def handle(request: Message, _report: Report) -> Message:
         if request["do"] == "ready":
             return {"device": "stub"}
