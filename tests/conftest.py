@@ -10,6 +10,8 @@ import pytest
 
 from uncnn.exporters import store
 
+pytest.register_assert_rewrite("running", "scene")  # helpers of tests/daemon whose asserts say what differs
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

@@ -7,10 +7,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "spawned"))
-pytest.register_assert_rewrite("running", "scene")  # so that a check says what differs
 
-from scene import Scene  # noqa: E402 (see above)
-from stub_crew import StubCrew  # noqa: E402
+from scene import Scene
+from stub_crew import StubCrew
 
 
 @pytest.fixture
