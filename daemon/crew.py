@@ -70,7 +70,7 @@ class Crew:
             RequestError: a model is missing or broken. ProcessDied: a process ended.
         """
         both = (self.worker, self.verifier)
-        answers = [child.call({"do": "ready"}, PREPARE_SECONDS) for child in both]
+        answers = [_load(child) for child in both]
         self.started = True
         self.providers = tuple(answers[1].get("providers", ()))
         return str(answers[0]["device"])
@@ -87,7 +87,7 @@ class Crew:
         if not child.answered:  # one started anew loads its models first: that is no part of the photo's time
             if report is not None:
                 report({"stage": "loading the models"})
-            child.call({"do": "ready"}, PREPARE_SECONDS)
+            _load(child)
         return child.call(request, self._job_seconds, report)
 
     def kill(self) -> None:
@@ -113,6 +113,11 @@ class Crew:
     ) -> None:
         """End both processes."""
         self.close()
+
+
+def _load(child: Child) -> Message:
+    """Wait until a process has loaded its models, and return what it says of itself."""
+    return child.call({"do": "ready"}, PREPARE_SECONDS)
 
 
 def make_exporter(models: Models, data: Path) -> Handler:

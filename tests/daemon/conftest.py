@@ -1,6 +1,7 @@
 """Lets the tests import the modules beside them, since pytest's importlib mode adds no folder of its own."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from stub_crew import StubCrew
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     made = Scene(tmp_path)
     monkeypatch.setenv("UNCNN_STATE", str(made.state))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr("uncnn.daemon.once.Crew", StubCrew)
-    return made
+    yield made
+    made.close()

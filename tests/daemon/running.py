@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 60.0
 
 
 class Running:
-    """The service at work on a scene."""
+    """The service at work on a scene; what is left of it when the scene is closed is ended."""
 
     def __init__(self, scene: Scene, **environment: str) -> None:
         self.scene = scene
@@ -35,6 +35,7 @@ class Running:
         command = [sys.executable, str(SERVICE), str(self.scene.root / "config.yaml")]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        self.scene.services.append(self.process)
 
     def until(self, condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
         deadline = time.monotonic() + seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import subprocess
 from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,7 @@ class Scene:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.watch, self.publish, self.state = root / "in", root / "out", root / "state"
+        self.services: list[subprocess.Popen[bytes]] = []
         self.watch.mkdir()
         self.configure()
 
@@ -38,6 +40,12 @@ class Scene:
 
     def run(self, as_json: bool = False) -> int:
         return run_once(self.root / "config.yaml", as_json)
+
+    def close(self) -> None:
+        """End the services that a test left at work."""
+        for service in self.services:
+            service.kill()
+            service.wait()
 
     def jobs(self) -> dict[str, Job]:
         if not (self.state / "ledger.sqlite3").exists():

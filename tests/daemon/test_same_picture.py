@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -414,11 +413,9 @@ def test_nothing_that_is_asked_of_each_photo_looks_through_all_that_are_out(out:
 
 
 @pytest.fixture
-def running(scene: Scene) -> Iterator[Running]:
+def running(scene: Scene) -> Running:
     scene.configure(settle=0.2)
-    made = Running(scene)
-    yield made
-    made.kill()
+    return Running(scene)
 
 
 def test_the_service_goes_by_it_too(running: Running) -> None:

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,11 +21,9 @@ from uncnn.daemon.ledger import State
 
 
 @pytest.fixture
-def running(scene: Scene) -> Iterator[Running]:
+def running(scene: Scene) -> Running:
     scene.configure(settle=0.3)
-    made = Running(scene)
-    yield made
-    made.kill()
+    return Running(scene)
 
 
 def test_what_comes_is_published_whatever_way_it_came(running: Running) -> None:
@@ -116,13 +113,10 @@ def test_a_configuration_is_read_again_and_a_bad_one_is_not(running: Running) ->
 def test_sighup_at_time_zero_does_not_end_it(scene: Scene) -> None:
     scene.configure(settle=0)
     running = Running(scene)
-    try:
-        running.until((scene.state / "run.lock").exists)
-        running.process.send_signal(signal.SIGHUP)
-        scene.put("1.jpg", "good")
-        running.until_published("1.jpg")
-    finally:
-        running.kill()
+    running.until((scene.state / "run.lock").exists)
+    running.process.send_signal(signal.SIGHUP)
+    scene.put("1.jpg", "good")
+    running.until_published("1.jpg")
 
 
 def test_what_a_person_releases_goes_out_at_once(running: Running) -> None:

@@ -14,15 +14,14 @@ from scene import Scene  # noqa: E402
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     made = Scene(tmp_path)
     monkeypatch.setenv("UNCNN_STATE", str(made.state))
     made.configure(settle=0.2)
-    return made
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def running(scene: Scene) -> Iterator[Running]:
-    made = Running(scene)
-    yield made
-    made.kill()
+def running(scene: Scene) -> Running:
+    return Running(scene)
