@@ -162,6 +162,7 @@ class Policy(Section):
     )
     unprotected: Literal["hold", "publish-anyway"] = "hold"
     no_face: Literal["publish", "hold", "skip"] = "publish"
+    uncertain: Literal["hold", "cloak", "publish"] = "cloak"
     faces: FacesSection = FacesSection()
     metadata: Metadata = "none"
     output: Output = Output()

@@ -21,7 +21,8 @@ class Judgement:
     before: float  # original against the same view of the original
     after: float  # original against this view of the released photo, at its worst
     threshold: float
-    linked: bool  # `after` is on the side of the threshold that calls it the same person
+    linked: bool  # `after` is on the side of the threshold that calls it the same person, or too near to it
+    margin: float = 0.0  # how far beyond the threshold `after` must lie, as a share of the distance that it stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class FaceVerdict:
     judgements: tuple[Judgement, ...]
     spared: bool = False  # left alone because of whose it is
     moved: float = 0.0  # how far its pixels were moved at most, as a share of the distance between the eyes
+    uncertain: str = ""  # why it may be no face, or was not seen by all: "" where nothing is in doubt
 
     @property
     def protected(self) -> bool:
