@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from io import BytesIO
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import platformdirs
 
 from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.plan import UNCLOAKED
@@ -26,9 +29,7 @@ _PANELS: Final = (
 
 def trade_off(evaluation: Evaluation) -> bytes:
     """Return as PNG what each adversary still gets by how the cloak looks: a line a view, of the worst judge."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.2 * len(_PANELS), 4.4), layout="constrained")
+    figure = _figure(figsize=(4.2 * len(_PANELS), 4.4), layout="constrained")
     panels = figure.subplots(1, len(_PANELS), sharey=True)
     for axes, (measure, title) in zip(panels, _PANELS, strict=True):
         _trade_off(axes, evaluation, measure)
@@ -38,6 +39,15 @@ def trade_off(evaluation: Evaluation) -> bytes:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     return _png(figure)
+
+
+def _figure(**named: Any) -> Figure:
+    """Return an empty figure; matplotlib keeps its list of fonts in uncnn's cache folder, unless it is told otherwise."""
+    cache = platformdirs.user_cache_path("uncnn", appauthor=False) / "matplotlib"
+    os.environ.setdefault("MPLCONFIGDIR", os.fspath(cache))
+    from matplotlib.figure import Figure
+
+    return Figure(**named)
 
 
 def _trade_off(axes: Axes, evaluation: Evaluation, measure: str) -> None:
@@ -63,10 +73,8 @@ def _trade_off(axes: Axes, evaluation: Evaluation, measure: str) -> None:
 
 def curves(evaluation: Evaluation) -> bytes:
     """Return as PNG each judge's receiver operating characteristic before and after, on the files as released."""
-    from matplotlib.figure import Figure
-
     view = evaluation.plan.views[0]
-    figure = Figure(figsize=(4.8 * len(evaluation.judges), 4.4), layout="constrained")
+    figure = _figure(figsize=(4.8 * len(evaluation.judges), 4.4), layout="constrained")
     panels = figure.subplots(1, len(evaluation.judges), sharey=True, squeeze=False)[0]
     for axes, judge in zip(panels, evaluation.judges, strict=True):
         for number, look in enumerate(evaluation.looks):
