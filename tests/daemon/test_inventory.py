@@ -98,7 +98,9 @@ def test_what_was_planted_is_found_and_nothing_of_it_kept(photo_format: str) -> 
 
 def test_a_jpeg_says_what_stands_in_its_segments_and_behind_its_end() -> None:
     thumbnail = saved(picture(16, 16), "JPEG")
-    second = saved(picture(40, 30), "JPEG", exif=samples.secret_exif(), xmp=b"<x>hdr-gain-map</x>")
+    second = saved(
+        picture(40, 30), "JPEG", exif=samples.secret_exif(), xmp=b"<x>http://ns.adobe.com/hdr-gain-map/1.0/</x>"
+    )
     resources = b"8BIM\x04\x0c\0\0" + struct.pack(">I", 28 + len(thumbnail)) + bytes(28) + thumbnail
     resources += bytes(len(resources) % 2)
     resources += b"8BIM\x04\x04\0\0" + struct.pack(">I", 9) + BY_LINE + b"\0"
@@ -128,10 +130,7 @@ def test_a_jpeg_says_what_stands_in_its_segments_and_behind_its_end() -> None:
     assert ("content credentials", "JUMBF (C2PA)") in found
     assert ("second picture", "index of several pictures (MPF)") in found
     size = f"40 x 30 px, JPEG, {len(second) / 1000:.1f} kB"
-    assert found["second picture", "behind the picture"] in (
-        f"gain map, {size}, with metadata of its own",
-        f"{size}, with metadata of its own",
-    )
+    assert found["second picture", "behind the picture"] == f"gain map, {size}, with metadata of its own"
 
 
 def test_a_jpeg_that_says_exif_twice_and_a_thumbnail_in_it() -> None:
@@ -384,8 +383,10 @@ def test_no_damage_makes_it_raise(photo_format: str, changes: list[tuple[float, 
 
 @pytest.mark.parametrize("photo_format", [*FORMATS, "GIF"])
 def test_a_head_alone_and_nothing_at_all(photo_format: Format) -> None:
-    for size in range(0, 64):
-        inventory(planted(photo_format)[:size], photo_format)
+    assert {each.group for each in inventory(b"", photo_format)} <= {"damaged"}
+    for size in range(64):
+        found = inventory(planted(photo_format)[:size], photo_format)
+        assert all(text.isprintable() and len(text) <= 300 for each in found for text in (each.name, each.value))
 
 
 def test_the_frame_of_every_kind_of_jpeg() -> None:

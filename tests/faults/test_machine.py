@@ -152,8 +152,9 @@ def test_a_clock_that_is_set_harms_nothing(scene: Scene, years: int) -> None:
     switch.touch()
     scene.put("2.jpg", "good")
     running.until_published("2.jpg")
-    running.until(lambda: scene.jobs()["kills.jpg"].attempts == 2)  # it is tried again, not in a year
-    assert scene.states()["kills.jpg"] in {State.RETRY, State.RUNNING, State.QUEUED}
+    job = scene.jobs()["kills.jpg"]
+    running.until(lambda: attempts_of(scene, "kills.jpg") == (State.RETRY, 2))  # it is tried again, not in a year
+    assert "ended unexpectedly (signal SIGKILL" in job.reason
     assert running.stop() == 0
 
 
@@ -173,15 +174,38 @@ def test_models_that_take_long_to_load_are_no_hang(scene: Scene) -> None:
         assert running.stop() == 0
 
 
-def test_a_verifier_that_is_killed_costs_one_attempt(running: Running) -> None:
+def attempts_of(scene: Scene, name: str) -> tuple[State, int]:
+    job = scene.jobs()[name]
+    return job.state, job.attempts
+
+
+def test_a_verifier_that_is_killed_at_work_costs_one_attempt(running: Running) -> None:
+    scene = running.scene
+    at_work = scene.root / "data" / "uncnn" / "at work"
+    scene.put("a.jpg", "judged for long")
+    running.until(lambda: at_work.exists() and bool(at_work.read_text()))
+    assert attempts_of(scene, "a.jpg") == (State.RUNNING, 1)
+    os.kill(int(at_work.read_text()), signal.SIGKILL)
+    running.until(lambda: attempts_of(scene, "a.jpg") == (State.RETRY, 1))
+    assert "the verifier ended unexpectedly (signal SIGKILL" in scene.jobs()["a.jpg"].reason
+    assert scene.published() == {}
+    running.until(lambda: attempts_of(scene, "a.jpg") == (State.PUBLISHED, 2), 180)
+    assert running.stop() == 0
+    assert scene.published() == {"a.jpg": "cloaked judged for long"}
+    scene.check()
+
+
+def test_processes_that_are_killed_while_they_wait_cost_no_attempt(running: Running) -> None:
     scene = running.scene
     scene.put("1.jpg", "good")
     running.until_published("1.jpg")
     children = subprocess.run(["pgrep", "-P", str(running.process.pid)], capture_output=True, text=True, check=True)
+    assert len(children.stdout.split()) >= 2  # the worker and the verifier
     for child in children.stdout.split():
-        os.kill(int(child), 9)
+        os.kill(int(child), signal.SIGKILL)
     scene.put("2.jpg", "good")
-    running.until_published("2.jpg")
+    running.until(lambda: scene.states().get("2.jpg") is State.PUBLISHED)
+    assert [scene.jobs()[name].attempts for name in ("1.jpg", "2.jpg")] == [1, 1]
     assert running.stop() == 0
     scene.check()
 

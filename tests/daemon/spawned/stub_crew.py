@@ -31,5 +31,5 @@ class StubCrew(Crew):
     @property
     def verifier(self) -> Child:
         if self._verifier is None or not self._verifier.alive:
-            self._verifier = Child("verifier", stub_handlers.make_verifier)
+            self._verifier = Child("verifier", partial(stub_handlers.make_verifier, str(self._data)))
         return self._verifier

@@ -70,11 +70,14 @@ def _fail(content: bytes, name: str) -> None:
         time.sleep(60)
 
 
-def make_verifier() -> Handler:
+def make_verifier(log: str) -> Handler:
     def handle(request: Message, _report: Report) -> Message:
         if request["do"] == "ready":
             return {}
         released = Path(request["released"]).read_bytes()
+        if b"judged for long" in released and not (at_work := Path(log, "at work")).exists():  # the first time alone
+            at_work.write_text(str(os.getpid()))
+            time.sleep(60)
         linked = b"unprotected" in released
         judgement = {"recogniser": "stub", "role": "judge", "metric": "cosine", "view": "as-is", "before": 1.0}
         judgement |= {"after": 0.9 if linked else 0.1, "threshold": 0.5, "linked": linked}

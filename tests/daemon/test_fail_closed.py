@@ -1,0 +1,309 @@
+"""The rules that fail closed, each held at both of its sides: `benchmarks/mutants.py` weakens them line by line."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from uncnn.daemon.config import ConfigError, Policy
+from uncnn.daemon.config.overrides import overridden
+from uncnn.daemon.files.publish import PublishError, publish
+from uncnn.daemon.ledger import State
+from uncnn.daemon.photo_job import _judge
+from uncnn.daemon.pipeline import decide
+from uncnn.daemon.verify.measuring import SAME_FACE, same_face
+from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
+from uncnn.daemon.verify.verifier import _paired
+from uncnn.plugins.api import Face
+
+PHOTO = Path("trip/a.jpg")
+POINTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
+
+
+def face(left: float = 0, size: float = 50) -> Face:
+    points: Any = tuple((left + size * x, size * y) for x, y in POINTS)
+    return Face((left, 0, left + size, size), points, 0.9)
+
+
+def judgement(linked: bool, role: str = "judge", view: str = "as-is") -> Judgement:
+    return Judgement("stern", role, "cosine", view, 0.99, 0.9 if linked else 0.0, 0.3, linked)  # type: ignore[arg-type]
+
+
+def judged(*judgements: Judgement, left: float = 0, **more: Any) -> FaceVerdict:
+    return FaceVerdict(
+        face(left), **{"required": True, "found_again": True, "ssimulacra2": 80.0, **more}, judgements=judgements
+    )
+
+
+def verdict(*faces: FaceVerdict) -> Verdict:
+    return Verdict("0" * 64, 1e-3, ("as-is", "jpeg-75"), faces)
+
+
+LINKED, FREE = judgement(linked=True), judgement(linked=False)
+GOOD, BAD = judged(FREE, FREE), judged(FREE, LINKED, left=100)
+LEFT, SMALL = judged(LINKED, required=False, spared=True), judged(LINKED, required=False)
+
+
+@pytest.mark.parametrize(
+    ("judgements", "protected"),
+    [
+        ([FREE, FREE], True),
+        ([LINKED, LINKED], False),
+        ([FREE, LINKED], False),
+        ([LINKED, FREE], False),
+        ([], False),
+        ([judgement(linked=False, role="surrogate")], False),
+        ([judgement(linked=True, role="surrogate"), LINKED], False),
+    ],
+)
+def test_a_face_is_protected_where_some_judge_was_asked_and_none_links_it(
+    judgements: list[Judgement], protected: bool
+) -> None:
+    assert judged(*judgements).protected is protected
+
+
+@pytest.mark.parametrize(
+    ("faces", "protected"),
+    [
+        ([GOOD], True),
+        ([BAD], False),
+        ([GOOD, BAD], False),
+        ([BAD, GOOD], False),
+        ([GOOD, SMALL], True),
+        ([SMALL], True),
+    ],
+)
+def test_a_photo_is_protected_where_every_face_that_is_asked_for_is(faces: list[FaceVerdict], protected: bool) -> None:
+    assert verdict(*faces).protected is protected
+
+
+@pytest.mark.parametrize("no_face", ["publish", "hold", "skip"])
+@pytest.mark.parametrize("unprotected", ["hold", "publish-anyway"])
+@pytest.mark.parametrize(
+    ("faces", "decision"),
+    [
+        ([GOOD], "publish"),
+        ([BAD], "unprotected"),
+        ([GOOD, BAD], "unprotected"),
+        ([BAD, LEFT], "unprotected"),
+        ([BAD, SMALL], "unprotected"),
+        ([GOOD, SMALL, LEFT], "publish"),
+        ([LEFT], "publish"),
+        ([LEFT, SMALL], "publish"),
+        ([SMALL], "no face"),
+        ([], "no face"),
+    ],
+)
+def test_what_a_policy_does_with_each_kind_of_photo(
+    no_face: Any, unprotected: Any, faces: list[FaceVerdict], decision: str
+) -> None:
+    policy = Policy(no_face=no_face, unprotected=unprotected)
+    wanted = {"unprotected": "hold" if unprotected == "hold" else "publish", "no face": no_face}.get(decision, decision)
+    found, reason = decide(policy, verdict(*faces))
+    assert found == wanted
+    bad = sum(each.required and not each.protected for each in faces)
+    required = sum(each.required for each in faces)
+    assert (f"{bad} of {required} face" in reason) == (decision == "unprotected")
+    assert ("publish-anyway" in reason) == (decision == "unprotected" and unprotected == "publish-anyway")
+    assert (f"no_face: {no_face}" in reason) == (decision == "no face")
+    assert ("left alone" in reason) == (decision == "publish" and not required)
+    assert (f"smaller than {policy.faces.smallest_px} px" in reason) == (decision == "no face" and bool(faces))
+
+
+def test_what_a_policy_does_is_said_in_its_own_words() -> None:
+    said = {choice: decide(Policy(no_face=choice), verdict())[1] for choice in ("publish", "hold", "skip")}
+    assert "released with its metadata cleaned" in said["publish"]
+    assert ": held (" in said["hold"]
+    assert ": skipped (" in said["skip"]
+
+
+@pytest.mark.parametrize(
+    ("decision", "states"),
+    [("publish", [State.VERIFIED, State.PUBLISHING]), ("hold", [State.HELD]), ("skip", [State.SKIPPED])],
+)
+def test_only_what_is_to_be_published_gets_on_the_way(decision: str, states: list[State]) -> None:
+    steps: list[State] = []
+
+    def move(job: Any, state: State, *_arguments: Any, **_named: Any) -> Any:
+        steps.append(state)
+        return job
+
+    outcome = SimpleNamespace(decision=decision, reason="", sha256="", fingerprint=None, verdict=verdict())
+    job = SimpleNamespace(relative=PHOTO)
+    _judge(SimpleNamespace(move=move), job, SimpleNamespace(policy=Policy()), outcome)  # type: ignore[arg-type]
+    assert steps == states
+
+
+CONTENT = b"what was verified"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def candidate(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    file = tmp_path / "candidate"
+    file.write_bytes(CONTENT)
+    return file
+
+
+@pytest.mark.parametrize("changed", [b"what was verifieD", b"", CONTENT + b"!", CONTENT[:-1]])
+def test_bytes_that_were_not_verified_are_not_published(candidate: Path, changed: bytes) -> None:
+    candidate.write_bytes(changed)
+    with pytest.raises(PublishError, match=f"verified was {SHA256}"):
+        publish(candidate, candidate.parent / "out", PHOTO, SHA256)
+    assert not [path for path in (candidate.parent / "out").rglob("*") if path.is_file()]
+
+
+def test_a_candidate_that_is_gone_is_not_published(candidate: Path) -> None:
+    candidate.unlink()
+    with pytest.raises(PublishError, match="candidate cannot be read"):
+        publish(candidate, candidate.parent / "out", PHOTO, SHA256)
+
+
+def test_only_the_very_bytes_under_the_name_count_as_published_before(candidate: Path) -> None:
+    out = candidate.parent / "out"
+    (out / "trip").mkdir()
+    first = out / PHOTO
+    for there, placed in (
+        (lambda: first.write_bytes(CONTENT), PHOTO),
+        (lambda: first.write_bytes(CONTENT[:-1] + b"D"), Path("trip/a (2).jpg")),
+        (lambda: first.write_bytes(CONTENT + b"!"), Path("trip/a (2).jpg")),
+        (first.mkdir, Path("trip/a (2).jpg")),
+        (lambda: first.symlink_to(candidate), Path("trip/a (2).jpg")),
+        (lambda: os.mkfifo(first), Path("trip/a (2).jpg")),
+    ):
+        there()
+        assert publish(candidate, out, PHOTO, SHA256) == out / placed
+        assert (out / placed).read_bytes() == CONTENT
+        for path in (out / "trip").iterdir():
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+PICTURE = np.zeros((60, 400, 3), np.uint8)
+
+
+def paired(known: list[Face], seen: list[Face]) -> tuple[list[Face], list[Face], list[bool]]:
+    pair = _paired(PICTURE, PICTURE, known, seen)
+    return pair.faces, pair.again, pair.found_again
+
+
+def test_faces_of_both_photos_are_paired_and_none_is_lost() -> None:
+    known, near, other, far = face(0), face(2), face(100), face(300)
+    assert paired([known], [near]) == ([known], [near], [True])
+    assert paired([known], []) == ([known], [known], [False])
+    assert paired([], [far]) == ([far], [far], [True])
+    assert paired([known], [far]) == ([known, far], [known, far], [False, True])
+    assert paired([known, other], [far, near]) == ([known, other, far], [near, other, far], [True, False, True])
+    assert paired([known, other], [other, near]) == ([known, other], [near, other], [True, True])
+
+
+def test_a_face_that_was_found_again_is_nobody_elses() -> None:
+    """Two known faces in one place, found again once: the second is where it was."""
+    first, second, again = face(0), face(1), face(2)
+    assert paired([first, second], [again]) == ([first, second], [again, second], [True, False])
+    assert paired([first], [again, second]) == ([first], [again], [True]), "seen twice, known once: judged once"
+
+
+def moved(each: Face, across: float) -> Face:
+    landmarks: Any = tuple((x + across, y) for x, y in each.landmarks)
+    return Face(each.box, landmarks, each.score)
+
+
+@pytest.mark.parametrize("across", [1, -1])
+def test_a_face_is_the_same_where_its_landmarks_are_near_by_its_own_size(across: float) -> None:
+    one, other = face(60), face(60, size=5)
+    eyes = 0.4 * 50
+    assert same_face(one, moved(one, across * 0.99 * SAME_FACE * eyes))
+    assert not same_face(one, moved(one, across * 1.01 * SAME_FACE * eyes))
+    assert not same_face(one, other)
+
+
+def refused(tmp_path: Path, policy: Policy, *texts: str) -> list[str]:
+    """Return the keys that a folder's files may not say under a policy: all of a refusal, in their order."""
+    for place, text in zip((".", "trip"), texts, strict=False):
+        (tmp_path / place).mkdir(exist_ok=True)
+        (tmp_path / place / ".uncnn.yaml").write_text(text)
+    try:
+        overridden(policy, tmp_path, PHOTO)
+    except ConfigError as error:
+        return [problem.path for problem in error.problems]
+    return []
+
+
+def policy_of(**fields: Any) -> Policy:
+    return Policy.model_validate(fields)
+
+
+STRICT = policy_of(protect={"far": 1e-2, "views": ["as-is", "jpeg-75"]}, no_face="hold", faces={"rotated": True})
+AIMED = policy_of(faces={"who": "all-but-enrolled", "smallest_px": 30})
+
+
+@pytest.mark.parametrize(
+    ("policy", "text", "places"),
+    [
+        (STRICT, "protect: {far: 1.0e-2}", []),
+        (STRICT, "protect: {far: 1.0e-3}", ["protect.far"]),
+        (STRICT, "protect: {views: [jpeg-75, as-is]}", []),
+        (STRICT, "protect: {views: [jpeg-75, half-size]}", ["protect.views"]),
+        (STRICT, "protect: {views: [half-size]}", ["protect.views"]),
+        (STRICT, "protect: {far: 1.0e-3, views: [as-is]}", ["protect.far", "protect.views"]),
+        (policy_of(protect={"far": 1e-2}), "protect: {views: [as-is, jpeg-75, half-size]}", []),
+        (policy_of(protect={"views": ["half-size"]}), "protect: {far: 1.0e-2}", []),
+        (STRICT, "no_face: publish", ["no_face"]),
+        (STRICT, "no_face: hold", []),
+        (policy_of(no_face="skip"), "no_face: publish", ["no_face"]),
+        (policy_of(no_face="publish"), "no_face: publish", []),
+        (STRICT, "attack: {strength: strong}", []),
+        (STRICT, "faces: {smallest_px: 24}", []),
+        (STRICT, "faces: {smallest_px: 25}", ["faces.smallest_px"]),
+        (AIMED, "faces: {smallest_px: 30, who: all-but-enrolled}", []),
+        (AIMED, "faces: {who: all}", []),
+        (AIMED, "faces: {who: only-enrolled}", ["faces.who"]),
+        (AIMED, "attack: {strength: strong}", []),
+        (STRICT, "output: {name: '{stem}{suffix}'}\nprotect: {far: 1.0e-4}", ["output.name", "protect.far"]),
+        (
+            STRICT,
+            "attack: {name: pgd}\npublish: /srv\nno_face: hold\nno_face: hold",
+            ["no_face", "attack.name", "publish"],
+        ),
+    ],
+)
+def test_a_folder_can_ask_for_more_and_never_for_less(
+    tmp_path: Path, policy: Policy, text: str, places: list[str]
+) -> None:
+    assert refused(tmp_path, policy, text) == places
+
+
+def test_a_folder_below_cannot_take_back_what_the_one_above_asks_for(tmp_path: Path) -> None:
+    above = "protect: {far: 1.0e-2}\nno_face: hold\nfaces: {smallest_px: 12}\n"
+    below = "protect: {far: 1.0e-3}\nno_face: publish\nfaces: {smallest_px: 13}\n"
+    assert refused(tmp_path, Policy(), above) == []
+    assert refused(tmp_path, Policy(), above, below) == ["faces.smallest_px", "no_face", "protect.far"]
+
+
+def test_what_a_folder_does_not_say_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / ".uncnn.yaml").write_text("faces: {smallest_px: 20}\nprotect: {far: 1.0e-2}\n")
+    found = overridden(AIMED, tmp_path, PHOTO)
+    assert (found.faces.who, found.faces.smallest_px) == ("all-but-enrolled", 20)
+    assert (found.protect.far, found.protect.views) == (1e-2, AIMED.protect.views)
+    assert found.attack == AIMED.attack
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("attack: {name: other}", "cannot choose an attack"),
+        ("output: {name: '{stem}-x{suffix}'}", "cannot choose what photos are called"),
+        ("publish: /srv/web", "cannot choose where"),
+    ],
+)
+def test_what_a_folder_cannot_choose_is_said_so(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / ".uncnn.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        overridden(Policy(), tmp_path, PHOTO)
