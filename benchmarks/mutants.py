@@ -3,9 +3,9 @@
     python benchmarks/mutants.py [--smoke] [--only decide] [--workers 2]
 
 Each mutant changes one place of a rule in `TARGETS`: a condition is negated or never holds, `<` becomes `<=`, `any`
-becomes `all`, a `not`, a raise, a statement, a filter or a row of a table is left out, "hold" becomes "publish", a boolean
-answer becomes True or False. Nothing is written: the mutated module is compiled in a forked process, in which the tests
-that guard the rule run. Exit status 1: a mutant survived that `HARMLESS` does not explain, or a target is not there.
+becomes `all`, a `not`, a raise, a statement, a filter or a row of a table is left out, "hold" becomes "publish", an
+answer becomes True or False. Nothing is written: the mutated module is compiled in a forked process, in which the
+tests that guard the rule run. Exit status 1: a mutant survived that `HARMLESS` does not explain, or a target is gone.
 """
 
 from __future__ import annotations
@@ -100,10 +100,27 @@ WORDS: Final = {"hold": "publish", "publish": "hold"}
 
 def changes(node: ast.AST, is_answer: bool) -> Iterator[tuple[str, ast.AST]]:
     """Yield the changes of one node in words, with what stands in its place."""
+    yield from _of_expression(node)
+    if isinstance(node, ast.If | ast.IfExp):
+        for words, test in (("negated", ast.UnaryOp(ast.Not(), node.test)), ("never", ast.Constant(False))):
+            other = copy.copy(node)
+            other.test = test
+            yield words, other
+    elif isinstance(node, ast.comprehension) and node.ifs:
+        yield "filter left out", ast.comprehension(node.target, node.iter, [], node.is_async)
+    elif isinstance(node, ast.Raise | ast.AugAssign) or (isinstance(node, ast.Expr) and not _is_text(node.value)):
+        yield "left out", ast.Pass()
+    elif isinstance(node, ast.Return) and is_answer:
+        for answer in (True, False):
+            if not (isinstance(node.value, ast.Constant) and node.value.value is answer):
+                yield f"return {answer}", ast.Return(ast.Constant(answer))
+
+
+def _of_expression(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     if isinstance(node, ast.Compare):
         for number, operator in enumerate(node.ops):
-            other = copy.deepcopy(node)
-            other.ops[number] = SWAPPED[type(operator)]()  # type: ignore[call-overload]
+            other = copy.copy(node)
+            other.ops = [SWAPPED[type(each)]() if at == number else each for at, each in enumerate(node.ops)]
             yield f"{SIGNS[type(operator)]} -> {SIGNS[SWAPPED[type(operator)]]}", other
     elif isinstance(node, ast.BoolOp):
         other_operator = SWAPPED[type(node.op)]
@@ -117,22 +134,9 @@ def changes(node: ast.AST, is_answer: bool) -> Iterator[tuple[str, ast.AST]]:
         yield f"{node.id} -> {NAMES[node.id]}", ast.Name(NAMES[node.id], ast.Load())
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in WORDS:
         yield f"{node.value!r} -> {WORDS[node.value]!r}", ast.Constant(WORDS[node.value])
-    elif isinstance(node, ast.BinOp) and type(node.op) in (ast.Add, ast.Sub) and not _is_text(node):
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub) and not _is_text(node):
         plus = isinstance(node.op, ast.Add)
         yield "+ -> -" if plus else "- -> +", ast.BinOp(node.left, ast.Sub() if plus else ast.Add(), node.right)
-    elif isinstance(node, ast.If | ast.IfExp):
-        for words, test in (("negated", ast.UnaryOp(ast.Not(), node.test)), ("never", ast.Constant(False))):
-            other = copy.copy(node)
-            other.test = test
-            yield words, other
-    elif isinstance(node, ast.comprehension) and node.ifs:
-        yield "filter left out", ast.comprehension(node.target, node.iter, [], node.is_async)
-    elif isinstance(node, ast.Raise | ast.AugAssign) or (isinstance(node, ast.Expr) and not _is_text(node.value)):
-        yield "left out", ast.Pass()
-    elif isinstance(node, ast.Return) and is_answer:
-        for answer in (True, False):
-            if not (isinstance(node.value, ast.Constant) and node.value.value is answer):
-                yield f"return {answer}", ast.Return(ast.Constant(answer))
 
 
 def rows(table: ast.AST) -> Iterator[tuple[str, ast.AST, ast.AST]]:

@@ -2,8 +2,8 @@
 
 ONNX Runtime sends usage events: importing it makes a device id and a queue of events, with the interpreter's path,
 under the user's cache folder, and some ten seconds later it looks its collector's name up. It reads its switch once, at
-its import; `disable_telemetry_events` comes too late. So the three packages of uncnn call this before all else, whatever
-the user's environment says, and processes that are spawned inherit it.
+its import; `disable_telemetry_events` comes too late. So the three packages of uncnn call this before all else,
+whatever the user's environment says, and processes that are spawned inherit it.
 """
 
 from __future__ import annotations

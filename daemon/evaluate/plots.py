@@ -42,7 +42,7 @@ def trade_off(evaluation: Evaluation) -> bytes:
 
 
 def _figure(**named: Any) -> Figure:
-    """Return an empty figure; matplotlib keeps its list of fonts in uncnn's cache folder, unless it is told otherwise."""
+    """Return an empty figure; matplotlib keeps its list of fonts in uncnn's cache folder, unless it is told where."""
     cache = platformdirs.user_cache_path("uncnn", appauthor=False) / "matplotlib"
     os.environ.setdefault("MPLCONFIGDIR", os.fspath(cache))
     from matplotlib.figure import Figure

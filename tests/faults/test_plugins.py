@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -11,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bad_attacks import install
 from PIL import Image
 from scene import Scene
 
 from uncnn.daemon.ledger import Job, Ledger, State
 
-HERE = Path(__file__).parent
 KINDS = {
     "raises": "broken_import:Anything",
     "hangs": "bad_attacks:Hangs",
@@ -39,14 +38,8 @@ WORDS = {
 @pytest.fixture
 def plugins(tmp_path: Path) -> Path:
     """Return a folder with the attacks as an installed distribution."""
-    folder = tmp_path / "plugins"
-    information = folder / "bad_attacks-1.0.dist-info"
-    information.mkdir(parents=True)
-    shutil.copy(HERE / "bad_attacks.py", folder)
+    folder = install(tmp_path / "plugins", KINDS)
     (folder / "broken_import.py").write_text("raise RuntimeError('not today')\n")
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-attacks\nVersion: 1.0\n")
-    entries = "\n".join(f"{name} = {place}" for name, place in KINDS.items())
-    (information / "entry_points.txt").write_text(f"[uncnn.attacks]\n{entries}\n")
     return folder
 
 
@@ -111,7 +104,7 @@ def test_a_plugin_that_fails_costs_its_photos_attempts_and_nothing_else(scene: S
 
 
 def bounded_and_inside(released: Path, original: np.ndarray) -> None:
-    """An attack that asks for 255 grey levels and writes into its bounds changes the face a little, and nothing else."""
+    """An attack that asks for 255 grey levels and meddles with its bounds changes the face a little, nothing else."""
     changed = np.abs(np.asarray(Image.open(released).convert("RGB")).astype(int) - original)
     assert 4 < changed.max() < 64
     assert not changed[400:].any()  # the patch ends above

@@ -1,0 +1,171 @@
+"""Kills, lies and blind judges in the real service, with the detector and the recognisers that come with uncnn."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from bad_attacks import install
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from uncnn.daemon.ledger import Job, Ledger, State
+from uncnn.exporters.store import EMBEDDED
+from uncnn.plugins.cards import CARD_FILE, MODEL_FILE, read_card, sha256_of, write_card
+
+pytestmark = pytest.mark.slow
+
+PROGRAM = Path(sys.executable).with_name("uncnn-daemon")
+TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
+PATIENCE_SECONDS = 600.0  # a machine that does much else
+
+
+class Home:
+    """A person's home with two watched folders: one for an attack that works, one for one that lies."""
+
+    def __init__(self, root: Path, attack: str = "pgd", unprotected: str = "hold") -> None:
+        skimage = pytest.importorskip("skimage")
+        self.root, self.watch, self.publish = root, root / "in", root / "out"
+        self.face = Image.fromarray(skimage.data.astronaut()).crop((100, 0, 356, 256))
+        self.watch.mkdir()
+        policy = f"{{attack: {{name: {attack}}}, escalate: [], unprotected: {unprotected}}}"
+        folders = f"[{{watch: {self.watch}, publish: {self.publish}, settle_seconds: 0.2}}]"
+        (root / "config.yaml").write_text(f"device: cpu\nfolders: {folders}\npolicies: {{everyday: {policy}}}\n")
+
+    def put(self, name: str) -> None:
+        """Put a photo of the face into the watched folder; the corner makes each another one."""
+        photo = self.face.copy()
+        photo.putpixel((0, 0), (len(list(self.watch.iterdir())), 0, 0))
+        photo.save(self.root / "put.png")
+        (self.root / "put.png").replace(self.watch / name)
+
+    @contextmanager
+    def service(self, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+        own = {"HOME": str(self.root), "UNCNN_STATE": str(self.root / "state"), "UNCNN_MODELS": str(self.root / "none")}
+        own["XDG_DATA_HOME"] = str(self.root / "data")
+        with (self.root / "log").open("ab") as log:
+            command = [PROGRAM, "run", "--config", self.root / "config.yaml"]
+            process = subprocess.Popen(command, env={**os.environ, **own, **environment}, stdout=log, stderr=log)
+        try:
+            yield process
+            process.terminate()
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+            process.wait()
+
+    def job(self, name: str) -> Job | None:
+        if not (self.root / "state" / "ledger.sqlite3").exists():
+            return None
+        with Ledger(self.root / "state" / "ledger.sqlite3") as ledger:
+            return next((job for job in ledger.jobs() if job.relative.name == name), None)
+
+    def until(self, name: str, *states: State) -> Job:
+        """Wait until a photo is in one of these states, and return its job."""
+        wait_until(lambda: (job := self.job(name)) is not None and job.state in states, self.said)
+        job = self.job(name)
+        assert job is not None
+        return job
+
+    def out(self) -> set[str]:
+        return {path.name for path in self.publish.iterdir()} if self.publish.exists() else set()
+
+    def said(self) -> str:
+        return (self.root / "log").read_text()
+
+
+def wait_until(condition: Callable[[], bool], said: Callable[[], str]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, said()
+        time.sleep(0.02)
+
+
+def verifier_of(service: int) -> int:
+    """Return the process that has ONNX Runtime and no torch."""
+    children = Path(f"/proc/{service}/task/{service}/children").read_text().split()
+    maps = {int(child): Path(f"/proc/{child}/maps").read_text() for child in children}
+    (found,) = (child for child, mapped in maps.items() if "onnxruntime" in mapped and "libtorch" not in mapped)
+    return found
+
+
+def busy_seconds(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * TICK_SECONDS  # utime and stime, fields 14 and 15
+
+
+def test_a_verifier_that_is_killed_while_it_judges_costs_one_attempt(tmp_path: Path) -> None:
+    home = Home(tmp_path, unprotected="publish-anyway")
+    with home.service() as service:
+        home.put("first.png")
+        assert home.until("first.png", State.PUBLISHED).attempts == 1
+        verifier = verifier_of(service.pid)
+        idle = busy_seconds(verifier)
+        home.put("second.png")
+        wait_until(lambda: busy_seconds(verifier) > idle + 0.05, home.said)
+        os.kill(verifier, signal.SIGKILL)
+        job = home.until("second.png", State.RETRY)
+        assert job.attempts == 1
+        assert "the verifier ended unexpectedly (signal SIGKILL" in job.reason
+        assert home.out() == {"first.png"}
+        job = home.until("second.png", State.PUBLISHED)
+        assert job.attempts == 2
+        assert sha256_of(home.publish / "second.png") == job.released_sha256
+
+
+def test_an_attack_that_changes_nothing_and_blinds_the_worker_releases_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path, attack="lies")
+    plugins = install(tmp_path / "plugins", {"lies": "bad_attacks:Liar"})
+    with home.service(PYTHONPATH=str(plugins)):
+        home.put("first.png")
+        first = home.until("first.png", State.HELD)
+        assert "1 of 1 face not protected" in first.reason
+        home.put("second.png")  # from here on the worker's detector finds no face
+        second = home.until("second.png", State.HELD)
+        assert "1 of 1 face not protected" in second.reason
+        assert home.out() == set()
+
+
+def blind(folder: Path, value: float) -> str:
+    """Write a judge that says the same of every face, and return its name; its card and hash are in order."""
+    card = read_card(EMBEDDED / "uncnn-mobilenet")
+    shape = ["N", 3, card.input.height, card.input.width]
+    weights = numpy_helper.from_array(np.zeros((3, card.embedding), np.float32), "weights")
+    constant = numpy_helper.from_array(np.full(card.embedding, value, np.float32), "constant")
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["input"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "constant"], ["embedding"]),
+    ]
+    fed = helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)
+    given = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", card.embedding])
+    graph = helper.make_graph(nodes, "blind", [fed], [given], [weights, constant])
+    own = folder / "blind"
+    own.mkdir(parents=True)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), own / MODEL_FILE)
+    changes = {"name": "blind", "role": "judge", "distilled_from": None, "sha256": sha256_of(own / MODEL_FILE)}
+    write_card(card.model_copy(update=changes), own)
+    assert (own / CARD_FILE).is_file()
+    return "blind"
+
+
+@pytest.mark.parametrize("value", [1.0, float("nan")])
+def test_a_judge_that_sees_nothing_lets_nothing_go(tmp_path: Path, value: float) -> None:
+    name = blind(tmp_path / "models", value)
+    home = Home(tmp_path)
+    with home.service(UNCNN_MODELS=str(tmp_path / "models")):
+        home.put("face.png")
+        wait_until(lambda: name in home.said() and "face.png" in home.said(), home.said)
+        job = home.job("face.png")
+        assert job is None or job.state not in {State.VERIFIED, State.PUBLISHING, State.PUBLISHED}
+        assert home.out() == set()
