@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,16 +12,22 @@ import stub_handlers
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.processes import Child
 
+_ROLES = ("surrogate", "judge")
+
 
 class StubCrew(Crew):
     """Starts, asks and ends its processes as the real one does."""
 
     @property
     def roster(self) -> Any:
-        named = SimpleNamespace(card=SimpleNamespace(name="stub"))
+        thresholds = {1e-3: 0.5}
+        card = SimpleNamespace(name="stub", family="none", sha256="0" * 64, metric="cosine", thresholds=thresholds)
+        surrogate, judge = (SimpleNamespace(card=SimpleNamespace(**vars(card), role=role)) for role in _ROLES)
         models = self._data / "models-of-the-stub"  # another content: other models
         said = models.read_text() if models.exists() else "stub"
-        return SimpleNamespace(surrogates=[named], judges=[named], digest=lambda: said)
+        return SimpleNamespace(
+            surrogates=[surrogate], judges=[judge], digest=lambda: said, detector=Path(stub_handlers.__file__)
+        )
 
     @property
     def worker(self) -> Child:
