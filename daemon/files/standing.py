@@ -56,10 +56,15 @@ def standing(folder: Path, relative: Path, sha256: str, placed: str | None) -> S
         if kind in _GONE:
             return Standing("missing", "nothing stands under its name")
         return Standing("unreadable", f"it cannot be read: {words}")
-    if digest is None:
-        return Standing("replaced", "what stands under its name is no regular file")
     if digest == sha256:
         return Standing("there")
+    return _other(found, digest is not None, placed)
+
+
+def _other(found: os.stat_result, is_file: bool, placed: str | None) -> Standing:
+    """Return what stands where the released bytes do not."""
+    if not is_file:
+        return Standing("replaced", "what stands under its name is no regular file")
     if placed is not None and placed == _state(found):
         return Standing("rotten", "its bytes are others, though nobody wrote to it: check the disk")
     return Standing("replaced", "what stands under its name has other bytes than those that were verified")

@@ -88,7 +88,7 @@ _SCHEMA_5: Final = (
 _SCHEMA_6: Final = (
     """CREATE TABLE rosters (
         id INTEGER PRIMARY KEY,
-        content TEXT NOT NULL UNIQUE -- JSON: the models that were asked, with their hashes, the detector's, uncnn's version
+        content TEXT NOT NULL UNIQUE -- JSON: which models were asked, their hashes, the detector's, uncnn's version
     )""",
     """CREATE TABLE verdicts (
         job INTEGER PRIMARY KEY REFERENCES jobs (id),

@@ -11,6 +11,7 @@ import stub_handlers
 
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.processes import Child
+from uncnn.plugins.cards import Card
 
 _ROLES = ("surrogate", "judge")
 
@@ -20,9 +21,10 @@ class StubCrew(Crew):
 
     @property
     def roster(self) -> Any:
-        thresholds = {1e-3: 0.5}
-        card = SimpleNamespace(name="stub", family="none", sha256="0" * 64, metric="cosine", thresholds=thresholds)
-        surrogate, judge = (SimpleNamespace(card=SimpleNamespace(**vars(card), role=role)) for role in _ROLES)
+        limit = self._data / "threshold-of-the-stub"
+        thresholds = {1e-3: float(limit.read_text()) if limit.exists() else 0.5}
+        card = {"name": "stub", "family": "none", "sha256": "0" * 64, "metric": "cosine", "thresholds": thresholds}
+        surrogate, judge = (SimpleNamespace(card=Card.model_construct(**card, role=role)) for role in _ROLES)
         models = self._data / "models-of-the-stub"  # another content: other models
         said = models.read_text() if models.exists() else "stub"
         return SimpleNamespace(
@@ -38,5 +40,5 @@ class StubCrew(Crew):
     @property
     def verifier(self) -> Child:
         if self._verifier is None or not self._verifier.alive:
-            self._verifier = Child("verifier", stub_handlers.make_verifier)
+            self._verifier = Child("verifier", partial(stub_handlers.make_verifier, str(self._data)))
         return self._verifier
