@@ -14,6 +14,7 @@ from uncnn.daemon.files.scan import Found
 from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.intake import Place, source_of
 from uncnn.daemon.ledger import Job, Ledger, LedgerError, State, TransitionError
+from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.pipeline import Next, Outcome, protect
 from uncnn.daemon.processes import ProcessDied, Report, RequestError
 from uncnn.daemon.recall import Recalled, made_with, recall_copy, recall_picture
@@ -212,7 +213,9 @@ def _is_suspect(error: UncnnError | OSError) -> bool:
 def _done(place: Place, job: Job, outcome: Result | None = None, suspect: bool = False) -> Done:
     message = f"{job.reason}; it is tried again" if job.state is State.RETRY else job.reason
     own = outcome if isinstance(outcome, Outcome) else None
-    return Done(place.name(job.relative), _SAID[job.state], message, _where(place, job), own, suspect=suspect)
+    doubts = Doubts.of(job.faces, job.uncertain, job.provisional) if job.state is State.PUBLISHED else NO_DOUBTS
+    where = _where(place, job)
+    return Done(place.name(job.relative), _SAID[job.state], message, where, own, suspect=suspect, doubts=doubts)
 
 
 def _where(place: Place, job: Job) -> Path | None:

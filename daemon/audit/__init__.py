@@ -1,1 +1,1 @@
-"""`audit`: whether what was released still stands as it was verified, and would pass today. Nothing is changed by it."""
+"""`audit`: does what was released still stand as it was verified, and would it pass today? It changes nothing."""

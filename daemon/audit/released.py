@@ -1,4 +1,4 @@
-"""The photos that were released, from the ledger, a few at a time: it is only read, while the service may be at work."""
+"""The photos that were released, a few at a time, from the ledger: it is only read, the service may be at work."""
 
 from __future__ import annotations
 

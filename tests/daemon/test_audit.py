@@ -210,7 +210,7 @@ def test_photos_of_an_older_ledger_are_read_and_judged(audit: Audit) -> None:
 def test_some_of_them_can_be_chosen(audit: Audit) -> None:
     assert audit.ask(folders=(audit.scene.publish,))[1]["photos"] == 5
     assert audit.ask(folders=(audit.scene.watch,))[1]["photos"] == 5
-    with pytest.raises(ChoiceError, match="the ledger has no such folder; it has .*/in"):
+    with pytest.raises(ChoiceError, match=r"the ledger has no such folder; it has .*/in"):
         audit.ask(folders=(audit.scene.root / "other",))
     tomorrow = datetime.now(UTC) + timedelta(days=2)
     assert audit.ask(since=f"{tomorrow:%Y-%m-%d}")[1]["photos"] == 0
@@ -300,6 +300,19 @@ def test_status_and_last_say_what_it_found(audit: Audit, capsys: pytest.CaptureF
     assert "missing: " in capsys.readouterr().out
     last_file(audit.scene.state).write_text("no JSON")
     assert read_last(audit.scene.state) is None
+
+
+def test_a_run_says_what_it_released_on_less_than_proof(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.put("nobody.jpg", "no face")
+    scene.put("again.jpg", "no face#other metadata")
+    scene.put("pet.jpg", "animal")
+    scene.put("held.jpg", "unprotected")
+    scene.run()
+    said = capsys.readouterr().out
+    assert "2 photos released without a face\n1 photo has faces that are uncertain" in said
+    scene.put("more.jpg", "no face, and another photo")
+    scene.run(as_json=True)
+    assert json.loads(capsys.readouterr().out)["released"] == {"without_face": 1, "uncertain": 0, "provisional": 0}
 
 
 def test_the_verdict_of_every_photo_is_kept_that_was_judged(scene: Scene) -> None:
