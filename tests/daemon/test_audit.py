@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from models_home import ModelsHome
+from PIL import Image
 from scene import Scene
 from stub_crew import StubCrew
 
@@ -25,6 +29,7 @@ from uncnn.daemon.audit.released import ChoiceError
 from uncnn.daemon.ledger import Ledger, LedgerError
 from uncnn.daemon.status import print_status
 from uncnn.daemon.verify.keeping import kept_of
+from uncnn.exporters.store import EMBEDDED
 
 AUDIT = Path(__file__).parent / "spawned" / "stub_audit.py"
 
@@ -343,3 +348,50 @@ def test_the_verdict_of_every_photo_is_kept_that_was_judged(scene: Scene) -> Non
     assert jobs["good.jpg"].placed
     with Ledger(scene.state / "ledger.sqlite3") as ledger:
         assert kept[jobs["good.jpg"].id].verdict.sha256 == ledger.job(jobs["good.jpg"].id).released_sha256
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory, own_detector_folder: Path) -> ModelsHome:
+    """Return a home in which the real networks released a portrait, and a picture without a face."""
+    skimage = pytest.importorskip("skimage")
+    home = ModelsHome(tmp_path_factory.mktemp("released")).having(own_detector_folder)
+    (home.root / "in").mkdir()
+    Image.fromarray(skimage.data.astronaut()[:256, 96:352]).save(home.root / "in" / "portrait.png")
+    Image.fromarray(skimage.data.coffee()[:256, :256]).save(home.root / "in" / "coffee.png")
+    policy = "{protect: {views: [as-is]}, attack: {strength: strong}}"
+    folders = f"[{{watch: {home.root}/in, publish: {home.root}/out, settle_seconds: 0}}]"
+    (home.root / "config.yaml").write_text(f"folders: {folders}\npolicies: {{everyday: {policy}}}\n")
+    answer = home.run("run", "--once", UNCNN_CONFIG=str(home.root / "config.yaml"), UNCNN_MODELS="")
+    assert answer.returncode == OK, answer
+    assert "1 photo released without a face" in answer.stdout
+    return home
+
+
+@pytest.mark.slow
+def test_real_models_judge_again_what_they_released(released: ModelsHome, tmp_path: Path) -> None:
+    """A stricter judge comes: the portrait would no longer pass; then it is tampered with, and its original goes."""
+    own = {"UNCNN_CONFIG": str(released.root / "config.yaml")}
+    status, answer = released.json("audit", "--judge", UNCNN_MODELS="", **own)
+    assert (status, answer["photos"], answer["notes"]) == (OK, 2, {})
+    stricter = Path(shutil.copytree(EMBEDDED / "dlib-resnet", tmp_path / "models" / "stricter"))
+    card = yaml.safe_load((stricter / "card.yaml").read_text())
+    card |= {"name": "stricter", "thresholds": dict.fromkeys((1e-2, 1e-3, 1e-4), 1.9), "intervals": None}
+    (stricter / "card.yaml").write_text(yaml.safe_dump(card))
+    own["UNCNN_MODELS"] = str(stricter.parent)
+    status, answer = released.json("audit", **own)
+    assert status == OK
+    assert answer["notes"]["judged by other models or another policy than today's"] == 2
+    status, answer = released.json("audit", "--judge", **own)
+    (finding,) = answer["findings"]
+    assert (status, Path(finding["published"]).name, finding["kind"]) == (DEGRADED, "portrait.png", "not-passed")
+    assert "stricter" in finding["words"]
+    (released.root / "in" / "portrait.png").rename(tmp_path / "portrait.png")
+    with (released.root / "out" / "coffee.png").open("r+b") as file:
+        file.seek(2000)
+        file.write(b"\0\1\2\3")
+    status, answer = released.json("audit", "--judge", **own)
+    kinds = {Path(each["published"]).name: each["kind"] for each in answer["findings"]}
+    assert (status, kinds) == (DEGRADED, {"portrait.png": "not-judged", "coffee.png": "replaced"})
+    (released.root / "out" / "portrait.png").unlink()
+    assert released.json("audit", **own)[1]["counts"] == {"missing": 1, "replaced": 1}
+    assert "last audit: just now, 2 photos: 1 missing, 1 replaced" in released.run("status", **own).stdout
