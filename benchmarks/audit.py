@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import os
 import random
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -65,11 +66,14 @@ def over_many(root: Path, photos: int) -> None:
     with closing(sqlite3.connect(file)) as ledger:
         (size,) = ledger.execute("SELECT sum(length(content)) FROM verdicts").fetchone()
     print(f"{photos} photos: ledger {file.stat().st_size / photos:.0f} bytes a photo, {size / photos:.0f} its verdict")
-    times = [took([PROGRAM, "status"], environment)[0] for _ in range(5)]
-    print(f"{photos} photos: status {sorted(times)[2]:.2f} s, median of 5")
+    times = [took([PROGRAM, "status"], environment)[:2] for _ in range(5)]
+    seconds, busy = (sorted(column)[2] for column in zip(*times, strict=True))
+    print(f"{photos} photos: status {seconds:.2f} s, {busy:.2f} s of a core, medians of 5")
     for number in (1, 2):
-        seconds, memory, answer = took([PROGRAM, "audit", "--anew"], environment)
-        print(f"{photos} photos: audit {seconds:.1f} s, {memory:.0f} MB, run {number} ({answer.splitlines()[-1]})")
+        seconds, busy, memory, answer = took([PROGRAM, "audit", "--anew"], environment)
+        print(
+            f"{photos} photos: audit {seconds:.1f} s, {busy:.1f} s of a core, {memory:.0f} MB, run {number} ({answer.splitlines()[-1]})"
+        )
 
 
 def fill(root: Path, photos: int) -> Path:
@@ -153,9 +157,9 @@ def roster() -> Roster:
     return cast(Roster, made_up)
 
 
-def took(command: list[str | Path], environment: dict[str, str]) -> tuple[float, float, str]:
-    """Return how many seconds a command took, how much memory at most, itself, in MB, and what it said."""
-    began, most = time.perf_counter(), 0.0
+def took(command: list[str | Path], environment: dict[str, str]) -> tuple[float, float, float, str]:
+    """Return the seconds that a command took, those of a core, its own memory at most in MB, and what it said."""
+    began, before, most = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN), 0.0
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
         while process.poll() is None:
@@ -164,10 +168,12 @@ def took(command: list[str | Path], environment: dict[str, str]) -> tuple[float,
                 most = max(most, int(text.split("VmHWM:")[1].split()[0]) / 1024)
             time.sleep(0.005)
         seconds = time.perf_counter() - began
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         said.seek(0)
         answer = said.read()
     assert process.returncode in {0, 3}, answer
-    return seconds, most, answer
+    busy = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return seconds, busy, most, answer
 
 
 if __name__ == "__main__":

@@ -22,13 +22,16 @@ from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir, ledger_file, named, state_dir
 from uncnn.daemon.files.standing import elsewhere, standing
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
-from uncnn.daemon.processes import stopped_by_sigterm
+from uncnn.daemon.processes import ProcessDied, stopped_by_sigterm
 from uncnn.daemon.terminal import Bar, progress_bar
 from uncnn.daemon.wording import photos, printable, system_words
 from uncnn.plugins.api import UncnnError
 
 NAMED = 50
 """So many findings are printed, the worst first; --json has all."""
+
+DIED = 3
+"""Where the verifier died over so many photos in a row, the audit ends; it goes on with the next call."""
 
 
 class WrongDateError(UncnnError):
@@ -100,6 +103,7 @@ class _Auditor:
     today: Today
     spool: Path
     judge: bool
+    died: int = 0  # so often in a row did the verifier die over a photo
     names: dict[Path, dict[str, list[Path]]] = field(default_factory=dict)  # what a publish folder has, once looked for
 
     def work(self, library: Library, progress: Progress, bar: Bar, number: int) -> None:
@@ -154,10 +158,17 @@ class _Auditor:
             bar.report({"stage": "judging"})
             try:
                 reason = judge_again(self.crew, photo, policy or policy_then(kept), self.spool)
+            except ProcessDied as error:
+                self.died += 1
+                if self.died == DIED:  # it is no fault of the photos
+                    raise
+                yield _finding(photo, "unreadable", str(error))
+                return
             except (NotJudgedError, UncnnError, OSError) as error:
                 words = system_words(error)[1] if isinstance(error, OSError) else str(error)
                 yield _finding(photo, "not-judged" if isinstance(error, NotJudgedError) else "unreadable", words)
                 return
+            self.died = 0
             progress.count("judged again")
             if reason:
                 yield _finding(photo, "not-passed", reason)

@@ -27,6 +27,7 @@ from uncnn.daemon.audit.last import last_file, read_last
 from uncnn.daemon.audit.progress import AuditError, Progress, progress_file, read_pass
 from uncnn.daemon.audit.released import ChoiceError
 from uncnn.daemon.ledger import Ledger, LedgerError
+from uncnn.daemon.processes import ProcessDied
 from uncnn.daemon.status import print_status
 from uncnn.daemon.verify.keeping import kept_of
 from uncnn.exporters.store import EMBEDDED
@@ -191,6 +192,19 @@ def test_an_original_that_is_gone_or_changed_is_said(audit: Audit) -> None:
     assert words["a.jpg"][0] == words["b.jpg"][0] == "not-judged"
     assert "its original is gone" in words["a.jpg"][1]
     assert words["b.jpg"][1] == "its original is another photo now"
+
+
+def test_a_verifier_that_dies_again_and_again_ends_it(audit: Audit) -> None:
+    (data(audit.scene) / "models-of-the-stub").write_text("others")
+    (data(audit.scene) / "links").write_text("dies")
+    with pytest.raises(ProcessDied):
+        audit.ask(judge=True)
+    half = read_pass(audit.scene.state)
+    assert half is not None
+    assert (half.photos, [each.kind for each in half.findings]) == (2, ["unreadable"] * 2)
+    (data(audit.scene) / "links").unlink()
+    status, answer = audit.ask(judge=True)
+    assert (status, answer["photos_before"], answer["photos"]) == (ERROR, 2, 5)
 
 
 def test_what_a_person_released_is_only_read(audit: Audit) -> None:

@@ -81,6 +81,8 @@ def make_verifier(log: str) -> Handler:
             writer.write(released + b"\n")
         links, sees = Path(log, "links"), Path(log, "sees").exists()
         words = [b"unprotected", *(links.read_bytes().split() if links.exists() else [])]
+        if b"dies" in words:
+            os.kill(os.getpid(), signal.SIGKILL)
         if b"hangs" in words and b"hangs" in released:
             time.sleep(600)
         linked = any(word in released for word in words)
