@@ -50,6 +50,7 @@ bench: setup
 	$(BIN)/python benchmarks/recognisers.py
 	$(BIN)/python benchmarks/pack.py
 	$(BIN)/python benchmarks/service.py
+	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/fuzz.py
 
 # Pins without a single host: uv.lock names hosts in every entry.

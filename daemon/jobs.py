@@ -131,4 +131,7 @@ def _json(entry: Entry) -> dict[str, Any]:
         "attempts": entry.attempts,
         "next_attempt": entry.due.isoformat(timespec="seconds") if entry.due else None,
         "published": str(entry.published) if entry.published else None,
+        "faces": entry.faces,
+        "uncertain": entry.uncertain,
+        "provisional": entry.provisional,
     }

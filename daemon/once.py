@@ -17,6 +17,7 @@ from uncnn.daemon.files.scan import ScanError
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces, workspace
 from uncnn.daemon.intake import Look, Place, look, places_of, prepare_publish
 from uncnn.daemon.ledger import Job, Ledger, Run, State
+from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
 from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.recovery import recover
@@ -38,6 +39,10 @@ class Summary:
         self.done.append(done)
         if not self.quiet:
             say(done)
+
+    def doubts(self) -> Doubts:
+        """Return how many photos were published on less than the full proof."""
+        return sum((done.doubts for done in self.done), NO_DOUBTS)
 
     def exit_status(self) -> int:
         """Return 1 where a photo or a folder failed, 4 where a photo is held, 0 otherwise."""
@@ -142,10 +147,12 @@ def _print(summary: Summary, as_json: bool) -> None:
     if as_json:
         standing = [{"photo": name, "state": job.state.value, "reason": job.reason} for name, job in summary.standing]
         folders = [{"watch": str(watch), "problem": problem} for watch, problem in summary.problems.items()]
-        print_json({"photos": [each.as_json() for each in summary.done], "standing": standing, "problems": folders})
+        photos, released = [each.as_json() for each in summary.done], summary.doubts().as_json()
+        print_json({"photos": photos, "released": released, "standing": standing, "problems": folders})
         return
     if not (summary.done or summary.problems):
         sys.stdout.write("nothing new in the watched folders\n")
+    sys.stdout.writelines(f"{words}\n" for words in summary.doubts().words())
     for name, job in summary.standing:
         say_line(name, f"still {job.state}", f": {job.reason}", "yellow")
     for watch, problem in summary.problems.items():

@@ -11,13 +11,16 @@ from typing import Final, TypeAlias
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
 from uncnn.daemon.files.scan import Found
+from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.intake import Place, source_of
 from uncnn.daemon.ledger import Job, Ledger, LedgerError, State, TransitionError
+from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.pipeline import Next, Outcome, protect
 from uncnn.daemon.processes import ProcessDied, Report, RequestError
 from uncnn.daemon.recall import Recalled, made_with, recall_copy, recall_picture
 from uncnn.daemon.sight import see
 from uncnn.daemon.terminal import Done, Status
+from uncnn.daemon.verify.keeping import proof_of
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError
 
@@ -113,7 +116,7 @@ def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
         return _done(place, job)
     try:
         outcome = outcome or _found_out(desk, place, job, taken)
-        job = _judge(desk.ledger, job, place, outcome)
+        job = _judge(desk, job, place, outcome)
         if job.state is State.PUBLISHING:
             job = _release(desk.ledger, job, place, outcome, taken)
     except (LedgerError, TransitionError):
@@ -147,12 +150,16 @@ def _found_out(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Result:
     return outcome
 
 
-def _judge(ledger: Ledger, job: Job, place: Place, outcome: Result) -> Job:
+def _judge(desk: Desk, job: Job, place: Place, outcome: Result) -> Job:
     """Write down what the policy decided on the verdict, or on the one that holds for this photo too."""
-    earlier = outcome.earlier if isinstance(outcome, Recalled) else None
+    ledger, earlier, proof = desk.ledger, None, None
+    if isinstance(outcome, Recalled):
+        earlier = outcome.earlier
+    else:
+        proof = proof_of(outcome.verdict, outcome.strengths, place.policy, desk.crew.roster)
     if outcome.decision != "publish":
         state = State.HELD if outcome.decision == "hold" else State.SKIPPED
-        return ledger.move(job, state, outcome.reason, same_as=earlier)
+        return ledger.move(job, state, outcome.reason, same_as=earlier, proof=proof)
     job = ledger.move(
         job,
         State.VERIFIED,
@@ -160,6 +167,7 @@ def _judge(ledger: Ledger, job: Job, place: Place, outcome: Result) -> Job:
         released_sha256=outcome.sha256,
         released_fingerprint=outcome.fingerprint,
         same_as=earlier,
+        proof=proof,
     )
     return ledger.move(job, State.PUBLISHING, outcome.reason, published=_wanted(place, job))
 
@@ -176,7 +184,8 @@ def _release(ledger: Ledger, job: Job, place: Place, outcome: Result, taken: Sna
         output.mode,
         taken.mtime_ns if output.times == "same" else None,
     )
-    return ledger.move(job, State.PUBLISHED, outcome.reason, published=placed.relative_to(place.folder.publish))
+    published = placed.relative_to(place.folder.publish)
+    return ledger.move(job, State.PUBLISHED, outcome.reason, published=published, placed=state_of(placed))
 
 
 def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
@@ -204,7 +213,9 @@ def _is_suspect(error: UncnnError | OSError) -> bool:
 def _done(place: Place, job: Job, outcome: Result | None = None, suspect: bool = False) -> Done:
     message = f"{job.reason}; it is tried again" if job.state is State.RETRY else job.reason
     own = outcome if isinstance(outcome, Outcome) else None
-    return Done(place.name(job.relative), _SAID[job.state], message, _where(place, job), own, suspect=suspect)
+    doubts = Doubts.of(job.faces, job.uncertain, job.provisional) if job.state is State.PUBLISHED else NO_DOUBTS
+    where = _where(place, job)
+    return Done(place.name(job.relative), _SAID[job.state], message, where, own, suspect=suspect, doubts=doubts)
 
 
 def _where(place: Place, job: Job) -> Path | None:

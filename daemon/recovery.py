@@ -11,6 +11,7 @@ from typing import Final
 
 from uncnn.daemon.files.publish import PublishError, numbered
 from uncnn.daemon.files.spool import opened_folder, safe_parts, sync_folder
+from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.ledger import Ledger, State
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -31,7 +32,8 @@ def recover(ledger: Ledger, died: bool = True) -> None:
         _, publish_folder = ledger.folders.paths(job.folder)
         placed = find_released(publish_folder, job.published, job.released_sha256)
         if placed is not None:
-            ledger.move(job, State.PUBLISHED, job.reason, published=placed)
+            stands = state_of(publish_folder / placed)
+            ledger.move(job, State.PUBLISHED, job.reason, published=placed, placed=stands)
     ledger.recover(died)
 
 

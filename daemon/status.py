@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from uncnn.daemon.answers import DEGRADED, NOT_RUNNING, OK, print_json
-from uncnn.daemon.files.folders import ledger_file
+from uncnn.daemon.audit.last import LastAudit, read_last
+from uncnn.daemon.files.folders import ledger_file, state_dir
 from uncnn.daemon.ledger.states import State
 from uncnn.daemon.ledger.view import Entry, FolderView, LastRun, Life, View, view
 from uncnn.daemon.wording import ago, photos, printable
@@ -21,6 +22,9 @@ from uncnn.daemon.wording import ago, photos, printable
 WATCH_SECONDS: Final = 2.0
 CONCERNS: Final = 20
 """So many photos that need a person are named."""
+
+NAMED: Final = 5
+"""So many photos with uncertain faces are named for people."""
 
 _LIFE: Final[dict[Life, str]] = {
     "running": "running",
@@ -37,10 +41,11 @@ def print_status(as_json: bool) -> int:
     """
     now = datetime.now(UTC)
     found = view(ledger_file(), CONCERNS)
+    audit = read_last(state_dir())
     if as_json:
-        print_json(status_json(found, now))
+        print_json(status_json(found, now, audit))
     else:
-        sys.stdout.write("\n".join(status_lines(found, now)) + "\n")
+        sys.stdout.write("\n".join(status_lines(found, now, audit)) + "\n")
     return exit_status(found, now)
 
 
@@ -68,7 +73,7 @@ def exit_status(found: View | None, now: datetime) -> int:
     return OK if life == "running" else NOT_RUNNING
 
 
-def status_lines(found: View | None, now: datetime) -> Iterator[str]:
+def status_lines(found: View | None, now: datetime, audit: LastAudit | None = None) -> Iterator[str]:
     """Yield the status in lines for people."""
     if found is None or found.run is None:
         yield "nothing has been run yet: start with uncnn-daemon run"
@@ -78,6 +83,9 @@ def status_lines(found: View | None, now: datetime) -> Iterator[str]:
         yield ""
         yield from _folder_lines(folder, now)
     yield ""
+    if audit is not None:
+        yield audit.words(now)
+    yield from _uncertain_lines(found.uncertain)
     yield from _concern_lines(found, _problem(found.run, found.run.life(now)))
 
 
@@ -121,9 +129,16 @@ def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
         yield f"  {photos(folder.waiting)} to be done{oldest}"
     counts = ", ".join(f"{folder.counts[state]} {state}" for state in State if folder.counts.get(state))
     yield f"  {counts or 'nothing done yet'}"
+    yield from (f"  {words}" for words in folder.doubts.words())
     if folder.last_published is not None:
         path, time = folder.last_published
         yield f"  last published: {printable(path)}, {ago(time, now)}"
+
+
+def _uncertain_lines(uncertain: Sequence[Entry]) -> Iterator[str]:
+    """Yield the newest photos that were released though faces of theirs are uncertain: they need nobody, but a look."""
+    for entry in reversed(uncertain[:NAMED]):
+        yield f"uncertain: {printable(entry.photo)}: {entry.reason}"
 
 
 def _concern_lines(found: View, problem: str) -> Iterator[str]:
@@ -145,10 +160,12 @@ def _concern_lines(found: View, problem: str) -> Iterator[str]:
         yield f"  all photos wait: {problem}"
 
 
-def status_json(found: View | None, now: datetime) -> dict[str, Any]:
+def status_json(found: View | None, now: datetime, audit: LastAudit | None = None) -> dict[str, Any]:
     """Return the status as JSON values."""
+    looked = {"audit": audit.as_json() if audit else None}
     if found is None or found.run is None:
-        return {"service": {"state": "not-run"}, "folders": [], "needs_you": [], "needs_you_in_all": 0}
+        nothing = {"folders": [], "needs_you": [], "needs_you_in_all": 0, "uncertain": []}
+        return {"service": {"state": "not-run"}, **nothing, **looked}
     troubled = sum(bool(folder.blocked) + bool(folder.refused) for folder in found.folders)
     troubled += bool(_problem(found.run, found.run.life(now)))
     return {
@@ -156,6 +173,8 @@ def status_json(found: View | None, now: datetime) -> dict[str, Any]:
         "folders": [_folder_json(folder) for folder in found.folders],
         "needs_you": [entry_json(concern) for concern in found.concerns],
         "needs_you_in_all": found.concerns_in_all + troubled,
+        "uncertain": [entry_json(entry) for entry in found.uncertain],
+        **looked,
     }
 
 
@@ -197,6 +216,7 @@ def _folder_json(folder: FolderView) -> dict[str, Any]:
         "waiting": folder.waiting,
         "oldest_waiting": _time(folder.oldest),
         "counts": {state.value: folder.counts.get(state, 0) for state in State},
+        "released": folder.doubts.as_json(),
         "last_published": {"path": str(path), "time": _time(time)} if path else None,
     }
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from uncnn.daemon.answers import DEGRADED, ERROR, OK
+from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.pipeline import Outcome
 from uncnn.daemon.processes import Message
 from uncnn.daemon.tables import verdict_json, verdict_table
@@ -40,6 +41,7 @@ class Done:
     outcome: Outcome | None = None
     taken: bool = True  # whether the ledger knows of it, or will
     suspect: bool = False  # neither the photo nor the machine failed: the attack, a model or a process did
+    doubts: Doubts = NO_DOUBTS  # of a photo that was published
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""

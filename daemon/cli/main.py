@@ -11,6 +11,7 @@ import typer
 
 from uncnn.daemon.answers import USAGE
 from uncnn.daemon.cli import jobs
+from uncnn.daemon.cli.audit import audit
 from uncnn.daemon.cli.config import app as config_commands
 from uncnn.daemon.cli.evaluate import evaluate
 from uncnn.daemon.cli.inspection import inspect
@@ -181,6 +182,7 @@ def status(
     raise typer.Exit(watch_status() if watch else print_status(json))
 
 
+app.command()(audit)
 app.command()(inspect)
 app.command()(evaluate)
 app.command()(jobs.jobs)

@@ -1,6 +1,7 @@
 """The ledger: what became of every photo, in one durable SQLite file.
 
-`jobs` holds the photos, `states` their path, `runs` the daemon's own runs, `file` the file, `view` what a reader sees.
+`jobs` holds the photos, `states` their path, `verdicts` what each was released or held on, `runs` the daemon's own
+runs, `file` the file, `view` what a reader sees.
 """
 
 from __future__ import annotations
@@ -10,5 +11,6 @@ from uncnn.daemon.ledger.jobs import Ledger
 from uncnn.daemon.ledger.rows import Job
 from uncnn.daemon.ledger.runs import Run
 from uncnn.daemon.ledger.states import State, TransitionError
+from uncnn.daemon.ledger.verdicts import Proof
 
-__all__ = ["Job", "Ledger", "LedgerError", "Run", "State", "TransitionError"]
+__all__ = ["Job", "Ledger", "LedgerError", "Proof", "Run", "State", "TransitionError"]

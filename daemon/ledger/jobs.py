@@ -32,6 +32,7 @@ from uncnn.daemon.ledger.states import (
     TransitionError,
     retry_seconds,
 )
+from uncnn.daemon.ledger.verdicts import Proof, keep, keep_too
 from uncnn.daemon.wording import printable
 
 _LONGEST_WAIT: Final = timedelta(seconds=LONGEST_WAIT_SECONDS)
@@ -95,9 +96,13 @@ class Ledger:
         released_sha256: str | None = None,
         released_fingerprint: str | None = None,
         published: Path | None = None,
+        placed: str | None = None,
         same_as: Job | None = None,
+        proof: Proof | None = None,
     ) -> Job:
         """Take a photo to its next state and return its row; `same_as`: whose result it is, where not its own.
+
+        `proof` is the verdict that leads there; where the result is another's, that one's is kept for it too.
 
         Raises TransitionError: `job` is no longer what the ledger says, or the state cannot follow.
         """
@@ -110,8 +115,13 @@ class Ledger:
                 values |= {"released_sha256": released_sha256, "released_fingerprint": released_fingerprint}
             if published is not None:
                 values["published"] = os.fsencode(published)
+            if placed is not None:
+                values["placed"] = placed
+            if proof is not None:
+                values |= keep(connection, job, proof)
             if same_as is not None and same_as.id != job.id:
                 values["same_as"] = same_as.id
+                values |= keep_too(connection, job, same_as) if state in {State.VERIFIED, State.HELD} else {}
             elif state is State.HELD:
                 values["held"] = printable(reason)
             if state is State.VERIFIED and not now.anyway:

@@ -13,7 +13,10 @@ from typing import Any, Final
 from uncnn.daemon.ledger.states import REPLACEABLE, State, check_transition
 from uncnn.daemon.wording import printable
 
-_AS_THEY_ARE: Final = ("released_sha256", "released_fingerprint", "fingerprint", "made_with", "held", "same_as")
+_AS_THEY_ARE: Final = (
+    *("released_sha256", "released_fingerprint", "fingerprint", "made_with", "held", "same_as"),
+    *("faces", "uncertain", "provisional", "placed"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,10 @@ class Job:
     made_with: str | None  # a digest of what its verdict depends on besides the picture and the policy
     held: str | None  # why it was not released, found on itself, whatever a person said then
     same_as: int | None  # the row of the same picture, or of the original, whose result holds for this one too
+    faces: int | None  # in its verdict; None: none was kept
+    uncertain: int | None  # so many of them may be no faces, or were not seen by all
+    provisional: int | None  # 1 where too few judges were asked to be sure, 0 where not
+    placed: str | None  # what the file was when it was published: see `files.standing`
 
 
 def job_of(row: sqlite3.Row) -> Job:

@@ -85,5 +85,31 @@ _SCHEMA_5: Final = (
     "CREATE INDEX jobs_by_released_fingerprint ON jobs (released_fingerprint)",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5)
+_SCHEMA_6: Final = (
+    """CREATE TABLE rosters (
+        id INTEGER PRIMARY KEY,
+        content TEXT NOT NULL UNIQUE -- JSON: which models were asked, their hashes, the detector's, uncnn's version
+    )""",
+    """CREATE TABLE verdicts (
+        job INTEGER PRIMARY KEY REFERENCES jobs (id),
+        roster INTEGER NOT NULL REFERENCES rosters (id),
+        content BLOB NOT NULL -- JSON, compressed: figures alone; in a table of its own, since every scan reads the jobs
+    )""",
+    "ALTER TABLE jobs ADD COLUMN faces INTEGER",  # in its verdict, NULL where none was kept
+    "ALTER TABLE jobs ADD COLUMN uncertain INTEGER",  # so many of them may be no faces, or were not seen by all
+    "ALTER TABLE jobs ADD COLUMN provisional INTEGER",  # whether too few judges were asked to be sure
+    "ALTER TABLE jobs ADD COLUMN placed TEXT",  # what the file was when it was published: inode, size, time of change
+    "CREATE INDEX jobs_by_verdict ON jobs (folder, state, faces, uncertain, provisional)",
+    "CREATE INDEX jobs_uncertain ON jobs (changed) WHERE uncertain > 0",
+    "UPDATE jobs SET faces = 0 WHERE state = 'published' AND reason LIKE 'no face found:%'",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    _SCHEMA_1,
+    _SCHEMA_2,
+    _SCHEMA_3,
+    _SCHEMA_4,
+    _SCHEMA_5,
+    _SCHEMA_6,
+)
 """Number n leads from `user_version` n to n + 1; all that stand here are kept, new ones are added at the end."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from uncnn.daemon.ledger.doubts import Doubts
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.schema import MIGRATIONS
 from uncnn.daemon.ledger.states import NEEDS_PERSON, SETTLED, State
@@ -67,6 +68,7 @@ class FolderView:
     oldest: datetime | None  # since when the oldest of them waits
     refused: str  # what there cannot be taken
     counts: dict[State, int]
+    doubts: Doubts
     last_published: tuple[Path, datetime] | None
 
 
@@ -83,6 +85,9 @@ class Entry:
     due: datetime | None  # of the next attempt
     published: Path | None
     same_as: int | None  # the number of the photo whose result this is, where it is not its own
+    faces: int | None  # in its verdict; None: none was kept
+    uncertain: int | None  # of them
+    provisional: bool | None  # whether too few judges were asked to be sure
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ class View:
     folders: tuple[FolderView, ...]
     concerns: tuple[Entry, ...]  # photos that wait for a person, the newest
     concerns_in_all: int
+    uncertain: tuple[Entry, ...]  # photos that were released though faces of theirs are uncertain, the newest
 
 
 @contextmanager
@@ -128,7 +134,8 @@ def view(file: Path, concerns: int) -> View | None:
             map(_entry, database.rows(f"SELECT {_ENTRY} {_CONCERNS} ORDER BY changed DESC LIMIT ?", (concerns,)))
         )
         in_all = database.rows(f"SELECT count(*) {_CONCERNS}")[0][0]
-    return None if run is None else View(run, folders, found, in_all)
+        uncertain = tuple(map(_entry, database.rows(_UNCERTAIN, (concerns,))))
+    return None if run is None else View(run, folders, found, in_all, uncertain)
 
 
 def entries(file: Path, states: Collection[State], newest: int | None) -> tuple[list[Entry], int]:
@@ -151,6 +158,14 @@ _FOLDERS: Final = "SELECT * FROM folders WHERE watched ORDER BY id"
 _ENTRY: Final = "jobs.*, folders.watch, folders.publish"
 _STATES: Final = ", ".join(f"'{state}'" for state in sorted(NEEDS_PERSON))
 _CONCERNS: Final = f"FROM jobs JOIN folders ON folders.id = jobs.folder WHERE watched AND state IN ({_STATES})"
+_UNCERTAIN: Final = (
+    f"SELECT {_ENTRY} FROM jobs INDEXED BY jobs_uncertain JOIN folders ON folders.id = jobs.folder"
+    " WHERE watched AND uncertain > 0 AND state = 'published' ORDER BY changed DESC LIMIT ?"
+)
+_DOUBTS: Final = (
+    "SELECT coalesce(sum(faces = 0), 0), coalesce(sum(uncertain > 0), 0), coalesce(sum(provisional), 0)"
+    " FROM jobs INDEXED BY jobs_by_verdict WHERE folder = ? AND state = 'published'"
+)
 
 
 def _last_run(database: Database) -> LastRun | None:
@@ -189,6 +204,7 @@ def _folder(database: Database, row: sqlite3.Row) -> FolderView:
         oldest=_time(row["oldest"]),
         refused=row["refused"],
         counts={State(state): count for state, count in counted},
+        doubts=Doubts(*database.rows(_DOUBTS, number)[0]),
         last_published=last[0] if last else None,
     )
 
@@ -205,6 +221,9 @@ def _entry(row: sqlite3.Row) -> Entry:
         due=_time(row["due"]),
         published=_path(row["publish"]) / _path(published) if published is not None else None,
         same_as=row["same_as"] if row["state"] in SETTLED else None,
+        faces=row["faces"],
+        uncertain=row["uncertain"],
+        provisional=None if row["provisional"] is None else bool(row["provisional"]),
     )
 
 

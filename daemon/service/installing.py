@@ -15,7 +15,7 @@ import platformdirs
 
 from uncnn.daemon.answers import OK
 from uncnn.daemon.config import find_config, load
-from uncnn.daemon.service import units
+from uncnn.daemon.service import audit_units, units
 from uncnn.daemon.service.units import UnitError
 from uncnn.daemon.wording import printable, system_words
 
@@ -35,6 +35,11 @@ class Wanted:
     def unit(self) -> str:
         """Return what systemctl calls it."""
         return f"uncnn@{self.name}.service" if self.name else "uncnn.service"
+
+    @property
+    def audit(self) -> str:
+        """Return what systemctl calls its monthly audit, but for the kind of the unit."""
+        return f"uncnn-audit@{self.name}" if self.name else "uncnn-audit"
 
     @property
     def configuration(self) -> Path | None:
@@ -65,15 +70,24 @@ def files_of(wanted: Wanted) -> dict[Path, str]:
     program = _program()
     if not wanted.name:
         load(find_config(None))
-        return {wanted.folder / wanted.unit: units.user_unit(program)}
+        unit = units.user_unit(program)
+        return {
+            wanted.folder / wanted.unit: unit,
+            wanted.folder / "uncnn-audit.service": audit_units.audit_user_unit(program, unit),
+            wanted.folder / "uncnn-audit.timer": audit_units.audit_timer(),
+        }
     try:
         pwd.getpwnam(wanted.name)
     except KeyError as error:
         raise UnitError(f"there is no user {wanted.name!r}: name the one whose photos are watched") from error
     config = load(find_config(wanted.configuration))
+    folders = units.folders_conf(config.folders, _software())
     files = {
         wanted.folder / "uncnn@.service": units.system_unit(program),
-        wanted.folder / f"{wanted.unit}.d" / "folders.conf": units.folders_conf(config.folders, _software()),
+        wanted.folder / f"{wanted.unit}.d" / "folders.conf": folders,
+        wanted.folder / "uncnn-audit@.service": audit_units.audit_system_unit(program),
+        wanted.folder / "uncnn-audit@.timer": audit_units.audit_timer(),
+        wanted.folder / f"{wanted.audit}.service.d" / "folders.conf": audit_units.read_only(folders),
     }
     if wanted.gpu:
         files[wanted.folder / f"{wanted.unit}.d" / "gpu.conf"] = units.GPU
@@ -88,7 +102,7 @@ def show(wanted: Wanted) -> int:
 
 
 def install(wanted: Wanted, start: bool) -> int:
-    """Write the units, tell systemd, start the service where asked, and return the exit status.
+    """Write the units, tell systemd, start the service and the audit's timer where asked; return the exit status.
 
     Raises UnitError, ConfigError.
     """
@@ -105,6 +119,7 @@ def install(wanted: Wanted, start: bool) -> int:
     commands = [wanted.systemctl("daemon-reload")]
     if start:
         commands += [wanted.systemctl("enable", wanted.unit), wanted.systemctl("restart", wanted.unit)]
+        commands += [wanted.systemctl("enable", "--now", f"{wanted.audit}.timer")]
     return _run(commands)
 
 
@@ -113,22 +128,38 @@ def uninstall(wanted: Wanted) -> int:
 
     Raises UnitError.
     """
-    status = _run([wanted.systemctl("disable", "--now", wanted.unit)])
-    own = wanted.folder / f"{wanted.unit}.d"
-    files = [own / "folders.conf", own / "gpu.conf"] if wanted.name else [wanted.folder / wanted.unit]
-    others = [path for path in wanted.folder.glob("uncnn@*.service.d") if path != own] if wanted.name else []
-    if wanted.name and not others:
-        files.append(wanted.folder / "uncnn@.service")
+    commands = [wanted.systemctl("disable", "--now", wanted.unit)]
+    if (wanted.folder / _template(wanted, "uncnn-audit", "timer")).exists():  # an older uncnn installed none
+        timer, audit = f"{wanted.audit}.timer", f"{wanted.audit}.service"
+        commands += [wanted.systemctl("disable", "--now", timer), wanted.systemctl("stop", audit)]
+    status = _run(commands)
     try:
-        for file in files:
+        for file in _installed(wanted):
             if file.exists():
                 file.unlink()
                 sys.stdout.write(f"removed {printable(file)}\n")
-        if own.is_dir() and not any(own.iterdir()):
-            own.rmdir()
+        for own in (f"{wanted.unit}.d", f"{wanted.audit}.service.d"):
+            folder = wanted.folder / own
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
     except OSError as error:
         raise UnitError(f"{wanted.unit} cannot be removed: {system_words(error)[1]}") from error
     return status or _run([wanted.systemctl("daemon-reload")])
+
+
+def _installed(wanted: Wanted) -> list[Path]:
+    """Return the files that go with a service; those that the services of other users need stay."""
+    own = [f"{wanted.unit}.d/folders.conf", f"{wanted.unit}.d/gpu.conf", f"{wanted.audit}.service.d/folders.conf"]
+    shared = [("uncnn", "service"), ("uncnn-audit", "service"), ("uncnn-audit", "timer")]
+    others = [path for path in wanted.folder.glob("uncnn@*.service.d") if path.name != f"{wanted.unit}.d"]
+    names = own if wanted.name else []
+    names += [] if wanted.name and others else [_template(wanted, *each) for each in shared]
+    return [wanted.folder / name for name in names]
+
+
+def _template(wanted: Wanted, name: str, kind: str) -> str:
+    """Return the name of a unit's file: the system's are for all users of the machine."""
+    return f"{name}@.{kind}" if wanted.name else f"{name}.{kind}"
 
 
 def _check_folders(wanted: Wanted) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.answers import ERROR, OK
+from uncnn.daemon.audit.last import read_last
 from uncnn.daemon.config import Config, ConfigError, find_config, load
 from uncnn.daemon.crew import PREPARE_SECONDS, Crew
-from uncnn.daemon.files.folders import ledger_file
+from uncnn.daemon.files.folders import ledger_file, state_dir
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces
 from uncnn.daemon.intake import places_of
 from uncnn.daemon.ledger import Ledger, LedgerError, Run
@@ -158,7 +159,7 @@ class Service:
             from uncnn.daemon.service.metrics import write_metrics
 
             try:
-                write_metrics(wanted.metrics, found)
+                write_metrics(wanted.metrics, found, read_last(state_dir()))
             except OSError as error:
                 self._say_once(
                     f"the measures cannot be written to {printable(wanted.metrics)}: {system_words(error)[1]}"

@@ -7,14 +7,16 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
+from uncnn.daemon.audit.findings import WORDS
+from uncnn.daemon.audit.last import LastAudit
 from uncnn.daemon.ledger.states import State
 from uncnn.daemon.ledger.view import View
 from uncnn.daemon.status import exit_status
 from uncnn.daemon.wording import printable
 
 
-def write_metrics(file: Path, found: View) -> None:
-    """Write what a view of the ledger says, in one rename. Raises OSError."""
+def write_metrics(file: Path, found: View, audit: LastAudit | None = None) -> None:
+    """Write what a view of the ledger and the last audit say, in one rename. Raises OSError."""
     registry = CollectorRegistry()
     now = datetime.now(UTC)
 
@@ -35,13 +37,23 @@ def write_metrics(file: Path, found: View) -> None:
     waiting = by_folder("waiting_photos", "Photos that are to be done")
     oldest = by_folder("oldest_waiting_seconds", "How long the oldest of them waits")
     missed = by_folder("missed_events", "Photos that no event told of since the service started")
+    doubts = by_folder(
+        "released_photos", "Photos released without a face, with uncertain faces, on one judge's word", "doubt"
+    )
     blocked = by_folder("blocked", "Whether nothing can be done for a folder at present")
     for folder in found.folders:
         name = printable(folder.watch)
         for state in State:
             photos.labels(name, state.value).set(folder.counts.get(state, 0))
+        for doubt, number in folder.doubts.as_json().items():
+            doubts.labels(name, doubt.replace("_", "-")).set(number)
         waiting.labels(name).set(folder.waiting)
         oldest.labels(name).set((now - folder.oldest).total_seconds() if folder.oldest else 0)
         missed.labels(name).set(folder.missed)
         blocked.labels(name).set(bool(folder.blocked))
+    if audit is not None:
+        gauge("audit_timestamp_seconds", "When released photos were looked at last", audit.ended.timestamp())
+        named = Gauge("uncnn_audit_findings", "What was found then, by kind", ["kind"], registry=registry)
+        for kind in WORDS:
+            named.labels(kind).set(audit.counts.get(kind, 0))
     write_to_textfile(str(file), registry)

@@ -154,12 +154,12 @@ HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 
 def system_unit(program: Path = PROGRAM) -> str:
     """Return uncnn@.service, that runs `program`."""
-    return SYSTEM.format(program=_quoted(program))
+    return SYSTEM.format(program=quoted(program))
 
 
 def user_unit(program: Path = PROGRAM) -> str:
     """Return uncnn.service of a user's own manager."""
-    return USER.format(program=_quoted(program))
+    return USER.format(program=quoted(program))
 
 
 def folders_conf(folders: Sequence[Folder], software: Iterable[Path] = ()) -> str:
@@ -168,15 +168,15 @@ def folders_conf(folders: Sequence[Folder], software: Iterable[Path] = ()) -> st
     The folders of the `software` are bound too where they lie in a home or temporary directory, which the unit hides.
     """
     lines = ["# The folders of the configuration; made anew by `uncnn-daemon service install`.", "[Unit]"]
-    lines += [f"RequiresMountsFor={_quoted(path)}" for each in folders for path in (each.watch, each.publish)]
+    lines += [f"RequiresMountsFor={quoted(path)}" for each in folders for path in (each.watch, each.publish)]
     lines += ["", "[Service]"]
-    lines += [f"BindReadOnlyPaths={_quoted(each.watch)}" for each in folders]
-    lines += [f"BindPaths={_quoted(each.publish)}" for each in folders]
-    lines += [f"BindReadOnlyPaths={_quoted(path)}" for path in software if any(map(path.is_relative_to, HIDDEN))]
+    lines += [f"BindReadOnlyPaths={quoted(each.watch)}" for each in folders]
+    lines += [f"BindPaths={quoted(each.publish)}" for each in folders]
+    lines += [f"BindReadOnlyPaths={quoted(path)}" for path in software if any(map(path.is_relative_to, HIDDEN))]
     return "\n".join(lines) + "\n"
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
     """Return a path as a unit file takes it. Raises UnitError: systemd cannot be told of it."""
     text = str(path)
     if not text.isprintable() or any(part in text for part in ":\\\"'$;#"):

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 
 from uncnn.daemon.answers import DEGRADED, NOT_RUNNING, OK
-from uncnn.daemon.ledger import Job, Ledger, LedgerError, Run, State
+from uncnn.daemon.audit.last import LastAudit
+from uncnn.daemon.ledger import Job, Ledger, LedgerError, Proof, Run, State
 from uncnn.daemon.ledger.view import View, view
+from uncnn.daemon.service.metrics import write_metrics
 from uncnn.daemon.status import exit_status, print_status, status_json, status_lines
 
 HEAVY = ("torch", "onnxruntime", "numpy", "PIL", "rich", "pydantic", "yaml", "multiprocessing")
@@ -231,3 +233,37 @@ print("imported", *sorted(sys.modules))
     done = subprocess.run(command, env=bare, capture_output=True, text=True, timeout=60, check=True)
     imported = re.split(r"\s+", done.stdout[done.stdout.rindex("imported") :])
     assert [name for name in HEAVY if name in imported] == []
+
+
+def proof(faces: int, uncertain: int = 0, provisional: bool = False) -> Proof:
+    return Proof("{}", b"", faces, uncertain, provisional)
+
+
+def test_no_release_is_quiet(file: Path, ledger: Ledger, tmp_path: Path) -> None:
+    """What went out without a face, with uncertain ones or on one judge's word is counted; the uncertain are named."""
+    Run(file).end()
+    proofs = [proof(0), proof(2, 1), proof(3, 3, provisional=True), proof(1, provisional=True), proof(1), None]
+    for number, each in enumerate(proofs):
+        job = put(ledger, f"{number}.jpg", State.RUNNING)
+        job = ledger.move(job, State.VERIFIED, "1 face protected, 1 may be an animal", proof=each)
+        job = ledger.move(job, State.PUBLISHING, job.reason, published=Path(f"{number}.jpg"))
+        ledger.move(job, State.PUBLISHED, job.reason)
+    ledger.move(
+        put(ledger, "held.jpg", State.RUNNING), State.HELD, "not protected", proof=proof(1, 1, provisional=True)
+    )
+    said = text(file)
+    for words in (
+        "  1 photo released without a face",
+        "  2 photos have faces that are uncertain: they may be animals or pictures",
+        "  2 photos judged by one judge only, so provisional",
+        "uncertain: /home/me/in/1.jpg: 1 face protected, 1 may be an animal\nuncertain: /home/me/in/2.jpg: ",
+        "needs you (1)",
+    ):
+        assert words in said
+    answer = status_json(seen(file), datetime.now(UTC))
+    assert answer["folders"][0]["released"] == {"without_face": 1, "uncertain": 2, "provisional": 2}
+    assert [Path(each["photo"]).name for each in answer["uncertain"]] == ["2.jpg", "1.jpg"]
+    write_metrics(tmp_path / "metrics", seen(file), LastAudit(datetime.now(UTC), True, 6, 6, {"missing": 2}))
+    told = (tmp_path / "metrics").read_text()
+    assert 'uncnn_released_photos{doubt="without-face",folder="/home/me/in"} 1.0' in told
+    assert 'uncnn_audit_findings{kind="missing"} 2.0' in told

@@ -15,6 +15,7 @@ from PIL import Image
 
 from uncnn.daemon.config import ConfigError, Folder
 from uncnn.daemon.service import installing, units
+from uncnn.daemon.service.audit_units import audit_system_unit, audit_timer, audit_user_unit
 from uncnn.daemon.service.installing import Wanted, install, show, uninstall
 from uncnn.daemon.service.units import UnitError, folders_conf, system_unit, user_unit
 
@@ -42,6 +43,10 @@ def test_what_is_in_the_repository_is_what_comes_out() -> None:
     assert (SHIPPED / "uncnn@.service").read_text() == system_unit()
     assert (SHIPPED / "uncnn.service").read_text() == user_unit()
     assert (SHIPPED / "uncnn@.service.d" / "gpu.conf").read_text() == units.GPU
+    assert (SHIPPED / "uncnn-audit@.service").read_text() == audit_system_unit()
+    assert (SHIPPED / "uncnn-audit.service").read_text() == audit_user_unit()
+    for name in ("uncnn-audit.timer", "uncnn-audit@.timer"):
+        assert (SHIPPED / name).read_text() == audit_timer()
 
 
 @needs_systemd
@@ -89,6 +94,40 @@ def test_a_photo_is_cloaked_under_the_system_calls_of_the_unit(tmp_path: Path) -
     assert (tmp_path / "out" / "face.png").is_file()
 
 
+@needs_systemd
+def test_the_audit_is_hardened_as_the_service_is(tmp_path: Path) -> None:
+    (tmp_path / "uncnn-audit@.service").write_text(audit_system_unit())
+    (tmp_path / "uncnn.service").write_text(user_unit())
+    (tmp_path / "uncnn-audit.service").write_text(audit_user_unit())
+    assert exposure(tmp_path / "uncnn-audit@.service") < 1.0
+    assert exposure(tmp_path / "uncnn-audit.service") <= exposure(tmp_path / "uncnn.service")
+
+
+@needs_systemd
+@pytest.mark.parametrize("name", ["uncnn-audit@alice", "uncnn-audit"])
+def test_systemd_has_nothing_to_say_against_the_audit(tmp_path: Path, name: str) -> None:
+    program = Path(sys.executable).with_name("uncnn-daemon")
+    unit = audit_system_unit(program) if "@" in name else audit_user_unit(program)
+    (tmp_path / f"{name}.service").write_text(unit)
+    (tmp_path / f"{name}.timer").write_text(audit_timer())
+    command = [str(ANALYZE), "verify", str(tmp_path / f"{name}.timer"), str(tmp_path / f"{name}.service")]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert "uncnn" not in answer.stderr
+
+
+def test_the_audit_is_at_low_priority_and_made_up_for() -> None:
+    for unit in (audit_user_unit(), audit_system_unit()):
+        for line in ("Type=oneshot", "Nice=19", "CPUSchedulingPolicy=idle", "IOSchedulingClass=idle"):
+            assert unit.count(f"\n{line}\n") == 1
+        assert not any(
+            word in unit for word in ("Restart=", "WatchdogSec", "ExecReload", "RuntimeDirectory", "Type=notify")
+        )
+    assert "\nExecStart=/usr/local/bin/uncnn-daemon audit\n" in audit_user_unit()
+    assert "\nUser=%i\n" in audit_system_unit()
+    assert "\nPersistent=true\n" in audit_timer()
+
+
 def test_folders_are_bound_and_what_systemd_would_misread_is_refused() -> None:
     text = folders_conf([folder("/home/alice/100% mine", "/srv/out")])
     assert 'BindReadOnlyPaths="/home/alice/100%% mine"' in text
@@ -116,10 +155,14 @@ def test_the_systems_service_is_installed_and_removed_whole(machine: Path, capsy
     assert install(wanted, start=True) == 0
     said = capsys.readouterr().out
     assert f"systemctl enable uncnn@{getpass.getuser()}.service" in said
+    assert f"systemctl enable --now uncnn-audit@{getpass.getuser()}.timer" in said
     folder = machine / "etc" / "systemd" / "system"
     own = folder / f"uncnn@{getpass.getuser()}.service.d"
     assert {path.name for path in own.iterdir()} == {"folders.conf", "gpu.conf"}
-    assert f"BindPaths={machine}/out" in (own / "folders.conf").read_text()
+    assert f"\nBindPaths={machine}/out" in (own / "folders.conf").read_text()
+    audit = folder / f"uncnn-audit@{getpass.getuser()}.service.d" / "folders.conf"
+    assert f"\nBindReadOnlyPaths={machine}/out" in audit.read_text()
+    assert "\nBindPaths" not in audit.read_text()
     assert uninstall(wanted) == 0
     assert list(folder.iterdir()) == []
 
@@ -145,7 +188,8 @@ def test_another_users_service_stays(machine: Path) -> None:
     other = machine / "etc" / "systemd" / "system" / "uncnn@bob.service.d"
     other.mkdir()
     uninstall(wanted)
-    assert (other.parent / "uncnn@.service").exists()
+    for name in ("uncnn@.service", "uncnn-audit@.service", "uncnn-audit@.timer"):
+        assert (other.parent / name).exists()
 
 
 def test_a_users_own_service_needs_a_configuration(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,8 +204,14 @@ def test_a_users_own_service_needs_a_configuration(machine: Path, capsys: pytest
     assert "uncnn-daemon run\n" in unit.read_text()
     assert show(Wanted("")) == 0
     assert str(unit) in capsys.readouterr().out
+    assert {path.name for path in unit.parent.iterdir()} == {
+        "uncnn.service",
+        "uncnn-audit.service",
+        "uncnn-audit.timer",
+    }
     uninstall(Wanted(""))
-    assert not unit.exists()
+    assert "systemctl --user disable --now uncnn-audit.timer" in capsys.readouterr().out
+    assert list(unit.parent.iterdir()) == []
 
 
 def test_an_unknown_user_is_named(machine: Path) -> None:

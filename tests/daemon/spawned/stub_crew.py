@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,9 @@ import stub_handlers
 
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.processes import Child
+from uncnn.plugins.cards import Card
+
+_ROLES = ("surrogate", "judge")
 
 
 class StubCrew(Crew):
@@ -17,10 +21,15 @@ class StubCrew(Crew):
 
     @property
     def roster(self) -> Any:
-        named = SimpleNamespace(card=SimpleNamespace(name="stub"))
+        limit = self._data / "threshold-of-the-stub"
+        thresholds = {1e-3: float(limit.read_text()) if limit.exists() else 0.5}
+        card = {"name": "stub", "family": "none", "sha256": "0" * 64, "metric": "cosine", "thresholds": thresholds}
+        surrogate, judge = (SimpleNamespace(card=Card.model_construct(**card, role=role)) for role in _ROLES)
         models = self._data / "models-of-the-stub"  # another content: other models
         said = models.read_text() if models.exists() else "stub"
-        return SimpleNamespace(surrogates=[named], judges=[named], digest=lambda: said)
+        return SimpleNamespace(
+            surrogates=[surrogate], judges=[judge], digest=lambda: said, detector=Path(stub_handlers.__file__)
+        )
 
     @property
     def worker(self) -> Child:

@@ -71,6 +71,8 @@ def _fail(content: bytes, name: str) -> None:
 
 
 def make_verifier(log: str) -> Handler:
+    """Return a verifier; the words in the file `links` link a photo too, `sees` lets it find faces everywhere."""
+
     def handle(request: Message, _report: Report) -> Message:
         if request["do"] == "ready":
             return {}
@@ -78,11 +80,20 @@ def make_verifier(log: str) -> Handler:
         if b"judged for long" in released and not (at_work := Path(log, "at work")).exists():  # the first time alone
             at_work.write_text(str(os.getpid()))
             time.sleep(60)
-        linked = b"unprotected" in released
+        with Path(log, "verified").open("ab") as writer:
+            writer.write(released + b"\n")
+        links, sees = Path(log, "links"), Path(log, "sees").exists()
+        words = [b"unprotected", *(links.read_bytes().split() if links.exists() else [])]
+        if b"dies" in words:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if b"hangs" in words and b"hangs" in released:
+            time.sleep(600)
+        linked = any(word in released for word in words)
         judgement = {"recogniser": "stub", "role": "judge", "metric": "cosine", "view": "as-is", "before": 1.0}
         judgement |= {"after": 0.9 if linked else 0.1, "threshold": 0.5, "linked": linked}
         face = {"face": FACE, "required": True, "found_again": True, "ssimulacra2": 90.0, "judgements": [judgement]}
-        faces = [] if b"no face" in released else [face]
+        face |= {"uncertain": "it may be an animal" if b"animal" in released else ""}
+        faces = [] if b"no face" in released and not sees else [face]
         told = {"sha256": hashlib.sha256(released).hexdigest(), "fingerprint": _picture(released)}
         return {**told, "far": 1e-3, "views": ["as-is"], "faces": faces}
 
