@@ -116,7 +116,7 @@ def taken(photo: Path, folder: Path) -> Snapshot:
 def work(models: Models, device: str) -> Iterator[tuple[Crew, Path]]:
     """Yield the processes, started when first asked, and a private folder that is removed at the end."""
     sweep_workspaces()
-    with stopped_by_sigterm(), workspace() as spool, Crew(models, device, data_dir()) as crew:
+    with stopped_by_sigterm(), workspace() as spool, Crew(models, device, data_dir(), spool) as crew:
         yield crew, spool
 
 

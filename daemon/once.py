@@ -75,7 +75,7 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
         return
     with (
         workspace() as spool,
-        Crew(config.models, config.device, data_dir()) as crew,
+        Crew(config.models, config.device, data_dir(), spool) as crew,
         progress_bar(new, summary.quiet) as bar,
     ):
         desk = Desk(ledger, crew, spool, bar.report, _starter(crew, run, bar))
