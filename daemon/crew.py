@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from uncnn.daemon.config import Models
 from uncnn.daemon.people.store import people_file
 from uncnn.daemon.processes import Child, Handler, Message, Report
-from uncnn.daemon.sandbox import Protection, Sandbox, held_in_all, sandbox_for
+from uncnn.daemon.sandbox.protection import Protection, held_in_all
+from uncnn.daemon.sandbox.rules import Sandbox, sandbox_for
 from uncnn.daemon.verify.programs import BUTTERAUGLI
 from uncnn.exporters import store
 

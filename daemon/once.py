@@ -127,7 +127,8 @@ def _starter(crew: Crew, run: Run, bar: Bar) -> Callable[[], None]:
             bar.report({"stage": "loading the models"})
             device = crew.start()
             roster = crew.roster
-            run.works_with(device, _names(roster.surrogates), _names(roster.judges), crew.providers)
+            names = (_names(roster.surrogates), _names(roster.judges))
+            run.works_with(device, *names, crew.providers, crew.protection)
             started = True
 
     return start

@@ -18,7 +18,9 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, TypeAlias
 
-from uncnn.daemon.sandbox import Protection, Sandbox, enter
+from uncnn.daemon.sandbox.entering import enter
+from uncnn.daemon.sandbox.protection import Protection
+from uncnn.daemon.sandbox.rules import Sandbox
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -16,7 +17,8 @@ from uncnn.daemon.files.folders import data_dir, named
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.inspection.showing import show
-from uncnn.daemon.processes import Child, Message, stopped_by_sigterm
+from uncnn.daemon.processes import Child, Handler, Message, stopped_by_sigterm
+from uncnn.daemon.sandbox.rules import sandbox_for
 from uncnn.daemon.terminal import progress_bar
 from uncnn.daemon.wording import printable
 
@@ -109,16 +111,18 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
         bar.begin(printable(photo))
         copy = taken(photo, spool)
         bar.report({"stage": "reading"})
-        inspector = Child("inspector", _make_inspector)
+        detector = _detector() if sight.faces else None
+        sandbox = sandbox_for(spool, [] if detector is None else [detector], sight.device)
+        inspector = Child("inspector", _make_inspector, sandbox, ["uncnn.daemon.inspection.looking"])
         try:
             request = {"source": str(copy.path), "name": photo.name, "metadata": sight.policy.metadata}
             answer = inspector.call({"do": "read", **request}, PREPARE_SECONDS)
-            if not sight.faces:
+            if detector is None:
                 return {**answer, "faces": None}
             bar.report({"stage": "finding faces"})
             made = spool / "faces.png" if sight.picture is not None else None
             wanted: Message = {
-                "data": str(data_dir()),
+                "detector": str(detector),
                 "device": sight.device,
                 "smallest_px": sight.policy.faces.smallest_px,
                 "rotated": sight.policy.faces.rotated,
@@ -133,6 +137,21 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
             except OSError as error:
                 raise PublishError.of(error, sight.picture, "written") from error
         return answer
+
+
+def _detector() -> Path:
+    """Return the detector's file, exported first where it has to be: what looks at the photo may write no model."""
+    exporter = Child("exporter", partial(_make_exporter, data_dir()))
+    try:
+        return Path(exporter.call({"do": "prepare"}, PREPARE_SECONDS)["detector"])
+    finally:
+        exporter.close()
+
+
+def _make_exporter(data: Path) -> Handler:
+    from uncnn.exporters.store import detector_onnx, detector_weights
+
+    return lambda _request, _report: {"detector": str(detector_onnx(detector_weights(data), data).resolve())}
 
 
 def _make_inspector() -> Any:

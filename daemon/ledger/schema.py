@@ -85,5 +85,9 @@ _SCHEMA_5: Final = (
     "CREATE INDEX jobs_by_released_fingerprint ON jobs (released_fingerprint)",
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5)
+_SCHEMA_6: Final = (
+    "ALTER TABLE runs ADD COLUMN protection TEXT NOT NULL DEFAULT ''",  # of the decoders: what of their sandbox holds
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6)
 """Number n leads from `user_version` n to n + 1; all that stand here are kept, new ones are added at the end."""

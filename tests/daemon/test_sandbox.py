@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from uncnn.daemon.processes import Child, Message
-from uncnn.daemon.sandbox import Protection, Sandbox, held_in_all, landlock, offered, rules, sandbox_for, seccomp
+from uncnn.daemon.sandbox import landlock, rules, seccomp
+from uncnn.daemon.sandbox.entering import offered
+from uncnn.daemon.sandbox.protection import Protection, held_in_all
+from uncnn.daemon.sandbox.rules import Sandbox, sandbox_for
 
 sys.path.insert(0, str(Path(__file__).parent / "spawned"))
 
@@ -177,7 +180,8 @@ def test_what_cannot_be_had_is_said_and_the_rest_holds() -> None:
 import threading, time
 from pathlib import Path
 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-from uncnn.daemon.sandbox import enter, sandbox_for
+from uncnn.daemon.sandbox.entering import enter
+from uncnn.daemon.sandbox.rules import sandbox_for
 print(enter(sandbox_for(Path("/tmp"), [], "cpu")).words)
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=SECONDS)
