@@ -65,7 +65,7 @@ def files_of(wanted: Wanted) -> dict[Path, str]:
     program = _program()
     if not wanted.name:
         load(find_config(None))
-        return {wanted.folder / wanted.unit: units.user_unit(program)}
+        return {wanted.folder / wanted.unit: units.user_unit(program, units.gives_namespaces())}
     try:
         pwd.getpwnam(wanted.name)
     except KeyError as error:
