@@ -26,9 +26,7 @@ JOB_SECONDS = 3600.0  # a photo of a crowd on a slow machine
 class Crew:
     """One worker and one verifier over the same models. Use it in a `with` block."""
 
-    def __init__(
-        self, models: Models, device: str, data: Path, spool: Path, job_seconds: float = JOB_SECONDS
-    ) -> None:
+    def __init__(self, models: Models, device: str, data: Path, spool: Path, job_seconds: float = JOB_SECONDS) -> None:
         """Nothing is started yet; a process that takes longer than `job_seconds` over a photo is killed.
 
         `spool` is the folder that the photos are handed over in: both read and write nothing but what is in there.

@@ -33,7 +33,8 @@ def offered() -> Protection:
 def enter(sandbox: Sandbox) -> Protection:
     """Put this process under the rules, for good, and return which of them hold.
 
-    It goes on without one that cannot be had: what it answers is judged all the same, and `status` says what is missing.
+    It goes on without one that cannot be had: what it answers is judged all the same, and `status` says what is
+    missing.
     """
     missing: list[str] = []
 

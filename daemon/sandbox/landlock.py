@@ -43,9 +43,7 @@ def handled(of: int) -> int:
     return (1 << count) - 1
 
 
-def restrict(
-    reads: Iterable[Path], writes: Iterable[Path], programs: Iterable[Path], devices: Iterable[Path]
-) -> int:
+def restrict(reads: Iterable[Path], writes: Iterable[Path], programs: Iterable[Path], devices: Iterable[Path]) -> int:
     """Leave this thread, and those that it starts, these files alone, and return the version that saw to it.
 
     `reads` and `writes` are files or folders with all below them, where nothing but folders and plain files may be

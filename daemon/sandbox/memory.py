@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 _GROUPS: Final = Path("/sys/fs/cgroup")
+_MEMBERSHIP: Final = Path("/proc/self/cgroup")
 _SHARE: Final = 0.8
 """Of it, that one process may take: the others and the system go on."""
 
@@ -46,7 +47,7 @@ def _meminfo(name: str) -> int | None:
 def _groups() -> Iterator[tuple[int, int]]:
     """Yield limit and use, in bytes, of this process' control group and of each above it that has a limit."""
     with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in _MEMBERSHIP.read_text().splitlines():
             number, controllers, path = line.split(":", 2)
             if number == "0":
                 yield from _above(_GROUPS, path, "memory.max", "memory.current", "memory.stat")

@@ -28,7 +28,6 @@ from uncnn.daemon.inspection.command import sight_for
 from uncnn.daemon.inspection.drawing import LARGEST_PX, drawn
 from uncnn.daemon.inspection.facts import facts, jpeg_quality
 from uncnn.daemon.photos import decode
-from uncnn.exporters import store
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors import retinaface
 

@@ -23,7 +23,9 @@ sys.path.insert(0, str(Path(__file__).parent / "spawned"))
 
 import malicious_decoder
 
-needs_landlock = pytest.mark.skipif(landlock.version() == 0, reason="this kernel has no Landlock, or it is switched off")
+needs_landlock = pytest.mark.skipif(
+    landlock.version() == 0, reason="this kernel has no Landlock, or it is switched off"
+)
 needs_seccomp = pytest.mark.skipif(not seccomp.available(), reason="this kernel has no seccomp filters")
 
 REFUSED = {errno.EACCES, errno.EPERM}
@@ -109,7 +111,9 @@ def test_it_changes_no_model_and_no_software(attempt: Try, home: Path) -> None:
 
 
 @needs_seccomp
-@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX, socket.AF_NETLINK, socket.AF_PACKET])
+@pytest.mark.parametrize(
+    "family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX, socket.AF_NETLINK, socket.AF_PACKET]
+)
 def test_it_opens_no_socket(attempt: Try, family: int) -> None:
     assert attempt("socket", int(family))["refused"] in REFUSED
 
@@ -243,5 +247,3 @@ def _numbers(header: str) -> dict[str, int]:
         if len(words) == 3 and words[0] == "#define" and words[1].startswith("__NR") and words[2].isdigit():
             found[words[1].removeprefix("__NR3264_").removeprefix("__NR_")] = int(words[2])
     return found
-
-

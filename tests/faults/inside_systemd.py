@@ -28,7 +28,7 @@ def run(*command: str | Path, **named: object) -> str:
     return str(answer.stdout)
 
 
-def until(condition: Callable[[], object], seconds: float = 120) -> None:
+def until(condition: Callable[[], object], seconds: float = 400) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, run("journalctl", "--no-pager", "-n", "60")

@@ -49,7 +49,9 @@ def test_the_units_hold_under_a_real_systemd(tmp_path: Path) -> None:
     tests = Path(__file__).with_name("inside_systemd.py")
     (tmp_path / "unit").write_text(UNIT.format(python=sys.executable, said=said, tests=tests))
     command = ["unshare", "--mount", "bash", "-c", BOX, "box", box, tmp_path / "unit", REPOSITORY, said]
-    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=400)
+    answer = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=1500
+    )
     if not (said / "log").exists():
         pytest.skip(f"a container cannot be booted here: {answer.stderr.strip()[-300:]}")
     log = (said / "log").read_text()
