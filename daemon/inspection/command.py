@@ -21,6 +21,7 @@ from uncnn.daemon.processes import Child, Handler, Message, stopped_by_sigterm
 from uncnn.daemon.sandbox.rules import sandbox_for
 from uncnn.daemon.terminal import progress_bar
 from uncnn.daemon.wording import printable
+from uncnn.exporters.store import models_dir
 
 _POLICIES: Final = get_args(Metadata)
 
@@ -111,18 +112,19 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
         bar.begin(printable(photo))
         copy = taken(photo, spool)
         bar.report({"stage": "reading"})
-        detector = _detector() if sight.faces else None
-        sandbox = sandbox_for(spool, [] if detector is None else [detector], sight.device)
+        models = models_dir(data_dir())
+        models.mkdir(parents=True, exist_ok=True)
+        sandbox = sandbox_for(spool, [models], sight.device)
         inspector = Child("inspector", _make_inspector, sandbox, ["uncnn.daemon.inspection.looking"])
         try:
             request = {"source": str(copy.path), "name": photo.name, "metadata": sight.policy.metadata}
             answer = inspector.call({"do": "read", **request}, PREPARE_SECONDS)
-            if detector is None:
+            if not sight.faces:
                 return {**answer, "faces": None}
             bar.report({"stage": "finding faces"})
             made = spool / "faces.png" if sight.picture is not None else None
             wanted: Message = {
-                "detector": str(detector),
+                "detector": str(_detector()),
                 "device": sight.device,
                 "smallest_px": sight.policy.faces.smallest_px,
                 "rotated": sight.policy.faces.rotated,

@@ -67,7 +67,7 @@ def enter(sandbox: Sandbox) -> Protection:
     return Protection(version, filtered, sandbox.memory_bytes if limited else None, tuple(missing))
 
 
-_NO_LANDLOCK: Final = "Landlock (this kernel has none, or it is switched off): files are not kept from them"
+_NO_LANDLOCK: Final = "Landlock (this kernel has none, or it may not be used): files are not kept from them"
 _NO_SECCOMP: Final = "seccomp (this kernel has none, or its numbers are not known here)"
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from uncnn.daemon.sandbox import landlock
+from uncnn.daemon.sandbox.entering import offered
 
 PROGRAM = Path(sys.executable).with_name("uncnn-daemon")
 SAMPLE = Path(__file__).resolve().parents[2] / "config.yaml"
@@ -110,7 +111,7 @@ def test_its_status_is_there_for_its_user(service: Unit) -> None:
     assert answer["service"]["pid"] == service.process
     assert answer["service"]["protection"]["landlock"] == landlock.version()
     assert answer["service"]["protection"]["seccomp"]
-    assert answer["service"]["protection"]["missing"] == []
+    assert answer["service"]["protection"]["missing"] == list(offered().missing)
     assert service["StatusText"]
 
 
