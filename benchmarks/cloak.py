@@ -75,7 +75,7 @@ def paint(photos: list[Path], width: int) -> None:
 def time_photos(title: str, photos: list[Path], policy: Policy, bars: dict[str, float]) -> None:
     """Print wall seconds a photo and peak memory of the whole service."""
     models = Models(surrogates=SURROGATES, licences=("permissive", "research"))
-    with tempfile.TemporaryDirectory() as folder, Crew(models, "cpu", data_dir()) as crew:
+    with tempfile.TemporaryDirectory() as folder, Crew(models, "cpu", data_dir(), Path(folder)) as crew:
         crew.start()
         spool, published = Path(folder) / "spool", Path(folder) / "published"
         spool.mkdir()

@@ -41,7 +41,7 @@ def main() -> None:
     os.environ.setdefault("UNCNN_MODELS", str(shared / "models" / "reference"))
     photos = chosen(options.folder or shared / "data" / "lfw" / "identities", options.photos)
     models = Models(licences=("permissive", "research"))
-    with tempfile.TemporaryDirectory() as spool, Crew(models, "cpu", data_dir()) as crew:
+    with tempfile.TemporaryDirectory() as spool, Crew(models, "cpu", data_dir(), Path(spool)) as crew:
         crew.start()
         print(f"{len(photos)} photos, {len(crew.roster.surrogates)} surrogates, {len(crew.roster.judges)} judges")
         print(HEAD)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,21 +76,26 @@ def settings_for(
     return Settings(models, device or found.device, chosen)
 
 
-def cloak_photos(settings: Settings, photos: Sequence[Path], output: Path, surrogates: bool, as_json: bool) -> int:
-    """Cloak `photos` into the folder `output` and return the exit status."""
+def cloak_photos(
+    settings: Settings, photos: Sequence[Path], output: Path, surrogates: bool, as_json: bool, verbose: bool = False
+) -> int:
+    """Cloak `photos` into the folder `output` and return the exit status; `verbose`: say first what it is done with."""
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PublishError.of(error, output, "made") from error
     done: list[Done] = []
     with progress_bar(len(photos), as_json) as bar, work(settings.models, settings.device) as (crew, spool):
-        crew.start()
+        device = crew.start()
+        protection = crew.protection
+        if verbose:
+            sys.stderr.write(f"device: {device}; {protection.words}\n")
         for photo in photos:
             done.append(_cloak_one(crew, settings.policy, photo, output, spool, bar))
             if not as_json:
                 say(done[-1], surrogates)
     if as_json:
-        print_json({"photos": [each.as_json() for each in done]})
+        print_json({"photos": [each.as_json() for each in done], "protection": asdict(protection)})
     return exit_status(done)
 
 
@@ -116,7 +122,7 @@ def taken(photo: Path, folder: Path) -> Snapshot:
 def work(models: Models, device: str) -> Iterator[tuple[Crew, Path]]:
     """Yield the processes, started when first asked, and a private folder that is removed at the end."""
     sweep_workspaces()
-    with stopped_by_sigterm(), workspace() as spool, Crew(models, device, data_dir()) as crew:
+    with stopped_by_sigterm(), workspace() as spool, Crew(models, device, data_dir(), spool) as crew:
         yield crew, spool
 
 

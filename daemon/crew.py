@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +10,11 @@ from types import TracebackType
 from pydantic import TypeAdapter
 
 from uncnn.daemon.config import Models
+from uncnn.daemon.people.store import people_file
 from uncnn.daemon.processes import Child, Handler, Message, Report
+from uncnn.daemon.sandbox.protection import Protection, held_in_all
+from uncnn.daemon.sandbox.rules import Sandbox, sandbox_for
+from uncnn.daemon.verify.programs import BUTTERAUGLI
 from uncnn.exporters import store
 
 ROSTER = TypeAdapter(store.Roster)
@@ -21,8 +26,11 @@ JOB_SECONDS = 3600.0  # a photo of a crowd on a slow machine
 class Crew:
     """One worker and one verifier over the same models. Use it in a `with` block."""
 
-    def __init__(self, models: Models, device: str, data: Path, job_seconds: float = JOB_SECONDS) -> None:
-        """Nothing is started yet; a process that takes longer than `job_seconds` over a photo is killed."""
+    def __init__(self, models: Models, device: str, data: Path, spool: Path, job_seconds: float = JOB_SECONDS) -> None:
+        """Nothing is started yet; a process that takes longer than `job_seconds` over a photo is killed.
+
+        `spool` is the folder that the photos are handed over in: both read and write nothing but what is in there.
+        """
         self.device = device
         self.settings = (models, device, job_seconds)
         self.started = False
@@ -30,6 +38,7 @@ class Crew:
         self._job_seconds = job_seconds
         self._models = models
         self._data = data
+        self._spool = spool
         self._roster: store.Roster | None = None
         self._worker: Child | None = None
         self._verifier: Child | None = None
@@ -53,15 +62,27 @@ class Crew:
     def worker(self) -> Child:
         """Return the running worker."""
         if self._worker is None or not self._worker.alive:
-            self._worker = Child("worker", partial(_make_worker, self.roster, self.device))
+            make = partial(_make_worker, self.roster, self.device)
+            self._worker = Child("worker", make, self._sandbox(), ["uncnn.daemon.worker"])
         return self._worker
 
     @property
     def verifier(self) -> Child:
         """Return the running verifier."""
         if self._verifier is None or not self._verifier.alive:
-            self._verifier = Child("verifier", partial(_make_verifier, self.roster, self.device))
+            make = partial(_make_verifier, self.roster, self.device)
+            sandbox = self._sandbox([BUTTERAUGLI])
+            self._verifier = Child("verifier", make, sandbox, ["uncnn.daemon.verify.verifier"])
         return self._verifier
+
+    @property
+    def protection(self) -> Protection:
+        """Return what of the sandbox holds in both processes, once they have started."""
+        return held_in_all(child.protection for child in (self._worker, self._verifier) if child is not None)
+
+    def _sandbox(self, programs: Sequence[str] = ()) -> Sandbox:
+        """Return the rules for a process of this crew."""
+        return sandbox_for(self._spool, [*self.roster.files(), people_file().parent], self.device, programs)
 
     def start(self) -> str:
         """Start both, which load their models side by side; return the worker's device when both have.

@@ -80,7 +80,7 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
         return
     with (
         workspace() as spool,
-        Crew(config.models, config.device, data_dir()) as crew,
+        Crew(config.models, config.device, data_dir(), spool) as crew,
         progress_bar(new, summary.quiet) as bar,
     ):
         desk = Desk(ledger, crew, spool, bar.report, _starter(crew, run, bar))
@@ -132,7 +132,8 @@ def _starter(crew: Crew, run: Run, bar: Bar) -> Callable[[], None]:
             bar.report({"stage": "loading the models"})
             device = crew.start()
             roster = crew.roster
-            run.works_with(device, _names(roster.surrogates), _names(roster.judges), crew.providers)
+            names = (_names(roster.surrogates), _names(roster.judges))
+            run.works_with(device, *names, crew.providers, crew.protection)
             started = True
 
     return start

@@ -42,6 +42,9 @@ ENVIRONMENT: Final = frozenset(
 MISCONFIGURED: Final = frozenset({"UnknownAttack", "AimError"})
 """What is wrong with the policy, not with a photo: its folder waits for another."""
 
+PASSING: Final = frozenset({"truncated", "no-memory"})
+"""What is wrong with a photo and may not be for long: it is still being written, or others have the memory."""
+
 HOPELESS: Final = frozenset({"name-too-long", "no-name"})
 """Faults of publishing that another attempt meets again."""
 
@@ -199,7 +202,7 @@ def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
     if (kind in ENVIRONMENT and not is_photo) or wrong:
         ledger.give_back(job, State.BLOCKED, str(error))
         raise FolderBlocked(str(error)) from error
-    if (is_photo and kind != "truncated") or kind in HOPELESS:
+    if (is_photo and kind not in PASSING) or kind in HOPELESS:
         return ledger.move(job, State.QUARANTINED, str(error))
     return ledger.retry(job, str(error))
 

@@ -5,17 +5,22 @@ Requests and answers are JSON: what comes back from a process that decodes stran
 
 from __future__ import annotations
 
+import importlib
 import json
 import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, TypeAlias
 
+from uncnn.daemon.sandbox.entering import enter
+from uncnn.daemon.sandbox.protection import Protection
+from uncnn.daemon.sandbox.rules import Sandbox
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 
@@ -47,14 +52,26 @@ class ProcessDied(UncnnError):
 class Child:
     """One spawned process, that answers one request after another."""
 
-    def __init__(self, name: str, make_handler: Callable[[], Handler]) -> None:
-        """Spawn the process; `make_handler` is a module-level function that is called in it."""
+    def __init__(
+        self,
+        name: str,
+        make_handler: Callable[[], Handler],
+        sandbox: Sandbox | None = None,
+        modules: Sequence[str] = (),
+    ) -> None:
+        """Spawn the process; `make_handler` is a module-level function that is called in it, inside the `sandbox`.
+
+        `modules` are imported before that is entered: what Python compiles of them it can still write down.
+        """
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads of a background service do not spin
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts none: Landlock would not hold for them
         context = multiprocessing.get_context("spawn")
         self.name = name
         self.answered = False  # it has loaded what it works with by the first time
+        self.protection: Protection | None = None  # what of its sandbox holds, once it has answered
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, make_handler), name=f"uncnn-{name}", daemon=True)
+        arguments = (theirs, make_handler, sandbox, tuple(modules))
+        self._process = context.Process(target=serve, args=arguments, name=f"uncnn-{name}", daemon=True)
         self._process.start()
         self._over = False  # once it was waited for, its number may be another's
         theirs.close()
@@ -83,6 +100,9 @@ class Child:
                     self.kill()
                     raise ProcessDied(f"the {self.name} did not answer in {timeout_seconds:.0f} s and was stopped")
                 answer: Message = json.loads(self._connection.recv_bytes())
+                if "entered" in answer:
+                    self.protection = Protection.of(answer["entered"])
+                    continue
                 if "progress" not in answer:
                     break
                 if on_progress is not None:
@@ -136,7 +156,12 @@ def stopped_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def serve(connection: Connection, make_handler: Callable[[], Handler]) -> None:
+def serve(
+    connection: Connection,
+    make_handler: Callable[[], Handler],
+    sandbox: Sandbox | None = None,
+    modules: Sequence[str] = (),
+) -> None:
     """Answer requests until the other end closes: the body of a spawned process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when to stop
 
@@ -145,6 +170,10 @@ def serve(connection: Connection, make_handler: Callable[[], Handler]) -> None:
 
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
+            for module in modules:
+                importlib.import_module(module)
+            if sandbox is not None:
+                send({"entered": asdict(enter(sandbox))})
             handler = make_handler()
         except Exception as error:  # said in answer to the first request
             connection.recv_bytes()

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -107,6 +108,8 @@ def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
     yield f"  device: {run.device}{verifier}"
     yield f"  attacked: {', '.join(run.surrogates) or 'none'}"
     yield f"  judges: {', '.join(run.judges) or 'none'}"
+    if run.protection is not None:
+        yield f"  {run.protection.words}"
 
 
 def _problem(run: LastRun, life: Life) -> str:
@@ -195,6 +198,7 @@ def _run_json(run: LastRun, now: datetime) -> dict[str, Any]:
         "exit_status": run.exit_status,
         "device": run.device,
         "providers": list(run.providers),
+        "protection": None if run.protection is None else asdict(run.protection),
         "surrogates": list(run.surrogates),
         "judges": list(run.judges),
     }

@@ -92,13 +92,14 @@ class Worker:
         base = moved(subject.photo.pixels, patches)
         pixels, spent = add(base, patches)
         destination = Path(request["destination"])
+        comparable = destination.with_name(f"{destination.name}.moved") if base is not subject.photo.pixels else None
+        if comparable is not None:
+            write_moved(comparable, base, faces, [own.flow for own in spent])
+        del base  # a large photo is not held once more
         metadata = request.get("metadata", "none")
         with _temporary_files_in(destination.parent):  # what libraries write for a moment is a photo too
             released = encode(subject.photo, pixels, request["format"], request["quality"], metadata)
         destination.write_bytes(released.data)
-        comparable = destination.with_name(f"{destination.name}.moved") if base is not subject.photo.pixels else None
-        if comparable is not None:
-            write_moved(comparable, base, faces, [own.flow for own in spent])
         notes = notes_of(make_attack(request["attack"]["name"], request["attack"]["parameters"])) if keys else ()
         return {
             "spent": [asdict(own) for own in spent],

@@ -72,6 +72,12 @@ class Roster:
     weights: Path  # RetinaFace, torch
     detector: Path  # RetinaFace, ONNX, for the verifier
 
+    def files(self) -> list[Path]:
+        """Return the folders and files that loading them reads, with what they are links to."""
+        folders = [model.folder for model in (*self.surrogates, *self.judges)]
+        inside = [file for folder in folders for file in folder.iterdir() if file.is_symlink()]
+        return [path.resolve() for path in (*folders, *inside, self.weights, self.detector)]
+
     def digest(self) -> str:
         """Return the sha256 of what these models are, wherever they lie.
 

@@ -66,7 +66,7 @@ def audit_photos(file: Path | None, wanted: Wanted) -> int:
         stopped_by_sigterm(),
         Library(ledger_file(), chosen) as library,
         workspace() as spool,
-        Crew(config.models, config.device, data_dir(), config.service.deadline_seconds) as crew,
+        Crew(config.models, config.device, data_dir(), spool, config.service.deadline_seconds) as crew,
     ):
         today = Today.of(config, crew)
         if wanted.judge:

@@ -47,6 +47,9 @@ def cloak(
     licence: Licence = None,
     device: Device = None,
     surrogates: Annotated[bool, typer.Option("--all", help="List the attacked recognisers in the table too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say on which device, and what protects you from the files.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Cloak photos and release those whose protection was shown.
@@ -59,7 +62,7 @@ def cloak(
     from uncnn.daemon.commands import cloak_photos, settings_for
 
     settings = settings_for(config, policy, attack, strength, parameter, licence, device)
-    raise typer.Exit(cloak_photos(settings, photos, output, surrogates, json))
+    raise typer.Exit(cloak_photos(settings, photos, output, surrogates, json, verbose))
 
 
 @app.command()

@@ -15,6 +15,7 @@ from uncnn.daemon.config.document import read
 from uncnn.daemon.config.overrides import NAME, overridden
 from uncnn.daemon.files.folders import named
 from uncnn.daemon.people.store import people_file, read_people
+from uncnn.daemon.sandbox.entering import offered
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.registry import make_aim, make_attack, make_budget
@@ -30,6 +31,7 @@ def check_config(explicit: Path | None) -> int:
         raise ConfigError(tuple(problems))
     folders = "1 folder" if len(config.folders) == 1 else f"{len(config.folders)} folders"
     sys.stdout.write(f"{printable(file)} is right: {folders}, policies {', '.join(config.policies)}\n")
+    sys.stdout.write(f"{offered().words}\n")
     return OK
 
 

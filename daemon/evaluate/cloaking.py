@@ -14,12 +14,12 @@ from uncnn.daemon.crew import Crew
 from uncnn.daemon.evaluate.embedding import ask_judges, embeddings_of, leaving_out
 from uncnn.daemon.evaluate.plan import UNCLOAKED, Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress, Sample, Shot, Take
-from uncnn.daemon.photos import decode
 from uncnn.daemon.pipeline import attack_request
 from uncnn.daemon.processes import Message
 from uncnn.daemon.sight import look_request
+from uncnn.daemon.verify.measuring import read_squares
 from uncnn.daemon.verify.verdict import FACE, FACES
-from uncnn.daemon.verify.visibility import VISIBILITY, face_square
+from uncnn.daemon.verify.visibility import VISIBILITY
 from uncnn.exporters.calibration.patches import main_face
 from uncnn.plugins.api import Face
 
@@ -58,16 +58,23 @@ class Cloaking:
 
     def sample(self, shot: Shot, face: Face) -> Sample:
         """Return the face's square, to be looked at."""
-        original = decode(self.source.read_bytes(), self.name).pixels
-        square = face_square(face, original.shape) or (slice(None), slice(None))
-        released = {
-            strength: decode(self._file(strength).read_bytes(), self.name).pixels[square].copy()
-            for strength in self.plan.strengths
-        }
+        made = self.source.with_name("squares")
+        sources = [self.source, *map(self._file, self.plan.strengths)]
+        self.crew.ask_verifier(
+            {
+                "do": "crop",
+                "sources": [str(source) for source in sources],
+                "name": self.name,
+                "face": FACE.dump_python(face, mode="json"),
+                "destination": str(made),
+            }
+        )
+        original, *squares = read_squares(made)
+        released = dict(zip(self.plan.strengths, squares, strict=True))
         shown = {
             strength: take.visibility.ssimulacra2 if take.visibility else None for strength, take in shot.takes.items()
         }
-        return Sample(shot.person, original[square].copy(), released, shown)
+        return Sample(shot.person, original, released, shown)
 
     def _take(self, strength: str, face: Face) -> Take:
         file = self._file(strength)

@@ -32,7 +32,7 @@ def state_dir() -> Path:
     Raises FolderError.
     """
     chosen = os.environ.get("UNCNN_STATE")
-    return _private(Path(chosen) if chosen else platformdirs.user_state_path("uncnn", appauthor=False))
+    return private(Path(chosen) if chosen else platformdirs.user_state_path("uncnn", appauthor=False))
 
 
 def ledger_file() -> Path:
@@ -45,11 +45,11 @@ def data_dir() -> Path:
 
     Raises FolderError.
     """
-    return _private(platformdirs.user_data_path("uncnn", appauthor=False))
+    return private(platformdirs.user_data_path("uncnn", appauthor=False))
 
 
-def _private(folder: Path) -> Path:
-    """Return `folder`, absolute, there, and closed to everyone else."""
+def private(folder: Path) -> Path:
+    """Return `folder`, absolute, there, and closed to everyone else. Raises FolderError."""
     folder = folder.expanduser().absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -16,9 +17,11 @@ from uncnn.daemon.files.folders import data_dir, named
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.inspection.showing import show
-from uncnn.daemon.processes import Child, Message, stopped_by_sigterm
+from uncnn.daemon.processes import Child, Handler, Message, stopped_by_sigterm
+from uncnn.daemon.sandbox.rules import sandbox_for
 from uncnn.daemon.terminal import progress_bar
 from uncnn.daemon.wording import printable
+from uncnn.exporters.store import models_dir
 
 _POLICIES: Final = get_args(Metadata)
 
@@ -109,7 +112,10 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
         bar.begin(printable(photo))
         copy = taken(photo, spool)
         bar.report({"stage": "reading"})
-        inspector = Child("inspector", _make_inspector)
+        models = models_dir(data_dir())
+        models.mkdir(parents=True, exist_ok=True)
+        sandbox = sandbox_for(spool, [models], sight.device)
+        inspector = Child("inspector", _make_inspector, sandbox, ["uncnn.daemon.inspection.looking"])
         try:
             request = {"source": str(copy.path), "name": photo.name, "metadata": sight.policy.metadata}
             answer = inspector.call({"do": "read", **request}, PREPARE_SECONDS)
@@ -118,7 +124,7 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
             bar.report({"stage": "finding faces"})
             made = spool / "faces.png" if sight.picture is not None else None
             wanted: Message = {
-                "data": str(data_dir()),
+                "detector": str(_detector()),
                 "device": sight.device,
                 "smallest_px": sight.policy.faces.smallest_px,
                 "rotated": sight.policy.faces.rotated,
@@ -133,6 +139,21 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
             except OSError as error:
                 raise PublishError.of(error, sight.picture, "written") from error
         return answer
+
+
+def _detector() -> Path:
+    """Return the detector's file, exported first where it has to be: what looks at the photo may write no model."""
+    exporter = Child("exporter", partial(_make_exporter, data_dir()))
+    try:
+        return Path(exporter.call({"do": "prepare"}, PREPARE_SECONDS)["detector"])
+    finally:
+        exporter.close()
+
+
+def _make_exporter(data: Path) -> Handler:
+    from uncnn.exporters.store import detector_onnx, detector_weights
+
+    return lambda _request, _report: {"detector": str(detector_onnx(detector_weights(data), data).resolve())}
 
 
 def _make_inspector() -> Any:

@@ -54,13 +54,11 @@ def find_faces(photo: Photo, request: Message) -> Message:
     With a `destination`, the photo with the faces in it is written there.
     """
     from uncnn.daemon.inspection.drawing import drawn
-    from uncnn.exporters.store import detector_onnx, detector_weights
     from uncnn.plugins.detectors.retinaface import load_onnx
     from uncnn.plugins.detectors.turned import looking
     from uncnn.plugins.sessions import providers_for
 
-    data = Path(request["data"])
-    detector = load_onnx(detector_onnx(detector_weights(data), data), providers_for(request["device"]))
+    detector = load_onnx(Path(request["detector"]), providers_for(request["device"]))
     faces = sorted(looking(detector, request["rotated"]).detect(photo.pixels), key=lambda face: -face.size_px)
     cloaked = [face.size_px >= request["smallest_px"] for face in faces]
     if request["destination"] is not None:

@@ -7,11 +7,13 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Literal
 
 from uncnn.daemon.ledger.file import Database, LedgerError
 from uncnn.daemon.ledger.rows import utc_now, utc_text
+from uncnn.daemon.sandbox.protection import Protection
 from uncnn.daemon.wording import printable
 
 BEAT_SECONDS: Final = 10.0
@@ -38,14 +40,21 @@ class Run:
             database.close()
 
     def works_with(
-        self, device: str, surrogates: Sequence[str], judges: Sequence[str], providers: Sequence[str] = ()
+        self,
+        device: str,
+        surrogates: Sequence[str],
+        judges: Sequence[str],
+        providers: Sequence[str] = (),
+        protection: Protection | None = None,
     ) -> None:
         """Note the device and the verifier's providers that are really used, and the models by their roles.
 
-        Raises LedgerError.
+        `protection` is what of the decoders' sandbox holds. Raises LedgerError.
         """
         values = (device, *(json.dumps(list(names)) for names in (surrogates, judges, providers)))
-        self._write("UPDATE runs SET device = ?, surrogates = ?, judges = ?, providers = ? WHERE id = ?", *values)
+        held = json.dumps(asdict(protection)) if protection is not None else ""
+        columns = "device = ?, surrogates = ?, judges = ?, providers = ?, protection = ?"
+        self._write(f"UPDATE runs SET {columns} WHERE id = ?", *values, held)
 
     def beat(self) -> None:
         """Note a sign of life. Raises LedgerError."""

@@ -102,6 +102,7 @@ _SCHEMA_6: Final = (
     "CREATE INDEX jobs_by_verdict ON jobs (folder, state, faces, uncertain, provisional)",
     "CREATE INDEX jobs_uncertain ON jobs (changed) WHERE uncertain > 0",
     "UPDATE jobs SET faces = 0 WHERE state = 'published' AND reason LIKE 'no face found:%'",
+    "ALTER TABLE runs ADD COLUMN protection TEXT NOT NULL DEFAULT ''",  # of the decoders: what of their sandbox holds
 )
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (

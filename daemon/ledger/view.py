@@ -16,6 +16,7 @@ from uncnn.daemon.ledger.doubts import Doubts
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.schema import MIGRATIONS
 from uncnn.daemon.ledger.states import NEEDS_PERSON, SETTLED, State
+from uncnn.daemon.sandbox.protection import Protection
 
 Life: TypeAlias = Literal["running", "silent", "ended", "died"]
 
@@ -35,6 +36,7 @@ class LastRun:
     surrogates: tuple[str, ...]
     judges: tuple[str, ...]
     providers: tuple[str, ...]  # of ONNX Runtime, that the verifier uses
+    protection: Protection | None  # of its decoders; None: it started none
     kind: str  # once, or service
     problem: str  # what keeps the service as a whole from working, "" where nothing does
     doing: str  # the photo at hand and its stage
@@ -180,6 +182,7 @@ def _last_run(database: Database) -> LastRun | None:
             surrogates=tuple(json.loads(row["surrogates"])),
             judges=tuple(json.loads(row["judges"])),
             providers=tuple(json.loads(row["providers"])),
+            protection=Protection.of(json.loads(row["protection"])) if row["protection"] else None,
             **{name: row[name] for name in ("kind", "problem", "doing", "published", "faces", "busy_seconds")},
         )
     return None

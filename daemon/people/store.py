@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from uncnn.daemon.files.folders import state_dir
+from uncnn.daemon.files.folders import private, state_dir
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 
@@ -62,8 +63,15 @@ _PEOPLE: Final = TypeAdapter(People)
 
 
 def people_file() -> Path:
-    """Return where the enrolled people are kept. Raises FolderError."""
-    return state_dir() / NAME
+    """Return where the enrolled people are kept: a folder of its own, the only one that decoders see of the state.
+
+    Raises FolderError.
+    """
+    file = private(state_dir() / "people") / NAME
+    with suppress(OSError):  # where it lay before
+        if not file.exists():
+            (state_dir() / NAME).rename(file)
+    return file
 
 
 def read_people(file: Path) -> People:

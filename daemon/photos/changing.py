@@ -25,7 +25,10 @@ _COLOURS = 256
 
 
 def changed(stored: Stored, photo: Photo, pixels: Pixels) -> Stored:
-    """Return what `photo` stores with `pixels`, (H, W, 3) uint8 upright sRGB, to be seen in it."""
+    """Return what `photo` stores with `pixels`, (H, W, 3) uint8 upright sRGB, to be seen in it.
+
+    It is put into the samples of `stored`, which is of no use afterwards: a large photo is not held once more.
+    """
     before, after = (as_stored(seen, stored.orientation) for seen in (photo.pixels, pixels))
     mask = differing(before, after)
     if not mask.any():
@@ -33,7 +36,7 @@ def changed(stored: Stored, photo: Photo, pixels: Pixels) -> Stored:
     own = stored.samples[mask]
     change = stored_change(before[mask], after[mask], reduced(own), stored.profile)
     most = np.iinfo(own.dtype).max
-    samples: Samples = stored.samples.copy()
+    samples: Samples = stored.samples if stored.samples.flags.writeable else stored.samples.copy()
     samples[mask] = (own.astype(np.int32) + change * np.int32(most // 255)).clip(0, most).astype(own.dtype)
     if stored.palette is None:
         return replace(stored, samples=samples)

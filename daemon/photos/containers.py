@@ -13,6 +13,7 @@ from PIL import Image
 
 from uncnn.daemon.photos import deep, jpeg, png, tiff
 from uncnn.daemon.photos.metadata import EXIF_NAME, exif_bytes
+from uncnn.daemon.photos.rows import bands
 from uncnn.daemon.photos.values import MODES, Format, Stored
 
 Options: TypeAlias = dict[str, Any]
@@ -50,7 +51,9 @@ def _image(stored: Stored) -> Image.Image:
     image = Image.fromarray(samples, MODES[channels])
     if stored.alpha is not None:
         image.putalpha(Image.fromarray(np.ascontiguousarray(stored.alpha)))
-    elif channels == 1 and bool(np.isin(samples, (0, 255)).all()):
+    elif channels == 1 and all(
+        bool(((samples[rows] == 0) | (samples[rows] == 255)).all()) for rows in bands(*samples.shape)
+    ):
         image = image.convert("1", dither=Image.Dither.NONE)
     return image
 

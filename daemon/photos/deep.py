@@ -16,6 +16,7 @@ import numpy.typing as npt
 import tifffile
 
 from uncnn.daemon.photos.png import chunks_of
+from uncnn.daemon.photos.rows import bands
 from uncnn.daemon.photos.tiff import check_tiff
 from uncnn.daemon.photos.turning import SIDEWAYS, upright
 from uncnn.daemon.photos.values import Encoding, PhotoError, Stored
@@ -35,7 +36,10 @@ def reduced(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Return samples of 16 bits with 8, rounded; those of 8 as they are."""
     if samples.dtype == np.uint8:
         return samples
-    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    result = np.empty(samples.shape, np.uint8)
+    for rows in bands(*samples.shape[:2]):
+        result[rows] = (samples[rows].astype(np.uint32) + 128) // 257
+    return result
 
 
 def read_png(data: bytes) -> tuple[Deep, Deep | None]:
@@ -119,8 +123,11 @@ def _tag(page: tifffile.TiffPage, number: int) -> Any:
 
 def _unmultiplied(samples: Deep, alpha: Deep) -> Deep:
     """Return the samples of a picture whose colours were stored multiplied by its opacity."""
-    whole = samples.astype(np.float64) * _OPAQUE / np.maximum(alpha, 1)[..., None]
-    return np.rint(whole).clip(0, _OPAQUE).astype(np.uint16)
+    result = np.empty(samples.shape, np.uint16)
+    for rows in bands(*samples.shape[:2]):
+        whole = samples[rows].astype(np.float64) * _OPAQUE / np.maximum(alpha[rows], 1)[..., None]
+        result[rows] = np.rint(whole).clip(0, _OPAQUE)
+    return result
 
 
 def _dots_per_inch(page: tifffile.TiffPage, sideways: bool) -> tuple[float, float] | None:

@@ -80,8 +80,10 @@ def _sniff_boxes(data: bytes, name: str) -> Format:
     raise PhotoError("not-a-photo", f"{name} is no photo but a file of type {major!r}: remove it from the folder")
 
 
-def check_header(data: bytes, photo_format: Format, name: str, pixel_limit: int) -> None:
+def check_header(data: bytes, photo_format: Format, name: str, pixel_limit: int) -> tuple[int, int] | None:
     """Refuse what Pillow would reduce or allocate before anyone can look at it.
+
+    Returns width and height where the first bytes give them.
 
     Raises PhotoError (`unsupported`, `animated`, `too-large`, `truncated`, `damaged`).
     """
@@ -93,6 +95,7 @@ def check_header(data: bytes, photo_format: Format, name: str, pixel_limit: int)
     size = check_tiff(data, name).size if photo_format == "TIFF" else _header_size(data, photo_format)
     if size:
         check_size(size, name, pixel_limit)
+    return size
 
 
 def _header_size(data: bytes, photo_format: Format) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 
@@ -20,6 +21,8 @@ from uncnn.daemon.photos import headers
 from uncnn.daemon.photos.colour import changes_colours, to_srgb
 from uncnn.daemon.photos.deep import reduced
 from uncnn.daemon.photos.metadata import exif_of
+from uncnn.daemon.photos.needs import check_need
+from uncnn.daemon.photos.rows import bands
 from uncnn.daemon.photos.stored import read_deep_tiff, read_stored
 from uncnn.daemon.photos.turning import upright
 from uncnn.daemon.photos.values import MODES, PIXEL_LIMIT, Format, Note, Photo, PhotoError, Stored
@@ -50,15 +53,23 @@ def decode(data: bytes, name: str, pixel_limit: int = PIXEL_LIMIT) -> Photo:
 
     `pixel_limit` is read from the header before anything is decoded.
 
-    Raises PhotoError, whose `kind` says why: `empty`, `truncated`, `damaged`, `not-a-photo`, `too-large`, `animated`
-    or `unsupported`.
+    Raises PhotoError, whose `kind` says why: `empty`, `truncated`, `damaged`, `not-a-photo`, `too-large`, `no-memory`,
+    `animated` or `unsupported`.
     """
     name = printable(name)
     photo_format = headers.sniff(data, name)
-    headers.check_header(data, photo_format, name, pixel_limit)
+    size = headers.check_header(data, photo_format, name, pixel_limit)
+    if size is not None:
+        check_need(data, photo_format, size, name)
+
+    def check_opened(opened: tuple[int, int]) -> None:
+        headers.check_size(opened, name, pixel_limit)
+        if size is None:
+            check_need(data, photo_format, opened, name)
+
     notes: list[str] = []
     try:
-        return _photo(_stored(data, photo_format, name, pixel_limit, notes.append), photo_format, notes, data)
+        return _photo(_stored(data, photo_format, name, check_opened, notes.append), photo_format, notes, data)
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
@@ -72,7 +83,7 @@ def decode(data: bytes, name: str, pixel_limit: int = PIXEL_LIMIT) -> Photo:
 
 def stored_again(photo: Photo) -> Stored:
     """Return the picture of a photo as its file stores it: it is not kept, because a large one is large."""
-    return _stored(photo.source, photo.format, "photo", PIXEL_LIMIT, lambda _: None)
+    return _stored(photo.source, photo.format, "photo", lambda _size: None, lambda _note: None)
 
 
 def exif_of_photo(photo: Photo) -> Image.Exif:
@@ -85,11 +96,13 @@ def exif_of_photo(photo: Photo) -> Image.Exif:
         return exif_of(image, photo.source, photo.format)
 
 
-def _stored(data: bytes, photo_format: Format, name: str, pixel_limit: int, note: Note) -> Stored:
+def _stored(
+    data: bytes, photo_format: Format, name: str, check: Callable[[tuple[int, int]], None], note: Note
+) -> Stored:
     if photo_format == "TIFF" and headers.is_deep_tiff(data, name):
         return read_deep_tiff(data, name, note)
     with Image.open(BytesIO(data), formats=[photo_format]) as image:
-        headers.check_size(image.size, name, pixel_limit)
+        check(image.size)
         _check_opened(image, photo_format, name)
         return read_stored(image, data, photo_format, name, note)
 
@@ -139,12 +152,20 @@ def _photo(stored: Stored, photo_format: Format, notes: list[str], data: bytes) 
     )
 
 
+def _in_srgb(samples: Pixels, profile: bytes | None) -> Pixels:
+    """Return samples (H, W, C) in sRGB, (H, W, 3) or (H, W, 1)."""
+    channels = samples.shape[2]
+    result = np.empty((*samples.shape[:2], 1 if channels == 1 else 3), np.uint8)
+    for rows in bands(*samples.shape[:2]):
+        plain = Image.fromarray(samples[rows, :, 0] if channels == 1 else samples[rows], MODES[channels])
+        result[rows] = np.asarray(to_srgb(plain, profile)[0]).reshape(*result[rows].shape)
+    return result
+
+
 def seen(stored: Stored) -> Pixels:
     """Return the samples in sRGB with 8 bits, (H, W, 3), not turned."""
     samples = reduced(stored.samples)
     channels = samples.shape[2]
     if stored.profile is not None or channels == 4:
-        plain = Image.fromarray(samples[..., 0] if channels == 1 else samples, MODES[channels])
-        samples = np.asarray(to_srgb(plain, stored.profile)[0])
-        samples = samples.reshape(*samples.shape[:2], -1)
+        samples = _in_srgb(samples, stored.profile)
     return samples if samples.shape[2] == 3 else np.repeat(samples, 3, axis=2)

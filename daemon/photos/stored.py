@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from PIL import ExifTags, Image
 
 from uncnn.daemon.photos import deep, headers
 from uncnn.daemon.photos.colour import changes_colours
 from uncnn.daemon.photos.png import colour_chunks
 from uncnn.daemon.photos.profiles import clean_profile, srgb_profile
+from uncnn.daemon.photos.rows import array_of
 from uncnn.daemon.photos.source import source_encoding
 from uncnn.daemon.photos.values import Format, Note, Palette, PhotoError, Samples, Stored
 
@@ -34,14 +36,16 @@ def read_stored(image: Image.Image, data: bytes, photo_format: Format, name: str
     encoding = source_encoding(image, data, photo_format)
     profile = image.info.get("icc_profile")
     if photo_format == "PNG" and headers.is_deep_png(data):
+        image.close()  # what Pillow decoded, with 8 bits
         samples, alpha = deep.read_png(data)
         own = _profile(profile, samples, note)
         return Stored(samples, alpha, own, orientation, encoding, chunks=colour_chunks(data))
     if image.mode in ("RGBa", "La"):  # premultiplied
         image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
     flat = _flat(image, data, photo_format)
-    samples = np.array(flat).reshape(flat.height, flat.width, -1)
-    clear = np.asarray(image.convert("RGBA").getchannel("A")) if image.has_transparency_data else None
+    samples = array_of(flat)
+    del flat
+    clear = _opacity(image) if image.has_transparency_data else None
     chunks = colour_chunks(data) if photo_format == "PNG" else ()
     if image.format == "MPO":
         note("further pictures inside the file (MPO) are left out")
@@ -74,6 +78,11 @@ def _flat(image: Image.Image, data: bytes, photo_format: Format) -> Image.Image:
     grey = image.mode in _GREY_MODES or _is_grey_palette(image) or _is_grey_box(image, data, photo_format)
     wanted = "CMYK" if image.mode == "CMYK" else "L" if grey else "RGB"
     return image if image.mode == wanted else image.convert(wanted)
+
+
+def _opacity(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """Return the opacity of an image that has some, (H, W)."""
+    return array_of((image if "A" in image.getbands() else image.convert("RGBA")).getchannel("A"))[..., 0]
 
 
 def _palette(image: Image.Image) -> Palette | None:

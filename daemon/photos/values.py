@@ -26,6 +26,7 @@ Kind: TypeAlias = Literal[
     "damaged",
     "not-a-photo",
     "too-large",
+    "no-memory",  # for it at this moment: worth another look
     "animated",  # or of several pages
     "unsupported",
     "unwritable",  # decoded, but not to be written in the wanted format

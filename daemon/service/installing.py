@@ -70,7 +70,7 @@ def files_of(wanted: Wanted) -> dict[Path, str]:
     program = _program()
     if not wanted.name:
         load(find_config(None))
-        unit = units.user_unit(program)
+        unit = units.user_unit(program, units.gives_namespaces())
         return {
             wanted.folder / wanted.unit: unit,
             wanted.folder / "uncnn-audit.service": audit_units.audit_user_unit(program, unit),

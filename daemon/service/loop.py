@@ -213,7 +213,7 @@ class Service:
         """Note the models; called by the workshop's thread."""
         roster = crew.roster
         surrogates, judges = ([model.card.name for model in models] for models in (roster.surrogates, roster.judges))
-        self._run.works_with(device, surrogates, judges, crew.providers)
+        self._run.works_with(device, surrogates, judges, crew.providers, crew.protection)
 
 
 def run_service(explicit: Path | None) -> int:

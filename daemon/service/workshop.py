@@ -182,6 +182,7 @@ class Workshop:
                         died = False
                         self._work(ledger, spool)
                 except UncnnError as error:  # of the ledger or the spool
+                    self._close_crew()  # it sees that spool alone
                     self._fail(str(error), 5.0)
         finally:
             self._close_crew()
@@ -190,7 +191,7 @@ class Workshop:
     def _work(self, ledger: Ledger, spool: Path) -> None:
         done_by_crew = 0
         while (task := self._next()) is not None:
-            crew = self._crew_of(self._config)
+            crew = self._crew_of(self._config, spool)
             following = partial(self._following, task, ledger)
             desk = Desk(ledger, crew, spool, self._report, self._start, lambda: self._stopping, following)
             self.began = time.monotonic()
@@ -290,13 +291,13 @@ class Workshop:
             self._poked = False
             self._lock.wait_for(lambda: self._stopping or self._poked, seconds)
 
-    def _crew_of(self, config: Config) -> Crew:
-        """Return the processes for this configuration; those of another are ended."""
+    def _crew_of(self, config: Config, spool: Path) -> Crew:
+        """Return the processes for this configuration, that see this spool; those of another are ended."""
         wanted = (config.models, config.device, config.service.deadline_seconds)
         if self._crew is not None and self._crew.settings != wanted:
             self._close_crew()
         if self._crew is None:
-            self._crew = Crew(config.models, config.device, data_dir(), config.service.deadline_seconds)
+            self._crew = Crew(config.models, config.device, data_dir(), spool, config.service.deadline_seconds)
         return self._crew
 
     def _start(self) -> None:

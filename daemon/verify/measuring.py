@@ -18,7 +18,7 @@ from uncnn.daemon.verify.moved import read_moved
 from uncnn.daemon.verify.verdict import FACE
 from uncnn.daemon.verify.visibility import VISIBILITY, face_square, visibility
 from uncnn.exporters.calibration.patches import main_face
-from uncnn.plugins.api import Detector, Face, Pixels
+from uncnn.plugins.api import Detector, Face, Pixels, UncnnError
 from uncnn.plugins.detectors.turned import looking
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 
@@ -62,7 +62,31 @@ def compare(_detector: Detector, _recognisers: Sequence[OnnxRecogniser], request
     return {"visibility": None if found is None else VISIBILITY.dump_python(found, mode="json")}
 
 
-MEASURES: Final[Mapping[str, Measure]] = {"embed": embed, "compare": compare, "show": show}
+def crop(_detector: Detector, _recognisers: Sequence[OnnxRecogniser], request: Message) -> Message:
+    """Write the square of `face` of each of the `sources`, versions of one photo, to `destination`, for `read_squares`.
+
+    Where the face is too small for a square, the whole photo.
+    """
+    face = FACE.validate_python(request["face"])
+    squares = []
+    for source in request["sources"]:
+        photo = decode(Path(source).read_bytes(), request["name"]).pixels
+        squares.append(photo[face_square(face, photo.shape) or (slice(None), slice(None))].copy())
+    with Path(request["destination"]).open("wb") as stream:
+        np.savez(stream, *squares)
+    return {}
+
+
+def read_squares(file: Path) -> list[Pixels]:
+    """Return the squares, (H, W, 3), that `crop` wrote; nothing is decoded. Raises UncnnError: they are none."""
+    with np.load(file, allow_pickle=False) as stored:
+        squares = [stored[name] for name in stored.files]
+    if any(square.dtype != np.uint8 or square.ndim != 3 or square.shape[2] != 3 for square in squares):
+        raise UncnnError(f"{file.name}: these are no pictures: the verifier failed, try again")
+    return squares
+
+
+MEASURES: Final[Mapping[str, Measure]] = {"embed": embed, "compare": compare, "crop": crop, "show": show}
 """By what is asked."""
 
 

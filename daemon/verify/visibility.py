@@ -17,14 +17,12 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import TypeAdapter
 
+from uncnn.daemon.verify.programs import BUTTERAUGLI
 from uncnn.plugins.api import Face, Pixels, UncnnError
 from uncnn.plugins.geometry import region_of
 
 LARGEST_PX: Final = 512  # a larger face is scaled down first: as large as people see it on a screen
 LEAST_PX: Final = 16  # of a square's side: the metrics say nothing of less
-
-BUTTERAUGLI: Final = "butteraugli_main"
-"""The program of Debian's libjxl-devtools, asked where it is installed."""
 
 _BUTTERAUGLI_SECONDS: Final = 120.0
 _LUMA: Final = (0.299, 0.587, 0.114)  # ITU-R BT.601

@@ -28,7 +28,6 @@ from uncnn.daemon.inspection.command import sight_for
 from uncnn.daemon.inspection.drawing import LARGEST_PX, drawn
 from uncnn.daemon.inspection.facts import facts, jpeg_quality
 from uncnn.daemon.photos import decode
-from uncnn.exporters import store
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors import retinaface
 
@@ -144,10 +143,9 @@ class Seer:
 
 
 def test_faces_come_largest_first_and_the_small_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "detector_onnx", lambda weights, data: weights)
     monkeypatch.setattr(retinaface, "load_onnx", lambda path, providers: Seer())
     photo = decode(saved(picture(), "PNG"), "photo.png")
-    request: dict[str, Any] = {"data": str(tmp_path), "device": "cpu", "smallest_px": 24, "rotated": False}
+    request: dict[str, Any] = {"detector": str(tmp_path), "device": "cpu", "smallest_px": 24, "rotated": False}
     request["destination"] = str(tmp_path / "made")
     large, small = looking.find_faces(photo, request)["faces"]
     assert (large["number"], large["cloaked"], large["box"]) == (1, True, [10.0, 10.0, 50.0, 50.0])

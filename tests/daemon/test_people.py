@@ -60,7 +60,7 @@ def test_whose_faces_are_cloaked_is_the_policys(home: ModelsHome, who: str, pers
 
 
 def test_what_is_kept_is_private_and_holds_no_photo(home: ModelsHome) -> None:
-    file = home.root / "state" / "people.json"
+    file = home.root / "state" / "people" / "people.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     (person,) = read_people(file).people
     assert [len(template.embeddings) for template in person.templates] == [3] * len(RECOGNISERS)
@@ -73,11 +73,11 @@ def test_what_is_kept_is_private_and_holds_no_photo(home: ModelsHome) -> None:
 
 
 def test_a_photo_that_shows_others_too_enrolls_nobody(home: ModelsHome) -> None:
-    before = (home.root / "state" / "people.json").read_bytes()
+    before = (home.root / "state" / "people" / "people.json").read_bytes()
     answer = home.run("people", "enroll", "Both", home.root / "couple.png")
     assert answer.returncode == 1
     assert "couple.png shows 2 faces: give photos that show Both alone" in answer.stderr
-    assert (home.root / "state" / "people.json").read_bytes() == before
+    assert (home.root / "state" / "people" / "people.json").read_bytes() == before
 
 
 def test_where_nobody_is_enrolled_everybody_is_cloaked(home: ModelsHome) -> None:

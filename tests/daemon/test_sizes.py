@@ -26,7 +26,7 @@ POLICY = {
 
 
 def make_crew(data: Path) -> Crew:
-    return Crew(Models(), "cpu", data)
+    return Crew(Models(), "cpu", data, data.parent)
 
 
 @pytest.fixture(scope="module")

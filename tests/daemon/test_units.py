@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from uncnn.daemon.config import ConfigError, Folder
+from uncnn.daemon.sandbox.entering import offered
 from uncnn.daemon.service import installing, units
 from uncnn.daemon.service.audit_units import audit_system_unit, audit_timer, audit_user_unit
 from uncnn.daemon.service.installing import Wanted, install, show, uninstall
@@ -63,6 +64,30 @@ def test_systemd_finds_the_units_safe(tmp_path: Path, gpu: bool, bar: float) -> 
 
 
 @needs_systemd
+@pytest.mark.parametrize(("namespaces", "bar"), [(True, 3.0), (False, 6.0)])
+def test_systemd_finds_a_users_own_unit_safe(tmp_path: Path, namespaces: bool, bar: float) -> None:
+    """Where users get no namespaces, little can be had."""
+    unit = tmp_path / "uncnn.service"
+    unit.write_text(user_unit(namespaces=namespaces))
+    assert exposure(unit) < bar
+
+
+def test_a_machine_without_namespaces_for_its_users_gets_a_unit_that_starts(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("true", "false"):
+        program = machine / "bin" / name / "unshare"
+        program.parent.mkdir(parents=True)
+        program.write_text(f"#!/bin/sh\nexec /bin/{name}\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(units.shutil, "which", lambda _name, found=program: str(found))
+        assert units.gives_namespaces() is (name == "true")
+        assert ("PrivateUsers=yes" in user_unit(namespaces=units.gives_namespaces())) is (name == "true")
+    monkeypatch.setattr(units.shutil, "which", lambda _name: None)
+    assert not units.gives_namespaces()
+
+
+@needs_systemd
 @pytest.mark.parametrize("name", ["uncnn@alice.service", "uncnn.service"])
 def test_systemd_has_nothing_to_say_against_them(tmp_path: Path, name: str) -> None:
     program = Path(sys.executable).with_name("uncnn-daemon")
@@ -85,13 +110,15 @@ def test_a_photo_is_cloaked_under_the_system_calls_of_the_unit(tmp_path: Path) -
     skimage = pytest.importorskip("skimage")
     Image.fromarray(skimage.data.astronaut()[:256, 96:352]).save(tmp_path / "face.png")
     program = Path(sys.executable).with_name("uncnn-daemon")
-    command = [program, "cloak", tmp_path / "face.png", "-o", tmp_path / "out", "--device", "cpu"]
+    command = [program, "cloak", tmp_path / "face.png", "-o", tmp_path / "out", "--device", "cpu", "-v"]
     own = {"HOME": str(tmp_path), "UNCNN_STATE": str(tmp_path / "state"), "UNCNN_MODELS": str(tmp_path / "none")}
     answer = subprocess.run(
         [sys.executable, FILTER, *command], env={**os.environ, **own}, capture_output=True, text=True, check=False
     )
     assert answer.returncode == 0, answer.stderr
     assert (tmp_path / "out" / "face.png").is_file()
+    assert "decoders run in a sandbox: " in answer.stderr or offered().missing
+    assert ("missing" in answer.stderr) is bool(offered().missing), answer.stderr
 
 
 @needs_systemd

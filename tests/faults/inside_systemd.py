@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from uncnn.daemon.sandbox import landlock
+from uncnn.daemon.sandbox.entering import offered
+
 PROGRAM = Path(sys.executable).with_name("uncnn-daemon")
 SAMPLE = Path(__file__).resolve().parents[2] / "config.yaml"
 PORTRAIT = next(Path(sys.prefix).glob("lib/python3*/site-packages/skimage/data/astronaut.png"))
@@ -26,7 +29,7 @@ def run(*command: str | Path, **named: object) -> str:
     return str(answer.stdout)
 
 
-def until(condition: Callable[[], object], seconds: float = 120) -> None:
+def until(condition: Callable[[], object], seconds: float = 400) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, run("journalctl", "--no-pager", "-n", "60")
@@ -106,6 +109,9 @@ def test_the_systems_service_starts_and_releases_a_photo(alice: Person, service:
 def test_its_status_is_there_for_its_user(service: Unit) -> None:
     answer = json.loads(run(PROGRAM, "status", "--json", env={**os.environ, "UNCNN_STATE": "/var/lib/uncnn/alice"}))
     assert answer["service"]["pid"] == service.process
+    assert answer["service"]["protection"]["landlock"] == landlock.version()
+    assert answer["service"]["protection"]["seccomp"]
+    assert answer["service"]["protection"]["missing"] == list(offered().missing)
     assert service["StatusText"]
 
 
@@ -195,6 +201,16 @@ def test_a_users_own_service_works(tmp_path: Path) -> None:
     run(*as_bob, PROGRAM, "service", "install", env=own)
     bob.put("a.png")
     until(lambda: bob.out() == {"a.png"})
-    assert "1 published" in run(*as_bob, PROGRAM, "status", env=own)
+    said_of_it = run(*as_bob, PROGRAM, "status", env=own)
+    assert "1 published" in said_of_it
+    assert landlock.version() == 0 or f"Landlock {landlock.version()}, seccomp, no network" in said_of_it, said_of_it
+    process = run("pgrep", "-o", "-u", "bob", "-f", "uncnn-daemon run").strip()
+    status = dict(line.split(":\t") for line in Path("/proc", process, "status").read_text().splitlines())
+    assert (status["CapBnd"], status["NoNewPrivs"], status["Seccomp"]) == ("0" * 16, "1", "2")
+    for name in ("user", "net", "ipc", "mnt"):
+        assert Path("/proc", process, "ns", name).readlink() != Path("/proc/self/ns", name).readlink(), name
+    inside = ["nsenter", "--target", process, "--user", "--preserve-credentials", "--mount"]
+    with pytest.raises(AssertionError, match="Read-only file system"):
+        run(*inside, "touch", "/usr/lib/more")
     run(*as_bob, PROGRAM, "service", "uninstall", env=own)
     until(lambda: subprocess.run(["pgrep", "-u", "bob", "-f", "uncnn-daemon run"], check=False).returncode != 0)

@@ -22,7 +22,8 @@ mkdir "$1/changes" "$1/work" "$1/root"
 mount -t overlay -o "lowerdir=/,upperdir=$1/changes,workdir=$1/work" none "$1/root"
 cp "$2" "$1/root/etc/systemd/system/inside.service"
 exec systemd-nspawn --quiet --directory="$1/root" --bind-ro="$3" --bind="$4" --link-journal=no --register=no \
-    --keep-unit --private-network --console=pipe --boot systemd.unit=inside.service
+    --keep-unit --private-network --system-call-filter="landlock_create_ruleset landlock_add_rule landlock_restrict_self" \
+    --console=pipe --boot systemd.unit=inside.service
 """
 
 UNIT = """\
@@ -49,7 +50,9 @@ def test_the_units_hold_under_a_real_systemd(tmp_path: Path) -> None:
     tests = Path(__file__).with_name("inside_systemd.py")
     (tmp_path / "unit").write_text(UNIT.format(python=sys.executable, said=said, tests=tests))
     command = ["unshare", "--mount", "bash", "-c", BOX, "box", box, tmp_path / "unit", REPOSITORY, said]
-    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=400)
+    answer = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=1500
+    )
     if not (said / "log").exists():
         pytest.skip(f"a container cannot be booted here: {answer.stderr.strip()[-300:]}")
     log = (said / "log").read_text()

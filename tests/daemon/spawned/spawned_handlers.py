@@ -38,3 +38,18 @@ def make_obedient() -> Handler:
 def make_broken() -> Handler:
     """Fail to start."""
     raise UncnnError("the weights are missing: put them there")
+
+
+def make_decoder() -> Handler:
+    """Decode files on a machine with so much memory as the request says."""
+    from pathlib import Path
+
+    from uncnn.daemon.photos import decode, needs
+
+    def handle(request: Message, _report: Report) -> Message:
+        needs.process_limit = lambda: request["limit"]
+        if request["file"] is not None:
+            decode(Path(request["file"]).read_bytes(), "photo")
+        return {}
+
+    return handle
