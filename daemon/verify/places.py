@@ -15,7 +15,7 @@ JITTERS: Final = ((0.03, -0.02, 2.0, 1.03), (-0.03, 0.02, -2.0, 0.97))
 
 
 SAME_PLACE: Final = 0.02
-"""Landmarks that lie nearer than this share of the distance between the eyes are in one place: the jitters go beyond."""
+"""Landmarks that lie nearer than this share of the distance between the eyes are in one place: jitters go beyond."""
 
 
 def places(again: Landmarks, there: Landmarks) -> list[Landmarks]:
