@@ -45,7 +45,9 @@ def test_nothing_is_cut(columns: str, monkeypatch: pytest.MonkeyPatch, capsys: p
         assert word in said
     assert "asked: FAR 1e-3, calibrated margins, as-is, jpeg-75, half-size, blur-1" in said
     assert "face 1: 100 px, cloak balanced, looks 79, moved 1.5%: protected" in said
-    assert "0.636 <= 0.550 half-size not linked" in " ".join(said.split()), "the worst view, and the limit with its margin"
+    assert "0.636 <= 0.550 half-size not linked" in " ".join(said.split()), (
+        "the worst view, and the limit with its margin"
+    )
 
 
 def test_a_name_of_any_length_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
