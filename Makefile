@@ -47,6 +47,7 @@ bench: setup
 	$(BIN)/python benchmarks/rotations.py
 	$(BIN)/python benchmarks/kinds.py
 	$(BIN)/python benchmarks/overlap.py
+	$(BIN)/python benchmarks/margin.py
 	$(BIN)/python benchmarks/recognisers.py
 	$(BIN)/python benchmarks/pack.py
 	$(BIN)/python benchmarks/service.py

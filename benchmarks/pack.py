@@ -178,7 +178,7 @@ def _cloak(
     for judge in judges:
         own = judge.embed(photo, points)
         views = [float(compare(judge.card, own, judge.embed(view, points))[0]) for view in (released, _jpeg(released))]
-        worse = judge.more_alike(*views)
+        worse = float(judge.most_alike(np.array(views)[:, None])[0])
         likeness[judge.card.name], linked[judge.card.name] = worse, judge.card.matches(worse, FAR)
     return Cloak(ssimulacra2(photo[square], released[square]) or 100.0, likeness, linked)
 

@@ -4,8 +4,8 @@
     python benchmarks/strengths.py --photos 4      fewer
     python benchmarks/strengths.py --folder DIR    the photos of a folder, group photos for example
 
-A face counts as protected when no judge links it to its own original, as it is and after JPEG 75, at FAR 1e-3. Needs
-the models and photos of ../shared beside the checkout (or UNCNN_MODELS and --folder).
+A face counts as protected when the default policy says so: no recogniser that is asked links it to its own original in
+any view, by a margin. Needs the models and photos of ../shared beside the checkout (or UNCNN_MODELS and --folder).
 """
 
 from __future__ import annotations

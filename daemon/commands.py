@@ -14,9 +14,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 from rich.console import Console
-from rich.markup import escape
 
-from uncnn.daemon.answers import DEGRADED, OK, USAGE, print_json
+from uncnn.daemon.answers import DEGRADED, NO_FACE, OK, USAGE, print_json
 from uncnn.daemon.config import Attack, Config, Models, Policy, find_config, load
 from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.crew import Crew
@@ -25,8 +24,9 @@ from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.pipeline import protect, verify_request
 from uncnn.daemon.processes import stopped_by_sigterm
-from uncnn.daemon.tables import verdict_json, verdict_table
-from uncnn.daemon.terminal import Bar, Done, exit_status, progress_bar, say
+from uncnn.daemon.tables import verdict_json, verdict_lines
+from uncnn.daemon.terminal import Bar, Done, exit_status, progress_bar, say, say_line
+from uncnn.daemon.verify.statement import verify_words
 from uncnn.daemon.verify.verdict import VERDICT, Verdict
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError
@@ -108,8 +108,8 @@ def verify_pair(settings: Settings, original: Path, cloaked: Path, surrogates: b
     if as_json:
         print_json({"original": str(original), "cloaked": str(cloaked), "verdict": verdict_json(verdict)})
     else:
-        _print_verdict(verdict, cloaked, surrogates)
-    return OK if verdict.protected else DEGRADED
+        _print_verdict(verdict, cloaked, policy, surrogates)
+    return {"protected": OK, "not-protected": DEGRADED, "no-face": NO_FACE}[verdict.kind]
 
 
 def taken(photo: Path, folder: Path) -> Snapshot:
@@ -177,14 +177,9 @@ def _parameter(text: str) -> tuple[str, Any]:
     return key, yaml.safe_load(value)
 
 
-def _print_verdict(verdict: Verdict, cloaked: Path, surrogates: bool) -> None:
+def _print_verdict(verdict: Verdict, cloaked: Path, policy: Policy, surrogates: bool) -> None:
+    colour = {"protected": "green", "not-protected": "red", "no-face": "yellow"}[verdict.kind]
+    say_line(str(cloaked), verdict.kind.replace("-", " "), f": {verify_words(verdict, policy)}", colour)
     console = Console()
-    required = [face for face in verdict.faces if face.required]
-    if not required:
-        console.print(f"{escape(printable(cloaked))}: no face to protect", highlight=False)
-        return
-    state = "[green]protected[/green]" if verdict.protected else "[red]not protected[/red]"
-    safe = sum(face.protected for face in required)
-    line = f"[bold]{escape(printable(cloaked))}[/bold]: {state}, {safe} of {len(required)} faces at FAR {verdict.far:g}"
-    console.print(line, highlight=False)
-    console.print(verdict_table(verdict, surrogates=surrogates), soft_wrap=True)
+    for line in verdict_lines(verdict, surrogates=surrogates):
+        console.print(line, soft_wrap=True, highlight=False)

@@ -13,7 +13,8 @@ from uncnn.daemon.crew import Crew
 from uncnn.daemon.people.store import people_file
 from uncnn.daemon.processes import Message, Report
 from uncnn.daemon.sight import Seen, see
-from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Verdict
+from uncnn.daemon.verify.statement import faces_words, protected_words, unprotected_words
+from uncnn.daemon.verify.verdict import FACES, VERDICT, Verdict
 from uncnn.plugins.api import Face
 from uncnn.plugins.registry import STRENGTHS
 
@@ -147,35 +148,16 @@ def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold",
     if not required:
         spared = sum(face.spared for face in verdict.faces)
         if spared:
-            return "publish", f"{_faces(spared)} left alone (policy faces.who: {policy.faces.who})"
+            return "publish", f"{faces_words(spared)} left alone (policy faces.who: {policy.faces.who})"
         small = f", {len(verdict.faces)} smaller than {policy.faces.smallest_px} px" if verdict.faces else ""
         words = {"publish": "released with its metadata cleaned", "hold": "held", "skip": "skipped"}
         return policy.no_face, f"no face found{small}: {words[policy.no_face]} (policy no_face: {policy.no_face})"
     if verdict.protected:
-        return "publish", f"{_faces(len(required))} protected"
-    linked = [face for face in required if not face.protected]
-    reason = f"{len(linked)} of {_faces(len(required))} not protected: {worst_link(linked)}"
+        return "publish", protected_words(verdict)
+    reason = unprotected_words(verdict)
     if policy.unprotected == "publish-anyway":
         return "publish", f"{reason}; released all the same (policy unprotected: publish-anyway)"
     return "hold", reason
-
-
-def worst_link(faces: Iterable[FaceVerdict]) -> str:
-    """Return in words the first judge that still links one of `faces`."""
-    for face in faces:
-        for judgement in face.judgements:
-            if judgement.role == "judge" and judgement.linked:
-                sign = ">=" if judgement.metric == "cosine" else "<="
-                left, top = (round(value) for value in face.face.box[:2])
-                return (
-                    f"{judgement.recogniser} links the face at {left},{top} "
-                    f"({judgement.after:.3f} {sign} {judgement.threshold:.3f}, {judgement.view})"
-                )
-    return "no judge was asked"
-
-
-def _faces(number: int) -> str:
-    return "1 face" if number == 1 else f"{number} faces"
 
 
 def _cloak_request(
@@ -218,6 +200,7 @@ def verify_request(
         "released": str(released),
         "far": policy.protect.far,
         "views": list(policy.protect.views),
+        "margin": policy.protect.margin,
         "smallest_px": policy.faces.smallest_px,
         "rotated": policy.faces.rotated,
         "faces": None if known is None else FACES.dump_python(known, mode="json"),

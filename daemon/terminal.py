@@ -1,4 +1,4 @@
-"""What a command shows on the terminal: a bar while photos are worked on, a line and a table for each that is done."""
+"""What a command shows on the terminal: a bar while photos are worked on, and some lines for each that is done."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from uncnn.daemon.answers import DEGRADED, ERROR, OK
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.pipeline import Outcome
 from uncnn.daemon.processes import Message
-from uncnn.daemon.tables import verdict_json, verdict_table
+from uncnn.daemon.tables import verdict_json, verdict_lines
 from uncnn.daemon.wording import printable
 
 Status: TypeAlias = Literal["published", "held", "skipped", "waiting", "error"]
@@ -90,7 +90,7 @@ def progress_bar(photos: int, quiet: bool) -> Iterator[Bar]:
 
 
 def say(done: Done, surrogates: bool = False) -> None:
-    """Print what became of a photo, with the table of its verdict."""
+    """Print what became of a photo, with what each recogniser said."""
     where = f" -> {printable(done.published)}" if done.published else ""
     say_line(done.name, done.status, f"{where}: {done.message}", _COLOURS[done.status])
     if done.outcome is None:
@@ -98,8 +98,8 @@ def say(done: Done, surrogates: bool = False) -> None:
     console = Console()
     for note in done.outcome.notes:
         console.print(f"  note: {escape(note)}", soft_wrap=True, highlight=False)
-    if done.outcome.verdict.faces:
-        console.print(verdict_table(done.outcome.verdict, done.outcome.strengths, surrogates), soft_wrap=True)
+    for line in verdict_lines(done.outcome.verdict, done.outcome.strengths, surrogates):
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 def say_line(name: str, state: str, message: str, colour: str) -> None:

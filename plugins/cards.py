@@ -8,7 +8,9 @@ cards too.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import re
 import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -30,6 +32,9 @@ from pydantic import (
 
 from uncnn.plugins.api import Pixels, Point, UncnnError
 
+DEFAULT_MARGIN = 0.1
+"""Of a recogniser whose card has none: see docs/models.md#margins."""
+
 CARD_FILE = "card.yaml"
 MODEL_FILE = "model.onnx"
 PROGRAM_FILE = "model.pt2"
@@ -40,6 +45,7 @@ Triple: TypeAlias = tuple[float, float, float]
 Embeddings: TypeAlias = npt.NDArray[np.float32]
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Rate: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+Metric: TypeAlias = Literal["cosine", "euclidean"]
 Intervals: TypeAlias = dict[Rate, tuple[float, float]]
 
 TEMPLATES: dict[str, Points] = {
@@ -115,7 +121,7 @@ class Card(_Strict):
     input: Input
     template: Points
     embedding: PositiveInt
-    metric: Literal["cosine", "euclidean"]
+    metric: Metric
     thresholds: dict[Rate, float]
     intervals: Intervals | None = None  # 95 % confidence, of each threshold
     calibrated_on: str
@@ -123,6 +129,8 @@ class Card(_Strict):
     parity: Annotated[float, Field(ge=0)] | None = None  # largest |torch - onnxruntime|
     source: Source | None = None
     sha256: Sha256  # of model.onnx
+    margin: Annotated[float, Field(ge=0, le=1)] | None = None  # see `Card.links`; None: DEFAULT_MARGIN
+    margin_source: str | None = None  # what it was measured on
     pt2_sha256: Sha256 | None = None  # of model.pt2, where there is one: the attack then takes that
     training_data: str = "not stated"
     distilled_from: str | None = None  # the recogniser that it stands in for where that one is not there
@@ -198,8 +206,34 @@ class Card(_Strict):
         Raises:
             CardError: no rate of `far` or more was calibrated.
         """
-        threshold = self.threshold(far)
-        return not value < threshold if self.metric == "cosine" else not value > threshold
+        return self.links(value, far, 0.0)
+
+    @property
+    def kind(self) -> str:
+        """Return the first word of the family: networks of one kind are taken for one family."""
+        return re.split(r"[^A-Za-z0-9-]", self.family.strip(), maxsplit=1)[0].lower()
+
+    def links(self, value: float, far: float, margin: float) -> bool:
+        """Return whether `value` links two faces at the rate `far`, or is nearer to that than `margin` allows.
+
+        The distance that `value` stands for must be larger than that of the threshold, by `margin` as a share of it.
+        NaN links them.
+
+        Raises:
+            CardError: no rate of `far` or more was calibrated.
+        """
+        limit = (1 + margin) * distance(self.metric, self.threshold(far))
+        return not distance(self.metric, value) > limit
+
+
+def distance(metric: Metric, value: float) -> float:
+    """Return the distance of two embeddings: of unit length, sqrt(2 (1 - cosine)), or the Euclidean one itself."""
+    return math.sqrt(max(2 * (1 - value), 0.0)) if metric == "cosine" and not math.isnan(value) else value
+
+
+def value_at(metric: Metric, far_apart: float) -> float:
+    """Return the cosine or Euclidean distance that stands for a distance: the inverse of `distance`."""
+    return 1 - far_apart**2 / 2 if metric == "cosine" else far_apart
 
 
 def rate_text(rate: float) -> str:

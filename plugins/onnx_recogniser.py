@@ -50,9 +50,10 @@ class OnnxRecogniser:
         parts = [self.session.run(None, {name: prepare(chunk)})[0] for chunk in chunks]
         return np.concatenate(parts).reshape(len(crops), -1)
 
-    def more_alike(self, first: float, second: float) -> float:
-        """Return the comparison that speaks more for one person."""
-        return float(max(first, second) if self.card.metric == "cosine" else min(first, second))
+    def most_alike(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return of comparisons (P, N) the one of each column, (N,), that speaks most for one person; NaN is."""
+        result: npt.NDArray[np.float64] = values.max(axis=0) if self.card.metric == "cosine" else values.min(axis=0)
+        return result
 
 
 def crop(photo: Pixels, matrix: npt.NDArray[np.float64], size: tuple[int, int]) -> Pixels:

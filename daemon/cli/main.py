@@ -76,9 +76,9 @@ def verify(
     surrogates: Annotated[bool, typer.Option("--all", help="List the attacked recognisers in the table too.")] = False,
     json: Json = False,
 ) -> None:
-    """Ask every judge whether a cloaked copy still shows the person of the original.
+    """Ask every recogniser whether a cloaked copy still shows the person of the original.
 
-    Exit status: 0 protected, 1 error, 4 not protected.
+    Exit status: 0 protected, 1 error, 4 not protected, 5 no face to protect was found, so nothing was shown.
 
     Example: uncnn-daemon verify holiday.jpg cloaked/holiday.jpg
     """

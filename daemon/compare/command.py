@@ -52,7 +52,7 @@ def compare_photos(settings: Settings, original: Path, copy: Path, output: Path,
         print_json({"original": str(original), "copy": str(copy), "written": str(output), **answer})
         return OK
     console = Console()
-    console.print(_table(answer["subjects"]))
+    console.print(_table(answer["subjects"]), soft_wrap=True)
     if answer["left_out"]:
         console.print(f"{answer['left_out']} more faces, all smaller, are left out", highlight=False)
     console.print(f"written: {printable(output)}", markup=False, highlight=False, soft_wrap=True)

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ValidationError
 
 from uncnn.daemon.config.checks import field_finding
 from uncnn.daemon.config.document import ConfigError, Document, Problem, read
-from uncnn.daemon.config.policies import FacesSection, Output, Policy, Protect, Section, Strength, once
+from uncnn.daemon.config.policies import FacesSection, Margin, Output, Policy, Protect, Section, Strength, once
 
 NAME: Final = ".uncnn.yaml"
 
@@ -95,9 +95,18 @@ def _weaker(policy: Policy, said: Overrides, document: Document) -> Iterator[Pro
     if "far" in given and said.protect.far < policy.protect.far:
         words = f"{said.protect.far:g} asks for less proof than the policy's {policy.protect.far:g}: use that or more"
         yield document.problem(("protect", "far"), words)
+    if "margin" in given and not _as_wide(said.protect.margin, policy.protect.margin):
+        words = f"{said.protect.margin} may ask for less than the policy's {policy.protect.margin}: use that"
+        more = " or more" if policy.protect.margin != "calibrated" else ""
+        yield document.problem(("protect", "margin"), words + more)
     missing = [view for view in policy.protect.views if view not in said.protect.views]
     if "views" in given and missing:
         yield document.problem(("protect", "views"), f"{missing[0]!r} of the policy is missing: add it")
+
+
+def _as_wide(said: Margin, own: Margin) -> bool:
+    """Return whether a margin asks for no less than the policy's; how wide calibrated ones are, is not known here."""
+    return said == own or (said != "calibrated" and own != "calibrated" and said >= own)
 
 
 def _fewer_faces(policy: Policy, said: FacesSection, document: Document) -> Iterator[Problem]:

@@ -56,6 +56,14 @@ def _view(name: str) -> str:
     return name
 
 
+def _margin(value: Any) -> Any:
+    if value == "calibrated":
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    raise ValueError(f"{value!r} is no margin: use calibrated, or a number from 0 to 1")
+
+
 def _attack_name(name: str) -> str:
     if name not in attack_names():
         raise ValueError(f"attack {name!r} is not installed: choose one of {', '.join(attack_names())}")
@@ -100,6 +108,7 @@ Names: TypeAlias = Annotated[tuple[Name, ...], AfterValidator(once)]
 AttackName: TypeAlias = Annotated[str, AfterValidator(_attack_name)]
 Strength: TypeAlias = Annotated[str, AfterValidator(_strength)]
 Who: TypeAlias = Literal["all", "all-but-enrolled", "only-enrolled"]
+Margin: TypeAlias = float | Literal["calibrated"]
 Metadata: TypeAlias = Literal["none", "camera", "all-but-location"]
 
 
@@ -119,13 +128,19 @@ class Attack(Section):
 
 
 class Protect(Section):
-    """What `protected` means: below the threshold at this FAR in every view."""
+    """What `protected` means: beyond the threshold at this FAR, by a margin, in every view.
+
+    `margin` is a share of the distance that the threshold stands for; `calibrated` is that of each recogniser's card.
+    """
 
     far: Annotated[float, BeforeValidator(_far)] = 1e-3
     views: Annotated[tuple[Annotated[str, AfterValidator(_view)], ...], Field(min_length=1), AfterValidator(once)] = (
         "as-is",
         "jpeg-75",
+        "half-size",
+        "blur-1",
     )
+    margin: Annotated[Margin, BeforeValidator(_margin)] = "calibrated"
 
 
 class FacesSection(Section):

@@ -90,7 +90,7 @@ def evaluate_people(settings: Settings, plan: Plan, output: Path, as_json: bool)
     console = Console()
     for fact in facts(evaluation):
         console.print(fact, markup=False, highlight=False, soft_wrap=True)
-    console.print(tables(evaluation)[0][1])
+    Console(width=max(console.width, _WIDE)).print(tables(evaluation)[0][1], soft_wrap=True)  # a pipe has no width
     console.print(f"written: {printable(output / PAGE)}", markup=False, highlight=False, soft_wrap=True)
     return OK
 

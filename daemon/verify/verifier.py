@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from uncnn.daemon.config.policies import Margin
 from uncnn.daemon.people.matching import Who, spared
 from uncnn.daemon.people.store import read_people
 from uncnn.daemon.photos import decode, reencode
@@ -20,11 +21,12 @@ from uncnn.daemon.photos.fingerprint import fingerprint
 from uncnn.daemon.processes import Handler, Message, Report
 from uncnn.daemon.verify.measuring import MEASURES, same_face
 from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved
+from uncnn.daemon.verify.places import Landmarks, places
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
 from uncnn.daemon.verify.visibility import check_sizes, face_square, ssimulacra2
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels
-from uncnn.plugins.cards import Embeddings, compare
+from uncnn.plugins.cards import DEFAULT_MARGIN, Embeddings, compare
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.turned import looking
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
@@ -32,7 +34,6 @@ from uncnn.plugins.sessions import providers_for
 
 PASSER_BY = 0.6  # of the largest face's size: smaller ones are in the background of a portrait
 
-Landmarks = npt.NDArray[np.float64]
 Likeness = npt.NDArray[np.float64]
 
 
@@ -73,12 +74,13 @@ class Verifier:
         spare: Spare | None = None,
         moved: Moved = UNMOVED,
         rotated: bool = False,
+        margin: Margin = "calibrated",
     ) -> Verdict:
         """Return the verdict on the file `released` as a cloak of the file `original`.
 
         `faces` are those known in the original; None: they are detected. Faces that only show up on the released
         photo are judged as well. `moved` says what the first of them are compared with, as far as looks go;
-        `rotated`: faces at any in-plane angle are looked for.
+        `rotated`: faces at any in-plane angle are looked for. `margin`: how far beyond each threshold they must lie.
 
         Raises:
             PhotoError: a file is no photo. UncnnError: the two have different sizes.
@@ -90,7 +92,7 @@ class Verifier:
         detector = looking(self.detector, rotated)
         known = list(faces) if faces is not None else detector.detect(before)
         pair = _paired(before, after, known, detector.detect(after))
-        judgements = self._judge(pair, far, views)
+        judgements = self._judge(pair, far, views, margin)
         alone = self.spared(before, pair.faces, far, spare)
         return Verdict(
             hashlib.sha256(released).hexdigest(),
@@ -111,6 +113,7 @@ class Verifier:
                 )
             ),
             picture,
+            margin,
         )
 
     def spared(self, photo: Pixels, faces: Sequence[Face], far: float, spare: Spare | None) -> list[bool]:
@@ -132,28 +135,30 @@ class Verifier:
     def _judges(self) -> list[OnnxRecogniser]:
         return [recogniser for recogniser in self.recognisers if recogniser.card.role == "judge"]
 
-    def _judge(self, pair: Pair, far: float, views: Sequence[str]) -> list[list[Judgement]]:
-        """Return each face's judgements: every recogniser in every view."""
+    def _judge(self, pair: Pair, far: float, views: Sequence[str], margin: Margin) -> list[list[Judgement]]:
+        """Return each face's judgements: every recogniser in every view, at its worst over where it may be aligned."""
         if not pair.faces:
             return []
         judgements: list[list[Judgement]] = [[] for _ in pair.faces]
         there, again = _landmarks(pair.faces), _landmarks(pair.again)
+        where = places(again, there)
         clean = [recogniser.embed(pair.original, there) for recogniser in self.recognisers]
         for view in views:
             befores = self._alike(clean, reencode(pair.original, view), [there])  # one photo is shown at a time
-            afters = self._alike(clean, reencode(pair.released, view), [again, there])
-            for recogniser, (before,), (found, forced) in zip(self.recognisers, befores, afters, strict=True):
+            afters = self._alike(clean, reencode(pair.released, view), where)
+            for recogniser, (before,), alike in zip(self.recognisers, befores, afters, strict=True):
+                worst = recogniser.most_alike(alike)
                 for number, row in enumerate(judgements):
-                    worst = recogniser.more_alike(found[number], forced[number])
-                    row.append(_judgement(recogniser, view, float(before[number]), worst, far))
+                    row.append(_judgement(recogniser, view, float(before[number]), float(worst[number]), far, margin))
         return judgements
 
-    def _alike(self, clean: Sequence[Embeddings], photo: Pixels, places: Sequence[Landmarks]) -> list[list[Likeness]]:
-        """Return how like its clean embedding each recogniser finds each face, (N,), at each of `places`."""
-        return [
-            [compare(recogniser.card, own, recogniser.embed(photo, there)) for there in places]
-            for recogniser, own in zip(self.recognisers, clean, strict=True)
-        ]
+    def _alike(self, clean: Sequence[Embeddings], photo: Pixels, places: Sequence[Landmarks]) -> list[Likeness]:
+        """Return how like its clean embedding each recogniser finds each face at each of `places`, (places, N)."""
+        everywhere, found = np.concatenate(places), []
+        for recogniser, own in zip(self.recognisers, clean, strict=True):
+            alike = compare(recogniser.card, np.tile(own, (len(places), 1)), recogniser.embed(photo, everywhere))
+            found.append(alike.reshape(len(places), -1))
+        return found
 
 
 def make_verifier(roster: Roster, device: str) -> Handler:
@@ -184,6 +189,7 @@ def make_verifier(roster: Roster, device: str) -> Handler:
             _spare(request),
             read_moved(request.get("moved")),
             request.get("rotated", False),
+            request.get("margin", "calibrated"),
         )
         answer: Message = VERDICT.dump_python(verdict, mode="json")
         return answer
@@ -209,10 +215,15 @@ def _paired(original: Pixels, released: Pixels, known: Sequence[Face], seen: Seq
     return Pair(original, released, [*known, *extra], [*again, *extra], [*found, *(True for _ in extra)])
 
 
-def _judgement(recogniser: OnnxRecogniser, view: str, before: float, after: float, far: float) -> Judgement:
+def _judgement(
+    recogniser: OnnxRecogniser, view: str, before: float, after: float, far: float, margin: Margin
+) -> Judgement:
     card = recogniser.card
-    linked = card.matches(after, far)
-    return Judgement(card.name, card.role, card.metric, view, before, after, card.threshold(far), linked)
+    asked = (DEFAULT_MARGIN if card.margin is None else card.margin) if margin == "calibrated" else margin
+    proves_nothing = not card.matches(before, far)  # it does not know the unchanged face either
+    linked = proves_nothing or card.links(after, far, asked)
+    threshold = card.threshold(far)
+    return Judgement(card.name, card.role, card.metric, view, before, after, threshold, linked, asked, card.kind)
 
 
 def _landmarks(faces: Sequence[Face]) -> Landmarks:

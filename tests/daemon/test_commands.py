@@ -107,14 +107,13 @@ def test_a_portrait_is_released_protected(cloaked: Cloaked, portrait: Path) -> N
     assert hashlib.sha256(published.read_bytes()).hexdigest() == verdict["sha256"]
     assert verdict["protected"] is True
     (face,) = (face for face in verdict["faces"] if face["required"])
-    assert {judgement["view"] for judgement in face["judgements"]} == {"as-is", "jpeg-75"}
+    assert {judgement["view"] for judgement in face["judgements"]} == {"as-is", "jpeg-75", "half-size", "blur-1"}
     roles = {judgement["recogniser"]: judgement["role"] for judgement in face["judgements"]}
     assert {name for name, role in roles.items() if role == "judge"} == {"dlib-resnet", "openvino-0095"}
     for judgement in face["judgements"]:
         same = judgement["before"] > 0.9 if judgement["metric"] == "cosine" else judgement["before"] < 0.3
         assert same, "the photo's own re-encoding still is the person"
-        if judgement["role"] == "judge":
-            assert not judgement["linked"]
+        assert not judgement["linked"], "judges and attacked recognisers alike"
     before, after = np.asarray(Image.open(portrait)), np.asarray(Image.open(published))
     assert before.shape == after.shape
     changed = np.abs(after.astype(int) - before).max(axis=2) > 0
@@ -192,13 +191,23 @@ def test_verify_tells_a_cloak_from_a_copy(home: Home, cloaked: Cloaked, portrait
     published = cloaked.photos["astronaut.png"]["published"]
     good = home.run("verify", portrait, published)
     assert good.returncode == 0, good.stderr
-    assert "1 of 1 faces" in good.stdout
+    assert "protected: 1 face protected: not linked by 2 judges of 2 families and 4 attacked" in good.stdout
     assert "dlib-resnet" in good.stdout
     copy = tmp_path / "copy.jpg"
     Image.open(portrait).save(copy, quality=95)
     bad = home.run("verify", portrait, copy, "--json")
     assert bad.returncode == 4
     assert json.loads(bad.stdout)["verdict"]["protected"] is False
+
+
+def test_verify_of_photos_without_a_face_shows_nothing(home: Home, tmp_path: Path) -> None:
+    photo = tmp_path / "plain.png"
+    Image.new("RGB", (120, 90), (90, 120, 60)).save(photo)
+    answer = home.run("verify", photo, photo)
+    assert answer.returncode == 5, answer.stderr
+    assert "no face" in answer.stdout
+    told = json.loads(home.run("verify", photo, photo, "--json").stdout)["verdict"]
+    assert (told["verdict"], told["protected"], told["faces_found"]) == ("no-face", False, 0)
 
 
 @pytest.mark.slow

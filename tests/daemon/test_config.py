@@ -30,7 +30,7 @@ folders:
 policies:
   everyday:
     attack: {strength: 5}
-    protect: {far: 1e-5, views: [as-is, jpeg-101]}
+    protect: {far: 1e-5, views: [as-is, jpeg-101], margin: 1.5}
     escalate: strong
     unprotected: holdd
     no_face: publish
@@ -55,6 +55,7 @@ EXPECTED = {
     (17, "policies.everyday.attack.strength"),
     (18, "policies.everyday.protect.far"),
     (18, "policies.everyday.protect.views[1]"),
+    (18, "policies.everyday.protect.margin"),
     (19, "policies.everyday.escalate"),
     (20, "policies.everyday.unprotected"),
     (22, "policies.everyday.no_face"),

@@ -96,7 +96,11 @@ def test_what_holds_is_shown_with_its_defaults(configuration: Path, capsys: pyte
     assert show_config(configuration, None, as_json=False) == OK
     shown = yaml.safe_load(capsys.readouterr().out)
     assert shown["policies"]["everyday"]["no_face"] == "hold"
-    assert shown["policies"]["everyday"]["protect"]["views"] == ["as-is", "jpeg-75"]
+    assert shown["policies"]["everyday"]["protect"] == {
+        "far": 1e-3,
+        "views": ["as-is", "jpeg-75", "half-size", "blur-1"],
+        "margin": "calibrated",
+    }
     (configuration.parent / "in" / "trip" / ".uncnn.yaml").write_text("no_face: skip\noutput: {format: webp}\n")
     show_config(configuration, configuration.parent / "in" / "trip" / "a.jpg", as_json=True)
     answer = json.loads(capsys.readouterr().out)

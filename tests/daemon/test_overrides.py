@@ -41,9 +41,31 @@ def test_the_nearest_file_has_the_last_word_and_says_only_what_it_says(tmp_path:
 
 
 def test_more_proof_may_be_asked_for(tmp_path: Path) -> None:
-    put(tmp_path, "", "protect: {far: 1.0e-2, views: [as-is, jpeg-75, half-size]}\n")
+    put(tmp_path, "", "protect: {far: 1.0e-2, views: [as-is, jpeg-75, half-size, blur-1, jpeg-50]}\n")
     found = overridden(Policy(), tmp_path, PHOTO)
-    assert (found.protect.far, found.protect.views) == (1e-2, ("as-is", "jpeg-75", "half-size"))
+    assert (found.protect.far, found.protect.views) == (1e-2, ("as-is", "jpeg-75", "half-size", "blur-1", "jpeg-50"))
+
+
+@pytest.mark.parametrize(
+    ("own", "said", "allowed"),
+    [
+        ("calibrated", "calibrated", True),
+        ("calibrated", 1.0, False),  # how wide the calibrated ones are, the file cannot know
+        ("calibrated", 0.0, False),
+        (0.1, "calibrated", False),
+        (0.1, 0.05, False),
+        (0.1, 0.1, True),
+        (0.1, 0.2, True),
+    ],
+)
+def test_a_margin_may_only_be_raised(tmp_path: Path, own: float | str, said: float | str, allowed: bool) -> None:
+    policy = Policy.model_validate({"protect": {"margin": own}})
+    put(tmp_path, "", f"protect: {{margin: {said}}}\n")
+    if allowed:
+        assert overridden(policy, tmp_path, PHOTO).protect.margin == said
+    else:
+        with pytest.raises(ConfigError, match=r"protect\.margin: .* may ask for less than the policy's"):
+            overridden(policy, tmp_path, PHOTO)
 
 
 def test_faces_at_any_angle_may_be_asked_for_and_not_forgone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.pipeline import Ladder, decide, protect, rungs_of
+from uncnn.daemon.verify.statement import nearest_words, verify_words
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face
 
@@ -21,9 +23,10 @@ def face(left: float, size: float = 50) -> Face:
 
 
 def judged(who: Face, after: float, smallest_px: int = 24) -> FaceVerdict:
-    judgement = Judgement("stern", "judge", "cosine", "jpeg-75", 0.99, after, 0.34, after >= 0.34)
-    attacked = Judgement("fooled", "surrogate", "cosine", "jpeg-75", 0.99, 0.9, 0.3, True)
-    return FaceVerdict(who, who.size_px >= smallest_px, True, 80.0, (judgement, attacked))
+    judgement = Judgement("stern", "judge", "cosine", "jpeg-75", 0.99, after, 0.34, after >= 0.34, family="resnet")
+    mild = Judgement("mild", "judge", "cosine", "jpeg-75", 0.99, -0.1, 0.3, False, family="mobilenet")
+    attacked = Judgement("fooled", "surrogate", "cosine", "jpeg-75", 0.99, -0.2, 0.3, False)
+    return FaceVerdict(who, who.size_px >= smallest_px, True, 80.0, (judgement, mild, attacked))
 
 
 def verdict(*faces: FaceVerdict) -> Verdict:
@@ -68,7 +71,11 @@ def test_only_the_faces_that_are_linked_climb(tmp_path: Path) -> None:
         ["balanced", "strong"],
         ["balanced", "utmost"],
     ]
-    assert (outcome.decision, outcome.reason) == ("publish", "2 faces protected")
+    assert (outcome.decision, outcome.reason) == (
+        "publish",
+        "2 faces protected: not linked by 2 judges of 2 families and 1 attacked recogniser; the nearest is stern, "
+        "10 % inside its limit (jpeg-75); asked at FAR 1e-3, calibrated margins, 2 views",
+    )
     assert outcome.strengths == ("balanced", "utmost")
     assert outcome.notes == ("said by the attack",), "once, however often it was cloaked"
 
@@ -140,6 +147,67 @@ def test_without_a_judge_nothing_is_protected() -> None:
     lone = FaceVerdict(face(0), True, True, 90.0, (attacked,))
     assert not lone.protected
     assert decide(Policy(), verdict(lone))[0] == "hold"
+
+
+def test_an_attacked_recogniser_that_links_holds_the_photo_too() -> None:
+    found = judged(face(0), 0.1)
+    attacked = Judgement("fooled", "surrogate", "cosine", "as-is", 0.99, 0.5, 0.3, True)
+    lone = replace(found, judgements=(*found.judgements[:2], attacked))
+    assert not lone.protected
+    assert decide(Policy(), verdict(lone)) == (
+        "hold",
+        "1 of 1 face not protected: fooled, though attacked, links the face at 0,0 (0.500 >= 0.300, as-is)",
+    )
+
+
+def test_one_judge_alone_is_provisional_and_says_how_to_get_another() -> None:
+    found = judged(face(0), 0.1)
+    lone = replace(found, judgements=found.judgements[:1])
+    decision, reason = decide(Policy(), verdict(lone))
+    assert decision == "publish"
+    assert reason.startswith("1 face protected, provisionally: not linked by 1 judge alone; the nearest is stern, ")
+    assert reason.endswith("`uncnn-daemon models pull --pack small` gets a judge of another family")
+
+
+def test_two_judges_of_one_family_are_provisional_too() -> None:
+    found = judged(face(0), 0.1)
+    alike = replace(found, judgements=tuple(replace(each, family="resnet") for each in found.judgements))
+    assert alike.provisional
+    assert "not linked by 2 judges of one family" in decide(Policy(), verdict(alike))[1]
+
+
+def test_what_is_too_near_or_proves_nothing_is_said() -> None:
+    near = Judgement("stern", "judge", "euclidean", "blur-1", 0.1, 0.58, 0.54, True, 0.1)
+    blind = Judgement("stern", "judge", "euclidean", "half-size", 0.7, 0.9, 0.54, True, 0.1)
+    said = [decide(Policy(), verdict(FaceVerdict(face(0), True, True, 80.0, (each,))))[1] for each in (near, blind)]
+    assert said[0].endswith(
+        "stern is too near to linking the face at 0,0 (0.580 <= 0.594, its limit with a margin of 10 %, blur-1)"
+    )
+    assert said[1].endswith(
+        "stern does not know the face at 0,0 in the original's half-size view either: its answer proves nothing"
+    )
+
+
+def test_the_nearest_is_that_with_the_least_room_beyond_what_was_asked() -> None:
+    roomy = Judgement("wide", "judge", "euclidean", "as-is", 0.1, 0.60, 0.5, False, 0.05)
+    tight = Judgement("tight", "judge", "euclidean", "as-is", 0.1, 0.61, 0.5, False, 0.2)
+    far = Judgement("far", "judge", "cosine", "as-is", 0.9, -0.5, 0.3, False, 0.1)
+    found = verdict(FaceVerdict(face(0), True, True, 80.0, (roomy, tight, far)))
+    assert found.closest == tight
+    assert nearest_words(found) == "the nearest is tight, 22 % inside its limit (as-is, 20 % asked)"
+
+
+def test_nothing_to_judge_is_not_protected() -> None:
+    assert (verdict().kind, verdict().protected, verdict().provisional, verdict().closest) == (
+        "no-face",
+        False,
+        False,
+        None,
+    )
+    tiny = verdict(judged(face(0, size=12), 0.1))
+    assert (tiny.kind, tiny.protected) == ("no-face", False)
+    assert verify_words(verdict(), Policy()).startswith("no face was found")
+    assert verify_words(tiny, Policy()) == "no face to protect: of 1 face 1 smaller than 24 px"
 
 
 def test_rungs_only_lead_up() -> None:

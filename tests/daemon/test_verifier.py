@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 
 from uncnn.daemon.verify.measuring import compare, embed, same_face
+from uncnn.daemon.verify.places import JITTERS
 from uncnn.daemon.verify.verdict import FACE
 from uncnn.daemon.verify.verifier import Verifier
 from uncnn.plugins.api import Face, UncnnError
+from uncnn.plugins.cards import DEFAULT_MARGIN
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 
@@ -72,6 +74,61 @@ def test_a_face_that_is_gone_is_said_and_still_judged(verifier: Verifier, photo:
     assert verdict.protected
 
 
+def test_each_answer_says_what_was_asked_and_a_wider_margin_asks_for_more(
+    verifier: Verifier, photo: np.ndarray
+) -> None:
+    left, top, right, bottom = (int(value) for value in verifier.detector.detect(photo)[0].box)
+    blotted = photo.copy()
+    blotted[top - 40 : bottom + 40, left - 40 : right + 40] = 127
+    told = {margin: verifier.verify(png(photo), png(blotted), 1e-3, VIEWS, 24, margin=margin) for margin in (0.0, 1.0)}
+    assert told[0.0].protected
+    assert not told[1.0].protected, "nothing lies twice as far as the threshold"
+    for margin, verdict in told.items():
+        assert verdict.margin == margin
+        assert {each.margin for each in verdict.faces[0].judgements} == {margin}
+    calibrated = verifier.verify(png(photo), png(blotted), 1e-3, VIEWS, 24)
+    margins = {each.recogniser: each.margin for each in calibrated.faces[0].judgements}
+    assert margins == dict.fromkeys(("openvino-0095", "dlib-resnet", "esp-mfn"), DEFAULT_MARGIN), (
+        "their cards have none"
+    )
+    assert {each.family for each in calibrated.faces[0].judgements} == {"mobilenetv2", "resnet-29", "mobilefacenet"}
+
+
+def test_who_does_not_know_the_unchanged_photo_proves_nothing(verifier: Verifier, photo: np.ndarray) -> None:
+    """Under a blur of 9 pixels a face of 20 pixels is nobody's: not of the original either."""
+    small = np.asarray(Image.fromarray(photo).resize((128, 128), Image.Resampling.LANCZOS))
+    grey = np.full_like(small, 127)
+    face = verifier.detector.detect(photo)[0]
+    points = tuple((x / 4, y / 4) for x, y in face.landmarks)
+    known = Face(tuple(value / 4 for value in face.box), points, 0.9)  # type: ignore[arg-type]
+    verdict = verifier.verify(png(small), png(grey), 1e-3, ("blur-9",), 8, faces=[known], margin=0.0)
+    (found,) = verdict.faces
+    blind = [each for each in found.judgements if each.blind]
+    assert blind, "else this test shows nothing"
+    assert all(each.linked for each in blind)
+    assert not verdict.protected
+
+
+def test_a_face_is_asked_about_around_where_it_is_found(verifier: Verifier, photo: np.ndarray) -> None:
+    """The worst place counts, so a copy of which one place is spoilt is no less linked than it is elsewhere."""
+    (face,) = verifier.detector.detect(photo)
+    asked: list[int] = []
+
+    class Counting(OnnxRecogniser):
+        def embed(self, photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+            asked.append(len(landmarks))
+            return OnnxRecogniser.embed(self, photo, landmarks)
+
+    counting = Counting(verifier.recognisers[0].card, verifier.recognisers[0].session)
+    Verifier(verifier.detector, [counting]).verify(png(photo), png(photo), 1e-3, ("as-is",), 24, faces=[face])
+    assert asked == [1, 1, 1 + len(JITTERS)], "clean, before, and after: where it is and around that"
+    asked.clear()
+    Verifier(verifier.detector, [counting]).verify(
+        png(photo), png(np.roll(photo, 6, axis=1)), 1e-3, ("as-is",), 24, faces=[face]
+    )
+    assert asked == [1, 1, 2 + len(JITTERS)], "and where it was, for it is elsewhere now"
+
+
 def test_a_shifted_face_is_no_protection(verifier: Verifier, photo: np.ndarray) -> None:
     """The landmarks of the original do not fit any more; those found again do."""
     verdict = verifier.verify(png(photo), png(np.roll(photo, 3, axis=1)), 1e-3, VIEWS, 24)
@@ -82,7 +139,8 @@ def test_small_faces_are_reported_and_not_required(verifier: Verifier, photo: np
     verdict = verifier.verify(png(photo), png(photo), 1e-3, VIEWS, 500)
     (face,) = verdict.faces
     assert not face.required
-    assert verdict.protected
+    assert verdict.kind == "no-face", "nothing was shown of it"
+    assert not verdict.protected
 
 
 def test_a_far_that_a_card_lacks_takes_the_stricter_one(verifier: Verifier, photo: np.ndarray) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.cards import (
@@ -18,8 +19,10 @@ from uncnn.plugins.cards import (
     CardError,
     check_model,
     compare,
+    distance,
     read_card,
     sha256_of,
+    value_at,
     write_card,
 )
 
@@ -228,6 +231,45 @@ def test_matches_by_distance():
     assert not card.matches(0.5001, 1e-3)
     assert card.matches(0.55, 5e-3)
     assert card.matches(float("nan"), 1e-3)
+
+
+def test_a_margin_asks_for_more_distance():
+    cosine = card_with()  # 0.35 at 1e-3: a distance of sqrt(2 * 0.65), so that a tenth more is 1 - 0.65 * 1.21
+    edge = 1 - 0.65 * 1.1**2
+    assert not cosine.links(edge - 1e-6, 1e-3, 0.1)
+    assert cosine.links(edge + 1e-6, 1e-3, 0.1)
+    assert not cosine.links(edge + 1e-6, 1e-3, 0.0), "as `matches` says"
+    euclidean = card_with(metric="euclidean", thresholds={1e-2: 0.6, 1e-3: 0.5})
+    assert euclidean.links(0.55, 1e-3, 0.1)
+    assert not euclidean.links(0.5501, 1e-3, 0.1)
+    for card in (cosine, euclidean):
+        assert card.links(float("nan"), 1e-3, 0.0)
+        assert card.links(float("nan"), 1e-3, 0.1)
+    assert not cosine.links(-1.0, 1e-3, 0.1)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_distances_stand_for_values(metric):
+    for value in (0.0, 0.3, 0.9):
+        assert value_at(metric, distance(metric, value)) == pytest.approx(value)
+    assert distance("cosine", 1 + 1e-9) == 0, "rounding beyond 1 is no distance"
+    assert np.isnan(distance(metric, float("nan")))
+
+
+def test_a_margin_is_written_and_read_again(tmp_path):
+    card = card_with(margin=0.12, margin_source="forty LFW photos")
+    write_card(card, tmp_path)
+    assert read_card(tmp_path) == card
+    assert card_with().margin is None
+    for wrong in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ValidationError):
+            card_with(margin=wrong)
+
+
+def test_networks_of_one_kind_are_one_family():
+    kinds = {card_with(family=family).kind for family in ("MobileFaceNet", "MobileFaceNet (PReLU)", "mobilefacenet y1")}
+    assert kinds == {"mobilefacenet"}
+    assert card_with(family="ResNet-29 (dlib)").kind == "resnet-29"
 
 
 def test_compare_rows():

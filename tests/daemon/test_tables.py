@@ -1,0 +1,104 @@
+"""What people read of a verdict: whole at 80 columns and in a pipe, and the same figures as in the JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from uncnn.daemon.pipeline import Outcome
+from uncnn.daemon.tables import verdict_json, verdict_lines
+from uncnn.daemon.terminal import Done, say
+from uncnn.daemon.verify.verdict import VERDICT, FaceVerdict, Judgement, Verdict
+from uncnn.plugins.api import Face
+
+FACE = Face((10, 10, 90, 110), ((30, 40), (70, 40), (50, 60), (35, 80), (65, 80)), 0.9)
+JUDGEMENTS = (
+    Judgement("dlib-resnet", "judge", "euclidean", "as-is", 0.0, 0.8, 0.539, False, 0.02, "resnet-29"),
+    Judgement("dlib-resnet", "judge", "euclidean", "half-size", 0.1, 0.636, 0.539, False, 0.02, "resnet-29"),
+    Judgement("openvino-0095", "judge", "cosine", "half-size", 0.98, -0.4, 0.342, False, 0.04, "mobilenetv2"),
+    Judgement(
+        "mobilefacenet-casia-tf2", "surrogate", "cosine", "blur-1", 0.98, -0.6, 0.414, False, 0.02, "mobilefacenet"
+    ),
+)
+VERDICT_OF_ONE = Verdict(
+    "0" * 64,
+    1e-3,
+    ("as-is", "jpeg-75", "half-size", "blur-1"),
+    (FaceVerdict(FACE, True, True, 79.3, JUDGEMENTS, moved=0.015),),
+)
+
+
+@pytest.mark.parametrize("columns", ["80", ""])
+def test_nothing_is_cut(columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a pipe, as here, no width is known; the names are whole and every line fits a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", columns)
+    outcome = Outcome("publish", "1 face protected", Path("x"), VERDICT_OF_ONE, ("balanced",), "JPEG", (), 1.0)
+    say(Done("photo.jpg", "published", "1 face protected", Path("out/photo.jpg"), outcome), surrogates=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert "\u2026" not in "".join(lines)
+    assert [line for line in lines if len(line) > 80] == []
+    said = "\n".join(lines)
+    for word in ("dlib-resnet", "openvino-0095", "mobilefacenet-casia-tf2", "attacked", "not linked", "half-size"):
+        assert word in said
+    assert "asked: FAR 1e-3, calibrated margins, as-is, jpeg-75, half-size, blur-1" in said
+    assert "face 1: 100 px, cloak balanced, looks 79, moved 1.5%: protected" in said
+    assert "0.636 <= 0.550 half-size not linked" in " ".join(said.split()), (
+        "the worst view, and the limit with its margin"
+    )
+
+
+def test_a_name_of_any_length_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    long = replace(JUDGEMENTS[0], recogniser="a-recogniser-of-my-own-" * 6)
+    lines = list(verdict_lines(replace(VERDICT_OF_ONE, faces=(replace(VERDICT_OF_ONE.faces[0], judgements=(long,)),))))
+    assert long.recogniser in lines[-1]
+
+
+def test_attacked_recognisers_are_listed_on_request() -> None:
+    assert "casia-tf2" not in "".join(verdict_lines(VERDICT_OF_ONE))
+    assert "casia-tf2" in "".join(verdict_lines(VERDICT_OF_ONE, surrogates=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"after": 0.2, "linked": True}, "linked"),
+        ({"after": 0.545, "linked": True}, "too near"),
+        ({"before": 0.7, "linked": True}, "no proof"),
+    ],
+)
+def test_why_it_is_no_protection_is_said(changes: dict[str, float], word: str) -> None:
+    judgement = replace(JUDGEMENTS[0], **changes)  # type: ignore[arg-type]
+    face = replace(VERDICT_OF_ONE.faces[0], judgements=(judgement,))
+    lines = list(verdict_lines(replace(VERDICT_OF_ONE, faces=(face,))))
+    assert lines[-1].endswith(f"[red]{word}[/red]")
+    assert lines[-2].endswith(": not protected")
+
+
+def test_json_says_who_was_asked_and_how_close_it_was() -> None:
+    told = json.loads(json.dumps(verdict_json(VERDICT_OF_ONE, ["balanced"])))
+    assert (told["verdict"], told["protected"], told["provisional"], told["faces_found"]) == (
+        "protected",
+        True,
+        False,
+        1,
+    )
+    assert (told["judges"], told["families"], told["margin"]) == (["dlib-resnet", "openvino-0095"], 2, "calibrated")
+    closest = told["closest"]
+    assert closest == told["faces"][0]["closest"]
+    assert (closest["recogniser"], closest["view"], closest["margin"]) == ("dlib-resnet", "half-size", 0.02)
+    assert closest["inside"] == pytest.approx(0.636 / 0.539 - 1)
+    alone = replace(VERDICT_OF_ONE.faces[0], judgements=JUDGEMENTS[:2])
+    assert verdict_json(replace(VERDICT_OF_ONE, faces=(alone,)))["provisional"] is True
+
+
+def test_without_a_face_nothing_is_protected() -> None:
+    told = verdict_json(replace(VERDICT_OF_ONE, faces=()))
+    assert (told["verdict"], told["protected"], told["faces_found"], told["closest"]) == ("no-face", False, 0, None)
+    assert list(verdict_lines(replace(VERDICT_OF_ONE, faces=()))) == []
+
+
+def test_a_verdict_goes_between_the_processes_whole() -> None:
+    assert VERDICT.validate_python(VERDICT.dump_python(VERDICT_OF_ONE, mode="json")) == VERDICT_OF_ONE
