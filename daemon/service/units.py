@@ -40,6 +40,9 @@ WatchdogSec=120
 TimeoutStartSec=120
 TimeoutStopSec=20
 Nice=10
+# A process that takes more is ended, which costs one attempt of one photo, not the service.
+MemoryMax=80%
+OOMPolicy=continue
 ConfigurationDirectory=uncnn/%i
 StateDirectory=uncnn/%i
 StateDirectoryMode=0700
@@ -130,6 +133,9 @@ WatchdogSec=120
 TimeoutStartSec=120
 TimeoutStopSec=20
 Nice=10
+# A process that takes more is ended, which costs one attempt of one photo, not the service.
+MemoryMax=80%
+OOMPolicy=continue
 UMask=0077
 LimitCORE=0
 NoNewPrivileges=yes
