@@ -32,6 +32,7 @@ def read_stored(image: Image.Image, data: bytes, photo_format: Format, name: str
     if image.mode not in _MODES:
         raise PhotoError("unsupported", f"{name} has the colour mode {image.mode}: export it as RGB with 8 bits")
     image.load()
+    samples: Samples
     orientation = _orientation(image)
     encoding = source_encoding(image, data, photo_format)
     profile = image.info.get("icc_profile")

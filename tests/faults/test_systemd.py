@@ -22,8 +22,9 @@ mkdir "$1/changes" "$1/work" "$1/root"
 mount -t overlay -o "lowerdir=/,upperdir=$1/changes,workdir=$1/work" none "$1/root"
 cp "$2" "$1/root/etc/systemd/system/inside.service"
 exec systemd-nspawn --quiet --directory="$1/root" --bind-ro="$3" --bind="$4" --link-journal=no --register=no \
-    --keep-unit --private-network --system-call-filter="landlock_create_ruleset landlock_add_rule landlock_restrict_self" \
-    --console=pipe --boot systemd.unit=inside.service
+    --keep-unit --private-network --console=pipe \
+    --system-call-filter="landlock_create_ruleset landlock_add_rule landlock_restrict_self" \
+    --boot systemd.unit=inside.service
 """
 
 UNIT = """\
