@@ -144,9 +144,23 @@ def _component(folder: int, part: str, root: Path) -> int | Path:
 
 
 def _make_folder(parent: int, name: str) -> None:
+    """Make a folder that outlives a power failure, even where a killed process made it and no more."""
     with suppress(FileExistsError):
         os.mkdir(name, 0o755, dir_fd=parent)
-        sync_folder(parent)
+    sync_folder(parent)
+
+
+def make_durable(folder: Path, mode: int = 0o777, parents: bool = True) -> None:
+    """Make a folder, and those above it that are missing, so that they outlive a power failure. Raises OSError."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(mode=mode, parents=parents, exist_ok=True)
+    for each in missing:
+        with suppress(PermissionError):  # one may make folders where one may not look
+            parent = os.open(each.parent, _FOLDER)
+            try:
+                sync_folder(parent)
+            finally:
+                os.close(parent)
 
 
 def sync_folder(folder: int) -> None:
