@@ -20,6 +20,7 @@ from uncnn.daemon.config import Attack, Config, Models, Policy, find_config, loa
 from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir
+from uncnn.daemon.files.opening import make_durable
 from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.pipeline import protect, verify_request
@@ -81,7 +82,7 @@ def cloak_photos(
 ) -> int:
     """Cloak `photos` into the folder `output` and return the exit status; `verbose`: say first what it is done with."""
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        make_durable(output)
     except OSError as error:
         raise PublishError.of(error, output, "made") from error
     done: list[Done] = []

@@ -12,6 +12,7 @@ from uncnn.daemon.config import Config, Folder
 from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.files.opening import make_durable
 from uncnn.daemon.files.publish import PublishError, sweep
 from uncnn.daemon.files.scan import Found, candidates
 from uncnn.daemon.files.spool import Snapshot
@@ -131,7 +132,7 @@ def prepare_publish(ledger: Ledger, place: Place, clean: bool = True) -> None:
     folder = place.folder.publish
     try:
         if not folder.exists() and not ledger.folders.has_published(place.number):
-            folder.mkdir()
+            make_durable(folder, parents=False)
         if clean:
             sweep(folder)
         if not os.access(folder, os.W_OK | os.X_OK):

@@ -35,6 +35,7 @@ ENVIRONMENT: Final = frozenset(
         "stale",
         "too-many-files",
         "busy",
+        "replaced",
     }
 )
 """Faults of the machine, not of the photo: no attempt is spent on them."""

@@ -9,8 +9,8 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon.files.opening import opened_folder, safe_parts, sync_folder
 from uncnn.daemon.files.publish import PublishError, numbered
-from uncnn.daemon.files.spool import opened_folder, safe_parts, sync_folder
 from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.ledger import Ledger, State
 

@@ -1,46 +1,33 @@
 """`.uncnn.yaml` in a watched folder, or in one below it: the safe fields of a policy, for the photos there and below.
 
-Whoever may put photos into the folder may put this file there too. So it cannot say where photos are published or what
-they are called, choose an attack or set its parameters, let a photo or a face go unprotected, or ask for less proof.
+Whoever may put photos into the folder may put this file there too. So it can only tighten the policy, field by field,
+by the table in `tightening`; a file further down can only tighten what those above it left.
 """
 
 from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from uncnn.daemon.config.checks import field_finding
-from uncnn.daemon.config.document import ConfigError, Document, Problem, read
-from uncnn.daemon.config.policies import FacesSection, Margin, Output, Policy, Protect, Section, Strength, once
+from uncnn.daemon.config.document import ConfigError, Document, Location, Problem, read
+from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.config.tightening import TABLE, FieldPath, Refused
 
 NAME: Final = ".uncnn.yaml"
 
-_REFUSED: Final = {
-    ("attack", "name"): "a folder cannot choose an attack: do so in the configuration",
-    ("output", "name"): "a folder cannot choose what photos are called: do so in the configuration",
-    ("publish",): "a folder cannot choose where its photos are published: do so in the configuration",
+_UNKNOWN: Final = "a folder cannot {}: do so in the configuration"
+_OTHERS: Final = {
+    "publish": _UNKNOWN.format("choose where its photos are published"),
+    "watch": _UNKNOWN.format("choose what is watched"),
+    "policy": _UNKNOWN.format("choose another policy"),
 }
-
-
-class _Attack(Section):
-    strength: Strength = "balanced"
-
-
-class Overrides(Section):
-    """What a folder may say."""
-
-    attack: _Attack = _Attack()
-    protect: Protect = Protect()
-    escalate: Annotated[tuple[Strength, ...], AfterValidator(once)] = ()
-    unprotected: Literal["hold"] = "hold"
-    no_face: Literal["publish", "hold", "skip"] = "publish"
-    faces: FacesSection = FacesSection()
-    metadata: Literal["none"] = "none"
-    output: Output = Output()
+"""What a folder may try to say that is no field of a policy."""
 
 
 def overridden(policy: Policy, watch: Path, relative: Path) -> Policy:
@@ -70,64 +57,51 @@ def _merged(policy: Policy, document: Document) -> Policy:
     """Return the policy with what a document says put over it."""
     problems = list(document.doubled)
     try:
-        said = Overrides.model_validate(document.value)
+        said = Policy.model_validate(document.value)
     except ValidationError as error:
         for details in error.errors():
-            location, words = field_finding(details, Overrides)
-            problems.append(document.problem(location, _REFUSED.get(tuple(map(str, location)), words)))
+            location, words = field_finding(details, Policy)
+            refused = _refusal(policy, location, details["input"])
+            problems.append(document.problem(location, refused or words))
         raise ConfigError(tuple(problems)) from error
-    if "name" in said.output.model_fields_set:
-        problems.append(document.problem(("output", "name"), _REFUSED["output", "name"]))
-    problems += _weaker(policy, said, document)
+    for place, own, value in _given(policy, said):
+        rule = TABLE.get(place, Refused("set this"))
+        objection = rule.objection(own, value)
+        if objection:
+            problems.append(document.problem(place, objection))
     if problems:
         raise ConfigError(tuple(problems))
     changed: Policy = _over(policy, said)
     return changed
 
 
-def _weaker(policy: Policy, said: Overrides, document: Document) -> Iterator[Problem]:
-    """Yield where a document asks for less proof than the policy, or leaves alone what the policy does not."""
-    yield from _fewer_faces(policy, said.faces, document)
-    if "no_face" in said.model_fields_set and said.no_face == "publish" != policy.no_face:
-        words = f"publish lets photos go that the policy's {policy.no_face} keeps: leave it out"
-        yield document.problem(("no_face",), words)
-    given = said.protect.model_fields_set if "protect" in said.model_fields_set else set()
-    if "far" in given and said.protect.far < policy.protect.far:
-        words = f"{said.protect.far:g} asks for less proof than the policy's {policy.protect.far:g}: use that or more"
-        yield document.problem(("protect", "far"), words)
-    if "margin" in given and not _as_wide(said.protect.margin, policy.protect.margin):
-        words = f"{said.protect.margin} may ask for less than the policy's {policy.protect.margin}: use that"
-        more = " or more" if policy.protect.margin != "calibrated" else ""
-        yield document.problem(("protect", "margin"), words + more)
-    missing = [view for view in policy.protect.views if view not in said.protect.views]
-    if "views" in given and missing:
-        yield document.problem(("protect", "views"), f"{missing[0]!r} of the policy is missing: add it")
+def _refusal(policy: Policy, location: Location, value: object) -> str:
+    """Return why a folder may not say anything there at all, "" where it may."""
+    place = tuple(map(str, location))
+    rule = TABLE.get(place)
+    if isinstance(rule, Refused):
+        return rule.objection(reduce(getattr, place, policy), value)
+    return _OTHERS.get(place[0], "") if len(place) == 1 else ""
 
 
-def _as_wide(said: Margin, own: Margin) -> bool:
-    """Return whether a margin asks for no less than the policy's; how wide calibrated ones are, is not known here."""
-    return said == own or (said != "calibrated" and own != "calibrated" and said >= own)
-
-
-def _fewer_faces(policy: Policy, said: FacesSection, document: Document) -> Iterator[Problem]:
-    """Yield where a document leaves faces alone that the policy cloaks."""
-    given, own = said.model_fields_set, policy.faces
-    if "rotated" in given and own.rotated and not said.rotated:
-        yield document.problem(
-            ("faces", "rotated"), "the policy looks for rotated faces too: leave it out, or say true"
-        )
-    if "smallest_px" in given and said.smallest_px > own.smallest_px:
-        words = f"{said.smallest_px} leaves larger faces alone than the policy's {own.smallest_px}: use that or less"
-        yield document.problem(("faces", "smallest_px"), words)
-    if "who" in given and said.who not in (own.who, "all"):
-        words = f"{said.who} leaves faces alone that the policy's {own.who} cloaks: use that or all"
-        yield document.problem(("faces", "who"), words)
+def _given(own: BaseModel, said: BaseModel, above: FieldPath = ()) -> Iterator[tuple[FieldPath, Any, Any]]:
+    """Yield each field that a document says, with the policy's own value and the one that is said."""
+    for name in type(said).model_fields:
+        value, before = getattr(said, name), getattr(own, name)
+        if name not in said.model_fields_set:
+            continue
+        if isinstance(value, BaseModel):
+            yield from _given(before, value, (*above, name))
+        else:
+            yield (*above, name), before, value
+    for name, value in (said.model_extra or {}).items():  # an attack's own parameters
+        yield (*above, name), (own.model_extra or {}).get(name, "not set"), value
 
 
 def _over(model: Any, said: BaseModel) -> Any:
     """Return `model` with the fields that were given, section by section."""
     changes = {}
-    for name in said.model_fields_set:
+    for name in said.model_fields_set & set(type(said).model_fields):
         value, before = getattr(said, name), getattr(model, name)
         changes[name] = _over(before, value) if isinstance(value, BaseModel) else value
     return model.model_copy(update=changes)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
+from uncnn.daemon.files.opening import make_durable
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 
@@ -52,7 +53,7 @@ def private(folder: Path) -> Path:
     """Return `folder`, absolute, there, and closed to everyone else. Raises FolderError."""
     folder = folder.expanduser().absolute()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_durable(folder, 0o700)
         if folder.stat().st_mode & 0o077:
             folder.chmod(0o700)
     except FileExistsError as error:

@@ -6,52 +6,21 @@ on its own without following links, and whatever is not a regular file is refuse
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import secrets
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.wording import printable, system_words
-from uncnn.plugins.api import UncnnError
+from uncnn.daemon.files.opening import PublishError, opened_folder, refuse_other, safe_parts
+from uncnn.daemon.wording import printable
 
 SIZE_LIMIT: Final = 500_000_000  # bytes
 
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SOURCE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK: Final = 1 << 20
-_OTHER_KINDS: Final = {
-    stat.S_IFLNK: "symlink",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFBLK: "device",
-    stat.S_IFCHR: "device",
-    stat.S_IFDIR: "folder",
-}
-
-
-class PublishError(UncnnError):
-    """A file could not be taken in or released.
-
-    `kind` is for programs: `symlink`, `fifo`, `socket`, `device`, `folder`, `escape`, `changed`, `too-large`,
-    `mismatch`, or a fault of the system (`no-space`, `permission`, `read-only`, `missing`, ...).
-    """
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-    @classmethod
-    def of(cls, error: OSError, thing: Path, doing: str) -> PublishError:
-        """Return the error of a system call in plain words: `doing` is what `thing` could not be."""
-        kind, words = system_words(error)
-        return cls(kind, f"{printable(thing)} cannot be {doing}: {words}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +39,8 @@ class Snapshot:
 def snapshot(root: Path, relative: Path, spool: Path, size_limit: int = SIZE_LIMIT) -> Snapshot:
     """Copy `relative` below `root` into the folder `spool` as a private file of random name, hashing it.
 
-    `root` itself may be reached through links, nothing below it may. The spool folder is made 0700 where missing.
+    `root` itself may be reached through links of this user's or root's, nothing below it may be a link. The spool
+    folder is made 0700 where missing.
 
     Raises PublishError.
     """
@@ -83,68 +53,13 @@ def snapshot(root: Path, relative: Path, spool: Path, size_limit: int = SIZE_LIM
         raise PublishError.of(error, source, "read") from error
 
 
-def safe_parts(relative: Path) -> tuple[str, ...]:
-    """Return the components of a path that stays below its root.
-
-    Raises PublishError (`escape`).
-    """
-    parts = relative.parts
-    if not parts or relative.is_absolute() or ".." in parts or "\0" in str(relative):
-        message = f"{printable(relative)} leads out of its folder: give a path below it, without '..'"
-        raise PublishError("escape", message)
-    return parts
-
-
-@contextmanager
-def opened_folder(root: Path, parts: tuple[str, ...], create: bool = False) -> Iterator[int]:
-    """Give a descriptor of the folder `parts` below `root`, opened one component at a time; no links are followed.
-
-    Raises PublishError (`symlink`) and OSError.
-    """
-    folder = os.open(root, _FOLDER)
-    try:
-        for depth, part in enumerate(parts, 1):
-            if create:
-                _make_folder(folder, part)
-            _refuse(part, os.stat(part, dir_fd=folder, follow_symlinks=False), root.joinpath(*parts[:depth]), "folder")
-            below = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
-            os.close(folder)
-            folder = below
-        yield folder
-    finally:
-        os.close(folder)
-
-
-def _make_folder(parent: int, name: str) -> None:
-    with suppress(FileExistsError):
-        os.mkdir(name, 0o755, dir_fd=parent)
-        sync_folder(parent)
-
-
-def sync_folder(folder: int) -> None:
-    """Make the names in an open folder durable, where the file system knows how (SMB and some FUSE do not)."""
-    try:
-        os.fsync(folder)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
-            raise
-
-
-def _refuse(name: str, found: os.stat_result, path: Path, wanted: str) -> None:
-    """Raise PublishError where `found` is not the wanted kind, `file` or `folder`."""
-    is_wanted = stat.S_ISDIR if wanted == "folder" else stat.S_ISREG
-    if not is_wanted(found.st_mode):
-        kind = _OTHER_KINDS.get(stat.S_IFMT(found.st_mode), "file")
-        raise PublishError(kind, f"{printable(path)} is a {kind}, not a {wanted}: put the photo itself there")
-
-
 def _copied(folder: int, name: str, source: Path, spool: Path, size_limit: int) -> Snapshot:
     """Return the snapshot of `name` in an open folder."""
-    _refuse(name, os.stat(name, dir_fd=folder, follow_symlinks=False), source, "file")
+    refuse_other(os.stat(name, dir_fd=folder, follow_symlinks=False), source, "file")
     opened = os.open(name, _SOURCE, dir_fd=folder)
     try:
         before = os.fstat(opened)
-        _refuse(name, before, source, "file")
+        refuse_other(before, source, "file")
         if before.st_size > size_limit:
             raise _too_large(source, before.st_size, size_limit)
         target = _spool_file(spool)

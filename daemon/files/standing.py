@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from uncnn.daemon.files.spool import PublishError, opened_folder, safe_parts
+from uncnn.daemon.files.opening import PublishError, opened_folder, safe_parts
 from uncnn.daemon.wording import system_words
 
 Kind: TypeAlias = Literal["there", "missing", "replaced", "rotten", "unreadable"]

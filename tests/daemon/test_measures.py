@@ -101,10 +101,10 @@ def test_what_holds_is_shown_with_its_defaults(configuration: Path, capsys: pyte
         "views": ["as-is", "jpeg-75", "half-size", "blur-1"],
         "margin": "calibrated",
     }
-    (configuration.parent / "in" / "trip" / ".uncnn.yaml").write_text("no_face: skip\noutput: {format: webp}\n")
+    (configuration.parent / "in" / "trip" / ".uncnn.yaml").write_text("uncertain: hold\noutput: {format: webp}\n")
     show_config(configuration, configuration.parent / "in" / "trip" / "a.jpg", as_json=True)
     answer = json.loads(capsys.readouterr().out)
-    assert answer["policy"]["no_face"] == "skip"
+    assert answer["policy"]["uncertain"] == "hold"
     assert answer["published"] == str(configuration.parent / "out" / "trip" / "a.webp")
     with pytest.raises(ConfigError, match="none of them watches"):
         show_config(configuration, Path("/elsewhere/a.jpg"), as_json=False)

@@ -28,16 +28,16 @@ def test_without_files_the_policy_is_itself(tmp_path: Path) -> None:
 
 
 def test_the_nearest_file_has_the_last_word_and_says_only_what_it_says(tmp_path: Path) -> None:
-    put(tmp_path, "", "attack: {strength: subtle}\nno_face: hold\n")
-    put(tmp_path, "trip", "attack: {strength: strong}\nfaces: {smallest_px: 20}\noutput: {format: webp}\n")
+    put(tmp_path, "", "attack: {strength: strong}\nno_face: hold\n")
+    put(tmp_path, "trip", "attack: {strength: utmost}\nfaces: {smallest_px: 20}\noutput: {format: webp}\n")
     put(tmp_path, "elsewhere", "no_face: skip\n")
     base = Policy.model_validate({"attack": {"name": "pgd", "steps": 7}, "output": {"name": "{stem} cloaked{suffix}"}})
     found = overridden(base, tmp_path, PHOTO)
-    assert (found.attack.strength, found.attack.name, found.attack.parameters) == ("strong", "pgd", {"steps": 7})
+    assert (found.attack.strength, found.attack.name, found.attack.parameters) == ("utmost", "pgd", {"steps": 7})
     assert (found.no_face, found.faces.smallest_px) == ("hold", 20)
     assert found.released_name(PHOTO) == Path("trip/day/a cloaked.webp")
     assert found.digest() != base.digest()
-    assert overridden(base, tmp_path, Path("other.jpg")).attack.strength == "subtle"
+    assert overridden(base, tmp_path, Path("other.jpg")).attack.strength == "strong"
 
 
 def test_more_proof_may_be_asked_for(tmp_path: Path) -> None:
@@ -76,28 +76,40 @@ def test_faces_at_any_angle_may_be_asked_for_and_not_forgone(tmp_path: Path) -> 
     assert overridden(asked, tmp_path, PHOTO).faces.rotated
     file.write_text("faces: {rotated: false}\n")
     assert not overridden(Policy(), tmp_path, PHOTO).faces.rotated
-    with pytest.raises(ConfigError, match="looks for rotated faces too: leave it out, or say true"):
+    with pytest.raises(ConfigError, match="false looks for fewer rotated faces than the policy's true: use true"):
         overridden(asked, tmp_path, PHOTO)
 
 
 def test_a_photo_that_the_policy_keeps_stays_kept(tmp_path: Path) -> None:
     put(tmp_path, "", "no_face: publish\n")
     assert overridden(Policy(), tmp_path, PHOTO).no_face == "publish"
-    with pytest.raises(ConfigError, match="photos go that the policy's hold keeps: leave it out"):
+    with pytest.raises(ConfigError, match="publish passes over photos unlike the policy's hold: use hold"):
         overridden(Policy(no_face="hold"), tmp_path, PHOTO)
 
 
 REFUSED = [
     ("publish: /srv/web\n", 1, "publish", "cannot choose where"),
-    ("attack: {name: other}\n", 1, "attack.name", "cannot choose an attack"),
-    ("attack:\n  steps: 0\n", 2, "attack.steps", "unknown key"),
+    ("attack: {name: other}\n", 1, "attack.name", "other: a folder cannot choose an attack (here it is veil)"),
+    ("attack: {name: pgd}\n", 1, "attack.name", "pgd: a folder cannot choose an attack (here it is veil)"),
+    ("attack:\n  steps: 0\n", 2, "attack.steps", "0: a folder cannot set this (here it is not set)"),
+    ("attack: {strength: subtle}\n", 1, "attack.strength", "the policy's balanced: use balanced or strong or utmost"),
     ("output: {name: '{stem}-x{suffix}'}\n", 1, "output.name", "cannot choose what photos are called"),
-    ("unprotected: publish-anyway\n", 1, "unprotected", "'hold'"),
-    ("protect: {far: 1.0e-4}\n", 1, "protect.far", "less proof"),
-    ("protect: {views: [as-is]}\n", 1, "protect.views", "'jpeg-75' of the policy is missing"),
-    ("faces: {smallest_px: 25}\n", 1, "faces.smallest_px", "larger faces alone than the policy's 24: use that or less"),
-    ("faces: {who: only-enrolled}\n", 1, "faces.who", "the policy's all cloaks: use that or all"),
-    ("no_face: hold\nno_face: skip\n", 2, "no_face", "remove one"),
+    ("output: {name: '{'}\n", 1, "output.name", "cannot choose what photos are called"),
+    ("output: {quality: 1}\n", 1, "output.quality", "1 may spoil the photo more than the policy's same: use same"),
+    ("output: {permissions: everyone}\n", 1, "output.permissions", "policy's usual: use usual or private"),
+    ("output: {times: same}\n", 1, "output.times", "same says when the photo was taken, unlike the policy's now"),
+    ("unprotected: publish-anyway\n", 1, "unprotected", "publish-anyway lets photos go that are kept by the policy's"),
+    ("escalate: []\n", 1, "escalate", "[] does not begin with the policy's [strong, utmost]: keep these"),
+    ("escalate: [strong, utmost, subtle]\n", 1, "escalate", "'subtle' is weaker than what comes before it"),
+    ("protect: {far: 1.0e-4}\n", 1, "protect.far", "0.0001 asks for less proof than the policy's 0.001: use 0.001 or"),
+    ("protect: {views: [as-is]}\n", 1, "protect.views", "[as-is] leaves out 'jpeg-75' of the policy's [as-is, jpeg-75"),
+    ("faces: {smallest_px: 25}\n", 1, "faces.smallest_px", "faces alone than the policy's 24: use 24 or less"),
+    ("faces: {who: only-enrolled}\n", 1, "faces.who", "the policy's all: use all"),
+    ("metadata: camera\n", 1, "metadata", "camera says more of the photo than the policy's none: use none"),
+    ("no_face: skip\n", 1, "no_face", "skip passes over photos unlike the policy's publish: use publish or hold"),
+    ("uncertain: publish\n", 1, "uncertain", "the policy's cloak: use cloak or hold"),
+    ("no_face: publish\nno_face: hold\n", 2, "no_face", "remove one"),
+    ("colour: red\n", 1, "colour", "unknown key"),
     ("- a list\n", 1, "", "section of keys"),
     ("{\n", 2, "", "is not YAML"),
 ]
@@ -116,7 +128,7 @@ def test_what_it_may_not_say_is_refused_with_its_place(
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
-    put(tmp_path, "real", "no_face: skip\n").rename(tmp_path / "elsewhere.yaml")
+    put(tmp_path, "real", "no_face: hold\n").rename(tmp_path / "elsewhere.yaml")
     (tmp_path / ".uncnn.yaml").symlink_to(tmp_path / "elsewhere.yaml")
     with pytest.raises(ConfigError, match="no regular file"):
         overridden(Policy(), tmp_path, PHOTO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import signal
@@ -13,12 +14,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from uncnn.daemon.files.publish import PublishError, publish, rename_without_replacing, snapshot, sweep
+from uncnn.daemon.files.draft import rename_without_replacing
+from uncnn.daemon.files.publish import PublishError, publish, snapshot, sweep
 
 CONTENT = b"the bytes of a photo" * 1000
+STRANGER = Path(__file__).parent / "spawned" / "stranger.py"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -42,6 +46,20 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.fixture(params=["without a name", "by a temporary name", "renamed"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let the file system be one of three kinds: it knows all, knows no files without names, or no links either."""
+    if request.param != "without a name":
+        monkeypatch.delattr(os, "O_TMPFILE")
+    if request.param == "renamed":
+
+        def no_links(*_arguments: object, **_named: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", no_links)
+    return str(request.param)
+
+
 @pytest.fixture
 def candidate(tmp_path: Path) -> Path:
     path = tmp_path / "candidate"
@@ -53,7 +71,7 @@ def candidate(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def no_hanging() -> Iterator[None]:
     """A FIFO or a device that blocks ends the test."""
-    signal.alarm(30)
+    signal.alarm(120)
     yield
     signal.alarm(0)
 
@@ -169,6 +187,7 @@ def test_a_source_that_changes_meanwhile_is_refused(watch: Path, spool: Path) ->
     assert "changed while it was copied" in str(error)
 
 
+@pytest.mark.usefixtures("way")
 def test_a_release_is_whole_and_readable_and_leaves_nothing_else(folder: Path, candidate: Path) -> None:
     mask = os.umask(0o022)
     os.umask(mask)
@@ -180,6 +199,7 @@ def test_a_release_is_whole_and_readable_and_leaves_nothing_else(folder: Path, c
     assert placed.stat().st_nlink == 1
 
 
+@pytest.mark.usefixtures("way")
 def test_the_same_bytes_are_released_once(folder: Path, candidate: Path) -> None:
     first = publish(candidate, folder, Path("a.jpg"), DIGEST)
     before = first.stat()
@@ -188,6 +208,7 @@ def test_the_same_bytes_are_released_once(folder: Path, candidate: Path) -> None
     assert everything(folder) == ["a.jpg"]
 
 
+@pytest.mark.usefixtures("way")
 def test_a_strangers_file_is_left_alone(folder: Path, candidate: Path, tmp_path: Path) -> None:
     (folder / "a.jpg").write_bytes(b"mine")
     (folder / "a (2).jpg").symlink_to(candidate)
@@ -206,6 +227,7 @@ def test_a_long_name_is_shortened_for_its_number(folder: Path, candidate: Path) 
     assert placed.read_bytes() == CONTENT
 
 
+@pytest.mark.usefixtures("way")
 def test_other_bytes_than_the_verified_are_not_released(folder: Path, candidate: Path) -> None:
     candidate.write_bytes(CONTENT + b"!")
     with pytest.raises(PublishError, match="cloak the photo again") as caught:
@@ -254,24 +276,179 @@ def test_renaming_replaces_nothing_either(folder: Path) -> None:
     assert (folder / "free").read_bytes() == b"new"
 
 
+def test_permissions_are_widened_last_and_the_times_are_set(
+    folder: Path, candidate: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    real = os.utime
+
+    def look(opened: int, **named: tuple[int, int]) -> None:
+        seen.append(stat.S_IMODE(os.fstat(opened).st_mode))
+        real(opened, **named)
+
+    monkeypatch.setattr(os, "utime", look)
+    before = os.umask(0o027)
+    try:
+        usual = publish(candidate, folder, Path("usual.jpg"), DIGEST, None, 10**18).stat()
+        wide = publish(candidate, folder, Path("wide.jpg"), DIGEST, 0o644, 10**18).stat()
+    finally:
+        assert os.umask(before) == 0o027
+    assert seen == [0o600, 0o600]
+    assert (stat.S_IMODE(usual.st_mode), stat.S_IMODE(wide.st_mode)) == (0o640, 0o644)
+    assert usual.st_mtime_ns == 10**18
+
+
+TRIES = 60
+
+
+def test_a_stranger_who_swaps_the_temporary_file_gets_nothing_published(folder: Path, tmp_path: Path, way: str) -> None:
+    """The bytes of the one and of the other are as long, so that only their hash and the file tell them apart."""
+    candidate, theirs = tmp_path / "candidate", tmp_path / "theirs"
+    candidate.write_bytes(b"ours" * 100_000)
+    theirs.write_bytes(b"evil" * 100_000)
+    digest = hashlib.sha256(candidate.read_bytes()).hexdigest()
+    stranger = subprocess.Popen([sys.executable, str(STRANGER), str(folder), str(theirs)])
+    errors = []
+    try:
+        for number in range(TRIES):
+            try:
+                placed = publish(candidate, folder, Path(f"sub/{number}.jpg"), digest)
+            except PublishError as error:
+                errors.append(error.kind)
+            else:
+                assert placed.read_bytes() == candidate.read_bytes()
+            assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+    assert set(errors) <= {"replaced"}
+    if way == "without a name":
+        assert errors == []
+
+
+def swap(path: Path, content: bytes) -> None:
+    """Put another file in a file's place."""
+    path.with_name("theirs").write_bytes(content)
+    path.with_name("theirs").replace(path)
+
+
+@pytest.mark.parametrize("content", [b"evil", b"x" * len(CONTENT), None])
+def test_a_released_file_that_is_swapped_at_once_is_not_claimed(
+    folder: Path, candidate: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    real = os.link
+
+    def link(*arguments: Any, **named: Any) -> None:
+        real(*arguments, **named)
+        if content is None:
+            (folder / "a.jpg").unlink()
+        else:
+            swap(folder / "a.jpg", content)
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(PublishError, match=r"replaced by another program.*take the right to write") as caught:
+        publish(candidate, folder, Path("a.jpg"), DIGEST)
+    assert caught.value.kind == "replaced"
+    assert everything(folder) == ([] if content is None else ["a.jpg"])
+    assert content is None or (folder / "a.jpg").read_bytes() == content
+
+
+def test_a_temporary_file_that_is_swapped_or_gone_is_not_published(
+    folder: Path, candidate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing but its name can be linked: not even the file that a stranger put there has to move."""
+    monkeypatch.delattr(os, "O_TMPFILE")
+    real = os.link
+
+    def only_by_name(source: str, *arguments: Any, **named: Any) -> None:
+        if source.startswith("/proc/"):
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        real(source, *arguments, **named)
+
+    monkeypatch.setattr(os, "link", only_by_name)
+    assert publish(candidate, folder, Path("first.jpg"), DIGEST).read_bytes() == CONTENT
+    sync = os.fsync
+
+    def meddle(opened: int) -> None:
+        sync(opened)
+        for temporary in folder.glob(".uncnn-*"):
+            swap(temporary, b"evil")
+
+    monkeypatch.setattr(os, "fsync", meddle)
+    with pytest.raises(PublishError, match=r"the temporary file of a.jpg was replaced") as caught:
+        publish(candidate, folder, Path("a.jpg"), DIGEST)
+    assert caught.value.kind == "replaced"
+    assert not (folder / "a.jpg").exists()
+
+
+def test_bytes_that_the_disk_did_not_keep_do_not_stay_published(
+    folder: Path, candidate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.link
+
+    def link(*arguments: Any, **named: Any) -> None:
+        real(*arguments, **named)
+        with (folder / "a.jpg").open("r+b") as writer:
+            writer.write(b"T")
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(PublishError, match="did not keep the verified bytes") as caught:
+        publish(candidate, folder, Path("a.jpg"), DIGEST)
+    assert caught.value.kind == "mismatch"
+    assert everything(folder) == []
+
+
+def test_a_link_on_the_way_to_the_publish_folder_has_to_be_ones_own(
+    folder: Path, candidate: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "mine").symlink_to("publish/../elsewhere")
+    placed = publish(candidate, tmp_path / "mine" / ".." / "mine", Path("a.jpg"), DIGEST)
+    assert placed.read_bytes() == (tmp_path / "elsewhere" / "a.jpg").read_bytes() == CONTENT
+    (tmp_path / "round").symlink_to("round")
+    with pytest.raises(PublishError):
+        publish(candidate, tmp_path / "round", Path("a.jpg"), DIGEST)
+    with pytest.raises(PublishError, match="not a folder"):
+        publish(candidate, candidate / "below", Path("a.jpg"), DIGEST)
+    if os.geteuid() != 0:
+        pytest.skip("only root can make another user's link")
+    (tmp_path / "theirs").symlink_to("elsewhere")
+    os.chown(tmp_path / "theirs", 65533, 65533, follow_symlinks=False)
+    with pytest.raises(PublishError, match="the link theirs in it belongs to another user") as caught:
+        publish(candidate, tmp_path / "theirs", Path("b.jpg"), DIGEST)
+    assert caught.value.kind == "symlink"
+    assert everything(tmp_path / "elsewhere") == ["a.jpg"]
+
+
+def test_a_folder_is_named_from_where_one_is(folder: Path, candidate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert publish(candidate, Path(), Path("a.jpg"), DIGEST) == Path("a.jpg")
+    monkeypatch.chdir(folder.parent)
+    assert publish(candidate, Path("publish"), Path("b.jpg"), DIGEST) == Path("publish/b.jpg")
+    assert everything(folder) == ["a.jpg", "b.jpg"]
+
+
 RACE = """
-import hashlib, sys
+import hashlib, os, sys
 from pathlib import Path
 from uncnn.daemon.files.publish import publish
-folder, candidate = map(Path, sys.argv[1:])
+folder, candidate = map(Path, sys.argv[1:3])
+if sys.argv[3] == "named":
+    del os.O_TMPFILE
 digest = hashlib.sha256(candidate.read_bytes()).hexdigest()
 for number in range(100):
     publish(candidate, folder, Path(f"sub/{number}.jpg"), digest)
 """
 
 
-def test_two_processes_release_every_file_once(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["unnamed", "named"])
+def test_processes_release_every_file_once(folder: Path, tmp_path: Path, kind: str) -> None:
     candidates = []
     for name in ("one", "other", "one again"):
         path = tmp_path / name
         path.write_bytes(name.split()[0].encode() * 10_000)
         candidates.append(path)
-    processes = [subprocess.Popen([sys.executable, "-c", RACE, str(folder), str(path)]) for path in candidates]
+    processes = [subprocess.Popen([sys.executable, "-c", RACE, str(folder), str(path), kind]) for path in candidates]
     assert [process.wait() for process in processes] == [0, 0, 0]
     for number in range(100):
         found = {(folder / "sub" / name).read_bytes() for name in (f"{number}.jpg", f"{number} (2).jpg")}
@@ -287,7 +464,8 @@ def test_a_sweep_takes_what_the_dead_left_and_only_that(folder: Path, tmp_path: 
     mine.touch()
     (folder / ".uncnn-0123456789abcdef.part").mkdir()
     others = {mine, folder / ".uncnn-0123456789abcdef.part"}
-    program = "import sys; from pathlib import Path; from uncnn.daemon.files.publish import publish\n"
+    program = "import os, sys; from pathlib import Path; from uncnn.daemon.files.publish import publish\n"
+    program += "del os.O_TMPFILE\n"
     program += "publish(Path(sys.argv[1]), Path(sys.argv[2]), Path('a.jpg'), '')"
     process = subprocess.Popen([sys.executable, "-c", program, str(endless), str(folder)])
     try:

@@ -147,6 +147,27 @@ def test_a_publish_folder_that_vanished_is_not_made_again(scene: Scene, capsys: 
     assert set(scene.published()) == {"1.jpg", "2.jpg"}
 
 
+def test_a_publish_folder_that_others_meddle_with_is_blocked(
+    scene: Scene, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.put("a.jpg", "good")
+    with monkeypatch.context() as patched:
+        real = os.link
+
+        def link(*arguments: Any, **named: Any) -> None:
+            real(*arguments, **named)
+            (scene.publish / "theirs").write_text("evil")
+            (scene.publish / "theirs").replace(scene.publish / "a.jpg")
+
+        patched.setattr(os, "link", link)
+        assert scene.run() == ERROR
+    assert "was replaced by another program while it was published" in capsys.readouterr().out
+    job = scene.jobs()["a.jpg"]
+    assert (job.state, job.attempts) == (State.BLOCKED, 0)
+    assert scene.run() == OK
+    assert scene.published() == {"a.jpg": "evil", "a (2).jpg": "cloaked good"}
+
+
 def test_a_missing_watched_folder_is_said_and_the_others_go_on(scene: Scene, capsys: pytest.CaptureFixture) -> None:
     scene.configure(more=f", {{watch: {scene.root / 'gone'}, publish: {scene.root / 'out2'}}}")
     scene.put("good.jpg", "good")
