@@ -25,6 +25,7 @@ import common
 import numpy as np
 from common import CPU, JUDGES, REFERENCE, SHARED, is_missing
 from PIL import Image
+from surrogates import print_surrogates
 
 from uncnn.daemon.verify.visibility import ssimulacra2
 from uncnn.exporters.calibration.calibrate import embed_faces
@@ -74,6 +75,9 @@ def main() -> None:
     if options.only in (None, "cloaks"):
         photos = 1 if options.smoke else options.photos
         _cloaks(options.pack, teacher, SHARED / "data" / "lfw" / "identities", photos)
+    if options.only in (None, "surrogates"):
+        photos = 2 if options.smoke else options.photos
+        print_surrogates(options.pack, teacher, SHARED / "data" / "lfw" / "identities", photos, options.smoke)
 
 
 def _options() -> argparse.Namespace:
@@ -81,7 +85,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--pack", type=Path, default=EMBEDDED, help="the folder of a recipe (default: what comes with uncnn)"
     )
-    parser.add_argument("--only", choices=["students", "detector", "cloaks"])
+    parser.add_argument("--only", choices=["students", "detector", "cloaks", "surrogates"])
     parser.add_argument("--photos", type=int, default=24, help="LFW photos that are cloaked, one a person (default 24)")
     parser.add_argument("--smoke", action="store_true")
     return parser.parse_args()

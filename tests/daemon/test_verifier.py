@@ -16,6 +16,7 @@ from uncnn.daemon.verify.measuring import compare, embed, same_face
 from uncnn.daemon.verify.places import JITTERS
 from uncnn.daemon.verify.verdict import FACE
 from uncnn.daemon.verify.verifier import Verifier
+from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face, UncnnError
 from uncnn.plugins.cards import DEFAULT_MARGIN
 from uncnn.plugins.detectors.retinaface import load_onnx
@@ -38,11 +39,10 @@ def photo() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def verifier(shared_models: Path, detector_folder: Path) -> Verifier:
-    reference = shared_models / "reference"
+def verifier(detector_folder: Path) -> Verifier:
     (detector,) = detector_folder.glob("*.onnx")
     names = ("openvino-0095", "dlib-resnet", "esp-mfn")
-    return Verifier(load_onnx(detector, CPU), [OnnxRecogniser.load(reference / name, CPU) for name in names])
+    return Verifier(load_onnx(detector, CPU), [OnnxRecogniser.load(EMBEDDED / name, CPU) for name in names])
 
 
 def test_a_copy_is_linked_by_everyone(verifier: Verifier, photo: np.ndarray) -> None:

@@ -186,11 +186,11 @@ def test_a_picture_of_any_size_is_asked_about(original: ModelProto, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["mobilefacenet-sirius", "mobilefacenet-casia-tf2", "openvino-0095"])
-def test_real_files_of_others_are_built(shared_models: Path, shared_data: Path, tmp_path: Path, name: str) -> None:
+def test_real_files_of_others_are_built(recogniser_folder: Callable[[str], Path], faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str) -> None:
     """What has no other file here: made elsewhere from TensorFlow, with the length of the embedding left open."""
-    reference = shared_models / "reference" / name
+    reference = recogniser_folder(name)
     card = read_card(reference)
-    faces = aligned_faces(shared_data, card, 8)
+    faces = aligned_faces(faces_144, card, 8)
     model = convert("onnx", [reference / "model.onnx"])
     folder = build(model, card, tmp_path, faces=faces)
     built = read_card(folder)
