@@ -106,6 +106,7 @@ def card_of(entry: RecogniserEntry) -> Card:
     return Card.model_validate(
         {
             **{key: getattr(entry, key) for key in (*shared, "input", "licence", "training_data", "reference")},
+            "intervals": entry.intervals,
             "source": {
                 "url": weights.url,
                 "repository": weights.repository,

@@ -6,6 +6,7 @@ import hashlib
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -144,9 +145,12 @@ def test_small_faces_are_reported_and_not_required(verifier: Verifier, photo: np
 
 
 def test_a_far_that_a_card_lacks_takes_the_stricter_one(verifier: Verifier, photo: np.ndarray) -> None:
-    verdict = verifier.verify(png(photo), png(photo), 1e-4, ("as-is",), 24)
+    judge, other = verifier.recognisers[:2]
+    few = judge.card.model_copy(update={"thresholds": {1e-2: judge.card.thresholds[1e-2], 1e-3: 0.3}})
+    asked = replace(verifier, recognisers=[replace(judge, card=few), other])
+    verdict = asked.verify(png(photo), png(photo), 1e-4, ("as-is",), 24)
     thresholds = {judgement.recogniser: judgement.threshold for judgement in verdict.faces[0].judgements}
-    assert thresholds == {"openvino-0095": 0.432, "dlib-resnet": 0.539, "esp-mfn": 0.38}
+    assert thresholds == {few.name: 0.3, other.card.name: other.card.thresholds[1e-4]}
 
 
 def test_two_photos_of_different_size_are_refused(verifier: Verifier, photo: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional
 
-from uncnn.exporters.store import OWN_DETECTOR
+from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.exporters.train import detector, scenes, students
 from uncnn.exporters.train.augment import Augmentation, degrade, relight
 from uncnn.exporters.train.descent import spreads
@@ -45,9 +45,9 @@ def few_faces(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="module")
-def teach(shared_models: Path) -> Callable[[Student], Teacher]:
+def teach() -> Callable[[Student], Teacher]:
     def make(student: Student) -> Teacher:
-        return make_teacher(load_recogniser(shared_models / "reference" / student.teacher), student.meetings)
+        return make_teacher(load_recogniser(EMBEDDED / student.teacher), student.meetings)
 
     return make
 
@@ -125,8 +125,8 @@ def test_a_teacher_says_what_it_gives_at_each_cut(
         assert part(told_in).shape == told_out.shape
 
 
-def test_a_teacher_without_such_a_cut_is_refused(shared_models: Path) -> None:
-    recogniser = load_recogniser(shared_models / "reference" / "mobilefacenet-foamliu")
+def test_a_teacher_without_such_a_cut_is_refused() -> None:
+    recogniser = load_recogniser(EMBEDDED / "mobilefacenet-foamliu")
     with pytest.raises(TrainingError, match=r"foamliu cannot teach: it has 0 cuts of \(99, 7, 7\), not 1"):
         make_teacher(recogniser, [Meeting(99, 7, 1)])
     with pytest.raises(TrainingError, match="no torch graph"):
