@@ -3,7 +3,7 @@
 One photo of each of a number of LFW people is cloaked (veil, the bounds of `balanced` times several factors) against
 each set of surrogates. Recognisers that took no part then compare the cloak, as it is and as JPEG 75, with its own
 original and with other photos of the same person, which nobody cloaked. Sets are compared at one SSIMULACRA2, on the
-straight line between the factors; each half of the people by itself, so that what is chosen on one is seen on the other.
+straight line between the factors, and on each half of the people by itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from uncnn.daemon.verify.visibility import ssimulacra2
 from uncnn.exporters.calibration.patches import main_face
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Budget, Detector, Face, Pixels
-from uncnn.plugins.cards import Card, compare
+from uncnn.plugins.cards import Card, compare, read_card
 from uncnn.plugins.geometry import region_of
 from uncnn.plugins.host import Portrait, compose, perturb_all
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
@@ -33,6 +33,7 @@ from uncnn.plugins.registry import make_attack, make_budget
 FACTORS = (1.0, 0.9)  # of the bounds of `balanced`
 OTHERS = 5  # photos of a person that are compared with the cloak, at most
 TOGETHER = 6  # faces in a batch
+SHIPPED = "shipped"
 FAR = 1e-3
 DRAWS = 2000  # of people, for the intervals
 APART = (
@@ -97,7 +98,9 @@ def print_surrogates(pack: Path, detector: Detector, identities: Path, number: i
     clean = _asked(people, [person.photo for person in people], apart)
     print(f"{len(people)} people, {sum(len(person.others) for person in people)} other photos, FAR {FAR:g}; worse view")
     print(f"recognisers that took no part: {', '.join(APART)}")
-    print(f"{'attacked':10} {'bounds':>6} {'SSIMULACRA2':>11} {'own photo':>9} {'others':>7} {'distance':>8} {'CPU s/face':>10}")
+    print(
+        f"{'attacked':10} {'bounds':>6} {'SSIMULACRA2':>11} {'own':>9} {'others':>7} {'distance':>8} {'CPU s/face':>10}"
+    )
     print(f"{'nothing':10} {'':6} {100:11.1f} {_cells(*(part.mean() for part in clean))}")
     curves: dict[str, list[Reached]] = {name: [] for name in sets}
     for factor in FACTORS[:1] if smoke else FACTORS:
@@ -105,7 +108,10 @@ def print_surrogates(pack: Path, detector: Detector, identities: Path, number: i
             reached = _reach(people, surrogates, apart, factor)
             curves[name].append(reached)
             means = (part.mean() for part in (reached.own, reached.across, reached.distance))
-            print(f"{name:10} {factor:6.2f} {reached.shown.mean():11.1f} {_cells(*means)} {reached.seconds:10.1f}", flush=True)
+            print(
+                f"{name:10} {factor:6.2f} {reached.shown.mean():11.1f} {_cells(*means)} {reached.seconds:10.1f}",
+                flush=True,
+            )
     if not smoke:
         _print_levelled(curves, len(people))
 
@@ -115,13 +121,14 @@ def _cells(own: float, across: float, distance: float) -> str:
 
 
 def _sets(pack: Path) -> Mapping[str, list[Recogniser]]:
-    """Return the surrogates that come with uncnn: those that we taught, those that were published, and all."""
-    loaded = [load_recogniser(file.parent) for file in sorted({*pack.glob("*/card.yaml"), *EMBEDDED.glob("*/card.yaml")})]
-    surrogates = {each.card.name: each for each in loaded if each.card.role == "surrogate"}
-    taught = [each for each in surrogates.values() if each.card.distilled_from]
-    published = [each for each in surrogates.values() if not each.card.distilled_from]
-    sets = {"published": published}
-    return {"students": taught, **sets, "all": [*published, *taught]} if taught else sets
+    """Return what is attacked: what comes with uncnn, and where `pack` has others those alone and all together."""
+    shipped, others = _surrogates(EMBEDDED), [] if pack == EMBEDDED else _surrogates(pack)
+    return {SHIPPED: shipped, **({"pack": others, "both": [*shipped, *others]} if others else {})}
+
+
+def _surrogates(folder: Path) -> list[Recogniser]:
+    folders = [file.parent for file in sorted(folder.glob("*/card.yaml"))]
+    return [load_recogniser(each) for each in folders if read_card(each).role == "surrogate"]
 
 
 def _people(detector: Detector, identities: Path, number: int) -> list[Person]:
@@ -140,7 +147,11 @@ def _reach(
     people: Sequence[Person], surrogates: Sequence[Recogniser], apart: Sequence[_Apart], factor: float
 ) -> Reached:
     started = time.process_time()
-    released = [cloak for start in range(0, len(people), TOGETHER) for cloak in _cloak(people[start : start + TOGETHER], surrogates, factor)]
+    released = [
+        cloak
+        for start in range(0, len(people), TOGETHER)
+        for cloak in _cloak(people[start : start + TOGETHER], surrogates, factor)
+    ]
     seconds = (time.process_time() - started) / len(people)
     shown = [_shown(person, cloak) for person, cloak in zip(people, released, strict=True)]
     return Reached(np.array(shown), *_asked(people, released, apart), seconds)
@@ -190,9 +201,9 @@ def _jpeg(photo: Pixels) -> Pixels:
 
 
 def _print_levelled(curves: Mapping[str, Sequence[Reached]], people: int) -> None:
-    """Print all sets at the visibility of the published ones with the bounds of `balanced`, and how they differ."""
+    """Print all sets at the visibility of the shipped ones, and how they differ."""
     everyone = np.arange(people)
-    print("at the published ones' SSIMULACRA2 [95 %, people drawn again]; by half: of every second person, of the others")
+    print("at the shipped ones' SSIMULACRA2 [95 %, people drawn again]; by half: of every second person, of the others")
     drawn = np.random.default_rng(0).integers(0, people, (DRAWS, people))
     for name in curves:
         values = _at(curves, name, everyone)
@@ -203,11 +214,11 @@ def _print_levelled(curves: Mapping[str, Sequence[Reached]], people: int) -> Non
             f"by half {halves[0]:.1%}, {halves[1]:.1%}"
         )
     for name in curves:
-        if name != "published":
-            more = [np.subtract(_at(curves, name, some), _at(curves, "published", some)) for some in drawn]
+        if name != SHIPPED:
+            more = [np.subtract(_at(curves, name, some), _at(curves, SHIPPED, some)) for some in drawn]
             low, high = np.percentile(more, [2.5, 97.5], axis=0)
             print(
-                f"{name} less published: others linked [{low[1]:+.1%}, {high[1]:+.1%}], "
+                f"{name} less shipped: others linked [{low[1]:+.1%}, {high[1]:+.1%}], "
                 f"distance [{low[2]:+.3f}, {high[2]:+.3f}]"
             )
 
@@ -215,8 +226,8 @@ def _print_levelled(curves: Mapping[str, Sequence[Reached]], people: int) -> Non
 def _at(
     curves: Mapping[str, Sequence[Reached]], name: str, people: npt.NDArray[np.int64]
 ) -> tuple[float, float, float]:
-    """Return own links, links to others and distance of some of the people at the visibility of the published set."""
-    level = float(np.mean([each.shown[people].mean() for each in curves["published"]]))
+    """Return own links, links to others and distance of some of the people at the visibility of the shipped set."""
+    level = float(np.mean([each.shown[people].mean() for each in curves[SHIPPED]]))
     points = sorted(
         (each.shown[people].mean(), *(part[people].mean() for part in (each.own, each.across, each.distance)))
         for each in curves[name]

@@ -125,7 +125,7 @@ def weights_of(entry: Entry) -> File:
 
 
 def sound(entry: Entry, data: Path) -> Path | None:
-    """Return where `entry` lies, in the data directory or with uncnn, whole and made of the catalog's files, or None."""
+    """Return where `entry` lies, the user's or uncnn's own, if it is whole and made of the catalog's files."""
     if isinstance(entry, DetectorEntry):
         path = models_dir(data) / entry.installs
         return path if path.is_file() and sound_detector(entry, path) else None

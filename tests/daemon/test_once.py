@@ -140,7 +140,13 @@ def test_the_originals_are_untouched(ran: Ran) -> None:
 def test_the_status_says_what_needs_a_person(ran: Ran) -> None:
     answer = ran.home.command("status")
     assert answer.returncode == DEGRADED
-    for words in ("attacked: mobilefacenet-foamliu", "judges: dlib-resnet", "feeble/face.jpg", "empty.jpg", "device: cpu"):
+    for words in (
+        "attacked: mobilefacenet-foamliu",
+        "judges: dlib-resnet",
+        "feeble/face.jpg",
+        "empty.jpg",
+        "device: cpu",
+    ):
         assert words in answer.stdout
 
 

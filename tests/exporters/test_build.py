@@ -107,7 +107,9 @@ def names(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def test_a_folder_is_built_and_proven(small: Any, card: Card, faces_144: Callable[[int], np.ndarray], tmp_path: Path) -> None:
+def test_a_folder_is_built_and_proven(
+    small: Any, card: Card, faces_144: Callable[[int], np.ndarray], tmp_path: Path
+) -> None:
     model, network = small
     models = tmp_path / "some" / "models"
     folder = build(model, card, models, faces=aligned_faces(faces_144, card, 20), network=network)
@@ -239,7 +241,9 @@ def test_a_graph_that_torch_refuses_needs_its_network(straightened: Any, card: C
 
 
 @pytest.fixture(scope="module")
-def program(straightened: Any, faces_144: Callable[[int], np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def program(
+    straightened: Any, faces_144: Callable[[int], np.ndarray], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Return the folder of a recogniser that onnx2torch refuses."""
     model, network = straightened
     card = card_of("straight", Input(height=112, width=112, order="RGB", mean=(127.5,) * 3, std=(127.5,) * 3))

@@ -88,17 +88,6 @@ def test_a_model_without_thresholds_is_left_out(models: list[Installed]) -> None
         store.choose([models[0], bare], "auto", "auto", ["permissive"])
 
 
-def test_a_student_stands_in_for_its_teacher_only_where_that_is_not_attacked(models: list[Installed]) -> None:
-    student = called(models[1], "student", "surrogate")
-    student = replace(student, card=student.card.model_copy(update={"distilled_from": "study"}))
-    attacked, _, left_out = store.choose([*models, student], "auto", "auto", ["permissive"])
-    assert (names(attacked), names(left_out)) == (["free", "student"], ["study", "stern"])
-    attacked, _, _ = store.choose([*models, student], "auto", "auto", ["permissive", "research"])
-    assert names(attacked) == ["free", "study"]
-    attacked, _, _ = store.choose([*models, student], ["study", "student"], "auto", ["permissive", "research"])
-    assert names(attacked) == ["study", "student"]  # by name both are taken
-
-
 def test_every_place_is_seen_broken_ones_too(dlib: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNCNN_MODELS", str(tmp_path / "named"))
     shutil.copytree(dlib.folder, tmp_path / "models" / "dlib-resnet")

@@ -33,7 +33,9 @@ def converted(file: Path) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_checkpoint_equals_the_reference_on_real_faces(shared_models: Path, faces_144: Callable[[int], np.ndarray], name: str) -> None:
+def test_the_checkpoint_equals_the_reference_on_real_faces(
+    shared_models: Path, faces_144: Callable[[int], np.ndarray], name: str
+) -> None:
     reference = shared_models / "reference" / name
     card = read_card(reference)
     pictures = normalised(aligned_faces(faces_144, card, 10), card)
@@ -68,7 +70,9 @@ def test_a_batch_changes_nothing(shared_models: Path, faces_144: Callable[[int],
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_it_is_built_and_can_be_attacked(shared_models: Path, faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str) -> None:
+def test_it_is_built_and_can_be_attacked(
+    shared_models: Path, faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str
+) -> None:
     """`build` holds parity to 1e-4, with the author's network as well, and the gradient to finite differences."""
     card, file = read_card(shared_models / "reference" / name), shared_models / "upstream" / FILES[name]
     faces = aligned_faces(faces_144, card, 8)

@@ -34,7 +34,9 @@ def converted(shared_models: Path, name: str) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_model_equals_the_reference_on_real_faces(shared_models: Path, faces_144: Callable[[int], np.ndarray], name: str) -> None:
+def test_the_model_equals_the_reference_on_real_faces(
+    shared_models: Path, faces_144: Callable[[int], np.ndarray], name: str
+) -> None:
     """Fed as the reference's card says: what the graph does to grey levels is that, and is left out."""
     reference = shared_models / "reference" / name
     card = read_card(reference)
@@ -55,7 +57,9 @@ def test_the_graph_is_in_the_one_form(shared_models: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_built_and_can_be_attacked(shared_models: Path, faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str) -> None:
+def test_it_is_built_and_can_be_attacked(
+    shared_models: Path, faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str
+) -> None:
     """`build` holds parity to 1e-4 and the gradient to finite differences, and tries the batch."""
     card = read_card(shared_models / "reference" / name)
     folder = build(converted(shared_models, name), card, tmp_path, faces=aligned_faces(faces_144, card, 8))

@@ -186,7 +186,9 @@ def test_a_picture_of_any_size_is_asked_about(original: ModelProto, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["mobilefacenet-sirius", "mobilefacenet-casia-tf2", "openvino-0095"])
-def test_real_files_of_others_are_built(recogniser_folder: Callable[[str], Path], faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str) -> None:
+def test_real_files_of_others_are_built(
+    recogniser_folder: Callable[[str], Path], faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str
+) -> None:
     """What has no other file here: made elsewhere from TensorFlow, with the length of the embedding left open."""
     reference = recogniser_folder(name)
     card = read_card(reference)
