@@ -92,6 +92,7 @@ class RecogniserEntry(_Entry):
     metric: Literal["cosine", "euclidean"]
     assumed: tuple[Literal["input", "template", "embedding", "metric"], ...] = ()
     thresholds: Threshold = Field(default_factory=dict)
+    intervals: dict[Annotated[float, Field(gt=0, lt=1)], tuple[float, float]] | None = None  # 95 %, of each threshold
     calibrated_on: str = "nothing yet"
     accuracy: dict[str, float] = Field(default_factory=dict)
 

@@ -31,8 +31,6 @@ def choose(
 ) -> tuple[list[Installed], list[Installed], list[Installed]]:
     """Return the surrogates, the judges, and what is left out: for its licence, or because it was not calibrated.
 
-    With "auto" a student that was distilled from another surrogate is not taken beside it: it would say the same.
-
     Raises:
         ModelsError: a named model is not installed, is not licensed for this use, has no thresholds, or stands on both
             sides; or one of the sides is empty.
@@ -57,9 +55,7 @@ def _side(
     models: Sequence[Installed], licences: Sequence[str], wanted: Sequence[str] | Literal["auto"], role: str
 ) -> list[Installed]:
     if wanted == "auto":
-        usable = [model for model in models if model.card.role == role and _usable(model, licences)]
-        names = {model.card.name for model in usable}
-        return [model for model in usable if model.card.distilled_from not in names]
+        return [model for model in models if model.card.role == role and _usable(model, licences)]
     by_name = {model.card.name: model for model in models}
     for name in wanted:
         if name not in by_name:

@@ -1,7 +1,7 @@
 """Where models are: recognisers with their cards, and the detector's weights.
 
-Looked for in `$UNCNN_MODELS`, then the user's data directory, then inside the package, then in installed packages that
-ship one (dlib's recogniser in `face_recognition_models`). The first folder that has a name wins.
+Looked for in `$UNCNN_MODELS`, then the user's data directory, then inside the package. The first folder that has a name
+wins.
 """
 
 from __future__ import annotations
@@ -99,10 +99,7 @@ def models_dir(data: Path) -> Path:
 
 
 def places(data: Path) -> Iterator[Place]:
-    """Yield every model folder on the search path, broken ones too; of one name the first is used.
-
-    Nothing is exported, so dlib's recogniser is absent until something asked for it.
-    """
+    """Yield every model folder on the search path, broken ones too; of one name the first is used."""
     for folder in search_path(data):
         for card_file in sorted(folder.glob("[!.]*/card.yaml")):
             try:
@@ -125,7 +122,7 @@ def find_file(data: Path, name: str) -> Path | None:
 
 
 def installed(data: Path) -> list[Installed]:
-    """Return every recogniser that is there, by name; dlib's is exported on first use.
+    """Return every recogniser that is there, by name.
 
     Raises:
         CardError: a card cannot be read.
@@ -135,11 +132,6 @@ def installed(data: Path) -> list[Installed]:
         for card_file in sorted(folder.glob("[!.]*/card.yaml")):
             card = read_card(card_file.parent)
             found.setdefault(card.name, Installed(card_file.parent, card))
-    if "dlib-resnet" not in found:
-        from uncnn.exporters.formats.dlib import ensure_dlib
-
-        folder = ensure_dlib(models_dir(data))
-        found["dlib-resnet"] = Installed(folder, read_card(folder))
     return [found[name] for name in sorted(found)]
 
 
@@ -179,7 +171,7 @@ def prepare(
     """Return the models of a run, with what has to be exported first exported.
 
     Raises:
-        ModelsError: something is missing. CardError, DlibError: a model is broken.
+        ModelsError: something is missing. CardError: a model is broken.
     """
     weights = detector_weights(data)
     attacked, judging, left_out = choose(installed(data), surrogates, judges, licences)

@@ -133,7 +133,6 @@ class Card(_Strict):
     margin_source: str | None = None  # what it was measured on
     pt2_sha256: Sha256 | None = None  # of model.pt2, where there is one: the attack then takes that
     training_data: str = "not stated"
-    distilled_from: str | None = None  # the recogniser that it stands in for where that one is not there
     licence: Licence
     reference: str | None = None
 

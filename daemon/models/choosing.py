@@ -8,20 +8,15 @@ from pathlib import Path
 from uncnn.daemon.wording import printable
 from uncnn.exporters import store
 from uncnn.exporters.choice import ModelsError
-from uncnn.exporters.formats.dlib import NAME as DLIB
-from uncnn.exporters.formats.dlib import ensure_dlib
 
 
 def chosen(data: Path, names: Sequence[str]) -> list[store.Place]:
     """Return the recognisers of these names, or every one, as a run would find them; broken ones too.
 
     Raises:
-        ModelsError: one is not installed. DlibError: dlib's recogniser, which is always there, cannot be exported.
+        ModelsError: one is not installed.
     """
     places = store.in_use(data)
-    if DLIB not in places and (not names or DLIB in names):
-        ensure_dlib(store.models_dir(data))
-        return chosen(data, names)
     missing = [name for name in names if name not in places]
     if missing:
         there = ", ".join(sorted(places)) or "none"

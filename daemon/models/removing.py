@@ -17,7 +17,6 @@ from uncnn.daemon.models.terminal import interactive
 from uncnn.daemon.wording import printable, system_words
 from uncnn.exporters import store
 from uncnn.exporters.catalog import read_catalog
-from uncnn.exporters.formats.dlib import NAME as DLIB
 
 
 def remove_models(names: Sequence[str], yes: bool, as_json: bool) -> int:
@@ -43,8 +42,6 @@ def remove_models(names: Sequence[str], yes: bool, as_json: bool) -> int:
         return OK
     for path in found:
         typer.echo(f"removed {printable(path)}")
-    if DLIB in {place.name for place in places}:
-        typer.echo(f"{DLIB} is made again, from the package that ships it, when it is needed next")
     return OK
 
 

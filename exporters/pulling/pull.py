@@ -15,9 +15,10 @@ from uncnn.exporters.catalog import DetectorEntry, Entry, File, RecogniserEntry
 from uncnn.exporters.installation import sound_card
 from uncnn.exporters.pulling.detector_weights import install_detector, sound_detector
 from uncnn.exporters.pulling.download import Downloads, News, Origin, Report
+from uncnn.exporters.pulling.packages import packaged
 from uncnn.exporters.pulling.parts import FULL, only_pull
 from uncnn.exporters.pulling.transfer import Patience
-from uncnn.exporters.store import models_dir
+from uncnn.exporters.store import EMBEDDED, models_dir
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.cards import Card
 
@@ -84,16 +85,12 @@ def install(entry: Entry, files: Sequence[Path], destination: Path) -> Path:
     """Convert the checked `files` of `entry` and return the folder or the file in `destination` that came of them.
 
     Raises:
-        FormatError, BuildError, DlibError, DetectorError: the files are not what they should be.
+        FormatError, BuildError, DetectorError: the files are not what they should be.
         OSError: `destination` cannot be written or is full.
     """
     destination.mkdir(parents=True, exist_ok=True)
     if isinstance(entry, DetectorEntry):
         return install_detector(entry, files[0], destination)
-    if entry.format == "dlib":
-        from uncnn.exporters.formats.dlib import export_dlib
-
-        return export_dlib(destination, files[0])
     from uncnn.exporters.build import build
     from uncnn.exporters.formats import convert, torch_network
 
@@ -109,11 +106,12 @@ def card_of(entry: RecogniserEntry) -> Card:
     return Card.model_validate(
         {
             **{key: getattr(entry, key) for key in (*shared, "input", "licence", "training_data", "reference")},
+            "intervals": entry.intervals,
             "source": {
                 "url": weights.url,
                 "repository": weights.repository,
                 "commit": weights.commit,
-                "file": weights.path,
+                "file": weights.file if weights.package else weights.path,
                 "sha256": weights.sha256,
             },
             "sha256": "0" * 64,
@@ -127,12 +125,12 @@ def weights_of(entry: Entry) -> File:
 
 
 def sound(entry: Entry, data: Path) -> Path | None:
-    """Return where `entry` lies in the data directory, if it is there, whole, and made of the catalog's files."""
+    """Return where `entry` lies, the user's or uncnn's own, if it is whole and made of the catalog's files."""
     if isinstance(entry, DetectorEntry):
         path = models_dir(data) / entry.installs
         return path if path.is_file() and sound_detector(entry, path) else None
-    folder = models_dir(data) / entry.name
-    return folder if sound_card(folder, weights_of(entry).sha256) else None
+    folders = [place / entry.name for place in (models_dir(data), EMBEDDED)]
+    return next((folder for folder in folders if sound_card(folder, weights_of(entry).sha256)), None)
 
 
 def refusal(entry: Entry) -> str:
@@ -149,7 +147,10 @@ def _settled(entry: Entry, data: Path, wish: Wish) -> Pulled | None:
     if entry.licence.use not in wish.licences:
         return Pulled(entry.name, "refused", refusal(entry))
     place = None if wish.force else sound(entry, data)
-    return Pulled(entry.name, "present", "already there and sound (--force pulls it again)", place) if place else None
+    if place is None:
+        return None
+    whence = "it comes with uncnn" if place.parent == EMBEDDED else "already there and sound"
+    return Pulled(entry.name, "present", f"{whence} (--force pulls it again)", place)
 
 
 def _start(downloads: Downloads, file: File, origin: Origin) -> Future[Path]:
@@ -157,11 +158,9 @@ def _start(downloads: Downloads, file: File, origin: Origin) -> Future[Path]:
     given = origin.folder is not None and (origin.folder / file.file).is_file()
     if file.package is None or given:
         return downloads.start(file)
-    from uncnn.exporters.formats.dlib import find_dlib
-
     future: Future[Path] = Future()
     try:
-        future.set_result(find_dlib())
+        future.set_result(packaged(file))
     except UncnnError as error:
         future.set_exception(error)
     return future

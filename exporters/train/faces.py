@@ -1,4 +1,4 @@
-"""The aligned faces that students are trained on, and who is kept from training."""
+"""The aligned faces that are put into scenes to train on, and who is kept from training."""
 
 from __future__ import annotations
 

@@ -18,12 +18,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uncnn.exporters.formats.dlib import find_dlib
+from uncnn.exporters.catalog import read_catalog
+from uncnn.exporters.pulling.packages import packaged
+from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.geometry import similarities
 from uncnn.plugins.onnx_recogniser import crop
 
 PROGRAM = Path(sys.executable).with_name("uncnn-daemon")
-FEW = "surrogates: [mobilefacenet-y1, mobilefacenet-foamliu, esp-mfn, mobileface-v2], licences: [permissive, research]"
+FEW = "surrogates: [mobilefacenet-foamliu, esp-mfn, mobileface-v2]"
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Home:
 
 
 @pytest.fixture(scope="module")
-def home(shared_models: Path, detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    home = Home(tmp_path_factory.mktemp("home"), shared_models / "reference")
+def home(detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    home = Home(tmp_path_factory.mktemp("home"), EMBEDDED)
     shutil.copytree(detector_folder, home.root / ".local" / "share" / "uncnn" / "models")
     configuration = f"""
 version: 1
@@ -131,7 +133,7 @@ def test_the_verdict_is_true_when_dlib_itself_is_asked(cloaked: Cloaked, portrai
     photo = cloaked.photos["astronaut.png"]
     (face,) = (face for face in photo["verdict"]["faces"] if face["required"])
     said = next(j for j in face["judgements"] if (j["recogniser"], j["view"]) == ("dlib-resnet", "as-is"))
-    network = dlib.face_recognition_model_v1(str(find_dlib()))
+    network = dlib.face_recognition_model_v1(str(packaged(read_catalog().named(["dlib-resnet"])[0].files[0])))
     template = np.array([[47.4, 46.59], [101.93, 46.23], [75.4, 78.27], [51.18, 103.87], [97.35, 103.74]])
     matrix = similarities(np.array([face["landmarks"]]), template)[0]
     shown = [np.asarray(Image.open(path)) for path in (portrait, photo["published"])]

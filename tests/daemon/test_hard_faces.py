@@ -14,9 +14,9 @@ from PIL import Image, ImageDraw
 from uncnn.daemon.verify.verdict import FACES
 from uncnn.daemon.verify.verifier import Verifier
 from uncnn.daemon.worker import Worker
-from uncnn.exporters.formats.dlib import ensure_dlib
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Face
+from uncnn.plugins.cards import read_card
 from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.recogniser import load_recogniser
@@ -29,14 +29,15 @@ SIDE = 200
 def worker() -> Iterator[Worker]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    surrogates = [load_recogniser(card.parent) for card in sorted(EMBEDDED.glob("*/card.yaml"))]
+    folders = [file.parent for file in sorted(EMBEDDED.glob("*/card.yaml"))]
+    surrogates = [load_recogniser(folder) for folder in folders if read_card(folder).role == "surrogate"]
     yield Worker(load_torch(EMBEDDED / OWN_DETECTOR), surrogates)
     torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
-def verifier(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Verifier:
-    judge = OnnxRecogniser.load(ensure_dlib(tmp_path_factory.mktemp("models")), CPU)
+def verifier(worker: Worker) -> Verifier:
+    judge = OnnxRecogniser.load(EMBEDDED / "dlib-resnet", CPU)
     return Verifier(worker.detector, [judge])
 
 

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from models_home import PROGRAM, ModelsHome, some_people, type_at
 
+from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.cards import read_card, write_card
 
 NAMES = ("mobileface-v2", "openvino-0095", "retinaface-mobilenet0.25")
+RECOGNISERS = NAMES[:2]
 WITHOUT = "uncalibrated"
 
 
@@ -33,16 +35,19 @@ def pulled(shared_models: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         mirror = f"http://127.0.0.1:{server.server_address[1]}"
-        answer = home.run("models", "pull", *NAMES, UNCNN_MIRROR=mirror)
+        answer = home.run("models", "pull", *NAMES, "--force", UNCNN_MIRROR=mirror)
         server.shutdown()
     assert answer.returncode == 0, answer.stderr
     return home, answer.stdout, answer.stderr
 
 
 @pytest.fixture(scope="module")
-def home(pulled: tuple[ModelsHome, str, str], detector_folder: Path) -> ModelsHome:
-    """Return that home, the detector exported for the verifier too."""
-    return pulled[0].having(detector_folder)
+def home(detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelsHome:
+    """Return a home that has two recognisers of its own, and a detector that is exported for the verifier."""
+    made = ModelsHome(tmp_path_factory.mktemp("home")).having(detector_folder)
+    for name in RECOGNISERS:
+        shutil.copytree(EMBEDDED / name, made.models / name)
+    return made
 
 
 @pytest.fixture
@@ -61,8 +66,8 @@ def test_a_pull_says_what_came_and_where_it_is(pulled: tuple[ModelsHome, str, st
     assert "\x1b" not in output + news, "no bars where there is no terminal"
 
 
-def test_a_second_pull_has_nothing_to_do(home: ModelsHome, tmp_path: Path) -> None:
-    code, answer = home.json("models", "pull", *NAMES, "--mirror", "http://127.0.0.1:9")
+def test_a_second_pull_has_nothing_to_do(pulled: tuple[ModelsHome, str, str]) -> None:
+    code, answer = pulled[0].json("models", "pull", *NAMES, "--mirror", "http://127.0.0.1:9")
     assert code == 0
     assert [model["status"] for model in answer["models"]] == ["present"] * 3
 
@@ -83,7 +88,8 @@ def test_the_list_shows_what_is_there(home: ModelsHome) -> None:
     assert answer.returncode == 0, answer.stderr
     rows = {line.split()[0]: line.split() for line in answer.stdout.splitlines()}
     assert " ".join(rows["openvino-0095"]) == "openvino-0095 judge openvino any use 2.6 MB 99.55% small yes yes"
-    assert rows["mobilefacenet-foamliu"][-1] == "no"
+    assert rows["retinaface-resnet50"][-1] == "no"
+    assert rows["mobilefacenet-foamliu"][-2:] == ["with", "uncnn"]
     assert "mobilefacenet-y1" not in rows
     assert "more for research only: add --all" in answer.stdout
     assert "mobilefacenet-y1" in home.run("models", "list", "--all").stdout
@@ -91,7 +97,6 @@ def test_the_list_shows_what_is_there(home: ModelsHome) -> None:
     models = {model["name"]: model for model in content["models"]}
     assert content["licences"] == ["permissive", "research"]
     assert models["mobileface-v2"]["installed"] == str(home.models / "mobileface-v2")
-    assert models["retinaface-mobilenet0.25"]["installed"] == str(home.models / "retinaface-mobilenet0.25.pth")
     assert models["w600k_r50"]["installed"] is None
     assert models["w600k_r50"]["exercised"] is False
 
@@ -204,8 +209,8 @@ def test_a_cloak_takes_what_was_pulled(copy: ModelsHome, tmp_path: Path) -> None
     assert photo["status"] == "published", photo["message"]
     (face,) = (face for face in photo["verdict"]["faces"] if face["required"])
     roles = {judgement["recogniser"]: judgement["role"] for judgement in face["judgements"]}
-    ours = dict.fromkeys(("uncnn-mobilefacenet", "uncnn-mixnet"), "surrogate")  # the third leaves it to its teacher
-    assert roles == {"mobileface-v2": "surrogate", **ours, "openvino-0095": "judge", "dlib-resnet": "judge"}
+    attacked = dict.fromkeys(("mobileface-v2", "mobilefacenet-foamliu", "esp-mfn"), "surrogate")
+    assert roles == {**attacked, "openvino-0095": "judge", "dlib-resnet": "judge"}
     assert answer.stderr.count("uncalibrated has no thresholds") == 1
     assert "uncnn-daemon models calibrate uncalibrated --faces FOLDER" in answer.stderr
     listed = copy.run("models", "list").stdout

@@ -10,6 +10,7 @@ from models_home import PROGRAM, ModelsHome, some_people, type_at
 
 from uncnn.daemon.commands import SettingsError
 from uncnn.daemon.models.questions import Shape, about, answers
+from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.cards import TEMPLATES, check_model, read_card
 
 PLAIN = ("--role", "judge", "--order", "RGB", "--mean", "127.5", "--std", "128,128,128", "--metric", "cosine")
@@ -28,10 +29,10 @@ def faces(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def own(shared_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an ONNX file of a user's own, under a name that has to be mended."""
     path = tmp_path_factory.mktemp("own") / "my net (v2).onnx"
-    return Path(shutil.copy(shared_models / "reference" / "mobileface-v2" / "model.onnx", path))
+    return Path(shutil.copy(EMBEDDED / "mobileface-v2" / "model.onnx", path))
 
 
 @pytest.mark.slow
@@ -147,15 +148,14 @@ def test_thresholds_are_measured_and_written(home: ModelsHome, own: Path, faces:
     assert low <= card.thresholds[1e-2] <= high
 
 
-def test_only_uncnns_own_models_are_calibrated(home: ModelsHome, shared_models: Path, faces: Path) -> None:
-    reference = shared_models / "reference"
-    arguments = ("models", "calibrate", "esp-mfn", "--faces", faces)
-    answer = home.run(*arguments, UNCNN_MODELS=str(reference))
+def test_only_uncnns_own_models_are_calibrated(home: ModelsHome, tmp_path: Path) -> None:
+    answer = home.run("models", "calibrate", "esp-mfn", "--faces", tmp_path)
     assert answer.returncode == 1
-    assert f"esp-mfn lies in {reference / 'esp-mfn'}, which is not uncnn's to change" in answer.stderr
+    assert f"esp-mfn lies in {EMBEDDED / 'esp-mfn'}, which is not uncnn's to change" in answer.stderr
     assert f"copy that folder to {home.models / 'esp-mfn'}" in answer.stderr
-    assert home.run("models", "calibrate", "--faces", faces).returncode == 2
-    assert "esp-mfn: not installed" in home.run(*arguments).stderr
+    assert home.run("models", "calibrate", "--faces", tmp_path).returncode == 2
+    unknown = home.run("models", "calibrate", "nobody", "--faces", tmp_path)
+    assert "nobody: not installed" in unknown.stderr
 
 
 @pytest.mark.parametrize(

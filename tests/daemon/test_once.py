@@ -17,6 +17,7 @@ from PIL import Image
 
 from uncnn.daemon.answers import BAD_CONFIGURATION, DEGRADED, ERROR, OK, USAGE
 from uncnn.daemon.ledger import Ledger, State
+from uncnn.exporters.store import EMBEDDED
 
 PROGRAM = Path(sys.executable).with_name("uncnn-daemon")
 
@@ -24,8 +25,7 @@ CONFIGURATION = """
 version: 1
 device: cpu
 models:
-  surrogates: [mobilefacenet-y1, mobilefacenet-foamliu, esp-mfn, mobileface-v2]
-  licences: [permissive, research]
+  surrogates: [mobilefacenet-foamliu, esp-mfn, mobileface-v2]
 folders:
   - {watch: in, publish: out, settle_seconds: 0}
   - {watch: feeble, publish: feeble-out, policy: feeble, settle_seconds: 0}
@@ -77,14 +77,16 @@ def described(home: Home) -> dict[Path, tuple[str, int, int]]:
 
 
 @pytest.fixture(scope="module")
-def ran(shared_models: Path, shared_data: Path, detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    home = Home(tmp_path_factory.mktemp("home"), shared_models / "reference")
+def ran(detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    skimage = pytest.importorskip("skimage")
+    home = Home(tmp_path_factory.mktemp("home"), EMBEDDED)
     shutil.copytree(detector_folder, home.root / "data" / "uncnn" / "models")
     (home.root / "config.yaml").write_text(CONFIGURATION)
     watch = home.root / "in"
     (watch / "album").mkdir(parents=True)
     (home.root / "feeble").mkdir()
-    face = shared_data / "lfw" / "identities" / "Adrien_Brody" / "Adrien_Brody_0001.jpg"
+    face = home.root / "face.jpg"
+    Image.fromarray(skimage.data.astronaut()[:250, 100:350]).save(face, quality=95)
     shutil.copyfile(face, watch / "album" / "face.jpg")
     shutil.copyfile(face, home.root / "feeble" / "face.jpg")
     Image.effect_mandelbrot((300, 200), (-2, -1, 1, 1), 20).convert("RGB").save(watch / "nobody.png")
@@ -138,7 +140,13 @@ def test_the_originals_are_untouched(ran: Ran) -> None:
 def test_the_status_says_what_needs_a_person(ran: Ran) -> None:
     answer = ran.home.command("status")
     assert answer.returncode == DEGRADED
-    for words in ("attacked: mobilefacenet-y1", "judges: dlib-resnet", "feeble/face.jpg", "empty.jpg", "device: cpu"):
+    for words in (
+        "attacked: mobilefacenet-foamliu",
+        "judges: dlib-resnet",
+        "feeble/face.jpg",
+        "empty.jpg",
+        "device: cpu",
+    ):
         assert words in answer.stdout
 
 
@@ -153,8 +161,8 @@ def test_a_second_run_takes_up_nothing_that_is_done(ran: Ran) -> None:
     assert ran.home.command("run", "--once").returncode == OK
 
 
-def test_a_configuration_that_is_wrong_is_said_with_all_that_is(shared_models: Path, tmp_path: Path) -> None:
-    home = Home(tmp_path, shared_models / "reference")
+def test_a_configuration_that_is_wrong_is_said_with_all_that_is(tmp_path: Path) -> None:
+    home = Home(tmp_path, EMBEDDED)
     (tmp_path / "config.yaml").write_text("version: 1\ndevice: tpu\nfolders: [{watch: in, policy: none}]\n")
     answer = home.command("run", "--once")
     assert answer.returncode == BAD_CONFIGURATION

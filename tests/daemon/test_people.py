@@ -14,7 +14,7 @@ from uncnn.daemon.people.store import PeopleError, read_people
 
 pytestmark = pytest.mark.slow
 
-RECOGNISERS = ["dlib-resnet", "uncnn-mixnet", "uncnn-mobilefacenet", "uncnn-mobilenet"]  # those that come with uncnn
+RECOGNISERS = ["dlib-resnet", "esp-mfn", "mobileface-v2", "mobilefacenet-foamliu", "openvino-0095"]  # with uncnn
 PERSON, STRANGER = "Adrien_Brody", "Ana_Guevara"
 
 

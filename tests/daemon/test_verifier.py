@@ -6,6 +6,7 @@ import hashlib
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from uncnn.daemon.verify.measuring import compare, embed, same_face
 from uncnn.daemon.verify.places import JITTERS
 from uncnn.daemon.verify.verdict import FACE
 from uncnn.daemon.verify.verifier import Verifier
+from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face, UncnnError
 from uncnn.plugins.cards import DEFAULT_MARGIN
 from uncnn.plugins.detectors.retinaface import load_onnx
@@ -38,11 +40,10 @@ def photo() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def verifier(shared_models: Path, detector_folder: Path) -> Verifier:
-    reference = shared_models / "reference"
+def verifier(detector_folder: Path) -> Verifier:
     (detector,) = detector_folder.glob("*.onnx")
     names = ("openvino-0095", "dlib-resnet", "esp-mfn")
-    return Verifier(load_onnx(detector, CPU), [OnnxRecogniser.load(reference / name, CPU) for name in names])
+    return Verifier(load_onnx(detector, CPU), [OnnxRecogniser.load(EMBEDDED / name, CPU) for name in names])
 
 
 def test_a_copy_is_linked_by_everyone(verifier: Verifier, photo: np.ndarray) -> None:
@@ -144,9 +145,12 @@ def test_small_faces_are_reported_and_not_required(verifier: Verifier, photo: np
 
 
 def test_a_far_that_a_card_lacks_takes_the_stricter_one(verifier: Verifier, photo: np.ndarray) -> None:
-    verdict = verifier.verify(png(photo), png(photo), 1e-4, ("as-is",), 24)
+    judge, other = verifier.recognisers[:2]
+    few = judge.card.model_copy(update={"thresholds": {1e-2: judge.card.thresholds[1e-2], 1e-3: 0.3}})
+    asked = replace(verifier, recognisers=[replace(judge, card=few), other])
+    verdict = asked.verify(png(photo), png(photo), 1e-4, ("as-is",), 24)
     thresholds = {judgement.recogniser: judgement.threshold for judgement in verdict.faces[0].judgements}
-    assert thresholds == {"openvino-0095": 0.432, "dlib-resnet": 0.539, "esp-mfn": 0.38}
+    assert thresholds == {few.name: 0.3, other.card.name: other.card.thresholds[1e-4]}
 
 
 def test_two_photos_of_different_size_are_refused(verifier: Verifier, photo: np.ndarray) -> None:

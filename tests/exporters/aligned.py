@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
-from PIL import Image
 
 from uncnn.plugins.cards import Card, read_card
 from uncnn.plugins.geometry import ARCFACE_112, similarities
@@ -19,12 +19,11 @@ from uncnn.plugins.recogniser import load_recogniser
 POINTS = ARCFACE_112 + 16  # where faces-144 has them
 
 
-def aligned_faces(shared_data: Path, card: Card, number: int) -> np.ndarray:
+def aligned_faces(faces_144: Callable[[int], np.ndarray], card: Card, number: int) -> np.ndarray:
     """Return (N, height, width, 3) uint8 RGB, aligned to the card's template."""
-    files = sorted((shared_data / "faces-144").glob("*.jpg"))[:: 6000 // number][:number]
-    photos = [np.asarray(Image.open(file).convert("RGB")) for file in files]
     (matrix,) = similarities(POINTS[None], np.array(card.template))
-    return np.stack([crop(photo, matrix, (card.input.width, card.input.height)) for photo in photos])
+    size = (card.input.width, card.input.height)
+    return np.stack([crop(face, matrix, size) for face in faces_144(number)])
 
 
 def normalised(faces: np.ndarray, card: Card) -> np.ndarray:

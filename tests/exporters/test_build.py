@@ -107,10 +107,12 @@ def names(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def test_a_folder_is_built_and_proven(small: Any, card: Card, shared_data: Path, tmp_path: Path) -> None:
+def test_a_folder_is_built_and_proven(
+    small: Any, card: Card, faces_144: Callable[[int], np.ndarray], tmp_path: Path
+) -> None:
     model, network = small
     models = tmp_path / "some" / "models"
-    folder = build(model, card, models, faces=aligned_faces(shared_data, card, 20), network=network)
+    folder = build(model, card, models, faces=aligned_faces(faces_144, card, 20), network=network)
     assert folder == models / "small"
     assert names(models) == {"small", "small/card.yaml", "small/model.onnx"}
     written = read_card(folder)
@@ -196,8 +198,8 @@ def test_a_false_gradient_is_found(card: Card) -> None:
         proof.check_gradient(card, Small(cut), pictures)
 
 
-def test_one_face_is_enough(small: Any, card: Card, shared_data: Path, tmp_path: Path) -> None:
-    assert build(small[0], card, tmp_path, faces=aligned_faces(shared_data, card, 1)).is_dir()
+def test_one_face_is_enough(small: Any, card: Card, faces_144: Callable[[int], np.ndarray], tmp_path: Path) -> None:
+    assert build(small[0], card, tmp_path, faces=aligned_faces(faces_144, card, 1)).is_dir()
 
 
 def test_differences_are_those_of_what_is_compared(card: Card) -> None:
@@ -239,11 +241,13 @@ def test_a_graph_that_torch_refuses_needs_its_network(straightened: Any, card: C
 
 
 @pytest.fixture(scope="module")
-def program(straightened: Any, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def program(
+    straightened: Any, faces_144: Callable[[int], np.ndarray], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Return the folder of a recogniser that onnx2torch refuses."""
     model, network = straightened
     card = card_of("straight", Input(height=112, width=112, order="RGB", mean=(127.5,) * 3, std=(127.5,) * 3))
-    faces = aligned_faces(shared_data, card, 8)
+    faces = aligned_faces(faces_144, card, 8)
     return build(model, card, tmp_path_factory.mktemp("models"), faces=faces, network=network)
 
 
@@ -256,10 +260,10 @@ def test_a_graph_that_torch_refuses_goes_by_a_program(program: Path) -> None:
     assert b"site-packages" not in (program / "model.pt2").read_bytes(), "the paths of a machine"
 
 
-def test_a_program_is_attacked_and_its_graph_verified(program: Path, shared_data: Path) -> None:
+def test_a_program_is_attacked_and_its_graph_verified(program: Path, faces_144: Callable[[int], np.ndarray]) -> None:
     """The same face by both: torch by torch.export's archive, the verifier by ONNX Runtime."""
     attacked, asked = load_recogniser(program), OnnxRecogniser.load(program, ["CPUExecutionProvider"])
-    faces = aligned_faces(shared_data, attacked.card, 5)
+    faces = aligned_faces(faces_144, attacked.card, 5)
     points = np.repeat(ARCFACE_112[None], 5, axis=0)
     patches = torch.from_numpy(faces).permute(0, 3, 1, 2).float().requires_grad_()
     unit = attacked.embed(patches, points)

@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 from uncnn.exporters import store
-from uncnn.exporters.formats.dlib import ensure_dlib
 from uncnn.exporters.store import Installed, ModelsError
 from uncnn.plugins.cards import read_card
 
 
 @pytest.fixture(scope="module")
-def dlib(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    folder = ensure_dlib(tmp_path_factory.mktemp("dlib"))
+def dlib() -> Installed:
+    folder = store.EMBEDDED / "dlib-resnet"
     return Installed(folder, read_card(folder))
 
 
@@ -89,17 +88,6 @@ def test_a_model_without_thresholds_is_left_out(models: list[Installed]) -> None
         store.choose([models[0], bare], "auto", "auto", ["permissive"])
 
 
-def test_a_student_stands_in_for_its_teacher_only_where_that_is_not_attacked(models: list[Installed]) -> None:
-    student = called(models[1], "student", "surrogate")
-    student = replace(student, card=student.card.model_copy(update={"distilled_from": "study"}))
-    attacked, _, left_out = store.choose([*models, student], "auto", "auto", ["permissive"])
-    assert (names(attacked), names(left_out)) == (["free", "student"], ["study", "stern"])
-    attacked, _, _ = store.choose([*models, student], "auto", "auto", ["permissive", "research"])
-    assert names(attacked) == ["free", "study"]
-    attacked, _, _ = store.choose([*models, student], ["study", "student"], "auto", ["permissive", "research"])
-    assert names(attacked) == ["study", "student"]  # by name both are taken
-
-
 def test_every_place_is_seen_broken_ones_too(dlib: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNCNN_MODELS", str(tmp_path / "named"))
     shutil.copytree(dlib.folder, tmp_path / "models" / "dlib-resnet")
@@ -110,12 +98,19 @@ def test_every_place_is_seen_broken_ones_too(dlib: Installed, tmp_path: Path, mo
     assert "not YAML" in ours[0].problem
 
 
-@pytest.mark.usefixtures("nothing_embedded")
-def test_dlib_is_there_without_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_comes_with_uncnn_is_there_without_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UNCNN_MODELS", raising=False)
-    (found,) = store.installed(tmp_path)
-    assert found.card.name == "dlib-resnet"
-    assert found.folder == tmp_path / "models" / "dlib-resnet"
+    found = store.installed(tmp_path)
+    assert {model.folder.parent for model in found} == {store.EMBEDDED}
+    attacked, judging, left_out = store.choose(found, "auto", "auto", ["permissive"])
+    assert (len(attacked), names(judging), left_out) == (3, ["dlib-resnet", "openvino-0095"], [])
+    assert list(tmp_path.iterdir()) == [], "nothing is made at first use"
+
+
+@pytest.mark.usefixtures("nothing_embedded")
+def test_nothing_is_found_where_nothing_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNCNN_MODELS", raising=False)
+    assert store.installed(tmp_path) == []
 
 
 @pytest.mark.usefixtures("nothing_embedded")
@@ -150,8 +145,8 @@ def test_the_own_detector_is_taken_where_there_is_no_other(
     assert store.detector_weights(tmp_path).parent == shared_models / "reference"
 
 
-def test_the_detector_is_exported_once(shared_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UNCNN_MODELS", str(shared_models / "reference"))
+def test_the_detector_is_exported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNCNN_MODELS", raising=False)
     weights = store.detector_weights(tmp_path)
     path = store.detector_onnx(weights, tmp_path)
     written = path.stat().st_mtime_ns
@@ -160,15 +155,14 @@ def test_the_detector_is_exported_once(shared_models: Path, tmp_path: Path, monk
     assert list(path.parent.iterdir()) == [path], "no temporary file stays"
 
 
-def test_looking_for_models_loads_no_torch(dlib: Installed, tmp_path: Path) -> None:
+def test_looking_for_models_loads_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\n"
         "from uncnn.exporters import store\n"
-        f"assert store.installed(pathlib.Path({str(dlib.folder.parents[1])!r})) is not None\n"
+        f"assert store.installed(pathlib.Path({str(tmp_path)!r}))\n"
         "assert 'torch' not in sys.modules\n"
     )
-    models = str(dlib.folder.parent)
-    subprocess.run([sys.executable, "-c", code], check=True, env={"UNCNN_MODELS": models, "HOME": str(tmp_path)})
+    subprocess.run([sys.executable, "-c", code], check=True, env={"HOME": str(tmp_path)})
 
 
 def test_a_digest_tells_rosters_apart_and_not_where_they_lie(models: list[Installed], tmp_path: Path) -> None:

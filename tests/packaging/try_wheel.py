@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+LARGEST_BYTES = 60_000_000  # of the wheel, with all models in it
 
 TRY = """
 import importlib.metadata, pathlib, uncnn.daemon, uncnn.exporters, uncnn.plugins
@@ -19,6 +20,11 @@ from uncnn.plugins.aim import CROWD
 from uncnn.plugins.registry import attack_names
 assert CROWD.is_file(), "the mean of many faces does not ship"
 assert attack_names(), "no attack is registered"
+from uncnn.exporters.store import EMBEDDED
+folders = [card.parent for card in EMBEDDED.glob("*/card.yaml")]
+assert len(folders) >= 5, folders
+for folder in folders:
+    assert {"model.onnx", "LICENSE", "NOTICE"} <= {file.name for file in folder.iterdir()}, folder
 for package in (uncnn.daemon, uncnn.exporters, uncnn.plugins):
     folder = pathlib.Path(package.__file__).parent
     assert "site-packages" in folder.parts, folder
@@ -30,6 +36,9 @@ print(importlib.metadata.version("uncnn"), attack_names())
 def main() -> None:
     """Install, import, run the command, and cloak a photo with what the wheel brings."""
     (wheel,) = Path(sys.argv[1]).glob("uncnn-*.whl")
+    size = wheel.stat().st_size
+    if size > LARGEST_BYTES:
+        sys.exit(f"{wheel.name} has {size:,} bytes, more than {LARGEST_BYTES:,}: which model grew?")
     with tempfile.TemporaryDirectory() as scratch:
         environment = Path(scratch) / "venv"
         uv = Path(sys.executable).with_name("uv")
@@ -49,7 +58,7 @@ def main() -> None:
         run(environment / "bin" / "uncnn-daemon", "--help", quiet=True)
         (portrait,) = environment.glob("lib/python3*/site-packages/skimage/data/astronaut.png")
         run(environment / "bin" / "uncnn-daemon", "cloak", portrait, "-o", Path(scratch) / "cloaked")
-    print(f"{wheel.name} works in a fresh environment")
+    print(f"{wheel.name}, {size:,} bytes, works in a fresh environment")
 
 
 def _cache(uv: Path) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from uncnn.exporters.formats.dlib import ensure_dlib
+from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -31,6 +31,6 @@ def photo() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def surrogates(tmp_path_factory: pytest.TempPathFactory) -> list[Recogniser]:
-    """Return dlib's recogniser: always there, and enough to hold an attack to its contract."""
-    return [load_recogniser(ensure_dlib(tmp_path_factory.mktemp("models")))]
+def surrogates() -> list[Recogniser]:
+    """Return dlib's recogniser: enough to hold an attack to its contract."""
+    return [load_recogniser(EMBEDDED / "dlib-resnet")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper
-from PIL import Image
 
+from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.cards import CardError
 from uncnn.plugins.geometry import ARCFACE_112
 from uncnn.plugins.graph import GraphError, load_graph, plain
@@ -33,17 +34,13 @@ POINTS = ARCFACE_112 + 16  # where faces-144 has them
 CPU = ["CPUExecutionProvider"]
 
 
-def real_faces(shared_data: Path, number: int) -> np.ndarray:
-    """Return (N, 144, 144, 3) uint8."""
-    files = sorted((shared_data / "faces-144").glob("*.jpg"))[:: 6000 // number][:number]
-    return np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_torch_equals_onnx_runtime_on_real_faces(shared_models: Path, shared_data: Path, name: str) -> None:
-    folder = shared_models / "reference" / name
+def test_torch_equals_onnx_runtime_on_real_faces(
+    recogniser_folder: Callable[[str], Path], faces_144: Callable[[int], np.ndarray], name: str
+) -> None:
+    folder = recogniser_folder(name)
     ours, theirs = load_recogniser(folder), OnnxRecogniser.load(folder, CPU)
-    faces = real_faces(shared_data, 6)
+    faces = faces_144(6)
     patches = torch.from_numpy(faces).permute(0, 3, 1, 2).float()
     points = np.repeat(POINTS[None], len(faces), axis=0)
     with torch.no_grad():
@@ -58,37 +55,39 @@ def test_torch_equals_onnx_runtime_on_real_faces(shared_models: Path, shared_dat
 
 
 @pytest.mark.parametrize("name", ["openvino-0095", "mobilefacenet-foamliu"])
-def test_both_ways_of_asking_agree(shared_models: Path, shared_data: Path, name: str) -> None:
+def test_both_ways_of_asking_agree(
+    recogniser_folder: Callable[[str], Path], faces_144: Callable[[int], np.ndarray], name: str
+) -> None:
     """The attack's warp and the verifier's are different code: they must show the recogniser the same face."""
-    folder = shared_models / "reference" / name
+    folder = recogniser_folder(name)
     ours, theirs = load_recogniser(folder), OnnxRecogniser.load(folder, CPU)
-    face = real_faces(shared_data, 3)[1]
+    face = faces_144(3)[1]
     with torch.no_grad():
         one = ours.embed(torch.from_numpy(face.copy()).permute(2, 0, 1)[None].float(), POINTS[None])[0].numpy()
     other = theirs.embed(face, POINTS[None])[0]
     assert float(one @ other / np.linalg.norm(other)) > 0.999
 
 
-def test_gradient_is_that_of_finite_differences(shared_models: Path, shared_data: Path) -> None:
-    recogniser = load_recogniser(shared_models / "reference" / "mobilefacenet-y1")
+def test_gradient_is_that_of_finite_differences(faces_144: Callable[[int], np.ndarray]) -> None:
+    recogniser = load_recogniser(EMBEDDED / "esp-mfn")
     network = recogniser.network.double()
-    patch = torch.from_numpy(real_faces(shared_data, 3)[0].copy()).permute(2, 0, 1)[None].double()
-    crop = ((recogniser.crops(patch, POINTS[None]) - 127.5) / 128).requires_grad_()
+    patch = torch.from_numpy(faces_144(3)[0].copy()).permute(2, 0, 1)[None].double()
+    crop = ((recogniser.crops(patch, POINTS[None]) - 127.5) / 127.5).requires_grad_()
     direction = torch.randn(crop.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    anchor = torch.randn(1, 128, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    anchor = torch.randn(1, 512, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
     def value(at: torch.Tensor) -> torch.Tensor:
         return (network(at) * anchor).sum()
 
     (gradient,) = torch.autograd.grad(value(crop), crop)
-    step = 1e-6
+    step = 1e-8
     with torch.no_grad():
         difference = (value(crop + step * direction) - value(crop - step * direction)) / (2 * step)
     assert float((gradient * direction).sum()) == pytest.approx(float(difference), rel=1e-4)
 
 
-def test_a_changed_model_is_refused(shared_models: Path, tmp_path: Path) -> None:
-    source = shared_models / "reference" / "mobileface-v2"
+def test_a_changed_model_is_refused(tmp_path: Path) -> None:
+    source = EMBEDDED / "mobileface-v2"
     (tmp_path / "card.yaml").write_bytes((source / "card.yaml").read_bytes())
     (tmp_path / "model.onnx").write_bytes((source / "model.onnx").read_bytes() + b"\0")
     with pytest.raises(CardError, match="sha256"):

@@ -33,10 +33,12 @@ def converted(file: Path) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_checkpoint_equals_the_reference_on_real_faces(shared_models: Path, shared_data: Path, name: str) -> None:
+def test_the_checkpoint_equals_the_reference_on_real_faces(
+    shared_models: Path, faces_144: Callable[[int], np.ndarray], name: str
+) -> None:
     reference = shared_models / "reference" / name
     card = read_card(reference)
-    pictures = normalised(aligned_faces(shared_data, card, 10), card)
+    pictures = normalised(aligned_faces(faces_144, card, 10), card)
     ours = embeddings(converted(shared_models / "upstream" / FILES[name]), pictures)
     assert cosines(ours, embeddings(reference / "model.onnx", pictures)).min() >= 0.9999
 
@@ -57,9 +59,9 @@ def test_the_graph_is_in_the_one_form(shared_models: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_batch_changes_nothing(shared_models: Path, shared_data: Path, name: str) -> None:
+def test_a_batch_changes_nothing(shared_models: Path, faces_144: Callable[[int], np.ndarray], name: str) -> None:
     card = read_card(shared_models / "reference" / name)
-    pictures = normalised(aligned_faces(shared_data, card, 5), card)
+    pictures = normalised(aligned_faces(faces_144, card, 5), card)
     model = converted(shared_models / "upstream" / FILES[name])
     together = embeddings(model, pictures)
     alone = np.concatenate([embeddings(model, picture[None]) for picture in pictures])
@@ -68,10 +70,12 @@ def test_a_batch_changes_nothing(shared_models: Path, shared_data: Path, name: s
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_it_is_built_and_can_be_attacked(shared_models: Path, shared_data: Path, tmp_path: Path, name: str) -> None:
+def test_it_is_built_and_can_be_attacked(
+    shared_models: Path, faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str
+) -> None:
     """`build` holds parity to 1e-4, with the author's network as well, and the gradient to finite differences."""
     card, file = read_card(shared_models / "reference" / name), shared_models / "upstream" / FILES[name]
-    faces = aligned_faces(shared_data, card, 8)
+    faces = aligned_faces(faces_144, card, 8)
     network = torch_network("checkpoint", [file])
     folder = build(converted(file), card, tmp_path, faces=faces, network=network)
     written = read_card(folder)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -17,52 +18,70 @@ import torch
 from skimage.data import astronaut
 from skimage.transform import SimilarityTransform
 
+from uncnn.exporters.catalog import RecogniserEntry, read_catalog
 from uncnn.exporters.formats import FormatError, convert, torch_network
-from uncnn.exporters.formats import dlib as exporter
-from uncnn.exporters.formats.dlib_file import Weights
+from uncnn.exporters.formats.dlib_file import PACKAGE, DlibError, Weights, read_dlib
 from uncnn.exporters.formats.dlib_network import DlibResnet, onnx_model
+from uncnn.exporters.pulling.packages import PackageError, packaged
+from uncnn.exporters.pulling.pull import install
+from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.cards import MODEL_FILE, TEMPLATES, Card, check_model, read_card, write_card
+
+NAME = "dlib-resnet"
+
+
+def entry() -> RecogniserEntry:
+    (found,) = read_catalog().named([NAME])
+    assert isinstance(found, RecogniserEntry)
+    return found
+
+
+def original_file() -> Path:
+    """Return the file that dlib's author published, in the package that ships it."""
+    return packaged(entry().files[0])
+
+
+def export(destination: Path) -> Path:
+    return install(entry(), [original_file()], destination)
 
 
 @pytest.fixture(scope="module")
 def weights() -> Weights:
-    return exporter.read_dlib(exporter.find_dlib())
+    return read_dlib(original_file())
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> Path:
     destination = tmp_path_factory.mktemp("models")
-    exporter.export_dlib(destination)
+    export(destination)
     return destination
 
 
 @pytest.fixture(scope="module")
 def card(models) -> Card:
-    return read_card(models / exporter.NAME)
+    return read_card(models / NAME)
 
 
 @pytest.fixture(scope="module")
 def original() -> "dlib.face_recognition_model_v1":
-    return dlib.face_recognition_model_v1(str(exporter.find_dlib()))
+    return dlib.face_recognition_model_v1(str(original_file()))
 
 
 @pytest.fixture(scope="module")
 def portrait() -> np.ndarray:
     """Return the astronaut's face as dlib itself cuts it, (1, 150, 150, 3)."""
-    points = exporter.find_dlib().with_name("shape_predictor_5_face_landmarks.dat")
+    points = original_file().with_name("shape_predictor_5_face_landmarks.dat")
     photo = astronaut()
     (box,) = dlib.get_frontal_face_detector()(photo)
     return dlib.get_face_chip(photo, dlib.shape_predictor(str(points))(photo, box), size=150)[None]
 
 
 @pytest.fixture(scope="module")
-def faces(shared_data) -> np.ndarray:
+def faces(faces_144: Callable[[int], np.ndarray]) -> np.ndarray:
     """Return real faces warped to dlib's template, (24, 150, 150, 3)."""
     points = np.array(TEMPLATES["arcface-112"]) + 16
     warp = SimilarityTransform.from_estimate(points, np.array(TEMPLATES["dlib-150"]))
-    paths = sorted((shared_data / "faces-144").glob("*.jpg"))[::260]
-    photos = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in paths]
-    return np.stack([cv2.warpAffine(photo, warp.params[:2], (150, 150)) for photo in photos])
+    return np.stack([cv2.warpAffine(photo, warp.params[:2], (150, 150)) for photo in faces_144(24)])
 
 
 def normalised(chips: np.ndarray, card: Card) -> np.ndarray:
@@ -84,7 +103,7 @@ def assert_equals_dlib(chips, models, card, weights, original) -> None:
     with torch.inference_mode():
         ours = DlibResnet(weights)(torch.from_numpy(pictures)).numpy()
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
-    exported = by_onnxruntime(models / exporter.NAME / MODEL_FILE, pictures)
+    exported = by_onnxruntime(models / NAME / MODEL_FILE, pictures)
     np.testing.assert_allclose(exported, expected, rtol=0, atol=1e-5)
 
 
@@ -99,25 +118,30 @@ def test_equals_dlib_on_real_faces(faces, models, card, weights, original):
 
 def test_equals_the_independent_conversion(faces, models, card, shared_models):
     pictures = normalised(faces, card)
-    ours = by_onnxruntime(models / exporter.NAME / MODEL_FILE, pictures)
-    theirs = by_onnxruntime(shared_models / "reference" / exporter.NAME / MODEL_FILE, pictures)
+    ours = by_onnxruntime(models / NAME / MODEL_FILE, pictures)
+    theirs = by_onnxruntime(shared_models / "reference" / NAME / MODEL_FILE, pictures)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
     cosines = np.sum(ours * theirs, 1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
     assert cosines.min() > 0.9999
 
 
 def test_card(models, card, shared_models):
-    reference = read_card(shared_models / "reference" / exporter.NAME)
-    same = ("name", "role", "input", "template", "embedding", "metric", "thresholds", "calibrated_on", "accuracy")
+    reference = read_card(shared_models / "reference" / NAME)
+    same = ("name", "role", "input", "template", "embedding", "metric")
     assert all(getattr(card, key) == getattr(reference, key) for key in same)
-    assert card.source.sha256 == reference.source.sha256 == exporter.SOURCE_SHA256
+    assert card.source.sha256 == reference.source.sha256
     assert card.licence.use == "permissive"
     assert 0 <= card.parity < 1e-5
-    check_model(models / exporter.NAME, card)
+    check_model(models / NAME, card)
+
+
+def test_what_ships_is_what_dlibs_file_gives(models, card):
+    assert read_card(EMBEDDED / NAME).sha256 == card.sha256
+    check_model(EMBEDDED / NAME, card)
 
 
 def test_the_graph_is_plain_and_always_the_same(models, weights):
-    model = onnx.load(models / exporter.NAME / MODEL_FILE)
+    model = onnx.load(models / NAME / MODEL_FILE)
     onnx.checker.check_model(model, full_check=True)
     plain = {"Add", "AveragePool", "Conv", "Flatten", "Gemm", "GlobalAveragePool", "MaxPool", "Pad", "Relu"}
     assert {node.op_type for node in model.graph.node} == plain
@@ -129,7 +153,7 @@ def test_the_graph_is_plain_and_always_the_same(models, weights):
 
 
 def test_onnx2torch_converts_it(portrait, models, card, weights):
-    network = onnx2torch.convert(str(models / exporter.NAME / MODEL_FILE)).eval()
+    network = onnx2torch.convert(str(models / NAME / MODEL_FILE)).eval()
     pictures = torch.from_numpy(normalised(np.concatenate([portrait, portrait[:, :, ::-1]]), card))
     with torch.inference_mode():
         expected = DlibResnet(weights)(pictures)
@@ -137,7 +161,7 @@ def test_onnx2torch_converts_it(portrait, models, card, weights):
 
 
 def test_the_gradient_equals_finite_differences(portrait, models, card):
-    network = onnx2torch.convert(str(models / exporter.NAME / MODEL_FILE)).eval().double()
+    network = onnx2torch.convert(str(models / NAME / MODEL_FILE)).eval().double()
     generator = torch.Generator().manual_seed(0)
     size = (1, 3, 150, 150)
     target, direction, noise = (torch.randn(shape, generator=generator).double() for shape in ((128,), size, size))
@@ -157,7 +181,7 @@ def test_the_gradient_equals_finite_differences(portrait, models, card):
 
 def test_it_is_a_format_as_the_others_are(weights, tmp_path):
     """What a pull converts, and what a build compares with."""
-    files = [exporter.find_dlib()]
+    files = [original_file()]
     assert convert("dlib", files).SerializeToString() == onnx_model(weights).SerializeToString()
     assert isinstance(torch_network("dlib", files), DlibResnet)
     assert torch_network("mxnet", files) is None
@@ -170,15 +194,15 @@ def test_it_is_a_format_as_the_others_are(weights, tmp_path):
             convert("dlib", [path])
 
 
-def test_find_without_the_package(monkeypatch):
-    monkeypatch.setattr(exporter, "PACKAGE", "a_package_that_nobody_installed")
-    with pytest.raises(exporter.DlibError, match="a_package_that_nobody_installed is not installed"):
-        exporter.find_dlib()
+def test_without_the_package_that_is_said():
+    file = entry().files[0].model_copy(update={"package": "a_package_that_nobody_installed"})
+    with pytest.raises(PackageError, match=r"a_package_that_nobody_installed, which is not installed: .* --from"):
+        packaged(file)
 
 
 def test_finding_imports_nothing():
-    assert exporter.find_dlib().is_file()
-    assert exporter.PACKAGE not in sys.modules, "its __init__ needs pkg_resources"
+    assert original_file().is_file()
+    assert PACKAGE not in sys.modules, "its __init__ needs pkg_resources"
 
 
 @pytest.mark.parametrize(
@@ -210,38 +234,36 @@ def test_finding_imports_nothing():
 )
 def test_a_damaged_file_is_refused(tmp_path, edit, complaint):
     path = tmp_path / "damaged.dat"
-    path.write_bytes(edit(exporter.find_dlib().read_bytes()))
-    with pytest.raises(exporter.DlibError, match=complaint) as raised:
-        exporter.read_dlib(path)
+    path.write_bytes(edit(original_file().read_bytes()))
+    with pytest.raises(DlibError, match=complaint) as raised:
+        read_dlib(path)
     assert str(raised.value).startswith(f"{path}: byte ")
     assert "install face_recognition_models again" in str(raised.value)
 
 
 def test_a_garbled_byte_never_gives_another_error(tmp_path):
     """Bytes of the header and of the end, flipped: refused, or a changed number that only the hash can tell."""
-    data, path, refused = exporter.find_dlib().read_bytes(), tmp_path / "garbled.dat", 0
+    data, path, refused = original_file().read_bytes(), tmp_path / "garbled.dat", 0
     offsets = [*range(0, 380, 17), *range(len(data) - 60, len(data), 9)]
     for offset in offsets:
         path.write_bytes(data[:offset] + bytes([data[offset] ^ 0xFF]) + data[offset + 1 :])
         try:
-            exporter.read_dlib(path)
-        except exporter.DlibError:
+            read_dlib(path)
+        except DlibError:
             refused += 1
     assert refused > len(offsets) / 2
 
 
-def test_another_file_is_not_exported(tmp_path):
-    source = tmp_path / "other.dat"
-    source.write_bytes(exporter.find_dlib().read_bytes()[:-1])
-    with pytest.raises(exporter.DlibError, match=rf"other\.dat: its sha256 is \w+, but .* {exporter.SOURCE_SHA256}"):
-        exporter.export_dlib(tmp_path / "models", source)
-    with pytest.raises(exporter.DlibError, match=r"missing\.dat: cannot be read \(No such file"):
-        exporter.export_dlib(tmp_path / "models", tmp_path / "missing.dat")
-    assert not (tmp_path / "models").exists()
+def test_another_file_is_not_taken():
+    file = entry().files[0]
+    with pytest.raises(PackageError, match=rf"its sha256 is {file.sha256}, but the catalog says {'0' * 64}"):
+        packaged(file.model_copy(update={"sha256": "0" * 64}))
+    with pytest.raises(PackageError, match=r"missing\.dat: cannot be read \(No such file"):
+        packaged(file.model_copy(update={"path": "models/missing.dat"}))
 
 
 def inode(models: Path) -> int:
-    return (models / exporter.NAME / MODEL_FILE).stat().st_ino
+    return (models / NAME / MODEL_FILE).stat().st_ino
 
 
 def names(folder: Path) -> set[str]:
@@ -251,22 +273,19 @@ def names(folder: Path) -> set[str]:
 COMPLETE = {"dlib-resnet", "dlib-resnet/card.yaml", "dlib-resnet/model.onnx"}
 
 
-def test_a_sound_cache_stays(models):
+def test_a_sound_folder_stays(models):
     before = inode(models)
-    assert exporter.ensure_dlib(models) == models / "dlib-resnet"
-    assert exporter.export_dlib(models) == models / "dlib-resnet"
+    assert export(models) == models / NAME
     assert inode(models) == before
     assert names(models) == COMPLETE
 
 
-def test_a_recalibrated_card_stays(models, tmp_path):
-    folder = Path(shutil.copytree(models, tmp_path / "models")) / exporter.NAME
-    card = read_card(folder).model_copy(update={"thresholds": {1e-3: 0.5}})
-    write_card(card, folder)
-    exporter.ensure_dlib(folder.parent)
-    assert read_card(folder) == card
-    exporter.export_dlib(folder.parent)
-    assert read_card(folder) != card
+def test_another_card_is_replaced(models, tmp_path):
+    folder = Path(shutil.copytree(models, tmp_path / "models")) / NAME
+    expected = read_card(folder)
+    write_card(expected.model_copy(update={"thresholds": {1e-3: 0.5}}), folder)
+    export(folder.parent)
+    assert read_card(folder) == expected
     assert names(folder.parent) == COMPLETE
 
 
@@ -281,11 +300,11 @@ def test_a_recalibrated_card_stays(models, tmp_path):
         lambda folder: folder.rename(folder.parent / "moved") and folder.write_bytes(b"a file in its place"),
     ],
 )
-def test_a_damaged_cache_is_rebuilt(models, tmp_path, damage):
-    folder = Path(shutil.copytree(models / exporter.NAME, tmp_path / exporter.NAME))
+def test_a_damaged_folder_is_rebuilt(models, tmp_path, damage):
+    folder = Path(shutil.copytree(models / NAME, tmp_path / NAME))
     expected = read_card(folder)
     damage(folder)
-    assert exporter.ensure_dlib(tmp_path) == folder
+    assert export(tmp_path) == folder
     assert read_card(folder).sha256 == expected.sha256
     check_model(folder, read_card(folder))
     assert names(folder) == {"card.yaml", "model.onnx"}
@@ -295,15 +314,17 @@ def test_a_damaged_cache_is_rebuilt(models, tmp_path, damage):
 @pytest.mark.slow
 def test_two_processes_at_once(tmp_path):
     code = (
-        "import sys, pathlib, uncnn.exporters.formats.dlib as dlib; print('ready', flush=True); input(); "
-        "print(dlib.export_dlib(pathlib.Path(sys.argv[1])))"
+        "import sys, pathlib; from uncnn.exporters.catalog import read_catalog; "
+        "from uncnn.exporters.pulling.pull import install; print('ready', flush=True); input(); "
+        "entry = read_catalog().named(['dlib-resnet'])[0]; "
+        "print(install(entry, [pathlib.Path(sys.argv[1])], pathlib.Path(sys.argv[2])))"
     )
-    command = [sys.executable, "-W", "error", "-c", code, str(tmp_path)]
+    command = [sys.executable, "-W", "error", "-c", code, str(original_file()), str(tmp_path)]
     with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True) as other:
         assert other.stdout.readline() == "ready\n"
         other.stdin.write("go\n")
         other.stdin.flush()
-        folder = exporter.export_dlib(tmp_path)
+        folder = export(tmp_path)
         check_model(folder, read_card(folder))  # whether or not the other one is done
         output, complaints = other.communicate(timeout=120)
     assert (other.returncode, output, complaints) == (0, f"{folder}\n", "")
@@ -316,5 +337,5 @@ def test_a_killed_build_is_cleared_away(tmp_path):
     for folder in (old, recent):
         folder.mkdir()
     os.utime(old, (0, 0))
-    exporter.export_dlib(tmp_path)
+    export(tmp_path)
     assert names(tmp_path) == COMPLETE | {recent.name}

@@ -39,13 +39,13 @@ def model(file: Path) -> ModelProto:
 
 
 @pytest.fixture(scope="module")
-def card(shared_models: Path) -> Card:
-    return read_card(shared_models / "reference" / "esp-mfn")
+def card(recogniser_folder: Callable[[str], Path]) -> Card:
+    return read_card(recogniser_folder("esp-mfn"))
 
 
 @pytest.fixture(scope="module")
-def faces(shared_data: Path, card: Card) -> np.ndarray:
-    return aligned_faces(shared_data, card, 10)
+def faces(faces_144: Callable[[int], np.ndarray], card: Card) -> np.ndarray:
+    return aligned_faces(faces_144, card, 10)
 
 
 def test_the_graph_keeps_what_every_format_promises(model: ModelProto) -> None:

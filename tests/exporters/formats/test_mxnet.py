@@ -34,11 +34,13 @@ def converted(shared_models: Path, name: str) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_model_equals_the_reference_on_real_faces(shared_models: Path, shared_data: Path, name: str) -> None:
+def test_the_model_equals_the_reference_on_real_faces(
+    shared_models: Path, faces_144: Callable[[int], np.ndarray], name: str
+) -> None:
     """Fed as the reference's card says: what the graph does to grey levels is that, and is left out."""
     reference = shared_models / "reference" / name
     card = read_card(reference)
-    pictures = normalised(aligned_faces(shared_data, card, 10), card)
+    pictures = normalised(aligned_faces(faces_144, card, 10), card)
     ours = embeddings(converted(shared_models, name), pictures)
     assert cosines(ours, embeddings(reference / "model.onnx", pictures)).min() >= 0.9999
     mean, std = normalisation(files_of(shared_models, name))
@@ -55,15 +57,17 @@ def test_the_graph_is_in_the_one_form(shared_models: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_built_and_can_be_attacked(shared_models: Path, shared_data: Path, tmp_path: Path, name: str) -> None:
+def test_it_is_built_and_can_be_attacked(
+    shared_models: Path, faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str
+) -> None:
     """`build` holds parity to 1e-4 and the gradient to finite differences, and tries the batch."""
     card = read_card(shared_models / "reference" / name)
-    folder = build(converted(shared_models, name), card, tmp_path, faces=aligned_faces(shared_data, card, 8))
+    folder = build(converted(shared_models, name), card, tmp_path, faces=aligned_faces(faces_144, card, 8))
     written = read_card(folder)
     check_model(folder, written)
     assert written.parity is not None
     assert written.parity <= 1e-4
-    pictures = normalised(aligned_faces(shared_data, card, 5), card)
+    pictures = normalised(aligned_faces(faces_144, card, 5), card)
     alone = np.concatenate([embeddings(folder / "model.onnx", picture[None]) for picture in pictures])
     np.testing.assert_allclose(embeddings(folder / "model.onnx", pictures), alone, rtol=0, atol=1e-4)
 

@@ -17,15 +17,16 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from uncnn.exporters.build import build
 from uncnn.exporters.formats import FormatError, convert
 from uncnn.exporters.formats.onnx_file import OnnxDescription, describe
+from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.cards import read_card
 
-NAME = "mobilefacenet-y1"
+NAME = "esp-mfn"
 PICTURES = np.random.default_rng(0).normal(size=(4, 3, 112, 112)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def original(shared_models: Path) -> ModelProto:
-    return onnx.load(shared_models / "reference" / NAME / "model.onnx")
+def original() -> ModelProto:
+    return onnx.load(EMBEDDED / NAME / "model.onnx")
 
 
 def changed(original: ModelProto, change: Callable[[ModelProto], Any]) -> ModelProto:
@@ -108,7 +109,7 @@ def with_sides(model: ModelProto) -> None:
     name = model.graph.output[0].name
     model.graph.initializer.append(numpy_helper.from_array(np.array([2, 3]), "sides"))
     model.graph.node.append(helper.make_node("Unsqueeze", [name, "sides"], ["long"]))
-    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("long", TensorProto.FLOAT, ["n", 128, 1, 1]))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("long", TensorProto.FLOAT, ["n", 512, 1, 1]))
 
 
 def confusing_names(model: ModelProto) -> None:
@@ -124,7 +125,7 @@ def confusing_names(model: ModelProto) -> None:
     del model.graph.value_info[:]
 
 
-PLAIN = {"height": 112, "width": 112, "layout": "NCHW", "embedding": 128, "normalises_inside": False, "dynamic": True}
+PLAIN = {"height": 112, "width": 112, "layout": "NCHW", "embedding": 512, "normalises_inside": False, "dynamic": True}
 FORMS: list[tuple[Callable[[ModelProto], Any], dict[str, Any]]] = [
     (lambda model: None, {}),
     (fixed_batch, {"dynamic": False}),
@@ -142,7 +143,7 @@ def test_another_form_gives_the_same_embeddings(
 ) -> None:
     path = saved(changed(original, change), tmp_path)
     model = convert("onnx", [path])
-    assert_plain(model, 112, 128)
+    assert_plain(model, 112, 512)
     expected = embeddings(original, PICTURES)
     np.testing.assert_allclose(embeddings(model, PICTURES), expected, rtol=0, atol=1e-5)
     np.testing.assert_allclose(embeddings(model, PICTURES[:1]), expected[:1], rtol=0, atol=1e-5)
@@ -152,7 +153,7 @@ def test_another_form_gives_the_same_embeddings(
 def test_half_precision_becomes_single(original: ModelProto, tmp_path: Path) -> None:
     path = saved(changed(original, halved), tmp_path)
     model = convert("onnx", [path])
-    assert_plain(model, 112, 128)
+    assert_plain(model, 112, 512)
     assert cosines(embeddings(model, PICTURES), embeddings(original, PICTURES)).min() > 0.999
     assert describe(path) == OnnxDescription(**PLAIN)
 
@@ -175,7 +176,7 @@ def test_a_picture_of_any_size_is_asked_about(original: ModelProto, tmp_path: Pa
     path = saved(changed(original, free), tmp_path)
     with pytest.raises(FormatError, match="takes pictures of any size; name height and width as architecture, such as"):
         convert("onnx", [path])
-    assert_plain(convert("onnx", [path], "112x112"), 112, 128)
+    assert_plain(convert("onnx", [path], "112x112"), 112, 512)
     assert describe(path, "112x112") == OnnxDescription(**PLAIN)
     with pytest.raises(FormatError, match="architecture 'large' of an ONNX file is its height and width"):
         convert("onnx", [path], "large")
@@ -186,11 +187,13 @@ def test_a_picture_of_any_size_is_asked_about(original: ModelProto, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["mobilefacenet-sirius", "mobilefacenet-casia-tf2", "openvino-0095"])
-def test_real_files_of_others_are_built(shared_models: Path, shared_data: Path, tmp_path: Path, name: str) -> None:
+def test_real_files_of_others_are_built(
+    recogniser_folder: Callable[[str], Path], faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str
+) -> None:
     """What has no other file here: made elsewhere from TensorFlow, with the length of the embedding left open."""
-    reference = shared_models / "reference" / name
+    reference = recogniser_folder(name)
     card = read_card(reference)
-    faces = aligned_faces(shared_data, card, 8)
+    faces = aligned_faces(faces_144, card, 8)
     model = convert("onnx", [reference / "model.onnx"])
     folder = build(model, card, tmp_path, faces=faces)
     built = read_card(folder)
@@ -322,9 +325,9 @@ def test_a_batch_that_cannot_be_freed_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [lambda c: b"", lambda c: c[:1000], lambda c: c[:-9], lambda c: b"<html>" * 99])
-def test_a_damaged_file_is_refused(shared_models: Path, tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_file_is_refused(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "spoilt.onnx"
-    path.write_bytes(spoil((shared_models / "reference" / NAME / "model.onnx").read_bytes()))
+    path.write_bytes(spoil((EMBEDDED / NAME / "model.onnx").read_bytes()))
     with pytest.raises(FormatError, match=re.escape(f"{path}: ")):
         convert("onnx", [path])
 

@@ -45,13 +45,13 @@ def model(files: list[Path]) -> ModelProto:
 
 
 @pytest.fixture(scope="module")
-def card(shared_models: Path) -> Card:
-    return read_card(shared_models / "reference" / "openvino-0095")
+def card(recogniser_folder: Callable[[str], Path]) -> Card:
+    return read_card(recogniser_folder("openvino-0095"))
 
 
 @pytest.fixture(scope="module")
-def faces(shared_data: Path, card: Card) -> np.ndarray:
-    return aligned_faces(shared_data, card, 10)
+def faces(faces_144: Callable[[int], np.ndarray], card: Card) -> np.ndarray:
+    return aligned_faces(faces_144, card, 10)
 
 
 def by_openvino(xml: Path, pictures: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ from model_server import ModelServer, serving
 
 from uncnn.exporters import store
 from uncnn.exporters.catalog import DetectorEntry, Entry, RecogniserEntry, read_catalog
-from uncnn.exporters.formats.dlib import find_dlib
 from uncnn.exporters.pulling.download import News, Origin
+from uncnn.exporters.pulling.packages import packaged
 from uncnn.exporters.pulling.pull import Pulled, Wish, pull
 from uncnn.plugins.cards import CardError, check_model, read_card
 
@@ -32,6 +32,14 @@ PROGRAM = Path(sys.executable).with_name("uncnn-daemon")
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for key in [key for key in os.environ if key.lower().endswith("_proxy") or key.startswith("UNCNN_")]:
         monkeypatch.delenv(key)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the catalog's models be pulled, as if none came with uncnn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("uncnn.exporters.pulling.pull.EMBEDDED", tmp_path_factory.mktemp("nothing"))
+        yield
 
 
 @pytest.fixture
@@ -70,7 +78,7 @@ COMPLETE = {
 
 
 @pytest.fixture(scope="module")
-def data(shared_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(shared_models: Path, nothing_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a data directory into which a recogniser and the detector were pulled."""
     data = tmp_path_factory.mktemp("data")
     with serving(shared_models / "upstream") as server:
@@ -151,9 +159,10 @@ def test_one_that_fails_does_not_stop_the_others(server: ModelServer, tmp_path: 
 def test_dlib_comes_from_its_package_or_a_folder(tmp_path: Path) -> None:
     found = pulled(entries("dlib-resnet"), tmp_path / "package", Origin("http://127.0.0.1:9"))
     assert found["dlib-resnet"].state == "installed", "the package has it: nobody is asked"
-    assert find_dlib().is_file(), "what belongs to the package stays"
+    original = packaged(entries("dlib-resnet")[0].files[0])
+    assert original.is_file(), "what belongs to the package stays"
     (tmp_path / "from").mkdir()
-    shutil.copy(find_dlib(), tmp_path / "from")
+    shutil.copy(original, tmp_path / "from")
     found = pulled(entries("dlib-resnet"), tmp_path / "folder", Origin(folder=tmp_path / "from"))
     assert found["dlib-resnet"].state == "installed"
     assert visible(tmp_path / "folder") == {
