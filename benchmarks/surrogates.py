@@ -23,7 +23,7 @@ from uncnn.daemon.verify.visibility import ssimulacra2
 from uncnn.exporters.calibration.patches import main_face
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Budget, Detector, Face, Pixels
-from uncnn.plugins.cards import Card, compare, read_card
+from uncnn.plugins.cards import compare, distance, read_card
 from uncnn.plugins.geometry import region_of
 from uncnn.plugins.host import Portrait, compose, perturb_all
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
@@ -72,10 +72,11 @@ class _Apart:
         """Return whether the original is linked, the share of the others that are, and how far these are."""
         card, known, points = self.recogniser.card, self.known[number], np.array([person.face.landmarks])
         views = [self.recogniser.embed(view, points) for view in (released, _jpeg(released))]
-        values = np.stack([compare(card, np.repeat(view, len(known), axis=0), known) for view in views], axis=1)
-        alike = [self.recogniser.more_alike(*pair) for pair in values.tolist()]
-        linked, limit = [card.matches(value, FAR) for value in alike], _distance(card, card.threshold(FAR))
-        apart = np.mean([_distance(card, value) for value in alike[1:]]) / limit
+        values = np.stack([compare(card, np.repeat(view, len(known), axis=0), known) for view in views])
+        alike = self.recogniser.most_alike(values).tolist()
+        linked = [card.matches(value, FAR) for value in alike]
+        limit = distance(card.metric, card.threshold(FAR))
+        apart = np.mean([distance(card.metric, value) for value in alike[1:]]) / limit
         return linked[0], float(np.mean(linked[1:])), float(apart)
 
 
@@ -187,11 +188,6 @@ def _asked(
     rows = [[each.ask(number, person, released[number]) for each in apart] for number, person in enumerate(people)]
     own, across, distance = np.moveaxis(np.array(rows, np.float64), 2, 0)
     return own, across, distance
-
-
-def _distance(card: Card, value: float) -> float:
-    """Return how far apart two faces are: unit embeddings' distance where `value` is their cosine."""
-    return value if card.metric == "euclidean" else max(2 * (1 - value), 0.0) ** 0.5
 
 
 def _jpeg(photo: Pixels) -> Pixels:

@@ -29,7 +29,7 @@ device: cpu
 folders: [{watch: in, publish: out, settle_seconds: 0.2}]
 policies: {everyday: {attack: {name: pgd, strength: subtle, steps: 1}, escalate: []}}
 """
-OWN = EMBEDDED / "uncnn-mobilenet" / "model.onnx"
+OWN = EMBEDDED / "esp-mfn" / "model.onnx"
 OWN_INPUT = ["--order", "RGB", "--mean", "127.5", "--std", "127.5", "--template", "arcface-112", "--metric", "cosine"]
 
 QUICK: dict[str, tuple[list[object], int]] = {

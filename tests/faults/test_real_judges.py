@@ -137,7 +137,7 @@ def test_an_attack_that_changes_nothing_and_blinds_the_worker_releases_nothing(t
 
 def blind(folder: Path, value: float) -> str:
     """Write a judge that says the same of every face, and return its name; its card and hash are in order."""
-    card = read_card(EMBEDDED / "uncnn-mobilenet")
+    card = read_card(EMBEDDED / "esp-mfn")
     shape = ["N", 3, card.input.height, card.input.width]
     weights = numpy_helper.from_array(np.zeros((3, card.embedding), np.float32), "weights")
     constant = numpy_helper.from_array(np.full(card.embedding, value, np.float32), "constant")
@@ -153,7 +153,7 @@ def blind(folder: Path, value: float) -> str:
     own = folder / "blind"
     own.mkdir(parents=True)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), own / MODEL_FILE)
-    changes = {"name": "blind", "role": "judge", "distilled_from": None, "sha256": sha256_of(own / MODEL_FILE)}
+    changes = {"name": "blind", "role": "judge", "sha256": sha256_of(own / MODEL_FILE)}
     write_card(card.model_copy(update=changes), own)
     assert (own / CARD_FILE).is_file()
     return "blind"
