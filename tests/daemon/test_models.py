@@ -185,11 +185,17 @@ def test_remove_touches_only_what_is_uncnns(copy: ModelsHome, home: ModelsHome) 
     assert elsewhere.returncode == 1
     assert f"lies in {home.models / 'mobileface-v2'}, which is not uncnn's to change" in elsewhere.stderr
     assert (copy.models / "mobileface-v2" / "model.onnx").is_file()
+    weights = copy.models / "retinaface-mobilenet0.25.pth"
+    exported = weights.with_name(f"{weights.stem}-0123456789abcdef-1.onnx")
+    for file in (weights, exported):
+        file.write_bytes(b"of a detector")
     code, answer = copy.json("models", "remove", "mobileface-v2", "retinaface-mobilenet0.25", "--yes")
     assert code == 0
     assert [Path(path).name for path in answer["removed"]][:2] == ["mobileface-v2", "retinaface-mobilenet0.25.pth"]
     assert "openvino-0095" in {path.name for path in copy.models.iterdir()}
-    assert not list(copy.models.glob("*mobile*")), "what was exported from the weights goes with them"
+    assert not (copy.models / "mobileface-v2").exists()
+    assert not weights.exists()
+    assert not exported.exists(), "what was exported from the weights goes with them"
     assert (home.models / "mobileface-v2" / "model.onnx").is_file()
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.cards import (
     CARD_FILE,
@@ -121,6 +122,15 @@ def test_every_reference_card_loads_and_round_trips(shared_models, tmp_path):
         check_model(folder, card)
         write_card(card, tmp_path)
         assert read_card(tmp_path) == card
+        original = yaml.safe_load((folder / CARD_FILE).read_bytes())
+        assert yaml.safe_load((tmp_path / CARD_FILE).read_bytes()) == original
+
+
+def test_every_card_that_ships_round_trips(tmp_path):
+    folders = [path.parent for path in sorted(EMBEDDED.glob(f"*/{CARD_FILE}"))]
+    assert len(folders) == 5
+    for folder in folders:
+        write_card(read_card(folder), tmp_path)
         original = yaml.safe_load((folder / CARD_FILE).read_bytes())
         assert yaml.safe_load((tmp_path / CARD_FILE).read_bytes()) == original
 

@@ -23,6 +23,7 @@ from uncnn.exporters.calibration.calibrate import (
     embed_faces,
 )
 from uncnn.exporters.calibration.faces import FaceFolder, LeftOut, PersonFace, read_faces
+from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.cards import CARD_FILE, Card, CardError, compare, read_card, sha256_of, write_card
 from uncnn.plugins.geometry import ARCFACE_112
@@ -83,8 +84,8 @@ def folder(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=["mobileface-v2", "dlib-resnet"])
-def recogniser(request, shared_models: Path) -> OnnxRecogniser:
-    return OnnxRecogniser.load(shared_models / "reference" / request.param, CPU)
+def recogniser(request) -> OnnxRecogniser:
+    return OnnxRecogniser.load(EMBEDDED / request.param, CPU)
 
 
 @pytest.fixture(scope="module")
