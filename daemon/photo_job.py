@@ -36,6 +36,7 @@ ENVIRONMENT: Final = frozenset(
         "too-many-files",
         "busy",
         "replaced",
+        "unsupported",
     }
 )
 """Faults of the machine, not of the photo: no attempt is spent on them."""

@@ -22,6 +22,7 @@ _SYSTEM: Final[dict[int, tuple[str, str]]] = {
     errno.ESTALE: ("stale", "the network folder has gone stale; mount it again"),
     errno.ELOOP: ("symlink", "it is a symbolic link; put the file itself there"),
     errno.EMFILE: ("too-many-files", "too many files are open; raise the limit of open files"),
+    errno.EOPNOTSUPP: ("unsupported", "the file system cannot do what that takes; choose a folder on another one"),
     errno.EXDEV: ("other-file-system", "it lies on another file system than its folder; remove the mount inside it"),
 }
 

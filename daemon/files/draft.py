@@ -84,14 +84,16 @@ class Draft:
 def rename_without_replacing(temporary: tuple[int, str], target: int, name: str) -> None:
     """Rename atomically unless the name is taken (Linux renameat2 with RENAME_NOREPLACE).
 
-    Raises FileExistsError and OSError (EOPNOTSUPP where the system has no such call).
+    Raises FileExistsError and OSError (EOPNOTSUPP where the system or the file system has no such call).
     """
     function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
     if function is None:
-        raise OSError(errno.EOPNOTSUPP, "neither links nor renaming without replacing are supported", name)
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), name)
     top, source = temporary
     if function(top, os.fsencode(source), target, os.fsencode(name), _RENAME_NOREPLACE) != 0:
         code = ctypes.get_errno()
+        if code in {errno.EINVAL, errno.ENOSYS}:  # exFAT by FUSE
+            code = errno.EOPNOTSUPP
         raise OSError(code, os.strerror(code), name)
 
 

@@ -86,6 +86,7 @@ def _write(release: _Release, top: int, new_draft: Callable[[int], AbstractConte
         with opened_below(top, release.folder, release.parts[:-1], create=True) as target:
             placed = _place(draft, target, release, size)
             sync_folder(target)
+            _find_again(target, release)
     return placed
 
 
@@ -161,6 +162,14 @@ def _confirm(draft: Draft, target: int, path: Path, size: int, sha256: str) -> N
         os.unlink(path.name, dir_fd=target)
         words = "did not keep the verified bytes: check the disk, and what else runs as this user"
         raise PublishError("mismatch", f"{printable(path)} {words}")
+
+
+def _find_again(target: int, release: _Release) -> None:
+    """Open the folder once more by its path. Raises PublishError (`replaced`): it leads to another by now."""
+    with opened_folder(release.folder, release.parts[:-1]) as found:
+        if not os.path.samestat(os.fstat(found), os.fstat(target)):
+            words = "was replaced by another program while a photo was published into it: keep it from others"
+            raise PublishError("replaced", f"{printable(release.path.parent)} {words}")
 
 
 def _holds(folder: int, name: str, size: int, sha256: str) -> bool:

@@ -381,6 +381,36 @@ def test_a_temporary_file_that_is_swapped_or_gone_is_not_published(
     assert not (folder / "a.jpg").exists()
 
 
+def test_a_folder_that_is_swapped_meanwhile_is_said(
+    folder: Path, candidate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.link
+
+    def link(*arguments: Any, **named: Any) -> None:
+        real(*arguments, **named)
+        (folder / "sub").rename(tmp_path / "moved")
+        (folder / "sub").mkdir()
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(PublishError, match="publish/sub was replaced by another program") as caught:
+        publish(candidate, folder, Path("sub/a.jpg"), DIGEST)
+    assert caught.value.kind == "replaced"
+
+
+def test_a_file_system_that_can_do_neither_is_said(
+    folder: Path, candidate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*_arguments: object, **_named: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", unsupported)
+    monkeypatch.setattr("uncnn.daemon.files.draft.rename_without_replacing", unsupported)
+    with pytest.raises(PublishError, match="choose a folder on another one") as caught:
+        publish(candidate, folder, Path("a.jpg"), DIGEST)
+    assert caught.value.kind == "unsupported"
+    assert everything(folder) == []
+
+
 def test_bytes_that_the_disk_did_not_keep_do_not_stay_published(
     folder: Path, candidate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
