@@ -55,24 +55,30 @@ def _files(watch: Path, relative: Path) -> Iterator[Path]:
 
 def _merged(policy: Policy, document: Document) -> Policy:
     """Return the policy with what a document says put over it."""
-    problems = list(document.doubled)
-    try:
-        said = Policy.model_validate(document.value)
-    except ValidationError as error:
-        for details in error.errors():
-            location, words = field_finding(details, Policy)
-            refused = _refusal(policy, location, details["input"])
-            problems.append(document.problem(location, refused or words))
-        raise ConfigError(tuple(problems)) from error
+    said, problems = _validated(policy, document)
     for place, own, value in _given(policy, said):
-        rule = TABLE.get(place, Refused("set this"))
-        objection = rule.objection(own, value)
+        objection = TABLE.get(place, Refused("set this")).objection(own, value)
         if objection:
             problems.append(document.problem(place, objection))
     if problems:
-        raise ConfigError(tuple(problems))
+        raise ConfigError(tuple(sorted(problems, key=lambda problem: problem.line)))
     changed: Policy = _over(policy, said)
     return changed
+
+
+def _validated(policy: Policy, document: Document) -> tuple[Policy, list[Problem]]:
+    """Return what a document says, without the sections that are wrong in themselves, and what is wrong in them."""
+    problems = list(document.doubled)
+    try:
+        return Policy.model_validate(document.value), problems
+    except ValidationError as error:
+        found = error.errors()
+    for details in found:
+        location, words = field_finding(details, Policy)
+        problems.append(document.problem(location, _refusal(policy, location, details["input"]) or words))
+    wrong = {str(part) for details in found for part in details["loc"][:1]}
+    whole = document.value if isinstance(document.value, dict) and wrong else {}
+    return Policy.model_validate({key: value for key, value in whole.items() if str(key) not in wrong}), problems
 
 
 def _refusal(policy: Policy, location: Location, value: object) -> str:

@@ -64,7 +64,7 @@ def test_a_margin_may_only_be_raised(tmp_path: Path, own: float | str, said: flo
     if allowed:
         assert overridden(policy, tmp_path, PHOTO).protect.margin == said
     else:
-        with pytest.raises(ConfigError, match=r"protect\.margin: .* may ask for less than the policy's"):
+        with pytest.raises(ConfigError, match=r"protect\.margin: .* may ask for less proof than the policy's"):
             overridden(policy, tmp_path, PHOTO)
 
 
