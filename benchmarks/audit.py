@@ -71,8 +71,8 @@ def over_many(root: Path, photos: int) -> None:
     print(f"{photos} photos: status {seconds:.2f} s, {busy:.2f} s of a core, medians of 5")
     for number in (1, 2):
         seconds, busy, memory, answer = took([PROGRAM, "audit", "--anew"], environment)
-        last = answer.splitlines()[-1]
-        print(f"{photos} photos: audit {seconds:.1f} s, {busy:.1f} s of a core, {memory:.0f} MB, run {number} ({last})")
+        cost = f"{seconds:.1f} s, {busy:.1f} s of a core, {memory:.0f} MB"
+        print(f"{photos} photos: audit, run {number}: {cost} ({answer.splitlines()[-1]})")
 
 
 def fill(root: Path, photos: int) -> Path:
