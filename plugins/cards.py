@@ -225,6 +225,13 @@ class Card(_Strict):
         return not distance(self.metric, value) > limit
 
 
+def margin_of(card: Card, asked: float | Literal["calibrated"]) -> float:
+    """Return the margin that is `asked` of a recogniser: a number, or the one that it was calibrated with."""
+    if asked != "calibrated":
+        return asked
+    return DEFAULT_MARGIN if card.margin is None else card.margin
+
+
 def distance(metric: Metric, value: float) -> float:
     """Return the distance of two embeddings: of unit length, sqrt(2 (1 - cosine)), or the Euclidean one itself."""
     return math.sqrt(max(2 * (1 - value), 0.0)) if metric == "cosine" and not math.isnan(value) else value

@@ -143,11 +143,12 @@ class _Auditor:
         if photo.job.anyway:
             progress.count("released at a person's word")
             return
-        policy = self.today.configured(photo)
-        if self.today.is_same(photo, policy):
+        configured = self.today.configured(photo)
+        if self.today.is_same(photo, configured):
             return
         kept = read_kept(photo)
-        linked = self.today.linked_by_figures(kept) if kept is not None else ""
+        policy = configured or policy_then(kept)
+        linked = self.today.linked_by_figures(kept, policy) if kept is not None else ""
         if linked:
             yield _finding(photo, "not-passed", linked)
         elif not self.judge:
@@ -157,7 +158,7 @@ class _Auditor:
         else:
             bar.report({"stage": "judging"})
             try:
-                reason = judge_again(self.crew, photo, policy or policy_then(kept), self.spool)
+                reason = judge_again(self.crew, photo, policy, self.spool)
             except ProcessDied as error:
                 self.died += 1
                 if self.died == DIED:  # it is no fault of the photos

@@ -19,7 +19,7 @@ from uncnn.daemon.recall import made_with
 from uncnn.daemon.verify.keeping import Kept, kept_of
 from uncnn.daemon.verify.verdict import VERDICT, Judgement
 from uncnn.exporters.store import Roster
-from uncnn.plugins.cards import Card, CardError
+from uncnn.plugins.cards import Card, CardError, distance, margin_of, value_at
 
 NO_VERDICT: Final = "it was released before verdicts were kept"
 
@@ -65,23 +65,23 @@ class Today:
             known = self.digests[id(policy)] = (policy, policy.digest())
         return known[1]
 
-    def linked_by_figures(self, kept: Kept) -> str:
-        """Return which recogniser would link a face by today's thresholds, by the figures that were kept; "": none.
+    def linked_by_figures(self, kept: Kept, policy: Policy) -> str:
+        """Return which recogniser links a face by today's threshold and margin, by the figures kept; "": none does.
 
         Only models that are the same bytes now as then have anything to say here.
         """
-        hashes = {model["name"]: model["sha256"] for model in kept.roster["models"]}
+        then = {model["name"]: model["sha256"] for model in kept.roster["models"]}
         cards = {model.card.name: model.card for model in (*self.roster.judges, *self.roster.surrogates)}
-        for face in kept.verdict.faces if kept.verdict.protected else ():
-            left, top = (round(edge) for edge in face.face.box[:2])
-            for judgement in face.judgements if face.required else ():
+        for face in kept.verdict.required if kept.verdict.protected else ():
+            for judgement in face.judgements:
                 card = cards.get(judgement.recogniser)
-                if card is None or card.sha256 != hashes.get(card.name) or judgement.role != "judge":
-                    continue
-                if _links(card, judgement, kept.verdict.far):
-                    sign, limit = (">=" if card.metric == "cosine" else "<="), card.threshold(kept.verdict.far)
-                    figures = f"{judgement.after:.3f} {sign} {limit:.3f}, {judgement.view}"
-                    return f"{card.name} links the face at {left},{top} by its threshold of today ({figures})"
+                if card is not None and card.sha256 == then.get(card.name):
+                    said = _linked(card, judgement, policy.protect)
+                    left, top = (round(edge) for edge in face.face.box[:2])
+                    if said:
+                        return (
+                            f"{card.name} links the face at {left},{top} by its threshold and margin of today ({said})"
+                        )
         return ""
 
 
@@ -89,7 +89,7 @@ def policy_then(kept: Kept | None) -> Policy:
     """Return a policy that asks for what was asked then, the usual one where that was not kept."""
     if kept is None:
         return Policy()
-    protect = Protect(far=kept.verdict.far, views=kept.verdict.views)
+    protect = Protect(far=kept.verdict.far, views=kept.verdict.views, margin=kept.verdict.margin)
     return Policy(protect=protect, faces=FacesSection.model_validate(kept.asked))
 
 
@@ -146,8 +146,13 @@ def new_judges(kept: Kept, roster: Roster) -> Iterator[str]:
     yield from (model.card.name for model in roster.judges if model.card.sha256 not in hashes)
 
 
-def _links(card: Card, judgement: Judgement, far: float) -> bool:
+def _linked(card: Card, judgement: Judgement, asked: Protect) -> str:
+    """Return why a card of today calls the figure of its day a link, "" where it does not."""
+    margin = margin_of(card, asked.margin)
     try:
-        return card.matches(judgement.after, far)
-    except CardError:  # it has no threshold at this rate any more
-        return True
+        if not card.links(judgement.after, asked.far, margin):
+            return ""
+        limit = value_at(card.metric, (1 + margin) * distance(card.metric, card.threshold(asked.far)))
+    except CardError as error:
+        return str(error)
+    return f"{judgement.after:.3f} {'>=' if card.metric == 'cosine' else '<='} {limit:.3f}, {judgement.view}"

@@ -14,7 +14,7 @@ class Doubts:
 
     without_face: int = 0  # none was found in them
     uncertain: int = 0  # faces of theirs may be none, or were not seen by all
-    provisional: int = 0  # too few judges were asked to be sure
+    provisional: int = 0  # judges of one family alone were asked
 
     @classmethod
     def of(cls, faces: int | None, uncertain: int | None, provisional: bool | int | None) -> Doubts:
@@ -38,7 +38,7 @@ class Doubts:
             verb = "has" if self.uncertain == 1 else "have"
             said.append(f"{photos(self.uncertain)} {verb} faces that are uncertain: they may be animals or pictures")
         if self.provisional:
-            said.append(f"{photos(self.provisional)} judged by one judge only, so provisional")
+            said.append(f"{photos(self.provisional)} protected by judges of one family alone, so provisional")
         return said
 
     def as_json(self) -> dict[str, int]:

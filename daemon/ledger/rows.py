@@ -46,7 +46,7 @@ class Job:
     same_as: int | None  # the row of the same picture, or of the original, whose result holds for this one too
     faces: int | None  # in its verdict; None: none was kept
     uncertain: int | None  # so many of them may be no faces, or were not seen by all
-    provisional: int | None  # 1 where too few judges were asked to be sure, 0 where not
+    provisional: int | None  # 1 where judges of one family alone were asked, 0 where not
     placed: str | None  # what the file was when it was published: see `files.standing`
 
 

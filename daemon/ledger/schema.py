@@ -97,7 +97,7 @@ _SCHEMA_6: Final = (
     )""",
     "ALTER TABLE jobs ADD COLUMN faces INTEGER",  # in its verdict, NULL where none was kept
     "ALTER TABLE jobs ADD COLUMN uncertain INTEGER",  # so many of them may be no faces, or were not seen by all
-    "ALTER TABLE jobs ADD COLUMN provisional INTEGER",  # whether too few judges were asked to be sure
+    "ALTER TABLE jobs ADD COLUMN provisional INTEGER",  # whether judges of one family alone were asked
     "ALTER TABLE jobs ADD COLUMN placed TEXT",  # what the file was when it was published: inode, size, time of change
     "CREATE INDEX jobs_by_verdict ON jobs (folder, state, faces, uncertain, provisional)",
     "CREATE INDEX jobs_uncertain ON jobs (changed) WHERE uncertain > 0",

@@ -89,7 +89,7 @@ class Entry:
     same_as: int | None  # the number of the photo whose result this is, where it is not its own
     faces: int | None  # in its verdict; None: none was kept
     uncertain: int | None  # of them
-    provisional: bool | None  # whether too few judges were asked to be sure
+    provisional: bool | None  # whether judges of one family alone were asked
 
 
 @dataclass(frozen=True, slots=True)

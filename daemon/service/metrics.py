@@ -38,7 +38,7 @@ def write_metrics(file: Path, found: View, audit: LastAudit | None = None) -> No
     oldest = by_folder("oldest_waiting_seconds", "How long the oldest of them waits")
     missed = by_folder("missed_events", "Photos that no event told of since the service started")
     doubts = by_folder(
-        "released_photos", "Photos released without a face, with uncertain faces, on one judge's word", "doubt"
+        "released_photos", "Photos released without a face, with uncertain faces, on the word of one family", "doubt"
     )
     blocked = by_folder("blocked", "Whether nothing can be done for a folder at present")
     for folder in found.folders:

@@ -19,7 +19,7 @@ from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.ledger.verdicts import Proof
 from uncnn.daemon.verify.verdict import VERDICT, Verdict
 from uncnn.exporters.store import Roster
-from uncnn.plugins.cards import sha256_of
+from uncnn.plugins.cards import margin_of, sha256_of
 
 DIGITS: Final = 5
 """Of a figure."""
@@ -54,7 +54,7 @@ def proof_of(verdict: Verdict, strengths: Sequence[str], policy: Policy, roster:
         content=zlib.compress(_compact(content).encode(), 9),
         faces=len(verdict.faces),
         uncertain=sum(bool(face.uncertain) for face in verdict.faces),
-        provisional=is_provisional(verdict),
+        provisional=verdict.provisional,
     )
 
 
@@ -71,12 +71,6 @@ def kept_of(roster: str, content: bytes) -> Kept:
         raise ValueError(f"it cannot be read: {error}") from error
 
 
-def is_provisional(verdict: Verdict) -> bool:
-    """Return whether faces were judged, and by one judge alone."""
-    judged = [each for face in verdict.faces if face.required for each in face.judgements if each.role == "judge"]
-    return len({judgement.recogniser for judgement in judged}) == 1
-
-
 def roster_json(roster: Roster) -> dict[str, Any]:
     """Return the models of a run as JSON values: by their hashes they are known again."""
     cards = [model.card for side in (roster.judges, roster.surrogates) for model in side]
@@ -91,6 +85,7 @@ def roster_json(roster: Roster) -> dict[str, Any]:
                 "sha256": card.sha256,
                 "metric": card.metric,
                 "thresholds": {f"{far:g}": threshold for far, threshold in card.thresholds.items()},
+                "margin": margin_of(card, "calibrated"),
             }
             for card in cards
         ],

@@ -26,7 +26,7 @@ from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, 
 from uncnn.daemon.verify.visibility import check_sizes, face_square, ssimulacra2
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels
-from uncnn.plugins.cards import DEFAULT_MARGIN, Embeddings, compare
+from uncnn.plugins.cards import Embeddings, compare, margin_of
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.turned import looking
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
@@ -219,7 +219,7 @@ def _judgement(
     recogniser: OnnxRecogniser, view: str, before: float, after: float, far: float, margin: Margin
 ) -> Judgement:
     card = recogniser.card
-    asked = (DEFAULT_MARGIN if card.margin is None else card.margin) if margin == "calibrated" else margin
+    asked = margin_of(card, margin)
     proves_nothing = not card.matches(before, far)  # it does not know the unchanged face either
     linked = proves_nothing or card.links(after, far, asked)
     threshold = card.threshold(far)

@@ -142,7 +142,8 @@ def test_a_threshold_of_today_is_held_against_the_figures_that_were_kept(audit: 
     (data(audit.scene) / "models-of-the-stub").write_text("other thresholds")
     status, answer = audit.ask()
     assert (status, answer["counts"]) == (DEGRADED, {"not-passed": 4})
-    assert "stub links the face at 10,10 by its threshold of today (0.100 >= 0.050, as-is)" in str(answer)
+    words = "stub links the face at 10,10 by its threshold and margin of today (0.100 >= -0.149, as-is)"
+    assert words in str(answer)
 
 
 def test_other_models_are_said_and_asked_on_request(audit: Audit) -> None:
@@ -346,7 +347,7 @@ def test_the_verdict_of_every_photo_is_kept_that_was_judged(scene: Scene) -> Non
     told = {name: (job.faces, job.uncertain, job.provisional) for name, job in jobs.items()}
     assert told == {
         "good.jpg": (1, 0, 1),
-        "held.jpg": (1, 0, 1),
+        "held.jpg": (1, 0, 0),
         "same.jpg": (1, 0, 1),
         "nobody.jpg": (0, 0, 0),
         "pet.jpg": (1, 1, 1),

@@ -91,7 +91,8 @@ def test_one_that_an_older_uncnn_kept_has_the_defaults_of_what_it_did_not_know(r
 
 
 def test_two_judges_are_more_than_provisional(roster: Any) -> None:
-    both = face(judgement(), judgement(recogniser="openvino-0095", metric="cosine", after=0.1))
+    other = judgement(recogniser="openvino-0095", metric="cosine", before=0.9, after=0.1, family="mobilenet")
+    both = face(judgement(family="resnet"), other)
     assert not proof_of(verdict(both), ["strong"], Policy(), roster).provisional
 
 

@@ -255,7 +255,7 @@ def test_no_release_is_quiet(file: Path, ledger: Ledger, tmp_path: Path) -> None
     for words in (
         "  1 photo released without a face",
         "  2 photos have faces that are uncertain: they may be animals or pictures",
-        "  2 photos judged by one judge only, so provisional",
+        "  2 photos protected by judges of one family alone, so provisional",
         "uncertain: /home/me/in/1.jpg: 1 face protected, 1 may be an animal\nuncertain: /home/me/in/2.jpg: ",
         "needs you (1)",
     ):
