@@ -115,6 +115,23 @@ def test_its_status_is_there_for_its_user(service: Unit) -> None:
     assert service["StatusText"]
 
 
+def test_the_monthly_audit_looks_at_what_was_released_and_may_change_nothing(alice: Person, service: Unit) -> None:
+    assert Unit("uncnn-audit@alice.timer")["ActiveState"] == "active"
+    audit = Unit("uncnn-audit@alice.service")
+    audit.ask("start")  # it ends before this returns
+    assert audit["Result"] == "success"
+    assert "looked at 1 photo: all as they were released" in said("uncnn-audit@alice")
+    released = alice.publish / "a.png"
+    hidden = released.rename(alice.home / "a.png")
+    audit.ask("start")
+    assert (audit["Result"], audit["ExecMainStatus"]) == ("success", "4")
+    assert "looked at 1 photo: 1 missing" in said("uncnn-audit@alice")
+    hidden.rename(released)
+    binds = Path("/etc/systemd/system/uncnn-audit@alice.service.d/folders.conf").read_text().splitlines()
+    assert f"BindReadOnlyPaths={alice.publish}" in binds
+    assert service["ActiveState"] == "active"
+
+
 def test_it_sees_no_other_folders_and_no_network(alice: Person, service: Unit) -> None:
     (alice.home / "secret").touch()
     inside = ["nsenter", "--target", str(service.process), "--mount"]
@@ -203,6 +220,7 @@ def test_a_users_own_service_works(tmp_path: Path) -> None:
     until(lambda: bob.out() == {"a.png"})
     said_of_it = run(*as_bob, PROGRAM, "status", env=own)
     assert "1 published" in said_of_it
+    assert "uncnn-audit.timer" in run(*as_bob, "systemctl", "--user", "list-timers", env=own)
     assert landlock.version() == 0 or f"Landlock {landlock.version()}, seccomp, no network" in said_of_it, said_of_it
     process = run("pgrep", "-o", "-u", "bob", "-f", "uncnn-daemon run").strip()
     status = dict(line.split(":\t") for line in Path("/proc", process, "status").read_text().splitlines())
