@@ -4,8 +4,8 @@
 
 Each mutant changes one place of a rule in `TARGETS`: a condition is negated or never holds, `<` becomes `<=`, `any`
 becomes `all`, a `not`, a raise, a statement, a filter or a row of a table is left out, "hold" becomes "publish", an
-answer becomes True or False. Nothing is written: the mutated module is compiled in a forked process, in which the
-tests that guard the rule run. Exit status 1: a mutant survived that `HARMLESS` does not explain, or a target is gone.
+answer becomes True or False. Nothing is written: a forked process puts the mutated code into the place of the rule and
+runs the tests that guard it. Exit status 1: a mutant survived that `HARMLESS` does not explain, or a target is gone.
 """
 
 from __future__ import annotations
@@ -13,25 +13,27 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
-import importlib.abc
-import importlib.machinery
-import importlib.util
+import importlib
+import inspect
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
-from types import ModuleType
-from typing import Final
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Final
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 300  # for the tests of one mutant: one that takes longer is caught too
 A_SMOKE = 12  # mutants of each target at most
-OTHERS: Final = ["numpy", "pydantic", "yaml", "PIL.Image", "typer", "torch", "onnxruntime", "hypothesis", "pytest"]
-"""Loaded once, before the processes are forked; nothing of uncnn is."""
+QUIET: Final = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
 
 
 @dataclass(frozen=True)
@@ -226,26 +228,42 @@ def put(tree: ast.AST, node: ast.AST, other: ast.AST) -> None:
                 return
 
 
-class Mutating(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports one module from a tree, and all others as usual."""
+def weaken(mutant: Mutant) -> None:
+    """Put a mutant into the place of its rule in this process, whoever has imported that already."""
+    module = importlib.import_module(mutant.target.module)
+    root = found(mutant.tree, mutant.name)
+    if isinstance(root, ast.FunctionDef):
+        code = compile(mutant.tree, ROOT / mutant.target.file, "exec")
+        function_in(module, mutant.name).__code__ = code_in(code, mutant.name)
+        return
+    value = ast.Expression(root.value)
+    fewer = eval(compile(value, ROOT / mutant.target.file, "eval"), vars(module))
+    table = getattr(module, mutant.name)  # a dictionary or a set
+    table.clear()
+    table.update(fewer)
 
-    def __init__(self, module: str, file: Path, tree: ast.Module) -> None:
-        """`tree` is what is imported as `module`, as if it stood in `file`."""
-        self.module, self.file, self.tree = module, file, tree
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
-        """Return how the module is found; None for every other one."""
-        if name != self.module:
-            return None
-        return importlib.util.spec_from_file_location(name, self.file, loader=self)
+def function_in(module: ModuleType, name: str) -> FunctionType:
+    """Return the function, method or getter of a module that is called so, without what decorates it."""
+    each: Any = module
+    for part in name.split("."):
+        each = vars(each)[part]
+    return inspect.unwrap(getattr(each, "fget", None) or getattr(each, "__func__", each))
 
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the mutated tree as the module."""
-        exec(compile(self.tree, self.file, "exec"), module.__dict__)
+
+def code_in(code: CodeType, name: str) -> CodeType:
+    """Return the compiled body of a function of a compiled module."""
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            if each.co_qualname == name:
+                return each
+            if name.startswith(f"{each.co_qualname}."):
+                return code_in(each, name)
+    raise LookupError(name)
 
 
 def ran(tests: Sequence[str], mutant: Mutant | None) -> int:
-    """Run tests in a forked process, with a mutant in the place of its module, and return pytest's exit status."""
+    """Run tests in a forked process, with a mutant in the place of its rule, and return pytest's exit status."""
     process = os.fork()
     if process == 0:
         status = 3
@@ -255,12 +273,8 @@ def ran(tests: Sequence[str], mutant: Mutant | None) -> int:
             os.dup2(silent, 2)
             signal.alarm(SECONDS)
             if mutant is not None:
-                file = ROOT / mutant.target.file
-                sys.meta_path.insert(0, Mutating(mutant.target.module, file, mutant.tree))
-            import pytest
-
-            os.chdir(ROOT)
-            status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests])
+                weaken(mutant)
+            status = pytest.main([*QUIET, "-x", *tests])
         finally:
             os._exit(status)
     _, ended = os.waitpid(process, 0)
@@ -276,13 +290,14 @@ def main() -> int:
     parser.add_argument("--only", help="the targets whose file or names have this in them")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
-    for name in OTHERS:
-        importlib.import_module(name)
     began = time.monotonic()
+    os.chdir(ROOT)
     targets = [
         each for each in TARGETS if not asked.only or any(asked.only in name for name in (each.file, *each.names))
     ]
     made = []
+    with redirect_stdout(StringIO()):
+        pytest.main([*QUIET, "--collect-only", *sorted({test for target in targets for test in target.tests})])
     for target in targets:
         if ran(target.tests, None) != 0:
             raise SystemExit(f"{' '.join(target.tests)} fail as they are: mend them first")

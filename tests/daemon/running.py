@@ -16,6 +16,16 @@ SERVICE = Path(__file__).parent / "spawned" / "stub_service.py"
 PATIENCE_SECONDS = 60.0
 
 
+def descendants(process: int) -> set[int]:
+    """Return all processes below one; whichever of its threads started them."""
+    try:
+        threads = list(Path(f"/proc/{process}/task").iterdir())
+        direct = {int(each) for thread in threads for each in (thread / "children").read_text().split()}
+    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        return set()
+    return direct | {each for child in direct for each in descendants(child)}
+
+
 class Running:
     """The service at work on a scene; what is left of it when the scene is closed is ended."""
 

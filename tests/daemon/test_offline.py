@@ -17,6 +17,7 @@ import pytest
 import typer
 from offline import PROGRAM, OfflineHome, make_people, stop, tracer
 from PIL import Image
+from running import descendants
 
 from uncnn.daemon.answers import DEGRADED, ERROR, NOT_RUNNING, OK
 from uncnn.daemon.cli.main import app
@@ -128,11 +129,11 @@ def test_the_service_reaches_nobody_while_it_works_and_while_it_waits(home: Offl
     with home.started("run") as service:
         (home.work / "nobody.png").replace(home.work / "in" / "nobody.png")
         wait_for(home.work / "out" / "nobody.png", service)
-        processes = children(service.pid)
+        processes = descendants(service.pid)
         for command in ("status", "scan", "reload"):
             subprocess.run([PROGRAM, command], env=home.environment(), capture_output=True, check=False)
         time.sleep(TELEMETRY_SECONDS)
-        assert children(service.pid) == processes  # none was killed and started again
+        assert descendants(service.pid) == processes  # none was killed and started again
         assert stop(service) == 0
     assert home.reached() == []
     assert home.strangers() == []
@@ -144,16 +145,6 @@ def wait_for(file: Path, service: subprocess.Popen[str]) -> None:
         assert service.poll() is None, service.stdout.read() if service.stdout else ""
         assert time.monotonic() < deadline
         time.sleep(0.2)
-
-
-def children(process: int) -> set[int]:
-    """Return all processes below one."""
-    try:
-        threads = list(Path(f"/proc/{process}/task").iterdir())
-    except FileNotFoundError:
-        return set()
-    direct = {int(each) for thread in threads for each in (thread / "children").read_text().split()}
-    return direct | {each for child in direct for each in children(child)}
 
 
 IMPORTS = ["uncnn.daemon", "uncnn.exporters", "uncnn.plugins", "uncnn.plugins.sessions", "uncnn.plugins.api"]
