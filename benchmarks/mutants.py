@@ -52,17 +52,21 @@ class Target:
 
 GUARD: Final = "tests/daemon/test_fail_closed.py"
 CARDS: Final = "tests/plugins/test_cards.py"
+TABLE: Final = "tests/daemon/test_tightening.py"
+RULES: Final = tuple(f"{name}.objection" for name in ("Refused", "Ranked", "Number", "AllOf", "Longer"))
 TARGETS: Final = [
     Target("daemon/pipeline.py", ("decide",), (GUARD,)),
-    Target("daemon/verify/verdict.py", ("FaceVerdict.protected", "Verdict.protected"), (GUARD,)),
-    Target("daemon/verify/verifier.py", ("_paired",), (GUARD,)),
+    Target("daemon/verify/verdict.py", ("FaceVerdict.protected", "Verdict.protected", "Judgement.blind"), (GUARD,)),
+    Target("daemon/verify/verifier.py", ("_paired", "_judgement"), (GUARD,)),
+    Target("daemon/verify/places.py", ("places",), ("tests/daemon/test_places.py",)),
     Target("daemon/verify/measuring.py", ("same_face",), (GUARD,)),
-    Target("plugins/cards.py", ("Card.threshold", "Card.matches", "compare", "_check_file"), (CARDS,)),
     Target(
-        "daemon/config/overrides.py",
-        ("_REFUSED", "_files", "_merged", "_weaker", "_fewer_faces", "_over"),
-        (GUARD,),
+        "plugins/cards.py",
+        ("Card.threshold", "Card.matches", "Card.links", "distance", "compare", "_check_file"),
+        (CARDS,),
     ),
+    Target("daemon/config/tightening.py", ("TABLE", *RULES), (TABLE,)),
+    Target("daemon/config/overrides.py", ("_files", "_merged", "_given", "_over"), (GUARD, TABLE)),
     Target("daemon/files/publish.py", ("_fill", "_holds"), (GUARD,)),
     Target("daemon/photo_job.py", ("_judge",), (GUARD,)),
 ]

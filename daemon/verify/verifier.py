@@ -6,6 +6,7 @@ Nothing of the attack is used here: other runtime, other warp (Pillow's), the fi
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,7 +221,7 @@ def _judgement(
 ) -> Judgement:
     card = recogniser.card
     asked = margin_of(card, margin)
-    proves_nothing = not card.matches(before, far)  # it does not know the unchanged face either
+    proves_nothing = math.isnan(before) or not card.matches(before, far)  # it does not know the unchanged face either
     linked = proves_nothing or card.links(after, far, asked)
     threshold = card.threshold(far)
     return Judgement(card.name, card.role, card.metric, view, before, after, threshold, linked, asked, card.kind)

@@ -13,14 +13,18 @@ import pytest
 
 from uncnn.daemon.config import ConfigError, Policy
 from uncnn.daemon.config.overrides import overridden
-from uncnn.daemon.files.publish import PublishError, publish
+from uncnn.daemon.files.opening import PublishError
+from uncnn.daemon.files.publish import publish
 from uncnn.daemon.ledger import State
 from uncnn.daemon.photo_job import _judge
 from uncnn.daemon.pipeline import decide
+from uncnn.daemon.recall import Recalled
 from uncnn.daemon.verify.measuring import SAME_FACE, same_face
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
-from uncnn.daemon.verify.verifier import _paired
+from uncnn.daemon.verify.verifier import _judgement, _paired
+from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face
+from uncnn.plugins.cards import DEFAULT_MARGIN, read_card
 
 PHOTO = Path("trip/a.jpg")
 POINTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
@@ -60,9 +64,11 @@ LEFT, SMALL = judged(LINKED, required=False, spared=True), judged(LINKED, requir
         ([], False),
         ([judgement(linked=False, role="surrogate")], False),
         ([judgement(linked=True, role="surrogate"), LINKED], False),
+        ([FREE, judgement(linked=False, role="surrogate")], True),
+        ([FREE, judgement(linked=True, role="surrogate")], False),
     ],
 )
-def test_a_face_is_protected_where_some_judge_was_asked_and_none_links_it(
+def test_a_face_is_protected_where_some_judge_was_asked_and_nobody_links_it(
     judgements: list[Judgement], protected: bool
 ) -> None:
     assert judged(*judgements).protected is protected
@@ -76,10 +82,13 @@ def test_a_face_is_protected_where_some_judge_was_asked_and_none_links_it(
         ([GOOD, BAD], False),
         ([BAD, GOOD], False),
         ([GOOD, SMALL], True),
-        ([SMALL], True),
+        ([SMALL], False),
+        ([], False),
     ],
 )
-def test_a_photo_is_protected_where_every_face_that_is_asked_for_is(faces: list[FaceVerdict], protected: bool) -> None:
+def test_a_photo_is_protected_where_some_face_is_asked_for_and_each_of_these_is(
+    faces: list[FaceVerdict], protected: bool
+) -> None:
     assert verdict(*faces).protected is protected
 
 
@@ -127,17 +136,30 @@ def test_what_a_policy_does_is_said_in_its_own_words() -> None:
     ("decision", "states"),
     [("publish", [State.VERIFIED, State.PUBLISHING]), ("hold", [State.HELD]), ("skip", [State.SKIPPED])],
 )
-def test_only_what_is_to_be_published_gets_on_the_way(decision: str, states: list[State]) -> None:
-    steps: list[State] = []
+def test_only_what_is_to_be_published_gets_on_the_way(
+    decision: Any, states: list[State], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[tuple[State, Any, Any]] = []
 
-    def move(job: Any, state: State, *_arguments: Any, **_named: Any) -> Any:
-        steps.append(state)
+    def move(job: Any, state: State, *_arguments: Any, same_as: Any = None, proof: Any = None, **_named: Any) -> Any:
+        steps.append((state, same_as, proof))
         return job
 
-    outcome = SimpleNamespace(decision=decision, reason="", sha256="", fingerprint=None, verdict=verdict())
-    job = SimpleNamespace(relative=PHOTO)
-    _judge(SimpleNamespace(move=move), job, SimpleNamespace(policy=Policy()), outcome)  # type: ignore[arg-type]
-    assert steps == states
+    monkeypatch.setattr("uncnn.daemon.photo_job.proof_of", lambda *_: "proof")
+    job: Any = SimpleNamespace(relative=PHOTO)
+    place: Any = SimpleNamespace(policy=Policy())
+    desk: Any = SimpleNamespace(ledger=SimpleNamespace(move=move), crew=SimpleNamespace(roster=None))
+    judged_now: Any = SimpleNamespace(
+        decision=decision, reason="", sha256="", fingerprint=None, verdict=None, strengths=()
+    )
+    _judge(desk, job, place, judged_now)
+    assert [state for state, _, _ in steps] == states
+    assert steps[0][1:] == (None, "proof"), "what was judged is kept"
+    steps.clear()
+    earlier: Any = 7
+    _judge(desk, job, place, Recalled(decision, "", earlier))
+    assert [state for state, _, _ in steps] == states
+    assert steps[0][1:] == (earlier, None), "what was judged before is named"
 
 
 CONTENT = b"what was verified"
@@ -291,23 +313,66 @@ def test_a_folder_below_cannot_take_back_what_the_one_above_asks_for(tmp_path: P
     assert refused(tmp_path, Policy(), above, below) == ["protect.far", "no_face", "faces.smallest_px"]
 
 
+def test_every_mistake_of_a_folder_is_said_at_once(tmp_path: Path) -> None:
+    text = "protect: {far: 1.0e-4}\nno_face: hold\nno_face: publish\n"
+    assert sorted(refused(tmp_path, Policy(), text)) == ["no_face", "protect.far"]
+    wrong = "publish: /srv\nprotect: {far: 7}\nattack: {name: pgd}\nno_face: hold\nno_face: hold\n"
+    assert sorted(refused(tmp_path, Policy(), wrong))[0] == "no_face"
+
+
+@pytest.mark.parametrize("text", ["attack: {steps: 0}\n", "attack: {strength: strong, steps: 0}\n"])
+def test_a_folder_cannot_set_an_attacks_own_parameters(tmp_path: Path, text: str) -> None:
+    assert refused(tmp_path, Policy(), text) == ["attack.steps"]
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "fifo"])
+def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / ".uncnn.yaml"
+    (tmp_path / "real.yaml").write_text("no_face: hold\n")
+    {"link": lambda: file.symlink_to(tmp_path / "real.yaml"), "folder": file.mkdir, "fifo": lambda: os.mkfifo(file)}[
+        kind
+    ]()
+    with pytest.raises(ConfigError, match="no regular file"):
+        overridden(Policy(), tmp_path, PHOTO)
+
+
 def test_what_a_folder_does_not_say_stays_as_it_is(tmp_path: Path) -> None:
+    own = Policy.model_validate({"faces": {"who": "all-but-enrolled", "smallest_px": 30}, "protect": {"far": 1e-3}})
     (tmp_path / ".uncnn.yaml").write_text("faces: {smallest_px: 20}\nprotect: {far: 1.0e-2}\n")
-    found = overridden(AIMED, tmp_path, PHOTO)
+    found = overridden(own, tmp_path, PHOTO)
     assert (found.faces.who, found.faces.smallest_px) == ("all-but-enrolled", 20)
-    assert (found.protect.far, found.protect.views) == (1e-2, AIMED.protect.views)
-    assert found.attack == AIMED.attack
+    assert (found.protect.far, found.protect.views) == (1e-2, own.protect.views)
+    assert found.attack == own.attack
+
+
+CARD = read_card(EMBEDDED / "mobileface-v2").model_copy(update={"thresholds": {1e-3: 0.36}, "margin": 0.2})
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("before", "after", "margin", "linked"),
     [
-        ("attack: {name: other}", "cannot choose an attack"),
-        ("output: {name: '{stem}-x{suffix}'}", "cannot choose what photos are called"),
-        ("publish: /srv/web", "cannot choose where"),
+        (0.9, 0.30, 0.0, False),
+        (0.9, 0.37, 0.0, True),
+        (0.9, 0.30, "calibrated", True),
+        (0.9, 0.00, "calibrated", False),
+        (0.3, 0.00, 0.0, True),  # it does not know the unchanged face either
+        (float("nan"), 0.00, 0.0, True),
+        (0.9, float("nan"), 0.0, True),
     ],
 )
-def test_what_a_folder_cannot_choose_is_said_so(tmp_path: Path, text: str, words: str) -> None:
-    (tmp_path / ".uncnn.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=words):
-        overridden(Policy(), tmp_path, PHOTO)
+def test_a_face_is_linked_where_it_is_near_or_where_the_answer_proves_nothing(
+    before: float, after: float, margin: Any, linked: bool
+) -> None:
+    found = _judgement(SimpleNamespace(card=CARD), "as-is", before, after, 1e-3, margin)  # type: ignore[arg-type]
+    assert found.linked is linked
+    assert found.margin == (0.2 if margin == "calibrated" else margin)
+    bare = SimpleNamespace(card=CARD.model_copy(update={"margin": None}))
+    assert _judgement(bare, "as-is", before, after, 1e-3, "calibrated").margin == DEFAULT_MARGIN  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("metric", "known", "unknown"), [("cosine", 0.36, 0.3599), ("euclidean", 0.36, 0.3601)])
+def test_who_does_not_link_the_unchanged_photo_is_blind(metric: Any, known: float, unknown: float) -> None:
+    def seen(before: float) -> bool:
+        return Judgement("stern", "judge", metric, "as-is", before, 0.0, 0.36, False).blind
+
+    assert [seen(value) for value in (known, unknown, float("nan"))] == [False, True, True]

@@ -30,8 +30,8 @@ device: cpu
 folders: [{watch: in, publish: out, settle_seconds: 0.2}]
 policies: {everyday: {attack: {name: pgd, strength: subtle, steps: 1}, escalate: []}}
 """
-OWN = EMBEDDED / "esp-mfn" / "model.onnx"
-OWN_INPUT = ["--order", "RGB", "--mean", "127.5", "--std", "127.5", "--template", "arcface-112", "--metric", "cosine"]
+OWN = EMBEDDED / "mobileface-v2" / "model.onnx"
+OWN_INPUT = ["--order", "RGB", "--mean", "127.5", "--std", "128", "--template", "arcface-112", "--metric", "cosine"]
 
 QUICK: dict[str, tuple[list[object], int]] = {
     "status": ([], NOT_RUNNING),
@@ -81,6 +81,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> OfflineHome:
     face = Image.fromarray(skimage.data.astronaut()).crop((130, 0, 330, 200))
     for place in ("face.png", "in/face.png"):
         face.save(made.work / place)
+    Image.new("RGB", (60, 60), "white").save(made.work / "in" / "plain.png")
     make_people(made.work / "people", face, 24)
     (made.work / "config.yaml").write_text(CONFIGURATION)
     return made

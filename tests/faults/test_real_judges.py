@@ -137,7 +137,7 @@ def test_an_attack_that_changes_nothing_and_blinds_the_worker_releases_nothing(t
 
 def blind(folder: Path, value: float) -> str:
     """Write a judge that says the same of every face, and return its name; its card and hash are in order."""
-    card = read_card(EMBEDDED / "esp-mfn")
+    card = read_card(EMBEDDED / "mobileface-v2")
     shape = ["N", 3, card.input.height, card.input.width]
     weights = numpy_helper.from_array(np.zeros((3, card.embedding), np.float32), "weights")
     constant = numpy_helper.from_array(np.full(card.embedding, value, np.float32), "constant")
