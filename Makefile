@@ -53,6 +53,7 @@ bench: setup
 	$(BIN)/python benchmarks/service.py
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/fuzz.py
+	$(BIN)/python benchmarks/mutants.py
 
 # Pins without a single host: uv.lock names hosts in every entry.
 lock:

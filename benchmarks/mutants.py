@@ -302,9 +302,10 @@ def main() -> int:
     made = []
     with redirect_stdout(StringIO()):
         pytest.main([*QUIET, "--collect-only", *sorted({test for target in targets for test in target.tests})])
+    for tests in dict.fromkeys(target.tests for target in targets):
+        if ran(tests, None) != 0:
+            raise SystemExit(f"{' '.join(tests)} fail as they are: mend them first")
     for target in targets:
-        if ran(target.tests, None) != 0:
-            raise SystemExit(f"{' '.join(target.tests)} fail as they are: mend them first")
         every = mutants(target)
         made += every[:: -(-len(every) // A_SMOKE)] if asked.smoke else every
     with ThreadPoolExecutor(asked.workers) as pool:
