@@ -36,6 +36,7 @@ from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.cards import distance, read_card
 
 FEWEST: Final = 0.02  # of the faces that pass may be relinked
+LEAST: Final = 0.02  # a margin: so few photos say nothing of less
 ENOUGH: Final = 1.17  # a face so far from every threshold needs no stronger cloak, whichever rule is tried
 WINDOW: Final = 500_000  # pixels of the largest view in which a face is looked for again
 
@@ -141,7 +142,7 @@ def calibrated(faces: Sequence[Answers]) -> dict[str, float]:
         unasked = np.array([_worst(each.unasked[name]) for each in faces])
         near = asked > 0.9
         nearer = asked[near] / unasked[near] - 1 if near.any() else np.zeros(1)
-        margins[name] = max(math.ceil(100 * float(np.quantile(nearer, 1 - FEWEST))) / 100, 0.0)
+        margins[name] = max(math.ceil(100 * float(np.quantile(nearer, 1 - FEWEST)) - 1e-6) / 100, LEAST)
     return margins
 
 

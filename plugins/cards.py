@@ -32,8 +32,8 @@ from pydantic import (
 
 from uncnn.plugins.api import Pixels, Point, UncnnError
 
-DEFAULT_MARGIN = 0.1
-"""Of a recogniser whose card has none: see docs/models.md#margins."""
+DEFAULT_MARGIN = 0.05
+"""Of a recogniser whose card has none: wider than any that was measured (docs/models.md, Margins)."""
 
 CARD_FILE = "card.yaml"
 MODEL_FILE = "model.onnx"
