@@ -3,6 +3,7 @@
     python benchmarks/margin.py                       24 LFW photos of each half of the people, `people` and `groups`
     python benchmarks/margin.py --keep DIR            cloaks and answers stay there: rules are tried again at once
     python benchmarks/margin.py --keep DIR --no-more  the photos that DIR has at every strength they need, and no others
+    python benchmarks/margin.py --strengths balanced strong   what needs `utmost` counts as held
     python benchmarks/margin.py --smoke               two photos at one strength: only shows that it runs
 
 The published three that come with uncnn are attacked, dlib-resnet and openvino-0095 judge; each photo is cloaked at
@@ -73,6 +74,7 @@ def main() -> None:
     parser = common.options_of(__doc__)
     parser.add_argument("--keep", type=Path, help="a folder for the cloaks, which show the faces")
     parser.add_argument("--no-more", action="store_true", help="with --keep: try the rules on what is there")
+    parser.add_argument("--strengths", nargs="+", choices=STRENGTHS, default=STRENGTHS)
     parser.add_argument("--photos", type=int, default=24, help="of each half of LFW's people (default 24)")
     options = parser.parse_args()
     if is_missing(options.data, REFERENCE):
@@ -82,7 +84,7 @@ def main() -> None:
         subjects = margin_cloaks.subjects(options.data, 1 if options.smoke else options.photos)
         chosen = subjects[:2] if options.smoke else subjects
         found = tried(
-            chosen, options.keep or Path(scratch), STRENGTHS[:1] if options.smoke else STRENGTHS, not options.no_more
+            chosen, options.keep or Path(scratch), STRENGTHS[:1] if options.smoke else options.strengths, not options.no_more
         )
     tune = {subject: one for subject, one in found.items() if subject.half == "tune"}
     margins = calibrated([each for one in tune.values() for faces in one.values() for each in faces or ()])
