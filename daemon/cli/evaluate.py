@@ -23,7 +23,7 @@ def evaluate(
     ] = None,
     view: Annotated[
         list[str] | None,
-        typer.Option(help="as-is, jpeg-NN or half-size. Repeatable; default: as-is, jpeg-75, half-size."),
+        typer.Option(help="as-is, jpeg-NN, half-size or blur-S. Repeatable; default: as-is, jpeg-75, half-size."),
     ] = None,
     far: Annotated[float | None, typer.Option(help="1e-2, 1e-3 or 1e-4; default: the policy's.")] = None,
     photos: Annotated[int | None, typer.Option(min=2, help="Of each person at most.")] = None,
