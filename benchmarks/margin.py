@@ -84,7 +84,10 @@ def main() -> None:
         subjects = margin_cloaks.subjects(options.data, 1 if options.smoke else options.photos)
         chosen = subjects[:2] if options.smoke else subjects
         found = tried(
-            chosen, options.keep or Path(scratch), STRENGTHS[:1] if options.smoke else options.strengths, not options.no_more
+            chosen,
+            options.keep or Path(scratch),
+            STRENGTHS[:1] if options.smoke else options.strengths,
+            not options.no_more,
         )
     tune = {subject: one for subject, one in found.items() if subject.half == "tune"}
     margins = calibrated([each for one in tune.values() for faces in one.values() for each in faces or ()])
