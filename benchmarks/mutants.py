@@ -57,7 +57,8 @@ RULES: Final = tuple(f"{name}.objection" for name in ("Refused", "Ranked", "Numb
 TARGETS: Final = [
     Target("daemon/pipeline.py", ("decide",), (GUARD,)),
     Target("daemon/verify/verdict.py", ("FaceVerdict.protected", "Verdict.protected", "Judgement.blind"), (GUARD,)),
-    Target("daemon/verify/verifier.py", ("_paired", "_judgement"), (GUARD,)),
+    Target("daemon/verify/verifier.py", ("_paired",), (GUARD,)),
+    Target("daemon/verify/verifier.py", ("_judgement",), (GUARD, "tests/daemon/test_judgements.py")),
     Target("daemon/verify/places.py", ("places",), ("tests/daemon/test_places.py",)),
     Target("daemon/verify/measuring.py", ("same_face",), (GUARD,)),
     Target(

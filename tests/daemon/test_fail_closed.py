@@ -82,7 +82,8 @@ def test_a_face_is_protected_where_some_judge_was_asked_and_nobody_links_it(
         ([GOOD, BAD], False),
         ([BAD, GOOD], False),
         ([GOOD, SMALL], True),
-        ([SMALL], False),
+        ([SMALL], False),  # nothing was shown of it
+        ([LEFT], False),
         ([], False),
     ],
 )
