@@ -38,8 +38,9 @@ from uncnn.exporters.calibration.calibrate import FARS, Calibration, calibrate_e
 from uncnn.exporters.calibration.faces import FaceFolder, read_faces
 from uncnn.exporters.calibration.verification import accuracy, draw_pairs
 from uncnn.exporters.store import ModelsError, detector_onnx, detector_weights
-from uncnn.plugins.cards import MODEL_FILE, Card, check_model, read_card
+from uncnn.plugins.cards import Card, read_card
 from uncnn.plugins.detectors.retinaface import load_onnx
+from uncnn.plugins.model_files import read_model
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.sessions import make_session
 
@@ -120,8 +121,7 @@ def _rows(folders: Sequence[Path], faces: FaceFolder, threads: int) -> Iterator[
     every = draw_pairs([people[number] for number in inside], each=EVERY)
     for folder in folders:
         card = read_card(folder)
-        check_model(folder, card)
-        recogniser = OnnxRecogniser(card, make_session(folder / MODEL_FILE, CPU, threads))
+        recogniser = OnnxRecogniser(card, make_session(read_model(folder, card), CPU, threads))
         start = time.perf_counter()
         embeddings = embed_faces(faces, recogniser, _progress)
         spent = time.perf_counter() - start

@@ -72,7 +72,7 @@ def embeddings_of(model: Path, card: Card, pictures: Floats) -> Floats:
         BuildError: the graph does not run, gives no embeddings of the card's length, or the batch changes them.
     """
     try:
-        session = make_session(model, ["CPUExecutionProvider"])
+        session = make_session(model.read_bytes(), ["CPUExecutionProvider"])
         parts = [pictures[start : start + CHUNK] for start in range(0, len(pictures), CHUNK)]
         found = np.concatenate([session.run(["embedding"], {"input": part})[0] for part in parts])
         alone = session.run(["embedding"], {"input": pictures[:1]})[0]

@@ -31,6 +31,7 @@ from pydantic import (
 )
 
 from uncnn.plugins.api import Pixels, Point, UncnnError
+from uncnn.plugins.reading import read_file
 
 DEFAULT_MARGIN = 0.05
 """Of a recogniser whose card has none: wider than any that was measured (docs/models.md, Margins)."""
@@ -39,6 +40,10 @@ CARD_FILE = "card.yaml"
 MODEL_FILE = "model.onnx"
 PROGRAM_FILE = "model.pt2"
 """Only where torch cannot be given the ONNX graph: the same network by torch.export, for the attack alone."""
+
+LARGEST_CARD = 64 * 1024  # bytes: ours have about one thousand
+DEEPEST_CARD = 8
+_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Points: TypeAlias = tuple[Point, Point, Point, Point, Point]
 Triple: TypeAlias = tuple[float, float, float]
@@ -279,15 +284,33 @@ def read_card(folder: Path) -> Card:
     """
     path = folder / CARD_FILE
     try:
-        return Card.model_validate(yaml.safe_load(path.read_bytes()))
+        return Card.model_validate(_plain_values(read_file(path, LARGEST_CARD)))
     except OSError as error:
         raise CardError(
             f"{path}: cannot be read ({error.strerror}); a recogniser is a folder with {MODEL_FILE} and {CARD_FILE}"
         ) from error
-    except yaml.YAMLError as error:
-        raise CardError(f"{path}: not YAML: {' '.join(str(error).split())}; mend it or install it again") from error
     except ValidationError as error:
         raise CardError("\n".join(f"{path}: {_complaint(dict(part))}" for part in error.errors())) from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: `!!int twelve`
+        words = " ".join(str(error).split())[:300]
+        raise CardError(f"{path}: not YAML: {words}; mend it or install it again") from error
+
+
+def _plain_values(content: bytes) -> object:
+    """Return what YAML says: no aliases, which make a small file endless, and no depth, which overflows a stack.
+
+    Raises:
+        YAMLError: it is no YAML, or not as plain as a card.
+    """
+    depth = 0
+    for event in yaml.parse(content, Loader=_SAFE):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError(f"it uses the alias *{event.anchor}, and a card is written out in full")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST_CARD:
+            raise yaml.YAMLError(f"it is nested deeper than {DEEPEST_CARD} levels")
+    values: object = yaml.load(content, Loader=_SAFE)
+    return values
 
 
 def _complaint(error: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.graph_opset import lower
+from uncnn.plugins.model_files import keeps_weights_elsewhere
 
 # Its Slice indexes with a list where torch wants a tuple; torch falls back to what is meant, and says so at each start.
 warnings.filterwarnings("ignore", message="Using a non-tuple sequence", module=r"onnx2torch\..*")
@@ -24,14 +25,18 @@ class GraphError(UncnnError):
     """A model file that cannot be read or turned into a torch graph."""
 
 
-def load_graph(path: Path) -> torch.nn.Module:
+def load_graph(path: Path, content: bytes | None = None) -> torch.nn.Module:
     """Return the network of the ONNX file at `path` as a frozen torch module, (N, 3, H, W) -> (N, D), float32.
+
+    `content` is what is in the file, where it was read already.
 
     Raises:
         GraphError: the file is no ONNX model, or an operation in it has no torch counterpart.
     """
     try:
-        model = onnx.load(path)
+        model = onnx.load_model_from_string(path.read_bytes() if content is None else content)
+        if keeps_weights_elsewhere(model):
+            raise GraphError("it keeps its weights in other files")
         network = _with_quick_prelu(convert(plain(model)))
     except Exception as error:  # onnx, onnxscript and onnx2torch raise whatever their own parts raise
         raise GraphError(f"{path}: cannot be attacked ({type(error).__name__}: {error}); export it again") from error

@@ -13,12 +13,15 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import BadZipFile
 
 import platformdirs
 import torch
 from torch import Tensor
 
 from uncnn.plugins.api import UncnnError
+from uncnn.plugins.checkpoints import LARGEST_CHECKPOINT, CheckpointError, load_checkpoint
+from uncnn.plugins.reading import read_file
 
 VARIABLE = "UNCNN_LPIPS"
 FILE = "lpips-alex.pth"
@@ -57,8 +60,8 @@ def _network(weights: Path, device: str) -> torch.nn.Module:
 
     network: torch.nn.Module = lpips.LPIPS(net="alex", pretrained=False, pnet_rand=True, verbose=False)  # no download
     try:
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
+        network.load_state_dict(load_checkpoint(read_file(weights, LARGEST_CHECKPOINT)))
+    except (OSError, RuntimeError, TypeError, CheckpointError, BadZipFile, pickle.UnpicklingError) as error:
         remedy = 'save the state of lpips.LPIPS(net="alex") there, or remove it'
         raise LpipsError(f"{weights} does not hold the weights of LPIPS ({error}): {remedy}") from error
     return network.eval().requires_grad_(False).to(device)

@@ -13,7 +13,8 @@ from PIL import Image
 
 from uncnn.plugins import geometry
 from uncnn.plugins.api import Pixels
-from uncnn.plugins.cards import Card, check_model, read_card
+from uncnn.plugins.cards import Card, CardError, read_card
+from uncnn.plugins.model_files import read_model
 from uncnn.plugins.sessions import make_session
 
 CHUNK = 16  # crops a run: bounds memory in a crowd
@@ -28,14 +29,18 @@ class OnnxRecogniser:
 
     @classmethod
     def load(cls, folder: Path, providers: Sequence[str]) -> OnnxRecogniser:
-        """Return the recogniser of a model folder, hash checked.
+        """Return the recogniser of a model folder, made from the very bytes whose hash was checked.
 
         Raises:
-            CardError: the card is wrong, or the file is not the one it describes.
+            CardError: the card is wrong, or the file is not the one it describes or does not run.
         """
         card = read_card(folder)
-        check_model(folder, card)
-        return cls(card, make_session(folder / "model.onnx", providers))
+        content = read_model(folder, card)
+        try:
+            return cls(card, make_session(content, providers))
+        except Exception as error:  # ONNX Runtime's errors share no narrower base
+            words = " ".join(str(error).split())[:300]
+            raise CardError(f"{folder}: does not run in ONNX Runtime ({words}); install {card.name} again") from error
 
     def embed(self, photo: Pixels, landmarks: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         """Return the embeddings, (N, D), of the faces at `landmarks` (N, 5, 2) in `photo` (H, W, 3)."""

@@ -8,6 +8,7 @@ the stranger's hash. So the archive is read here: raw weights, and a graph of na
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import operator
@@ -40,14 +41,16 @@ class ProgramError(UncnnError):
     """A `model.pt2` that cannot be read, or holds what is not a plain recogniser."""
 
 
-def load_program(path: Path) -> nn.Module:
+def load_program(path: Path, content: bytes | None = None) -> nn.Module:
     """Return the network of the torch.export archive at `path` as a frozen module, (N, 3, H, W) -> (N, D), float32.
+
+    `content` is what is in the file, where it was read already.
 
     Raises:
         ProgramError: the file is damaged, or holds anything but raw weights and `aten` operations.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path if content is None else io.BytesIO(content)) as archive:
             return _Reader(archive).module().eval().requires_grad_(False)
     except ProgramError as error:
         raise ProgramError(f"{path}: {error}; install the recogniser again from a source that you trust") from error

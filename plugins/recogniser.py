@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins import geometry
-from uncnn.plugins.cards import MODEL_FILE, PROGRAM_FILE, Card, Points, check_model, read_card
+from uncnn.plugins.cards import MODEL_FILE, PROGRAM_FILE, Card, Points, read_card
 from uncnn.plugins.graph import load_graph
+from uncnn.plugins.model_files import read_model, read_program
 from uncnn.plugins.program import load_program
 from uncnn.plugins.warp import warp
 
@@ -56,7 +57,9 @@ class Recogniser:
 
 
 def load_recogniser(folder: Path, device: str = "cpu") -> Recogniser:
-    """Return the recogniser of a model folder (`model.onnx`, `card.yaml`), hash checked, ready to differentiate.
+    """Return the recogniser of a model folder (`model.onnx`, `card.yaml`), ready to differentiate.
+
+    It is made from the very bytes whose hash was checked.
 
     Where the card has a `pt2_sha256`, torch takes `model.pt2`, and the verifier still `model.onnx`.
 
@@ -65,8 +68,10 @@ def load_recogniser(folder: Path, device: str = "cpu") -> Recogniser:
         GraphError, ProgramError: the model cannot be turned into a torch graph.
     """
     card = read_card(folder)
-    check_model(folder, card)
-    network = load_program(folder / PROGRAM_FILE) if card.pt2_sha256 else load_graph(folder / MODEL_FILE)
+    if card.pt2_sha256:
+        network = load_program(folder / PROGRAM_FILE, read_program(folder, card))
+    else:
+        network = load_graph(folder / MODEL_FILE, read_model(folder, card))
     mean = torch.tensor(card.input.mean, dtype=torch.float32, device=device).view(1, 3, 1, 1)
     std = torch.tensor(card.input.std, dtype=torch.float32, device=device).view(1, 3, 1, 1)
     return Recogniser(card, folder, network.to(device), mean, std)

@@ -24,16 +24,17 @@ def providers_for(device: str) -> list[str]:
     return [gpu, "CPUExecutionProvider"]
 
 
-def make_session(model: Path | bytes, providers: Sequence[str], threads: int | None = None) -> Any:
-    """Return a session of a model file or its bytes that keeps quiet and whose idle threads do not spin.
+def make_session(model: bytes, providers: Sequence[str], threads: int | None = None) -> Any:
+    """Return a session of a model file's bytes that keeps quiet and whose idle threads do not spin.
+
+    It takes no path: a file that is opened by its name again may be another than the one whose hash was checked.
 
     `threads` defaults to one a core. ONNX Runtime's errors share no narrower base than Exception.
     """
     import onnxruntime
 
-    source = model if isinstance(model, bytes) else str(model)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
     options.intra_op_num_threads = threads or os.cpu_count() or 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(source, options, providers=list(providers))
+    return onnxruntime.InferenceSession(model, options, providers=list(providers))

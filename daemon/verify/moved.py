@@ -6,6 +6,7 @@ large face that was moved by a hundredth of its size would come out as ruined.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,12 @@ import numpy as np
 
 from uncnn.daemon.verify.visibility import face_square
 from uncnn.plugins.api import Face, Pixels
+from uncnn.plugins.checkpoints import refuse_compression
+from uncnn.plugins.reading import read_file
+
+
+LARGEST = 2**30
+"""Bytes: more than the squares of all faces of the largest photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +55,17 @@ def write_moved(file: Path, photo: Pixels, faces: Sequence[Face], shares: Sequen
 
 
 def read_moved(file: str | None) -> Moved:
-    """Return what the worker wrote into `file`; None: nothing was moved."""
+    """Return what the worker wrote into `file`; None: nothing was moved.
+
+    Raises:
+        CheckpointError: it would grow when it is read: no worker of ours wrote it.
+        OSError: it cannot be read.
+    """
     if file is None:
         return UNMOVED
-    with np.load(file, allow_pickle=False) as stored:
+    content = read_file(Path(file), LARGEST)
+    refuse_compression(content)
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         shares = stored["shares"].tolist()
         squares = [stored.get(str(number)) for number in range(len(shares))]
     return Moved(squares, shares)

@@ -6,7 +6,6 @@ Read are `.pt`, `.pth`, `.ckpt` (by ``torch.load(weights_only=True)``, which run
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,6 +17,8 @@ from torch import Tensor, nn
 from uncnn.exporters.formats import FormatError, only_file
 from uncnn.exporters.formats.checkpoint_layouts import LAYOUTS, LayoutError
 from uncnn.exporters.formats.torch_export import onnx_of
+from uncnn.plugins.checkpoints import LARGEST_CHECKPOINT, load_checkpoint
+from uncnn.plugins.reading import read_file
 
 State: TypeAlias = dict[str, Tensor]
 
@@ -75,9 +76,7 @@ def _load(path: Path) -> object:
             from safetensors.torch import load_file
 
             return load_file(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # quantised tensors are on their way out of torch
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return load_checkpoint(read_file(path, LARGEST_CHECKPOINT))
     except OSError as error:
         raise FormatError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
     except Exception as error:  # torch, its unpickler, zipfile and safetensors raise whatever their parts raise

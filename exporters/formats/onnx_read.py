@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto
 
 from uncnn.exporters.formats import FormatError
+from uncnn.plugins.model_files import keeps_weights_elsewhere
 
 REMEDY = "export it again as one float32 file of standard operations"
 
@@ -29,7 +30,7 @@ def read_onnx(path: Path) -> ModelProto:
         raise FormatError(f"{path}: is no ONNX file ({_words(error)}); download it again") from error
     if not model.graph.node:
         raise FormatError(f"{path}: is no ONNX file, or an empty one; download it again")
-    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
+    if keeps_weights_elsewhere(model):
         raise FormatError(f"{path}: keeps its weights in other files; save it as one file (onnx.save does)")
     _check_operations(path, model)
     try:

@@ -85,13 +85,17 @@ class RetinaFace:
         return [join(part) for part in parts]
 
 
-def load_onnx(path: Path, providers: Sequence[str], threads: int | None = None) -> RetinaFace:
+def load_onnx(
+    path: Path, providers: Sequence[str], threads: int | None = None, sha256: str | None = None
+) -> RetinaFace:
     """Return the detector of a file that `retinaface_network.export_onnx` wrote, in ONNX Runtime.
 
+    `sha256` is what the file must hash to; the bytes that were hashed are the ones that run.
+
     Raises:
-        DetectorError: the file is missing, damaged, or from elsewhere.
+        DetectorError: the file is missing, damaged, from elsewhere, or another than the one of this hash.
     """
-    return RetinaFace(onnx_forward(path, providers, threads))
+    return RetinaFace(onnx_forward(path, providers, threads, sha256))
 
 
 def _lots(photos: Sequence[Pixels], view_pixels: int) -> Iterator[list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import numpy as np
 
 from uncnn.plugins.api import Pixels, UncnnError
 from uncnn.plugins.detectors.retinaface_boxes import Floats, Outputs
+from uncnn.plugins.model_files import LARGEST_MODEL, check_whole
+from uncnn.plugins.reading import read_file
 from uncnn.plugins.sessions import make_session
 
 METADATA = "uncnn.retinaface.input"  # the key in an exported file's metadata
@@ -60,6 +63,24 @@ class InputFormat:
         return cls((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]), fields["order"])
 
 
+def read_detector(path: Path, sha256: str | None) -> bytes:
+    """Return the bytes of a detector's file, which hash to `sha256` where that is known.
+
+    Raises:
+        DetectorError: it cannot be read, or is another file.
+    """
+    try:
+        content = read_file(path, LARGEST_MODEL)
+    except OSError as error:
+        raise DetectorError(f"the detector {path} cannot be read ({error.strerror}): install it again") from error
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise DetectorError(
+            f"the detector {path} has the sha256 {found}, not {sha256}: it was changed or damaged; install it again"
+        )
+    return content
+
+
 class Forward(Protocol):
     """RetinaFace's network in some runtime."""
 
@@ -86,17 +107,21 @@ class OnnxForward:
         return boxes, logits, landmarks
 
 
-def onnx_forward(path: Path, providers: Sequence[str], threads: int | None) -> OnnxForward:
-    """Return the network of a file that `export_onnx` wrote.
+def onnx_forward(
+    path: Path, providers: Sequence[str], threads: int | None, sha256: str | None = None
+) -> OnnxForward:
+    """Return the network of a file that `export_onnx` wrote, made from the very bytes whose `sha256` was checked.
 
     Raises:
-        DetectorError: the file is missing, damaged, or from elsewhere.
+        DetectorError: the file is missing, damaged, from elsewhere, or another than the one of this hash.
     """
     if not path.is_file():
         raise DetectorError(f"RetinaFace's ONNX file {path} is missing: export it from its weights again")
     remedy = "delete it and export it from its weights again"
+    content = read_detector(path, sha256)
     try:
-        session = make_session(path, providers, threads)
+        check_whole(path, content)
+        session = make_session(content, providers, threads)
     except Exception as error:  # ONNX Runtime's errors share no narrower base
         raise DetectorError(f"RetinaFace's ONNX file {path} cannot be read ({error}): {remedy}") from error
     try:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import onnx
 import torch
@@ -20,16 +21,18 @@ from retinaface.net import FPN, SSH, conv_bn, conv_dw
 from retinaface.network import BboxHead, ClassHead, LandmarkHead
 from retinaface.network import RetinaFace as ResNetRetinaFace
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 from torch.export import Dim
 
+from uncnn.plugins.checkpoints import CheckpointError, load_checkpoint
 from uncnn.plugins.detectors.retinaface import RetinaFace
 from uncnn.plugins.detectors.retinaface_boxes import Floats, Outputs
-from uncnn.plugins.detectors.retinaface_forward import METADATA, OUTPUTS, DetectorError, InputFormat
+from uncnn.plugins.detectors.retinaface_forward import METADATA, OUTPUTS, DetectorError, InputFormat, read_detector
 from uncnn.plugins.detectors.retinaface_views import MULTIPLE
 
 REMEDY = "download the published weights again"
+DAMAGED = (SafetensorError, pickle.UnpicklingError, BadZipFile, RuntimeError, EOFError, OSError, ValueError, KeyError)
 Body = Literal["mobilenet0.25", "resnet50"]
 MARKS: dict[Body, str] = {"mobilenet0.25": "body.stage1.0.0.weight", "resnet50": "body.layer1.0.conv1.weight"}
 INPUT_FORMATS: dict[Body, InputFormat] = {
@@ -101,13 +104,13 @@ class TorchForward:
         return boxes.cpu().numpy(), logits.cpu().numpy(), landmarks.cpu().numpy()
 
 
-def load_torch(weights: Path, device: str = "cpu") -> RetinaFace:
-    """Return the detector of a published weights file, in torch.
+def load_torch(weights: Path, device: str = "cpu", sha256: str | None = None) -> RetinaFace:
+    """Return the detector of a published weights file, in torch; `sha256` is what the file must hash to.
 
     Raises:
         DetectorError: the file is missing, damaged, or not RetinaFace's.
     """
-    network, input_format = load_network(weights)
+    network, input_format = load_network(weights, sha256)
     target = torch.device(device)
     network.to(target).to(memory_format=torch.channels_last)  # half the time of planes, for so few channels
     return RetinaFace(TorchForward(network, input_format, target))
@@ -133,6 +136,7 @@ def export_onnx(weights: Path, onnx_path: Path) -> None:
     if program is None:
         raise DetectorError(f"torch gave no ONNX program for {weights}: try another version of torch")
     model = program.model_proto
+    _forget_where_it_was_made(model)
     model.metadata_props.add(key=METADATA, value=input_format.to_metadata())
     temporary = onnx_path.with_name(f".{onnx_path.name}.{os.getpid()}.tmp")
     try:
@@ -142,13 +146,26 @@ def export_onnx(weights: Path, onnx_path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load_network(weights: Path) -> tuple[nn.Module, InputFormat]:
+def _forget_where_it_was_made(model: onnx.ModelProto) -> None:
+    """Remove what torch notes beside the graph: the lines of code, with their folders, that each node came from."""
+    del model.metadata_props[:], model.graph.metadata_props[:]
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
+        part.ClearField("metadata_props")
+        part.doc_string = ""
+    for tensor in model.graph.initializer:
+        tensor.ClearField("metadata_props")
+        tensor.doc_string = ""
+
+
+def load_network(weights: Path, sha256: str | None = None) -> tuple[nn.Module, InputFormat]:
     """Return the network of a published weights file, ready to run, and the form of its input.
 
+    It is made from the very bytes whose `sha256` was checked.
+
     Raises:
-        DetectorError: the file is missing, damaged, or not RetinaFace's.
+        DetectorError: the file is missing, damaged, another than the one of this hash, or not RetinaFace's.
     """
-    state = _read(weights)
+    state = _read(weights, sha256)
     body = next((body for body, mark in MARKS.items() if mark in state), None)
     if body is None:
         raise DetectorError(f"{weights} holds no RetinaFace with a MobileNet-0.25 or ResNet-50 body: {REMEDY}")
@@ -175,15 +192,18 @@ def _resnet50() -> nn.Module:
     return network
 
 
-def _read(weights: Path) -> dict[str, Tensor]:
+def _read(weights: Path, sha256: str | None) -> dict[str, Tensor]:
     """Return a state dict in float32, never unpickling code; names lose the prefix that DataParallel gives them."""
     if not weights.is_file():
         raise DetectorError(f"RetinaFace's weights {weights} are missing: {REMEDY}")
+    content = read_detector(weights, sha256)
     try:
         if weights.suffix == ".safetensors":
-            return {name: value.float() for name, value in load_file(weights).items()}
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+            return {name: value.float() for name, value in load(content).items()}
+        state = load_checkpoint(content)
+    except CheckpointError as error:
+        raise DetectorError(f"RetinaFace's weights {weights}: {error}: {REMEDY}") from error
+    except DAMAGED as error:
         # torch's own message advises to let the file run code, so it is not shown
         raise DetectorError(f"RetinaFace's weights {weights} are damaged, or more than tensors: {REMEDY}") from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
