@@ -20,8 +20,9 @@ from common import REFERENCE, SHARED, is_missing
 from PIL import Image
 from surrogates import print_surrogates
 
-from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
+from uncnn.exporters.store import EMBEDDED
 from uncnn.exporters.train.scenes import held_out
+from uncnn.exporters.train.ship import DETECTOR_FILE
 from uncnn.plugins.api import Pixels
 from uncnn.plugins.detectors.retinaface import RetinaFace
 from uncnn.plugins.detectors.retinaface_boxes import overlap
@@ -36,8 +37,8 @@ def main() -> None:
     if is_missing(REFERENCE, SHARED / "data", options.pack):
         return
     teacher = load_torch(REFERENCE / TEACHER)
-    if options.only in (None, "detector") and (options.pack / OWN_DETECTOR).is_file():
-        _detector(load_torch(options.pack / OWN_DETECTOR), teacher, SHARED / "data", 20 if options.smoke else 1)
+    if options.only in (None, "detector") and (options.pack / DETECTOR_FILE).is_file():
+        _detector(load_torch(options.pack / DETECTOR_FILE), teacher, SHARED / "data", 20 if options.smoke else 1)
     if options.only in (None, "surrogates"):
         photos = 2 if options.smoke else options.photos
         print_surrogates(options.pack, teacher, SHARED / "data" / "lfw" / "identities", photos, options.smoke)

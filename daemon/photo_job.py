@@ -47,6 +47,9 @@ MISCONFIGURED: Final = frozenset({"UnknownAttack", "AimError"})
 PASSING: Final = frozenset({"truncated", "no-memory"})
 """What is wrong with a photo and may not be for long: it is still being written, or others have the memory."""
 
+UNSOUND: Final = frozenset({"CanaryError", "CardError", "DetectorError", "PinsError"})
+"""A model that is not what it should be: no attempt is spent, and nothing is released before it is put right."""
+
 HOPELESS: Final = frozenset({"name-too-long", "no-name"})
 """Faults of publishing that another attempt meets again."""
 
@@ -68,7 +71,7 @@ class Stopped(UncnnError):
 
 
 class FolderBlocked(UncnnError):
-    """A fault of disk, permission or mount: nothing more can be done for this folder at present."""
+    """A fault of disk, permission, mount or a model: nothing more can be done for this folder at present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
     """
     kind = error.detail if isinstance(error, RequestError) else getattr(error, "kind", "")
     is_photo = isinstance(error, RequestError) and error.kind == "PhotoError"
-    wrong = isinstance(error, RequestError) and error.kind in MISCONFIGURED
+    wrong = isinstance(error, RequestError) and error.kind in MISCONFIGURED | UNSOUND
     if (kind in ENVIRONMENT and not is_photo) or wrong:
         ledger.give_back(job, State.BLOCKED, str(error))
         raise FolderBlocked(str(error)) from error

@@ -22,6 +22,7 @@ from uncnn.daemon.verify.moved import write_moved
 from uncnn.daemon.verify.verdict import FACES
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, UncnnError
+from uncnn.plugins.canaries import Canaries
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.detectors.turned import looking
@@ -168,12 +169,17 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
 
 
 def make_worker(roster: Roster, device: str) -> Handler:
-    """Return the handler of the worker process; its requests are `ready`, `look` and `cloak`."""
+    """Return the handler of the worker process; its requests are `ready`, `look` and `cloak`.
+
+    Raises:
+        CardError, GraphError, DetectorError, CanaryError: a model is not what it should be.
+    """
     torch.set_num_threads(1)  # the surrogates share the cores among them, one a thread
     torch.set_flush_denormal(True)
     chosen = torch_device(device)
     surrogates = [load_recogniser(model.folder, chosen) for model in roster.surrogates]
     detector = _detector(roster, chosen)
+    canaries = Canaries(detector)
     worker = Worker(detector, surrogates)
 
     def handle(request: Message, report: Report) -> Message:
@@ -181,6 +187,7 @@ def make_worker(roster: Roster, device: str) -> Handler:
             return {"device": chosen}
         if request["do"] == "cloak":
             return worker.cloak(request, report)
+        canaries.count()
         subject = worker.look(Path(request["source"]), request["name"], request.get("rotated", False))
         photo = subject.photo
         return {
@@ -196,9 +203,10 @@ def make_worker(roster: Roster, device: str) -> Handler:
 
 def _detector(roster: Roster, device: str) -> Detector:
     """Return RetinaFace in torch on a GPU; on a CPU in ONNX Runtime, which takes two thirds of the time there."""
+    files = roster.detector
     if device == "cpu":
-        return load_onnx(roster.detector, ["CPUExecutionProvider"])
-    return load_torch(roster.weights, device)
+        return load_onnx(files.onnx, ["CPUExecutionProvider"], sha256=files.onnx_sha256)
+    return load_torch(files.weights, device, files.weights_sha256)
 
 
 def torch_device(wanted: str) -> str:

@@ -124,7 +124,7 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
             bar.report({"stage": "finding faces"})
             made = spool / "faces.png" if sight.picture is not None else None
             wanted: Message = {
-                "detector": str(_detector()),
+                **_detector(),
                 "device": sight.device,
                 "smallest_px": sight.policy.faces.smallest_px,
                 "rotated": sight.policy.faces.rotated,
@@ -141,19 +141,23 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
         return answer
 
 
-def _detector() -> Path:
-    """Return the detector's file, exported first where it has to be: what looks at the photo may write no model."""
+def _detector() -> Message:
+    """Return the detector's file and its hash, exported first where it has to be: what looks at the photo may write no model."""
     exporter = Child("exporter", partial(_make_exporter, data_dir()))
     try:
-        return Path(exporter.call({"do": "prepare"}, PREPARE_SECONDS)["detector"])
+        return exporter.call({"do": "prepare"}, PREPARE_SECONDS)
     finally:
         exporter.close()
 
 
 def _make_exporter(data: Path) -> Handler:
-    from uncnn.exporters.store import detector_onnx, detector_weights
+    from uncnn.exporters.store import detector_files
 
-    return lambda _request, _report: {"detector": str(detector_onnx(detector_weights(data), data).resolve())}
+    def handle(_request: Message, _report: Report) -> Message:
+        files = detector_files(data)
+        return {"detector": str(files.onnx.resolve()), "detector_sha256": files.onnx_sha256}
+
+    return handle
 
 
 def _make_inspector() -> Any:

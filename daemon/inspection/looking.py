@@ -58,7 +58,8 @@ def find_faces(photo: Photo, request: Message) -> Message:
     from uncnn.plugins.detectors.turned import looking
     from uncnn.plugins.sessions import providers_for
 
-    detector = load_onnx(Path(request["detector"]), providers_for(request["device"]))
+    path, sha256 = Path(request["detector"]), request["detector_sha256"]
+    detector = load_onnx(path, providers_for(request["device"]), sha256=sha256)
     faces = sorted(looking(detector, request["rotated"]).detect(photo.pixels), key=lambda face: -face.size_px)
     cloaked = [face.size_px >= request["smallest_px"] for face in faces]
     if request["destination"] is not None:

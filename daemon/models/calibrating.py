@@ -66,7 +66,8 @@ def read_folder(folder: Path, data: Path, device: str, called: str | None, quiet
     from uncnn.plugins.detectors.retinaface import load_onnx
     from uncnn.plugins.sessions import providers_for
 
-    detector = load_onnx(store.detector_onnx(store.detector_weights(data), data), providers_for(device))
+    files = store.detector_files(data)
+    detector = load_onnx(files.onnx, providers_for(device), sha256=files.onnx_sha256)
     with counting("looking for faces", quiet) as report:
         return read_faces([folder], detector, report, name=called)
 

@@ -68,7 +68,7 @@ def print_models(licences: Sequence[str], every: bool, as_json: bool) -> int:
     rows = list(known(data))
     if as_json:
         content = {"licences": list(licences), "models_dir": str(store.models_dir(data))}
-        print_json({**content, "models": [row.as_json() for row in rows]})
+        print_json({**content, "models": [row.as_json() for row in rows], "not_used": store.notices(data)})
         return OK
     shown = [row for row in rows if every or row.place or row.licence.use in licences]
     console = Console()
@@ -81,6 +81,8 @@ def print_models(licences: Sequence[str], every: bool, as_json: bool) -> int:
                 soft_wrap=True,
                 highlight=False,
             )
+    for notice in store.notices(data):
+        console.print(f"[yellow]not used[/yellow]: {escape(printable(notice))}", soft_wrap=True, highlight=False)
     hidden = len(rows) - len(shown)
     if hidden:
         console.print(f"{hidden} more for research only: add --all", soft_wrap=True, highlight=False)
@@ -94,7 +96,6 @@ def known(data: Path) -> Iterator[Row]:
     places = store.in_use(data)
     for entry in read_catalog().models:
         yield _of_catalog(entry, places.pop(entry.name, None), data)
-    yield from _other_detectors(data)
     for name in sorted(places):
         yield _of_folder(places[name], data)
 
@@ -103,12 +104,14 @@ def problem_of(place: store.Place) -> str:
     """Return why an installed recogniser cannot be used, in a line, or nothing."""
     if place.card is None:
         return " ".join(place.problem.split())
+    if place.differs:
+        return f"not the {place.name} that uncnn knows ({place.differs}): it is left out"
     return "" if place.card.thresholds else f"no thresholds: uncnn-daemon models calibrate {place.name} --faces FOLDER"
 
 
 def _of_catalog(entry: Entry, place: store.Place | None, data: Path) -> Row:
     if isinstance(entry, DetectorEntry):
-        where = store.find_file(data, entry.installs)
+        where = _detector(entry, data)
     else:
         where = place.folder if place else None
     return Row(
@@ -120,23 +123,16 @@ def _of_catalog(entry: Entry, place: store.Place | None, data: Path) -> Row:
         entry.size,
         _on_lfw(entry.accuracy) if isinstance(entry, RecogniserEntry) else None,
         where,
-        entry.packs,
+        entry.packs if where is None or where.parent != store.EMBEDDED else ("embedded",),
         entry.exercised,
         problem_of(place) if place else "",
     )
 
 
-def _other_detectors(data: Path) -> Iterator[Row]:
-    """Yield the detectors' weights that are in no catalog: those that come with uncnn."""
-    pulled = {entry.installs for entry in read_catalog().detectors}
-    for name in store.DETECTOR_WEIGHTS:
-        found = store.find_file(data, name)
-        if found is not None and name not in pulled:
-            size = found.stat().st_size
-            licence = Licence(name="MIT (comes with uncnn)", use="permissive")
-            yield Row(
-                found.stem, "detector", found.suffix[1:], licence, "any use", size, None, found, ("embedded",), True
-            )
+def _detector(entry: DetectorEntry, data: Path) -> Path | None:
+    """Return where a detector lies: its weights as they were pulled, or what comes with uncnn of them."""
+    ours = store.EMBEDDED / Path(entry.installs).with_suffix(".safetensors").name
+    return store.find_file(data, entry.installs) or (ours if ours.is_file() else None)
 
 
 def _of_folder(place: store.Place, data: Path) -> Row:

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.ledger.verdicts import Proof
 from uncnn.daemon.verify.verdict import VERDICT, Verdict
 from uncnn.exporters.store import Roster
-from uncnn.plugins.cards import margin_of, sha256_of
+from uncnn.plugins.cards import margin_of
 
 DIGITS: Final = 5
 """Of a figure."""
@@ -76,7 +75,7 @@ def roster_json(roster: Roster) -> dict[str, Any]:
     cards = [model.card for side in (roster.judges, roster.surrogates) for model in side]
     return {
         "uncnn": _version(),
-        "detector": {"file": roster.detector.name, "sha256": _sha256(roster.detector)},
+        "detector": {"file": roster.detector.onnx.name, "sha256": roster.detector.onnx_sha256},
         "models": [
             {
                 "name": card.name,
@@ -131,14 +130,3 @@ def _compact(content: dict[str, Any]) -> str:
 @cache
 def _version() -> str:
     return version("uncnn")
-
-
-def _sha256(file: Path) -> str:
-    """Return the hash of a file, read again only where it was changed since."""
-    found = file.stat()
-    return _sha256_once(file, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
-
-
-@cache
-def _sha256_once(file: Path, _state: tuple[int, ...]) -> str:
-    return sha256_of(file)

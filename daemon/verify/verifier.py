@@ -27,6 +27,7 @@ from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, 
 from uncnn.daemon.verify.visibility import check_sizes, face_square, ssimulacra2
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels
+from uncnn.plugins.canaries import Canaries
 from uncnn.plugins.cards import Embeddings, compare, margin_of
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.turned import looking
@@ -163,14 +164,21 @@ class Verifier:
 
 
 def make_verifier(roster: Roster, device: str) -> Handler:
-    """Return the handler of the verifier process: `ready`, `verify`, `whose`, `describe` and those of `MEASURES`."""
+    """Return the handler of the verifier process: `ready`, `verify`, `whose`, `describe` and those of `MEASURES`.
+
+    Raises:
+        CardError, DetectorError, CanaryError: a model is not what it should be.
+    """
     providers = providers_for(device)
     recognisers = [OnnxRecogniser.load(model.folder, providers) for model in (*roster.judges, *roster.surrogates)]
-    verifier = Verifier(load_onnx(roster.detector, providers), recognisers)
+    files = roster.detector
+    verifier = Verifier(load_onnx(files.onnx, providers, sha256=files.onnx_sha256), recognisers)
+    canaries = Canaries(verifier.detector, recognisers)
 
     def handle(request: Message, _report: Report) -> Message:
         if request["do"] == "ready":
             return {"providers": recognisers[0].session.get_providers()}
+        canaries.count()
         if request["do"] == "describe":
             photo = decode(Path(request["source"]).read_bytes(), request["name"]).pixels
             return verifier.describe(photo, request.get("rotated", False))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from uncnn.exporters.store import OWN_DETECTOR
 from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace
+
+DETECTOR_FILE = "retinaface-mobilenet0.25-uncnn.safetensors"
 
 
 def ship_detector(network: MobileNetRetinaFace, destination: Path) -> Path:
@@ -16,6 +17,6 @@ def ship_detector(network: MobileNetRetinaFace, destination: Path) -> Path:
     halved = {
         name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()
     }
-    file = destination / OWN_DETECTOR
+    file = destination / DETECTOR_FILE
     save_file({name: value.contiguous() for name, value in halved.items()}, file, {"made_by": "uncnn.exporters.train"})
     return file

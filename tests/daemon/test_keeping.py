@@ -25,12 +25,11 @@ FACE = Face((10.4, 10.0, 60.0, 75.6), LANDMARKS, 0.9)
 
 @pytest.fixture
 def roster(tmp_path: Path) -> Any:
-    (tmp_path / "detector.onnx").write_bytes(b"a detector")
     card = Card.model_construct(
         name="dlib-resnet", family="resnet", role="judge", sha256="1" * 64, metric="euclidean", thresholds={1e-3: 0.5}
     )
     model = SimpleNamespace(card=card)
-    return SimpleNamespace(judges=[model], surrogates=[], detector=tmp_path / "detector.onnx")
+    return SimpleNamespace(judges=[model], surrogates=[], detector=SimpleNamespace(onnx=tmp_path / "detector.onnx", onnx_sha256="2" * 64))
 
 
 def judgement(**more: Any) -> Judgement:

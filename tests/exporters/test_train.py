@@ -81,7 +81,7 @@ def test_the_detector_learns_and_is_shipped_whole(
     assert reports[-1]["faces"] < reports[0]["faces"]
     assert reports[-1]["features"] < reports[0]["features"]
     file = ship_detector(network, tmp_path)
-    assert file.name == OWN_DETECTOR
+    assert file.name == DETECTOR_FILE
     assert file.stat().st_size <= 2e6
     loaded, _ = load_network(file)
     assert {value.dtype for value in load_file(file).values()} <= {torch.float16, torch.int64}
