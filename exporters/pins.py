@@ -1,7 +1,7 @@
 """What is pinned: name, hash and thresholds of what comes with uncnn and of what the catalog knows.
 
-A card says what it likes. A folder that bears one of our names is therefore compared with `pins.yaml`, which states what
-ships, and with the catalog; `python -m uncnn.exporters.pins` writes the former anew after a model or a card changed.
+A card says what it likes. A folder that bears one of our names is therefore compared with `pins.yaml`, which states
+what ships, and with the catalog; `python -m uncnn.exporters.pins` writes the former anew after a model or card changed.
 """
 
 from __future__ import annotations
@@ -91,6 +91,31 @@ def difference(card: Card) -> str:
     return _laxer(card, pin)
 
 
+def no_laxer(card: Card) -> tuple[Card, tuple[str, ...]]:
+    """Return a card that was calibrated anew with no threshold laxer than its pin's, and in words which those are.
+
+    At each rate the one that links more stays: the pin's where the new one would link less, or is missing.
+    """
+    pin = pin_of(card.name)
+    if pin is None or not pin.thresholds:
+        return card, ()
+    strict = min if card.metric == "cosine" else max
+    known = card.model_copy(update={"thresholds": pin.thresholds})
+    thresholds, kept = dict(card.thresholds), []
+    for far in sorted({*card.thresholds, *pin.thresholds}, reverse=True):
+        if far > max(pin.thresholds):
+            continue
+        ours = known.threshold(far)
+        mine = thresholds.get(far, ours)
+        thresholds[far] = strict(mine, ours)
+        if far not in card.thresholds or thresholds[far] != mine:
+            kept.append(
+                f"at FAR {rate_text(far)} the known threshold {ours:g} stays: it links more than the measured one"
+            )
+    held = {far: ends for far, ends in (card.intervals or {}).items() if ends[0] <= thresholds[far] <= ends[1]}
+    return Card.model_validate({**card.model_dump(), "thresholds": thresholds, "intervals": held or None}), tuple(kept)
+
+
 def is_proven(card: Card) -> bool:
     """Return whether a judge may decide alone: its hash is pinned, or its name is the user's own."""
     pin = pin_of(card.name)
@@ -160,7 +185,7 @@ def table() -> dict[str, Any]:
 def main() -> None:
     """Write `pins.yaml` anew."""
     text = yaml.safe_dump(table(), sort_keys=False, width=120)
-    head = "# What ships, by name: written by `python -m uncnn.exporters.pins` from the cards in models/, see pins.py.\n"
+    head = "# What ships, by name: written by `python -m uncnn.exporters.pins` from the cards in models/.\n"
     PINS.write_text(head + text, encoding="utf-8")
 
 

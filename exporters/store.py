@@ -207,8 +207,8 @@ def prepare(
     if not any(is_proven(model.card) for model in judging):
         names = ", ".join(model.card.name for model in judging)
         raise ModelsError(
-            f"judges {names}: nobody knows the hash of what was converted here, so they judge only beside one that comes "
-            "with uncnn or is yours: add dlib-resnet or openvino-0095 to models.judges, or say auto"
+            f"judges {names}: nobody knows the hash of what was converted here, so they judge only beside one that "
+            "comes with uncnn or is yours: add dlib-resnet or openvino-0095 to models.judges, or say auto"
         )
     for model in left_out:
         if model.card.licence.use in licences:

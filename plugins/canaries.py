@@ -1,10 +1,9 @@
 """Canaries: what a sound model must say of a picture that is known, asked at start and every so many photos.
 
-A hash says that a file is the one that was meant. A canary says that what runs still sees: a driver, a runtime, a damaged
+A hash says that a file is the one that was meant. A canary says that what runs still sees: a driver, a runtime, damaged
 memory or a card that somebody edited can make a detector blind and a judge indifferent, and both would release photos.
 
-The picture is `canary.png`, two faces of nobody (`exporters/canary_picture.py` draws it), and one without a face, which is
-made here.
+The picture is `canary.png`, two faces of nobody (`exporters/canary_picture.py` draws it); one without is made here.
 """
 
 from __future__ import annotations

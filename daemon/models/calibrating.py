@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from uncnn.daemon.terminal import say_line
 from uncnn.daemon.wording import printable, system_words
 from uncnn.exporters import store
 from uncnn.exporters.choice import Installed
+from uncnn.exporters.pins import no_laxer
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.cards import CardError, rate_text, write_card
 
@@ -73,7 +75,9 @@ def read_folder(folder: Path, data: Path, device: str, called: str | None, quiet
 
 
 def calibrate_one(place: store.Place, faces: FaceFolder, device: str, quiet: bool) -> Calibration:
-    """Calibrate one recogniser, write its card, and return what was measured.
+    """Calibrate one recogniser, write its card, and return what was measured and what of it holds.
+
+    Of a model that the catalog knows no threshold becomes laxer than there.
 
     Raises:
         CardError: the card or the model is broken. CalibrationError: the faces do not do.
@@ -82,11 +86,12 @@ def calibrate_one(place: store.Place, faces: FaceFolder, device: str, quiet: boo
     from uncnn.exporters.calibration.calibrate import apply
 
     calibration, model = measure(place, faces, device, quiet)
+    card, kept = no_laxer(apply(model.card, calibration))
     try:
-        write_card(apply(model.card, calibration), model.folder)
+        write_card(card, model.folder)
     except OSError as error:
         raise FolderError(f"{printable(model.folder)} cannot be written: {system_words(error)[1]}") from error
-    return calibration
+    return replace(calibration, thresholds=card.thresholds, notes=(*calibration.notes, *kept))
 
 
 def measure(place: store.Place, faces: FaceFolder, device: str, quiet: bool) -> tuple[Calibration, Installed]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from uncnn.daemon.wording import printable
 from uncnn.exporters import store
 from uncnn.exporters.catalog import DetectorEntry, read_catalog
 from uncnn.exporters.choice import ModelsError
+from uncnn.exporters.detectors import PUBLISHED, files_of
+from uncnn.exporters.pins import read_pins
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.cards import MODEL_FILE, Card, rate_text, sha256_of
 
@@ -85,6 +87,10 @@ def check_models(names: Sequence[str], folder: Path | None, device: str, as_json
             done.append(Checked(place.name, place.folder, findings))
             if not as_json:
                 _say(done[-1])
+        for checked in _passed_over(data, names, {place.folder for place in places}):
+            done.append(checked)
+            if not as_json:
+                _say(checked)
     if as_json:
         print_json({"models": [checked.as_json() for checked in done]})
     return OK if all(checked.sound for checked in done) else DEGRADED
@@ -95,13 +101,23 @@ def _findings(place: store.Place, faces: FaceFolder | None, device: str, quiet: 
     if place.card is None:
         yield Finding("card", False, " ".join(place.problem.split()))
         return
+    if place.differs:
+        yield Finding("name", False, f"not the {place.name} that uncnn knows ({place.differs}): it is not used")
     yield _thresholds(place.card)
     try:
         yield from _runtimes(place, place.card, faces)
+        yield _canary(place)
         if faces is not None:
             yield _accuracy(place, faces, device, quiet)
     except UncnnError as error:
         yield Finding("model", False, str(error))
+
+
+def _passed_over(data: Path, names: Sequence[str], seen: Set[Path]) -> Iterator[Checked]:
+    """Yield each folder, of these names if any are given, that is not used: it is broken, or not what its name says."""
+    for place, words in store.passed_over(data):
+        if place.folder not in seen and (not names or place.name in names):
+            yield Checked(place.name, place.folder, (Finding("card" if place.card is None else "name", False, words),))
 
 
 def _thresholds(card: Card) -> Finding:
@@ -131,6 +147,15 @@ def _runtimes(place: store.Place, card: Card, faces: FaceFolder | None) -> Itera
     yield Finding("torch = ONNX Runtime", True, f"to {difference:.1e} on {shown}")
 
 
+def _canary(place: store.Place) -> Finding:
+    """Return what it says of a known pair and of strangers. Raises CardError, CanaryError."""
+    from uncnn.plugins.canaries import check_recognisers
+    from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+
+    check_recognisers([OnnxRecogniser.load(place.folder, ["CPUExecutionProvider"])])
+    return Finding("canary", True, "links a known pair and no strangers")
+
+
 def _crops(card: Card, faces: FaceFolder) -> npt.NDArray[np.uint8]:
     """Return aligned crops of a folder's first faces, (N, H, W, 3) uint8 RGB."""
     from uncnn.plugins.geometry import similarities
@@ -155,26 +180,49 @@ def _accuracy(place: store.Place, faces: FaceFolder, device: str, quiet: bool) -
 
 def _check_detector(data: Path, entries: Sequence[DetectorEntry]) -> Checked:
     """Return what is found of the detector that a run uses, or of the one that is named."""
-    from uncnn.plugins.detectors.retinaface_network import load_network
-
-    known = {entry.installs: entry for entry in read_catalog().detectors}
-    wanted = [entry.installs for entry in entries]
     try:
-        path = store.detector_weights(data) if not wanted else _named_weights(data, wanted[0])
+        path = _weights(data, entries)
     except ModelsError as error:
         return Checked("detector", store.models_dir(data), (Finding("weights", False, str(error)),))
-    findings = []
-    entry, digest = known.get(path.name), sha256_of(path)
-    if entry is not None and entry.files[0].sha256 is not None:
-        same = digest == entry.files[0].sha256
-        detail = digest[:16] if same else f"{digest}, but the catalog says {entry.files[0].sha256}: pull it again"
-        findings.append(Finding("sha256", same, detail))
+    findings: list[Finding] = []
     try:
-        load_network(path)
-        findings.append(Finding("weights", True, "fit the network"))
+        findings.extend(_about_detector(path, data))
     except UncnnError as error:
-        findings.append(Finding("weights", False, str(error)))
+        findings.append(Finding("detector", False, str(error)))
     return Checked(path.stem, path, tuple(findings))
+
+
+def _about_detector(path: Path, data: Path) -> Iterator[Finding]:
+    """Yield what is found of a detector's weights and of its ONNX file: hashes, and what both see.
+
+    Raises:
+        DetectorError, ModelsError, CanaryError: one of them is not what it should be.
+    """
+    from uncnn.plugins.canaries import check_detector
+    from uncnn.plugins.detectors.retinaface import load_onnx
+    from uncnn.plugins.detectors.retinaface_network import load_torch
+
+    known = {entry.installs: entry.files[0].sha256 for entry in read_catalog().detectors} | read_pins().detectors
+    digest, expected = sha256_of(path), known.get(path.name)
+    if expected is not None and digest != expected:
+        yield Finding("sha256", False, f"{digest}, but {expected} is known: install it again")
+    else:
+        yield Finding("sha256", True, digest[:16] if expected else f"{digest[:16]}, which nobody can confirm")
+    check_detector(load_torch(path, sha256=digest))
+    yield Finding("weights", True, "fit the network, and find known faces")
+    files = files_of(path, store.models_dir(data))
+    check_detector(load_onnx(files.onnx, ["CPUExecutionProvider"], sha256=files.onnx_sha256))
+    yield Finding("ONNX", True, f"{files.onnx_sha256[:16]}, and finds known faces")
+
+
+def _weights(data: Path, entries: Sequence[DetectorEntry]) -> Path:
+    """Return the weights that a run uses, or those of the detector that is named. Raises ModelsError."""
+    if not entries:
+        return store.detector_weights(data)
+    found = store.find_file(data, entries[0].installs)
+    if found is None and entries[0].installs == PUBLISHED:
+        return store.EMBEDDED / store.OWN_DETECTOR
+    return found or _named_weights(data, entries[0].installs)
 
 
 def _named_weights(data: Path, name: str) -> Path:

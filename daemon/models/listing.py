@@ -110,10 +110,8 @@ def problem_of(place: store.Place) -> str:
 
 
 def _of_catalog(entry: Entry, place: store.Place | None, data: Path) -> Row:
-    if isinstance(entry, DetectorEntry):
-        where = _detector(entry, data)
-    else:
-        where = place.folder if place else None
+    folder = place.folder if place else None
+    where = _detector(entry, data) if isinstance(entry, DetectorEntry) else folder
     return Row(
         entry.name,
         "detector" if isinstance(entry, DetectorEntry) else entry.role,

@@ -18,7 +18,6 @@ from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.checkpoints import refuse_compression
 from uncnn.plugins.reading import read_file
 
-
 LARGEST = 2**30
 """Bytes: more than the squares of all faces of the largest photo."""
 

@@ -49,6 +49,19 @@ class Origin:
     mirror: str | None = None
     folder: Path | None = None
 
+    def check(self, file: File) -> None:
+        """Refuse a mirror or a folder for a file of whose hash only a part is known: others have the same part.
+
+        Raises:
+            DownloadError: `file` can be taken from its publisher alone.
+        """
+        elsewhere = f"--mirror {self.mirror}" if self.mirror else f"--from {self.folder}" if self.folder else ""
+        if file.sha256 is None and elsewhere:
+            raise DownloadError(
+                f"{file.file}: only the first {len(file.digest)} digits of its sha256 are known, which is no proof, so "
+                f"it is taken from its publisher alone ({file.url}): leave {elsewhere} (or $UNCNN_MIRROR) out"
+            )
+
     def url(self, file: File) -> str:
         """Return where `file` is on the mirror, or where it was published."""
         if self.mirror:
@@ -91,6 +104,7 @@ class Downloads:
     def _have(self, file: File) -> Path:
         """Return the path of `file` in the store, after it was brought there where it is not."""
         path = self._store / file.file
+        self._origin.check(file)
         if path.is_file():
             if is_right(path, file):
                 return path

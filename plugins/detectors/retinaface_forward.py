@@ -107,9 +107,7 @@ class OnnxForward:
         return boxes, logits, landmarks
 
 
-def onnx_forward(
-    path: Path, providers: Sequence[str], threads: int | None, sha256: str | None = None
-) -> OnnxForward:
+def onnx_forward(path: Path, providers: Sequence[str], threads: int | None, sha256: str | None = None) -> OnnxForward:
     """Return the network of a file that `export_onnx` wrote, made from the very bytes whose `sha256` was checked.
 
     Raises:

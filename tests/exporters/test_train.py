@@ -13,11 +13,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from uncnn.exporters.store import OWN_DETECTOR
 from uncnn.exporters.train import detector, scenes
 from uncnn.exporters.train.augment import relight
 from uncnn.exporters.train.faces import TrainingError, held_out, person_of, read_faces
-from uncnn.exporters.train.ship import ship_detector
+from uncnn.exporters.train.ship import DETECTOR_FILE, ship_detector
 from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace, load_network
 
 pytestmark = pytest.mark.slow

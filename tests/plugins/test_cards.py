@@ -1,5 +1,7 @@
 """Cards: what is read is what was written, and a wrong card says where it is wrong and what to do."""
 
+import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -207,6 +209,35 @@ def test_all_complaints_at_once(tmp_path):
 def test_garbage_is_refused(tmp_path, content, complaint):
     (tmp_path / CARD_FILE).write_bytes(content)
     with pytest.raises(CardError, match=complaint):
+        read_card(tmp_path)
+
+
+LAUGHS = "a: &a [x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(20)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (LAUGHS, r"not YAML: it uses the alias \*a"),
+        ("[" * 20_000, "not YAML: it is nested deeper than 8 levels"),
+        ("{a: " * 9 + "1" + "}" * 9, "nested deeper than 8 levels"),
+        ("name: " + "x" * 70_000, r"card\.yaml: cannot be read \(larger than the 65,536 bytes"),
+        ("input: !!int twelve", "not YAML"),
+    ],
+)
+def test_a_card_cannot_exhaust_memory(tmp_path, content, complaint):
+    (tmp_path / CARD_FILE).write_text(content)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CardError, match=complaint):
+        read_card(tmp_path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KB
+
+
+def test_a_card_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / CARD_FILE)
+    with pytest.raises(CardError, match="not a regular file"):
         read_card(tmp_path)
 
 

@@ -396,6 +396,18 @@ def test_a_head_of_a_hash_may_be_that_of_the_member(server: ModelServer, tmp_pat
     for right in (path.read_bytes(), content):
         head = hashlib.sha256(right).hexdigest()[:9]
         file = a_file(sha256_head=head, file="weights.zip")
-        assert fetch(tmp_path / head, file, Origin(server.url)).read_bytes() == path.read_bytes()
+        file = file.model_copy(update={"url": f"{server.url}/weights.zip"})  # the publisher's own
+        assert fetch(tmp_path / head, file, Origin()).read_bytes() == path.read_bytes()
     with pytest.raises(DownloadError, match="but the catalog says 123456789"):
-        fetch(tmp_path, a_file(sha256_head="123456789", file="weights.zip"), Origin(server.url))
+        fetch(tmp_path, file.model_copy(update={"sha256_head": "123456789"}), Origin())
+
+
+@pytest.mark.parametrize("origin", ["mirror", "folder"])
+def test_a_head_of_a_hash_is_no_proof_for_a_mirror_or_a_folder(
+    server: ModelServer, tmp_path: Path, origin: str
+) -> None:
+    content = zipped(server.folder / "weights.zip", {"weights.pth": os.urandom(1000)}).read_bytes()
+    file = a_file(sha256_head=hashlib.sha256(content).hexdigest()[:9], file="weights.zip")
+    with pytest.raises(DownloadError, match=r"only the first 9 digits .* no proof.* from its publisher alone"):
+        fetch(tmp_path, file, Origin(server.url) if origin == "mirror" else Origin(folder=server.folder))
+    assert store(tmp_path) == {}

@@ -178,9 +178,9 @@ def zipped(entry: Entry, folder: Path, member: str, content: bytes) -> DetectorE
     file = entry.files[0]
     with zipfile.ZipFile(folder / file.file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(member, content)
-    head = hashlib.sha256((folder / file.file).read_bytes()).hexdigest()[:9]
+    whole = hashlib.sha256((folder / file.file).read_bytes()).hexdigest()
     assert isinstance(entry, DetectorEntry)
-    return entry.model_copy(update={"files": (file.model_copy(update={"sha256_head": head}),)})
+    return entry.model_copy(update={"files": (file.model_copy(update={"sha256": whole, "sha256_head": None}),)})
 
 
 def test_a_detector_in_a_zip_is_taken_out(shared_models: Path, tmp_path: Path) -> None:

@@ -1,0 +1,123 @@
+"""What canaries see: sound models pass with room to spare, and each kind of unsound one is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from uncnn.exporters.canary_picture import picture as drawn
+from uncnn.exporters.detectors import OWN_ONNX
+from uncnn.exporters.pins import EMBEDDED
+from uncnn.plugins import canaries
+from uncnn.plugins.api import Face, Pixels
+from uncnn.plugins.canaries import Canaries, CanaryError, check_detector, check_recognisers
+from uncnn.plugins.detectors.retinaface import RetinaFace, load_onnx
+from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+
+CPU = ["CPUExecutionProvider"]
+NAMES = sorted(card.parent.name for card in EMBEDDED.glob("*/card.yaml"))
+
+
+@pytest.fixture(scope="module")
+def detector() -> RetinaFace:
+    return load_onnx(EMBEDDED / OWN_ONNX, CPU, 1)
+
+
+@pytest.fixture(scope="module")
+def students() -> OnnxRecogniser:
+    return OnnxRecogniser.load(EMBEDDED / "uncnn-mobilenet", CPU)
+
+
+def test_the_picture_is_the_one_that_the_script_draws() -> None:
+    made, there = drawn().astype(int), canaries.picture().astype(int)
+    assert made.shape == there.shape
+    assert np.abs(made - there).max() <= 2, "another Pillow may round otherwise"
+
+
+def test_what_ships_is_sound(detector: RetinaFace) -> None:
+    check_detector(detector)
+    check_recognisers([OnnxRecogniser.load(EMBEDDED / name, CPU) for name in NAMES])
+
+
+def test_every_real_recogniser_is_sound(shared_models: Path) -> None:
+    folders = [card.parent for card in sorted((shared_models / "reference").glob("*/card.yaml"))]
+    check_recognisers([OnnxRecogniser.load(folder, CPU) for folder in folders])
+
+
+@dataclass
+class Seer:
+    """A detector that is told what it sees in the known picture and in the plain one."""
+
+    known: list[Face]
+    plain: list[Face]
+
+    def detect(self, photo: Pixels) -> list[Face]:
+        return self.known if np.array_equal(photo, canaries.picture()) else self.plain
+
+
+def test_a_detector_that_is_not_sound_is_said_to_be(detector: RetinaFace) -> None:
+    sound = detector.detect(canaries.picture())
+    check_detector(Seer(sound, []))
+    moved = [replace(face, landmarks=tuple((x + 20, y) for x, y in face.landmarks)) for face in sound]
+    unsure = [replace(face, score=0.5) for face in sound]
+    for seen, plain, words in (
+        ([], [], "misses the drawn face"),
+        (sound[:1], [], "misses the"),
+        (moved, [], "misses the"),
+        (unsure, [], "misses the"),
+        ([*sound, replace(sound[0], box=(0, 0, 9, 9))], [], "finds 3 faces"),
+        (sound, sound[:1], "finds a face in a picture without one"),
+    ):
+        with pytest.raises(CanaryError, match=rf"the detector {words}.*nothing is released"):
+            check_detector(Seer(seen, plain))
+
+
+class Session:
+    """What stands in for a network: it gives what it is told to."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def get_inputs(self) -> list[Any]:
+        return [type("Input", (), {"name": "input"})]
+
+    def run(self, _names: None, inputs: dict[str, Any]) -> list[Any]:
+        return [np.stack([self.answer(each) for each in inputs["input"]]).astype(np.float32)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda _: np.ones(256), "links two strangers"),
+        (lambda _: np.full(256, np.nan), "gives no embedding of a known face"),
+        (lambda _: np.zeros(256), "gives no embedding of a known face"),
+        (lambda each: np.random.default_rng(int(np.abs(each).sum())).normal(size=256), "does not link two pictures"),
+    ],
+)
+def test_a_recogniser_that_is_not_sound_is_named(students: OnnxRecogniser, answer: Any, words: str) -> None:
+    with pytest.raises(CanaryError, match=rf"^uncnn-mobilenet {words}"):
+        check_recognisers([OnnxRecogniser(students.card, Session(answer))])
+
+
+@pytest.mark.parametrize(("far", "value", "words"), [(1e-4, 0.999, "does not link two"), (1e-2, -0.5, "links two")])
+def test_a_threshold_that_cannot_be_is_seen(students: OnnxRecogniser, far: float, value: float, words: str) -> None:
+    card = students.card.model_copy(update={"thresholds": {**students.card.thresholds, far: value}})
+    with pytest.raises(CanaryError, match=words):
+        check_recognisers([OnnxRecogniser(card, students.session)])
+
+
+def test_it_looks_again_after_so_many_requests_and_stays_with_a_failure(detector: RetinaFace) -> None:
+    seer = Seer(detector.detect(canaries.picture()), [])
+    watch = Canaries(seer, every=3)
+    seer.known = []  # it goes blind
+    watch.count()
+    watch.count()
+    for _ in range(2):
+        with pytest.raises(CanaryError):
+            watch.count()
+    seer.known = detector.detect(canaries.picture())
+    watch.count()
