@@ -9,10 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from uncnn.exporters import store
-from uncnn.exporters.store import Installed, ModelsError
-from uncnn.plugins.cards import read_card
+from uncnn.exporters.detectors import LARGER, OWN_ONNX, PUBLISHED, published_sha256
+from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR, Installed, ModelsError
+from uncnn.plugins.cards import read_card, sha256_of
+from uncnn.plugins.detectors.retinaface_network import load_network
 
 
 @pytest.fixture(scope="module")
@@ -131,28 +135,54 @@ def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("UNCNN_MODELS", str(tmp_path))
     with pytest.raises(ModelsError) as caught:
         store.detector_weights(tmp_path)
-    assert "retinaface-mobilenet0.25.pth" in str(caught.value)
-    assert "uncnn-daemon models pull retinaface-mobilenet0.25" in str(caught.value)
+    assert "retinaface-mobilenet0.25.safetensors" in str(caught.value)
+    assert "install uncnn again" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_the_own_detector_is_taken_where_there_is_no_other(
+def test_the_published_detector_comes_with_uncnn_and_nothing_is_exported(
     shared_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("UNCNN_MODELS", raising=False)
-    assert store.detector_weights(tmp_path) == store.EMBEDDED / store.OWN_DETECTOR
+    ours = store.detector_files(tmp_path)
+    assert (ours.weights, ours.onnx) == (EMBEDDED / OWN_DETECTOR, EMBEDDED / OWN_ONNX)
+    assert (sha256_of(ours.weights), sha256_of(ours.onnx)) == (ours.weights_sha256, ours.onnx_sha256)
     monkeypatch.setenv("UNCNN_MODELS", str(shared_models / "reference"))
-    assert store.detector_weights(tmp_path).parent == shared_models / "reference"
+    assert store.detector_files(tmp_path) == ours, "the published file is the one that ours was made of"
+    published, _ = load_network(shared_models / "reference" / PUBLISHED, published_sha256())
+    state = published.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in load_file(ours.weights).items())
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_the_detector_is_exported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("UNCNN_MODELS", raising=False)
-    weights = store.detector_weights(tmp_path)
-    path = store.detector_onnx(weights, tmp_path)
-    written = path.stat().st_mtime_ns
-    assert store.detector_onnx(weights, tmp_path) == path
-    assert path.stat().st_mtime_ns == written
-    assert list(path.parent.iterdir()) == [path], "no temporary file stays"
+def test_other_weights_under_the_published_name_are_named_and_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "named").mkdir()
+    (tmp_path / "named" / PUBLISHED).write_bytes(b"other weights")
+    monkeypatch.setenv("UNCNN_MODELS", str(tmp_path / "named"))
+    assert store.detector_weights(tmp_path) == EMBEDDED / OWN_DETECTOR
+    (notice,) = store.notices(tmp_path)
+    assert "is not the published file of that name: it is not used" in notice
+
+
+def test_the_users_weights_are_exported_once_and_proven(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "named").mkdir()
+    torch.save(load_file(EMBEDDED / OWN_DETECTOR), tmp_path / "named" / LARGER)
+    monkeypatch.setenv("UNCNN_MODELS", str(tmp_path / "named"))
+    files = store.detector_files(tmp_path)
+    assert files.weights == tmp_path / "named" / LARGER
+    assert files.onnx.stem.endswith(files.onnx_sha256)
+    assert sha256_of(files.onnx) == files.onnx_sha256
+    written = files.onnx.stat().st_mtime_ns
+    assert store.detector_files(tmp_path) == files
+    assert files.onnx.stat().st_mtime_ns == written
+    assert list(files.onnx.parent.iterdir()) == [files.onnx], "no temporary file stays"
+    files.onnx.write_bytes(files.onnx.read_bytes()[:-1] + b"?")
+    assert store.detector_files(tmp_path) == files, "it is made again"
+    assert "has another sha256 than its name says" in caplog.text
 
 
 def test_looking_for_models_loads_no_torch(tmp_path: Path) -> None:
@@ -167,15 +197,18 @@ def test_looking_for_models_loads_no_torch(tmp_path: Path) -> None:
 
 def test_a_digest_tells_rosters_apart_and_not_where_they_lie(models: list[Installed], tmp_path: Path) -> None:
     dlib, free = models[:2]
-    roster = store.Roster((free,), (dlib,), (), tmp_path / "weights.pth", tmp_path / "detector-12ab-1.onnx")
+    files = store.DetectorFiles(tmp_path / "weights.pth", "12ab", tmp_path / "detector.onnx", "34cd")
+    roster = store.Roster((free,), (dlib,), (), files)
     elsewhere = Installed(tmp_path, dlib.card)
-    assert replace(roster, judges=(elsewhere,), left_out=(free,)).digest() == roster.digest()
+    moved = replace(files, weights=tmp_path / "other.pth", onnx=tmp_path / "other.onnx")
+    assert replace(roster, judges=(elsewhere,), left_out=(free,), detector=moved).digest() == roster.digest()
     stricter = Installed(dlib.folder, dlib.card.model_copy(update={"thresholds": {1e-3: 0.5}}))
     others = [
         replace(roster, judges=(stricter,)),
         replace(roster, judges=(called(dlib, "other", "judge"),)),
         replace(roster, judges=(dlib, free), surrogates=()),
         replace(roster, surrogates=(free, free)),
-        replace(roster, detector=tmp_path / "detector-34cd-1.onnx"),
+        replace(roster, detector=replace(files, weights_sha256="56ef")),
+        replace(roster, detector=replace(files, onnx_sha256="56ef")),
     ]
     assert len({roster.digest(), *(other.digest() for other in others)}) == 1 + len(others)

@@ -40,7 +40,7 @@ def bomb(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
         for name in source.namelist():
             if not name.endswith("/data/0"):
-                target.writestr(name, source.read(name))
+                target.writestr(name, source.read(name), zipfile.ZIP_STORED)
                 continue
             with target.open(name, "w", force_zip64=True) as record:
                 for _ in range(BOMB // 2**24):
