@@ -20,8 +20,10 @@ from uncnn.exporters.choice import ModelsError
 from uncnn.exporters.pins import EMBEDDED, read_pins
 from uncnn.plugins.cards import sha256_of
 
-OWN_DETECTOR = "retinaface-mobilenet0.25.safetensors"
-OWN_ONNX = "retinaface-mobilenet0.25.onnx"
+OWN_DETECTOR = "retinaface-mobilenet0.25/retinaface-mobilenet0.25.safetensors"
+OWN_ONNX = "retinaface-mobilenet0.25/retinaface-mobilenet0.25.onnx"
+"""What ships, below the package's folder of models."""
+
 PUBLISHED = "retinaface-mobilenet0.25.pth"
 LARGER = "retinaface-resnet50.pth"
 DETECTOR_WEIGHTS = (LARGER, PUBLISHED)

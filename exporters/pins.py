@@ -50,7 +50,7 @@ class Pins(_Strict):
     """The table of what ships."""
 
     recognisers: dict[str, Pin]
-    detectors: dict[str, Sha256]  # by file
+    detectors: dict[str, Sha256]  # by file, below the folder of models
 
 
 @cache
@@ -174,12 +174,15 @@ def _pin(card: Card) -> Pin:
 def table() -> dict[str, Any]:
     """Return the table of what lies in the package now."""
     cards = [read_card(path.parent) for path in sorted(EMBEDDED.glob("*/card.yaml"))]
-    files = sorted(path for path in EMBEDDED.glob("retinaface-*") if path.is_file())
+    files = sorted(path for path in EMBEDDED.glob("retinaface-*/retinaface-*") if path.is_file())
     recognisers = {}
     for card in cards:
         thresholds = {rate_text(far): card.thresholds[far] for far in sorted(card.thresholds, reverse=True)}
         recognisers[card.name] = {"sha256": card.sha256, "form": form_of(card), "thresholds": thresholds}
-    return {"recognisers": recognisers, "detectors": {path.name: sha256_of(path) for path in files}}
+    return {
+        "recognisers": recognisers,
+        "detectors": {str(path.relative_to(EMBEDDED)): sha256_of(path) for path in files},
+    }
 
 
 def main() -> None:

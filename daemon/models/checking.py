@@ -202,7 +202,8 @@ def _about_detector(path: Path, data: Path) -> Iterator[Finding]:
     from uncnn.plugins.detectors.retinaface import load_onnx
     from uncnn.plugins.detectors.retinaface_network import load_torch
 
-    known = {entry.installs: entry.files[0].sha256 for entry in read_catalog().detectors} | read_pins().detectors
+    known = {entry.installs: entry.files[0].sha256 for entry in read_catalog().detectors}
+    known[Path(store.OWN_DETECTOR).name] = read_pins().detectors[store.OWN_DETECTOR]
     digest, expected = sha256_of(path), known.get(path.name)
     if expected is not None and digest != expected:
         yield Finding("sha256", False, f"{digest}, but {expected} is known: install it again")

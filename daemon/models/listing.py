@@ -129,8 +129,9 @@ def _of_catalog(entry: Entry, place: store.Place | None, data: Path) -> Row:
 
 def _detector(entry: DetectorEntry, data: Path) -> Path | None:
     """Return where a detector lies: its weights as they were pulled, or what comes with uncnn of them."""
-    ours = store.EMBEDDED / Path(entry.installs).with_suffix(".safetensors").name
-    return store.find_file(data, entry.installs) or (ours if ours.is_file() else None)
+    ours = store.EMBEDDED / store.OWN_DETECTOR
+    mine = ours.parent if ours.stem == Path(entry.installs).stem and ours.is_file() else None
+    return store.find_file(data, entry.installs) or mine
 
 
 def _of_folder(place: store.Place, data: Path) -> Row:

@@ -29,7 +29,7 @@ from uncnn.plugins.api import UncnnError
 from uncnn.plugins.cards import Card, read_card, write_card
 
 MINE = "mine"
-STUDENT = "uncnn-mobilenet"
+STUDENT = "mobileface-v2"
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def absurd_threshold(sown: Sown) -> None:
 
 def other_bytes(sown: Sown) -> None:
     mine(sown, student())
-    shutil.copy(EMBEDDED / "uncnn-mixnet" / "model.onnx", sown.named / MINE / "model.onnx")
+    shutil.copy(EMBEDDED / "esp-mfn" / "model.onnx", sown.named / MINE / "model.onnx")
 
 
 def external_data(sown: Sown) -> None:

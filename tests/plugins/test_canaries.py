@@ -29,7 +29,7 @@ def detector() -> RetinaFace:
 
 @pytest.fixture(scope="module")
 def students() -> OnnxRecogniser:
-    return OnnxRecogniser.load(EMBEDDED / "uncnn-mobilenet", CPU)
+    return OnnxRecogniser.load(EMBEDDED / "mobileface-v2", CPU)
 
 
 def test_the_picture_is_the_one_that_the_script_draws() -> None:
@@ -99,7 +99,7 @@ class Session:
     ],
 )
 def test_a_recogniser_that_is_not_sound_is_named(students: OnnxRecogniser, answer: Any, words: str) -> None:
-    with pytest.raises(CanaryError, match=rf"^uncnn-mobilenet {words}"):
+    with pytest.raises(CanaryError, match=rf"^mobileface-v2 {words}"):
         check_recognisers([OnnxRecogniser(students.card, Session(answer))])
 
 
