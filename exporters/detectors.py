@@ -51,7 +51,7 @@ def find_weights(folders: Sequence[Path], embedded: Path = EMBEDDED) -> tuple[Pa
     Raises:
         ModelsError: there are none; the message says how to get them.
     """
-    notices = []
+    notices: list[str] = []
     for folder in folders:
         for name in DETECTOR_WEIGHTS:
             file = folder / name

@@ -24,7 +24,7 @@ PINS = Path(__file__).with_name("pins.yaml")
 
 DESCRIPTIVE = {
     *("name", "family", "intervals", "calibrated_on", "accuracy", "parity", "source", "training_data", "reference"),
-    *("sha256", "thresholds", "licence"),
+    *("margin_source", "sha256", "thresholds", "licence"),
 }
 """Fields of a card that change no answer, or that are compared by themselves; all others must be as pinned."""
 
@@ -87,7 +87,7 @@ def difference(card: Card) -> str:
     if pin.source is not None and (card.source is None or card.source.sha256 != pin.source):
         return "made of another file than the catalog's"
     if form_of(card) != pin.form:
-        return "another role, input, template, embedding, metric or licence"
+        return "another role, input, template, embedding, metric, margin or licence"
     return _laxer(card, pin)
 
 

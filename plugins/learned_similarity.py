@@ -13,6 +13,7 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import platformdirs
@@ -60,7 +61,8 @@ def _network(weights: Path, device: str) -> torch.nn.Module:
 
     network: torch.nn.Module = lpips.LPIPS(net="alex", pretrained=False, pnet_rand=True, verbose=False)  # no download
     try:
-        network.load_state_dict(load_checkpoint(read_file(weights, LARGEST_CHECKPOINT)))
+        state: Any = load_checkpoint(read_file(weights, LARGEST_CHECKPOINT))
+        network.load_state_dict(state)
     except (OSError, RuntimeError, TypeError, CheckpointError, BadZipFile, pickle.UnpicklingError) as error:
         remedy = 'save the state of lpips.LPIPS(net="alex") there, or remove it'
         raise LpipsError(f"{weights} does not hold the weights of LPIPS ({error}): {remedy}") from error

@@ -17,7 +17,7 @@ from uncnn.daemon.files.folders import data_dir, named
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.inspection.showing import show
-from uncnn.daemon.processes import Child, Handler, Message, stopped_by_sigterm
+from uncnn.daemon.processes import Child, Handler, Message, Report, stopped_by_sigterm
 from uncnn.daemon.sandbox.rules import sandbox_for
 from uncnn.daemon.terminal import progress_bar
 from uncnn.daemon.wording import printable
@@ -142,7 +142,7 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
 
 
 def _detector() -> Message:
-    """Return the detector's file and its hash, exported first where it has to be: what looks at the photo may write no model."""
+    """Return the detector's file and its hash, exported first where needed: what looks at the photo writes no model."""
     exporter = Child("exporter", partial(_make_exporter, data_dir()))
     try:
         return exporter.call({"do": "prepare"}, PREPARE_SECONDS)

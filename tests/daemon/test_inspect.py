@@ -145,7 +145,13 @@ class Seer:
 def test_faces_come_largest_first_and_the_small_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retinaface, "load_onnx", lambda path, providers, sha256: Seer())
     photo = decode(saved(picture(), "PNG"), "photo.png")
-    request: dict[str, Any] = {"detector": str(tmp_path), "detector_sha256": "", "device": "cpu", "smallest_px": 24, "rotated": False}
+    request: dict[str, Any] = {
+        "detector": str(tmp_path),
+        "detector_sha256": "",
+        "device": "cpu",
+        "smallest_px": 24,
+        "rotated": False,
+    }
     request["destination"] = str(tmp_path / "made")
     large, small = looking.find_faces(photo, request)["faces"]
     assert (large["number"], large["cloaked"], large["box"]) == (1, True, [10.0, 10.0, 50.0, 50.0])

@@ -29,7 +29,9 @@ def roster(tmp_path: Path) -> Any:
         name="dlib-resnet", family="resnet", role="judge", sha256="1" * 64, metric="euclidean", thresholds={1e-3: 0.5}
     )
     model = SimpleNamespace(card=card)
-    return SimpleNamespace(judges=[model], surrogates=[], detector=SimpleNamespace(onnx=tmp_path / "detector.onnx", onnx_sha256="2" * 64))
+    return SimpleNamespace(
+        judges=[model], surrogates=[], detector=SimpleNamespace(onnx=tmp_path / "detector.onnx", onnx_sha256="2" * 64)
+    )
 
 
 def judgement(**more: Any) -> Judgement:

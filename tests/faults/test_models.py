@@ -136,7 +136,7 @@ def blind_weights(sown: Sown) -> None:
 
 
 def blind_cache(sown: Sown) -> None:
-    """Sound weights, and an export of theirs in the cache that is another's, under a name that is right in all parts."""
+    """Sound weights, and in the cache an export that is not theirs, under a name that is right in all parts."""
     weights = sown.named / LARGER
     weights_as_pth(weights, lambda _, value: value)
     content = blind(onnx.load(EMBEDDED / OWN_ONNX)).SerializeToString()

@@ -27,9 +27,8 @@ class StubCrew(Crew):
         surrogate, judge = (SimpleNamespace(card=Card.model_construct(**card, role=role)) for role in _ROLES)
         models = self._data / "models-of-the-stub"  # another content: other models
         said = models.read_text() if models.exists() else "stub"
-        return SimpleNamespace(
-            surrogates=[surrogate], judges=[judge], digest=lambda: said, detector=Path(stub_handlers.__file__)
-        )
+        detector = SimpleNamespace(onnx=Path(stub_handlers.__file__), onnx_sha256="0" * 64)
+        return SimpleNamespace(surrogates=[surrogate], judges=[judge], digest=lambda: said, detector=detector)
 
     @property
     def worker(self) -> Child:
