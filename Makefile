@@ -49,6 +49,7 @@ bench: setup
 	$(BIN)/python benchmarks/overlap.py
 	$(BIN)/python benchmarks/margin.py
 	$(BIN)/python benchmarks/recognisers.py
+	$(BIN)/python benchmarks/canaries.py
 	$(BIN)/python benchmarks/pack.py
 	$(BIN)/python benchmarks/service.py
 	$(BIN)/python benchmarks/audit.py
