@@ -206,7 +206,7 @@ def _about_detector(path: Path, data: Path) -> Iterator[Finding]:
     known[Path(store.OWN_DETECTOR).name] = read_pins().detectors[store.OWN_DETECTOR]
     digest, expected = sha256_of(path), known.get(path.name)
     if expected is not None and digest != expected:
-        yield Finding("sha256", False, f"{digest}, but {expected} is known: install it again")
+        yield Finding("sha256", False, f"{digest}, but the catalog says {expected}: install it again")
     else:
         yield Finding("sha256", True, digest[:16] if expected else f"{digest[:16]}, which nobody can confirm")
     check_detector(load_torch(path, sha256=digest))

@@ -161,11 +161,13 @@ def test_check_finds_what_is_wrong(copy: ModelsHome) -> None:
     assert code == 4
     listed = copy.run("models", "list")
     assert listed.returncode == 0
-    assert "openvino-0095: " in listed.stdout
+    assert "not used: left out: " in listed.stdout
+    assert "openvino-0095/card.yaml: " in listed.stdout
     assert "missing; add it" in listed.stdout
     faults = {
         model["name"]: next(finding["detail"] for finding in model["findings"] if not finding["sound"])
         for model in answer["models"]
+        if not model["sound"]
     }
     assert "install mobileface-v2 again" in faults["mobileface-v2"]
     assert "missing; add it" in faults["openvino-0095"]
