@@ -11,6 +11,7 @@ from models_home import ModelsHome
 from PIL import Image
 
 from uncnn.exporters.catalog import RecogniserEntry, read_catalog
+from uncnn.exporters.detectors import OWN_ONNX
 from uncnn.exporters.pulling.pull import card_of
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.cards import Card, check_model, read_card
@@ -40,7 +41,7 @@ def described(card: Card) -> dict[str, object]:
 
 def test_each_recogniser_has_its_card_licence_and_attribution_and_nothing_else() -> None:
     folders = {path.name for path in EMBEDDED.iterdir() if path.is_dir()}
-    assert folders == NAMES
+    assert folders == {*NAMES, Path(OWN_DETECTOR).parent.name}
     for name in NAMES:
         assert {file.name for file in (EMBEDDED / name).iterdir()} == {"model.onnx", "card.yaml", "LICENSE", "NOTICE"}
 
@@ -85,7 +86,11 @@ def test_it_is_what_a_pull_of_the_catalog_gives(name: str) -> None:
 
 def test_the_detector_is_small() -> None:
     assert {file.name for file in EMBEDDED.iterdir() if file.is_file()} == {"README.md"}
-    assert (EMBEDDED / OWN_DETECTOR).stat().st_size <= 2e6
+    folder = (EMBEDDED / OWN_DETECTOR).parent
+    files = {Path(OWN_DETECTOR).name, Path(OWN_ONNX).name, "LICENSE", "NOTICE"}
+    assert {file.name for file in folder.iterdir()} == files
+    assert all((folder / name).stat().st_size <= 2e6 for name in files)
+    assert "MIT License" in (folder / "LICENSE").read_text()
 
 
 def test_two_judges_of_two_families_come_with_uncnn() -> None:
