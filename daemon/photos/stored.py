@@ -38,9 +38,9 @@ def read_stored(image: Image.Image, data: bytes, photo_format: Format, name: str
     profile = image.info.get("icc_profile")
     if photo_format == "PNG" and headers.is_deep_png(data):
         image.close()  # what Pillow decoded, with 8 bits
-        samples, alpha = deep.read_png(data)
-        own = _profile(profile, samples, note)
-        return Stored(samples, alpha, own, orientation, encoding, chunks=colour_chunks(data))
+        fine, alpha = deep.read_png(data)
+        own = _profile(profile, fine, note)
+        return Stored(fine, alpha, own, orientation, encoding, chunks=colour_chunks(data))
     if image.mode in ("RGBa", "La"):  # premultiplied
         image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
     flat = _flat(image, data, photo_format)

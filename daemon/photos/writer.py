@@ -112,8 +112,8 @@ def _copied(photo: Photo, exif: Image.Exif) -> bytes | None:
         data = remuxed(photo, exif_bytes(exif))
         again = decode(data, "copy")
     except (PhotoError, ValueError, IndexError, KeyError, struct.error) as error:
-        if isinstance(error.__cause__, MemoryError):
-            raise error.__cause__ from None
+        if isinstance(error.__cause__, MemoryError) or getattr(error, "kind", "") == "no-memory":
+            raise MemoryError from error
         return None
     alike = _same(again.pixels, photo.pixels) and _same(again.alpha, photo.alpha)
     return data if alike and again.profile == photo.profile else None

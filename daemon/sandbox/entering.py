@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import resource
 import tempfile
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from uncnn.daemon.wording import system_words
 
 _SET_DUMPABLE: Final = 4
 _ADDRESSES: Final = 16 << 30
-"""Bytes of addresses beyond the memory: threads and libraries reserve them and never fill them."""
+_ADDRESSES_A_CORE: Final = 1 << 30
+"""Bytes of addresses beyond the memory: libraries and threads, of which each core has some, never fill them."""
 
 FIRST_SCOPE: Final = 6
 """The version of Landlock from which on signals to other processes are its part."""
@@ -48,7 +50,8 @@ def enter(sandbox: Sandbox) -> Protection:
 
     tempfile.tempdir = str(sandbox.scratch) if sandbox.scratch is not None else None
     tried("no core dumps", lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
-    tried("hidden from other processes", _hide)
+    if platform.system() == "Linux":
+        tried("hidden from other processes", _hide)
     limited = sandbox.memory_bytes is not None and tried("a limit of memory", lambda: _limit(sandbox))
     version = 0
     if landlock.version() == 0:
@@ -82,7 +85,7 @@ def _limit(sandbox: Sandbox) -> None:
     assert sandbox.memory_bytes is not None
     resource.setrlimit(resource.RLIMIT_DATA, (sandbox.memory_bytes, sandbox.memory_bytes))
     if not sandbox.gpu:
-        most = sandbox.memory_bytes + _ADDRESSES
+        most = sandbox.memory_bytes + _ADDRESSES + (os.cpu_count() or 1) * _ADDRESSES_A_CORE
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 

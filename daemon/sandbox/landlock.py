@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import stat
 import struct
 from collections.abc import Iterable
@@ -32,7 +33,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def version() -> int:
-    """Return the version of Landlock that the kernel has; 0: none, or it is switched off."""
+    """Return the version of Landlock that the kernel has; 0: none, or it may not be used."""
+    if platform.system() != "Linux":
+        return 0
     found: int = _libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_ASK_VERSION))
     return max(found, 0)
 

@@ -8,11 +8,14 @@ import site
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.sandbox.memory import process_limit
+from uncnn.plugins.registry import entries
 
 _SYSTEM: Final = (
     "/usr/lib",
@@ -96,7 +99,7 @@ def sandbox_for(spool: Path, reads: Iterable[Path], device: str, programs: Itera
 
 def software() -> tuple[Path, ...]:
     """Return the folders and files of Python, of what is installed in it, of uncnn, and of the system's libraries."""
-    home = Path.home().resolve()
+    home = Path(os.path.expanduser("~")).resolve()  # noqa: PTH111 # which never fails
     found = dict.fromkeys(path.resolve() for path in _software())
     return (*map(Path, _SYSTEM + _KERNEL), *(path for path in found if not home.is_relative_to(path)))
 
@@ -113,6 +116,19 @@ def _software() -> Iterator[Path]:
         yield Path(prefix)
     yield from map(Path, sysconfig.get_paths().values())
     yield from map(Path, [*site.getsitepackages(), site.getusersitepackages()])
-    here = Path.cwd()
+    here = None
+    with suppress(OSError):  # it was removed
+        here = Path.cwd()
     yield from (Path(entry) for entry in sys.path if entry and Path(entry) != here)
+    yield from _plugins()
     yield from (Path(entry) for entry in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if entry)
+
+
+def _plugins() -> Iterator[Path]:
+    """Yield where attacks of others lie, which need not be on Python's path. Nothing of them is imported."""
+    names = {entry.module.partition(".")[0] for entry in entries().values()} - {"uncnn"}
+    for name in sorted(names):
+        with suppress(ImportError, ValueError):
+            spec = find_spec(name)
+            if spec is not None:
+                yield from map(Path, spec.submodule_search_locations or filter(None, [spec.origin]))

@@ -84,7 +84,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def available() -> bool:
     """Return whether the kernel has filters, and this machine's numbers are known."""
     action = ctypes.c_uint32(_ALLOW)
-    number = _SECCOMP.get(platform.machine())
+    number = _SECCOMP.get(platform.machine()) if platform.system() == "Linux" else None
     return number is not None and _libc.syscall(number, 2, 0, ctypes.byref(action)) == 0  # is the action known?
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,19 @@ def test_a_folder_that_holds_the_home_is_no_software(monkeypatch: pytest.MonkeyP
     found = rules.software()
     assert home / "code" in found
     assert not {home, tmp_path, Path("/"), Path.cwd()} & set(found)
+
+
+def test_an_attack_of_somebody_else_can_be_read_wherever_it_lies(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As one that is installed in place, whose folder an import hook knows and Python's path does not."""
+    (tmp_path / "their_attack").mkdir()
+    (tmp_path / "their_attack" / "__init__.py").touch()
+    entry = EntryPoint("theirs", "their_attack.module:Theirs", "uncnn.attacks")
+    missing = EntryPoint("gone", "no_such_package:Gone", "uncnn.attacks")
+    monkeypatch.setattr(rules, "entries", lambda: {"theirs": entry, "gone": missing})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert tmp_path / "their_attack" in rules.software()
 
 
 def test_a_gpu_is_there_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
