@@ -7,6 +7,7 @@ writing take at most is so many bytes a pixel, measured for each kind of file: `
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from uncnn.daemon.photos import headers
@@ -17,29 +18,33 @@ from uncnn.daemon.sandbox.memory import available_bytes, process_limit
 MODELS_BYTES: Final = 1_500_000_000
 """Of what one process may take, so much is the models' and the attack's: a photo gets the rest."""
 
-_PIXEL_BYTES: Final[Mapping[Format, int]] = {
-    "JPEG": 30,
-    "PNG": 20,
-    "WEBP": 30,
-    "TIFF": 24,
-    "HEIF": 40,
-    "AVIF": 40,
-    "BMP": 24,
-    "GIF": 28,
-}
-"""At most, of a picture with 8 bits a sample and three of them, or fewer."""
 
-_OPACITY: Final = 12
-"""More bytes a pixel where it has opacity."""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Bytes that a pixel of a format takes at most, a tenth and more above what was measured."""
+
+    plain: int  # three samples of 8 bits, or fewer
+    opacity: int = 0  # more where it has some
+    deep: int = 0  # more with 16 bits a sample
+    inks: int = 0  # more with four inks
+
+
+_COSTS: Final[Mapping[Format, Cost]] = {
+    "JPEG": Cost(30, inks=14),
+    "PNG": Cost(27, opacity=3, deep=3),
+    "WEBP": Cost(36, opacity=16),
+    "TIFF": Cost(32, deep=14),
+    "HEIF": Cost(44),
+    "AVIF": Cost(44),
+    "BMP": Cost(27),
+    "GIF": Cost(30),
+}
 
 _COPIES: Final = 6
 """Of the file itself, while it is taken apart and put together."""
 
-_DEEP: Final = 20
-"""More bytes a pixel with 16 bits a sample."""
-
-_INKS: Final = 24
-"""More bytes a pixel with four inks."""
+_INKS: Final = 4
+_CHUNKS_WITHIN: Final = 1 << 16  # of a PNG, in which what it says of opacity is looked for
 
 
 def needed_bytes(data: bytes, photo_format: Format, size: tuple[int, int], name: str) -> int:
@@ -48,18 +53,18 @@ def needed_bytes(data: bytes, photo_format: Format, size: tuple[int, int], name:
 
 
 def _pixel_bytes(data: bytes, photo_format: Format, name: str) -> int:
-    found = _PIXEL_BYTES[photo_format]
+    cost = _COSTS[photo_format]
+    opacity = deep = inks = False
     if photo_format == "PNG":
-        clear = data[25:26] in (b"\x04", b"\x06") or b"tRNS" in data[:_CHUNKS_WITHIN]
-        return found + _OPACITY * clear + _DEEP * headers.is_deep_png(data)
-    if photo_format == "TIFF":
-        return found + _OPACITY + _DEEP * headers.is_deep_tiff(data, name)  # whether it has opacity is seen later
-    if photo_format == "JPEG":
-        return found + _INKS * (_components(data) == 4)  # cyan, magenta, yellow, black
-    return found + _OPACITY * (photo_format in ("WEBP", "GIF"))
-
-
-_CHUNKS_WITHIN: Final = 1 << 16
+        opacity = data[25:26] in (b"\x04", b"\x06") or b"tRNS" in data[:_CHUNKS_WITHIN]
+        deep = headers.is_deep_png(data)
+    elif photo_format == "TIFF":
+        deep = headers.is_deep_tiff(data, name)
+    elif photo_format == "JPEG":
+        inks = _components(data) == _INKS
+    elif photo_format == "WEBP":
+        opacity = data[12:16] != b"VP8 "  # the others may have some
+    return cost.plain + cost.opacity * opacity + cost.deep * deep + cost.inks * inks
 
 
 def check_need(data: bytes, photo_format: Format, size: tuple[int, int], name: str) -> None:
