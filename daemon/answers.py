@@ -11,6 +11,7 @@ ERROR: Final = 1
 USAGE: Final = 2
 NOT_RUNNING: Final = 3
 DEGRADED: Final = 4
+UNCERTAIN: Final = 6  # all were released, one with something in doubt as it was
 BAD_CONFIGURATION: Final = 78
 
 SCHEMA_VERSION: Final = 1

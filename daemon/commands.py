@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.pipeline import protect, verify_request
 from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.tables import verdict_json, verdict_table
-from uncnn.daemon.terminal import Bar, Done, exit_status, progress_bar, say
+from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_counts
 from uncnn.daemon.verify.verdict import VERDICT, Verdict
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError
@@ -89,7 +89,9 @@ def cloak_photos(settings: Settings, photos: Sequence[Path], output: Path, surro
             if not as_json:
                 say(done[-1], surrogates)
     if as_json:
-        print_json({"photos": [each.as_json() for each in done]})
+        print_json({"photos": [each.as_json() for each in done], "counts": asdict(counts_of(done))})
+    else:
+        say_counts(done)
     return exit_status(done)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from uncnn.daemon.answers import DEGRADED, ERROR, print_json
@@ -20,7 +20,7 @@ from uncnn.daemon.ledger import Job, Ledger, Run, State
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
 from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.recovery import recover
-from uncnn.daemon.terminal import Bar, Done, exit_status, progress_bar, say, say_line
+from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_counts, say_line
 from uncnn.exporters.store import Installed
 
 
@@ -40,11 +40,12 @@ class Summary:
             say(done)
 
     def exit_status(self) -> int:
-        """Return 1 where a photo or a folder failed, 4 where a photo is held, 0 otherwise."""
+        """Return 1 where a photo or a folder failed, 4 where one is held, 6 where one has a face in doubt, 0 otherwise."""
         states = {job.state for _, job in self.standing}
         if self.problems or State.QUARANTINED in states:
             return ERROR
-        return exit_status(self.done) or (DEGRADED if State.HELD in states else 0)
+        own = exit_status(self.done)
+        return DEGRADED if State.HELD in states and own != ERROR else own
 
 
 def run_once(config: Path | None, as_json: bool) -> int:
@@ -142,7 +143,9 @@ def _print(summary: Summary, as_json: bool) -> None:
     if as_json:
         standing = [{"photo": name, "state": job.state.value, "reason": job.reason} for name, job in summary.standing]
         folders = [{"watch": str(watch), "problem": problem} for watch, problem in summary.problems.items()]
-        print_json({"photos": [each.as_json() for each in summary.done], "standing": standing, "problems": folders})
+        counts = asdict(counts_of(summary.done))
+        photos = [each.as_json() for each in summary.done]
+        print_json({"photos": photos, "counts": counts, "standing": standing, "problems": folders})
         return
     if not (summary.done or summary.problems):
         sys.stdout.write("nothing new in the watched folders\n")
@@ -150,3 +153,4 @@ def _print(summary: Summary, as_json: bool) -> None:
         say_line(name, f"still {job.state}", f": {job.reason}", "yellow")
     for watch, problem in summary.problems.items():
         say_line(str(watch), "blocked", f": {problem}", "red")
+    say_counts(summary.done)

@@ -103,9 +103,10 @@ def _weaker(policy: Policy, said: Overrides, document: Document) -> Iterator[Pro
 def _fewer_faces(policy: Policy, said: FacesSection, document: Document) -> Iterator[Problem]:
     """Yield where a document leaves faces alone that the policy cloaks."""
     given, own = said.model_fields_set, policy.faces
-    if "rotated" in given and own.rotated and not said.rotated:
+    order = (False, "auto", True)
+    if "rotated" in given and order.index(said.rotated) < order.index(own.rotated):
         yield document.problem(
-            ("faces", "rotated"), "the policy looks for rotated faces too: leave it out, or say true"
+            ("faces", "rotated"), "the policy looks for rotated faces more thoroughly: leave it out, or say true"
         )
     if "smallest_px" in given and said.smallest_px > own.smallest_px:
         words = f"{said.smallest_px} leaves larger faces alone than the policy's {own.smallest_px}: use that or less"

@@ -21,7 +21,7 @@ from uncnn.plugins.cards import Embeddings
 
 
 def ask_judges(
-    crew: Crew, file: Path, name: str, views: Sequence[str], near: Face | None, rotated: bool = False
+    crew: Crew, file: Path, name: str, views: Sequence[str], near: Face | None, rotated: Rotated = False
 ) -> Message:
     """Return the verifier's answer about one face of a photo, at any angle if `rotated`.
 
