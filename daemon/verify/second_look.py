@@ -50,7 +50,7 @@ class SecondLook:
         upright = _fainter(self.detector).detect(photo)
         sure = [face for face in upright if face.score >= _threshold(self.detector)]
         turned = Glance.of(self.detector).disputes(photo, sure)
-        if rotated is True or (rotated == "auto" and turned):
+        if rotated is True or turned:
             whole = Turned(self.detector).around(photo, sure)
             turned = [face for face in whole if not _among(face, sure)] + [
                 face for face in turned if not _at(face, whole)
@@ -75,7 +75,7 @@ class SecondLook:
         """Return what is in doubt about each of `faces`, the first of which are `known`; what was `sighted` stands."""
         earlier = {sighting.face: sighting for sighting in sighted}
         new = [face for face in faces if face not in earlier and face not in look.human]
-        look.human.update(zip(new, self.opinion.human(look.pixels, new), strict=True))
+        look.human.update(zip(new, self._human(look.pixels, new), strict=True))
         return [
             earlier.get(face) or self._sighting(look, face, number < known) for number, face in enumerate(faces)
         ]
@@ -85,15 +85,18 @@ class SecondLook:
         sure = [face for face in copy.upright if face.score >= _threshold(self.detector)]
         faint = [face for face in copy.upright if face not in sure]
         new = [face for face in faint if not _at(face, known)]
-        human = [face for face, is_human in zip(new, self.opinion.human(copy.pixels, new), strict=True) if is_human]
+        human = [face for face, is_human in zip(new, self._human(copy.pixels, new), strict=True) if is_human]
         return [*sure, *copy.turned, *(face for face in faint if face in human or _among(face, known))]
 
     def only_in_copy(self, copy: Look, faces: Sequence[Face]) -> list[Sighting]:
         """Return what is in doubt about faces that only the released photo shows."""
         return [
             Sighting(face, ONLY_IN_COPY if human else ANIMAL, human or face.score >= SURE, False)
-            for face, human in zip(faces, self.opinion.human(copy.pixels, faces), strict=True)
+            for face, human in zip(faces, self._human(copy.pixels, faces), strict=True)
         ]
+
+    def _human(self, photo: Pixels, faces: Sequence[Face]) -> list[bool]:
+        return self.opinion.human(photo, faces, _threshold(self.detector))
 
     def _sighting(self, look: Look, face: Face, known: bool) -> Sighting:
         human = look.human[face]

@@ -49,12 +49,15 @@ def test_more_proof_may_be_asked_for(tmp_path: Path) -> None:
 def test_faces_at_any_angle_may_be_asked_for_and_not_forgone(tmp_path: Path) -> None:
     file = put(tmp_path, "", "faces: {rotated: true}\n")
     asked = overridden(Policy(), tmp_path, PHOTO)
-    assert asked.faces.rotated
+    assert asked.faces.rotated is True
     file.write_text("faces: {smallest_px: 20, who: all}\n")
     assert overridden(asked, tmp_path, PHOTO).faces.rotated
     file.write_text("faces: {rotated: false}\n")
-    assert not overridden(Policy(), tmp_path, PHOTO).faces.rotated
-    with pytest.raises(ConfigError, match="looks for rotated faces too: leave it out, or say true"):
+    assert not overridden(Policy(faces={"rotated": False}), tmp_path, PHOTO).faces.rotated  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="looks for rotated faces more thoroughly: leave it out, or say true"):
+        overridden(Policy(), tmp_path, PHOTO)
+    file.write_text("faces: {rotated: auto}\n")
+    with pytest.raises(ConfigError, match="looks for rotated faces more thoroughly: leave it out, or say true"):
         overridden(asked, tmp_path, PHOTO)
 
 
