@@ -2,11 +2,11 @@
 
     python benchmarks/looks.py                the half of the photos that nothing was tuned on (15 minutes)
     python benchmarks/looks.py --half tuned   the half that thresholds were chosen on
-    python benchmarks/looks.py --people       also: how many real faces are taken for animals, on faces that are hard to see
+    python benchmarks/looks.py --people       also: real faces, some hard to see, that are taken for animals
     python benchmarks/looks.py --smoke        a few photos of each kind: only shows that it runs
 
-Photos are parted by the sha256 of their file's name. Nothing is cloaked: a face *counts* where the everyday policy would
-cloak it, or else hold the photo; it is *mentioned* where it counts, or is reported as uncertain and left as it is. The
+Photos are parted by the sha256 of their file's name. Nothing is cloaked: a face *counts* where the everyday policy
+would cloak it, or else hold the photo; it is *mentioned* where it counts, or is reported as uncertain and left as it is. The
 row "as it was" is the worker's upright look alone, as it was before there was a second one.
 """
 
@@ -54,7 +54,7 @@ ANIMALS = frozenset(
     n02113799_standard_poodle n02114367_timber_wolf n02117135_hyena n02123597_Siamese_cat n02124075_Egyptian_cat
     n02128385_leopard n02132136_brown_bear n02326432_hare n02391049_zebra n02412080_ram n02437616_llama
     n02442845_mink n02443114_polecat n02457408_three-toed_sloth
-    """.split()
+    """.split()  # noqa: SIM905
 )
 """Those of `noface` that show an animal's face, dogs above all; told by looking at each."""
 
@@ -204,7 +204,9 @@ def _time(looks: Looks, runs: int, folder: Path) -> None:
             before.append(_timed(lambda: _as_it_was(looks, source)))
             now.append(_timed(lambda: _now(looks, source)))
     ratio = np.median(np.array(now) / np.array(before))
-    print(f"{'12 Mpx without a face, seconds; times as long':58}{np.median(before):9.2f}s{np.median(now):7.2f}s", end="")
+    print(
+        f"{'12 Mpx without a face, seconds; times as long':58}{np.median(before):9.2f}s{np.median(now):7.2f}s", end=""
+    )
     print(f"  <= 1.5: {ratio:.2f}")
 
 

@@ -3,8 +3,9 @@
     python benchmarks/opinion.py OUT.npz      from ../shared/data (10 minutes on one core)
     python benchmarks/opinion.py --smoke      a few faces, written nowhere: only shows that it runs
 
-People are those of `faces-144`, who are in no benchmark, as they are, small, blurred and dark; animals and things are what the
-detector takes for a face, however faintly, in that half of `noface` that `looks.py` calls tuned. Both as they are and mirrored.
+People are those of `faces-144`, who are in no benchmark, as they are, small, blurred and dark; animals and things are
+what the detector takes for a face, however faintly, in that half of `noface` that `looks.py` calls tuned. Both as they
+are and mirrored.
 """
 
 from __future__ import annotations

@@ -49,7 +49,10 @@ class Counts:
 _WORDS: Final = {
     "without_a_face": ("released without a face", "released without a face"),
     "cloaked_in_doubt": ("released with an uncertain face cloaked", "released with uncertain faces cloaked"),
-    "left_in_doubt": ("released with an uncertain face left as it is", "released with uncertain faces left as they are"),
+    "left_in_doubt": (
+        "released with an uncertain face left as it is",
+        "released with uncertain faces left as they are",
+    ),
     "may_be_animals": ("holds a face that may be an animal's", "hold faces that may be animals"),
     "held_in_doubt": ("held with an uncertain face", "held with uncertain faces"),
 }

@@ -16,7 +16,7 @@ from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
 from uncnn.daemon.processes import Message, RequestError
 from uncnn.daemon.verify.verdict import FACE
 from uncnn.daemon.wording import printable
-from uncnn.plugins.api import Face, UncnnError
+from uncnn.plugins.api import Face, Rotated, UncnnError
 from uncnn.plugins.cards import Embeddings
 
 

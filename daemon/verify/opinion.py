@@ -1,4 +1,4 @@
-"""A second opinion on what a detector takes for a face: do recognisers read it as they read people?
+"""A second opinion on what a detector takes for a face: whether recognisers read it as they read people.
 
 A detector that finds faces in poor light finds them on terriers too. Recognisers were trained on people: what they make
 of an animal lies far from what they make of any person. `human_faces.npz` has, for each of `RECOGNISERS`, the plane
@@ -63,8 +63,8 @@ class Opinion:
     def human(self, photo: Pixels, faces: Sequence[Face], sure: float) -> list[bool]:
         """Return for each face whether it is to be taken for a human one.
 
-        Which is in doubt's favour where the detector is `sure` of it, by its score: a face that is seen from the side or
-        is cut by the photo's border, which recognisers cannot read, is human. One that it hardly sees must look human.
+        Where the detector is `sure` of one, by its score, doubt speaks for it: a face that is seen from the side or cut
+        by the photo's border, which recognisers hardly read, is human. One that it hardly sees must look human.
         """
         if not self.planes or not faces:
             return [True] * len(faces)
@@ -77,7 +77,7 @@ class Opinion:
 
 
 def described(embeddings: npt.NDArray[np.float32]) -> Floats:
-    """Return what a plane is laid through, (N, D + 1): the direction of each embedding and the logarithm of its length."""
+    """Return what a plane is laid through, (N, D + 1): each embedding's direction and the logarithm of its length."""
     lengths = np.maximum(np.linalg.norm(embeddings.astype(np.float64), axis=1, keepdims=True), 1e-6)
     return np.concatenate([embeddings / lengths, 0.3 * np.log(lengths)], axis=1)
 

@@ -20,7 +20,9 @@ from uncnn.plugins.detectors.turned import Glance, Reading, Turned
 
 FAINTEST: Final = 0.2  # the least score of a face that the second look reports
 SURE: Final = 0.95  # from this score on a face is cloaked, whatever the recognisers make of it
-LARGEST_SCALE: Final = 2.25  # the worker looks at small photos three times enlarged: between, faces fall on other anchors
+LARGEST_SCALE: Final = (
+    2.25  # the worker looks at small photos three times enlarged: between, faces fall on other anchors
+)
 VIEW_SHARE: Final = 0.8  # and at large ones in this share of the worker's pixels
 READABLE_PX: Final = 24.0  # faces of this size in the detector's largest view are found; smaller ones only sometimes
 LYING: Final = 60.0  # degrees: a face that is tilted farther is called turned
@@ -76,9 +78,7 @@ class SecondLook:
         earlier = {sighting.face: sighting for sighting in sighted}
         new = [face for face in faces if face not in earlier and face not in look.human]
         look.human.update(zip(new, self._human(look.pixels, new), strict=True))
-        return [
-            earlier.get(face) or self._sighting(look, face, number < known) for number, face in enumerate(faces)
-        ]
+        return [earlier.get(face) or self._sighting(look, face, number < known) for number, face in enumerate(faces)]
 
     def worth_judging(self, copy: Look, known: Sequence[Face]) -> list[Face]:
         """Return the faces of the released photo: the sure ones, and fainter ones that are known or look human."""

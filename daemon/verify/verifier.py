@@ -83,10 +83,10 @@ class Verifier:
     ) -> Verdict:
         """Return the verdict on the file `released` as a cloak of the file `original`.
 
-        `faces` are those known in the original, of which the worker `found` these by itself; None: all of them. What the
-        verifier sees in either photo besides is judged as well. `moved` says what the first faces are compared with, as
-        far as looks go; `rotated`: whether faces at any in-plane angle are looked for; `uncertain`: what the policy does
-        with those in doubt.
+        `faces` are those known in the original, of which the worker `found` these by itself; None: all of them. What
+        the verifier sees in either photo besides is judged as well. `moved` says what the first faces are compared
+        with, as far as looks go; `rotated`: whether faces at any in-plane angle are looked for; `uncertain`: what the
+        policy does with those in doubt.
 
         Raises:
             PhotoError: a file is no photo. UncnnError: the two have different sizes.
@@ -132,7 +132,7 @@ class Verifier:
         return SecondLook(self.detector, Opinion.of(self.recognisers))
 
     def look(self, original: bytes, name: str, rotated: Rotated) -> Look:
-        """Return what this process sees in a file by itself; the last one is kept. Raises PhotoError: it is no photo."""
+        """Return what this process sees in a file; the last one is kept. Raises PhotoError: it is no photo."""
         key = f"{hashlib.sha256(original).hexdigest()} {rotated}"
         if key not in self.memory:
             self.memory.clear()
@@ -183,7 +183,7 @@ class Verifier:
 
 
 def make_verifier(roster: Roster, device: str) -> Handler:
-    """Return the handler of the verifier process: `ready`, `look`, `verify`, `whose`, `describe` and those of `MEASURES`."""
+    """Return the handler of the process: `ready`, `look`, `verify`, `whose`, `describe` and those of `MEASURES`."""
     providers = providers_for(device)
     recognisers = [OnnxRecogniser.load(model.folder, providers) for model in (*roster.judges, *roster.surrogates)]
     verifier = Verifier(load_onnx(roster.detector, providers), recognisers)

@@ -112,20 +112,10 @@ class Glance:
     def disputes(self, photo: Pixels, upright: Sequence[Face]) -> list[Face]:
         """Return the faces that it shows and that those `upright` do not explain, best score first.
 
-        Not explained: where no upright face lies, or where all readings together speak for another than the upright one.
+        Not explained: where no upright face lies, or where all readings together speak for another than that one.
         """
-        standing = [Reading(face, 0) for face in upright]
         found = _turned_readings(self.detector, photo, _bounded(photo, GLANCE_PIXELS), GLANCE_TURNS)
-        left: list[Reading] = []
-        for reading in sorted(found, key=lambda reading: -reading.face.score):
-            place = [other for other in (*standing, *found) if other.is_at(reading)]
-            there = [other for other in place if not other.turn]
-            explained = any(other.agrees(reading) for other in there) or (
-                max((_votes(other, place) for other in there), default=-1.0) >= _votes(reading, place)
-            )
-            if not explained and not any(other.is_at(reading) for other in left):
-                left.append(reading)
-        return [reading.face for reading in left]
+        return _unexplained([Reading(face, 0) for face in upright], found)
 
 
 def looking(detector: Detector, rotated: Rotated) -> Detector:
@@ -135,9 +125,21 @@ def looking(detector: Detector, rotated: Rotated) -> Detector:
     return Turned(detector) if rotated else detector
 
 
-def _turned_readings(
-    detector: Detector, photo: Pixels, small: Image.Image, turns: Sequence[int]
-) -> list[Reading]:
+def _unexplained(standing: Sequence[Reading], found: Sequence[Reading]) -> list[Face]:
+    """Return the faces of what was `found` in turned copies that none of the upright readings explains."""
+    left: list[Reading] = []
+    for reading in sorted(found, key=lambda reading: -reading.face.score):
+        place = [other for other in (*standing, *found) if other.is_at(reading)]
+        there = [other for other in place if not other.turn]
+        explained = any(other.agrees(reading) for other in there) or (
+            max((_votes(other, place) for other in there), default=-1.0) >= _votes(reading, place)
+        )
+        if not explained and not any(other.is_at(reading) for other in left):
+            left.append(reading)
+    return [reading.face for reading in left]
+
+
+def _turned_readings(detector: Detector, photo: Pixels, small: Image.Image, turns: Sequence[int]) -> list[Reading]:
     """Return what is seen in `small`, a copy of `photo`, in each of `turns`."""
     readings = []
     for turn in turns:

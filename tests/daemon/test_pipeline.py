@@ -107,7 +107,9 @@ def test_every_process_is_told_how_to_look_for_faces(tmp_path: Path, rotated: An
     crew.ask_worker = lambda request, report=None: asked.append(request) or worker(request)  # type: ignore[method-assign,func-returns-value]
     crew.ask_verifier = lambda request: asked.append(request) or verifier(request)  # type: ignore[method-assign,func-returns-value]
     run(crew, Policy(faces={"rotated": rotated}), tmp_path)  # type: ignore[arg-type]
-    assert [(each["do"], each["rotated"]) for each in asked] == [(do, rotated) for do in ("look", "look", "cloak", "verify")]
+    assert [(each["do"], each["rotated"]) for each in asked] == [
+        (do, rotated) for do in ("look", "look", "cloak", "verify")
+    ]
 
 
 def test_a_face_that_no_strength_protects_holds_the_photo(tmp_path: Path) -> None:
