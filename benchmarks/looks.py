@@ -6,8 +6,8 @@
     python benchmarks/looks.py --smoke        a few photos of each kind: only shows that it runs
 
 Photos are parted by the sha256 of their file's name. Nothing is cloaked: a face *counts* where the everyday policy
-would cloak it, or else hold the photo; it is *mentioned* where it counts, or is reported as uncertain and left as it is. The
-row "as it was" is the worker's upright look alone, as it was before there was a second one.
+would cloak it, or else hold the photo; it is *mentioned* where it counts, or is reported as uncertain and left as it
+is. "As it was" is the worker's upright look alone, before there was a second one.
 """
 
 from __future__ import annotations
@@ -28,15 +28,13 @@ from PIL import Image, ImageFilter, ImageOps
 
 from uncnn.daemon.photos import decode
 from uncnn.daemon.photos.fingerprint import fingerprint
-from uncnn.daemon.verify.opinion import RECOGNISERS
+from uncnn.daemon.verify.opinion import load_opinion
 from uncnn.daemon.verify.sighting import ANIMAL, Sighting
 from uncnn.daemon.verify.verifier import Verifier
 from uncnn.daemon.worker import Worker
-from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors.retinaface_boxes import overlap
 from uncnn.plugins.detectors.turned import looking
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 
 SMALLEST_PX = 24
 COVERED = 0.3  # IoU from which on a face lies where an annotated one does
@@ -83,9 +81,7 @@ class Looks:
 
     def __init__(self) -> None:
         self.detector = common.detector()
-        self.verifier = Verifier(
-            self.detector, [OnnxRecogniser.load(EMBEDDED / name, common.CPU) for name in RECOGNISERS]
-        )
+        self.verifier = Verifier(self.detector, [], load_opinion(common.CPU))
 
     def at(self, photo: Pixels) -> Found:
         """Return what both make of `photo`."""

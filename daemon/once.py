@@ -40,7 +40,7 @@ class Summary:
             say(done)
 
     def exit_status(self) -> int:
-        """Return 1 where a photo or folder failed, 4 where one is held, 6 where one has a face in doubt, 0 otherwise."""
+        """Return 1 where a photo or folder failed, 4 where one is held, 6 where one has a face in doubt, or 0."""
         states = {job.state for _, job in self.standing}
         if self.problems or State.QUARANTINED in states:
             return ERROR

@@ -93,6 +93,12 @@ def is_readable(face: Face, shape: tuple[int, ...]) -> bool:
     return inside and aside < IN_PROFILE and eyes > NARROW * face.size_px
 
 
+def opinion_of(recognisers: Sequence[OnnxRecogniser], providers: Sequence[str]) -> Opinion:
+    """Return the opinion of recognisers that are loaded, or where some that give one are not among them, of our own."""
+    opinion = Opinion.of(recognisers)
+    return opinion if len(opinion.planes) == len(RECOGNISERS) else load_opinion(providers)
+
+
 def load_opinion(providers: Sequence[str]) -> Opinion:
     """Return the opinion of the recognisers that come with uncnn."""
     return Opinion.of([OnnxRecogniser.load(EMBEDDED / name, providers) for name in RECOGNISERS])

@@ -21,7 +21,7 @@ from uncnn.daemon.photos.fingerprint import fingerprint
 from uncnn.daemon.processes import Handler, Message, Report
 from uncnn.daemon.verify.measuring import MEASURES, same_face
 from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved
-from uncnn.daemon.verify.opinion import Opinion
+from uncnn.daemon.verify.opinion import Opinion, opinion_of
 from uncnn.daemon.verify.second_look import Look, SecondLook
 from uncnn.daemon.verify.sighting import SIGHTINGS, Uncertain
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
@@ -65,6 +65,7 @@ class Verifier:
 
     detector: Detector
     recognisers: Sequence[OnnxRecogniser]
+    opinion: Opinion | None = None  # on what is human; None: that of these recognisers
     memory: dict[str, Look] = field(default_factory=dict)  # of the photo that it is at
 
     def verify(
@@ -129,7 +130,7 @@ class Verifier:
     @property
     def second_look(self) -> SecondLook:
         """Return how an original is looked at without the worker."""
-        return SecondLook(self.detector, Opinion.of(self.recognisers))
+        return SecondLook(self.detector, self.opinion or Opinion.of(self.recognisers))
 
     def look(self, original: bytes, name: str, rotated: Rotated) -> Look:
         """Return what this process sees in a file; the last one is kept. Raises PhotoError: it is no photo."""
@@ -186,7 +187,7 @@ def make_verifier(roster: Roster, device: str) -> Handler:
     """Return the handler of the process: `ready`, `look`, `verify`, `whose`, `describe` and those of `MEASURES`."""
     providers = providers_for(device)
     recognisers = [OnnxRecogniser.load(model.folder, providers) for model in (*roster.judges, *roster.surrogates)]
-    verifier = Verifier(load_onnx(roster.detector, providers), recognisers)
+    verifier = Verifier(load_onnx(roster.detector, providers), recognisers, opinion_of(recognisers, providers))
 
     def handle(request: Message, _report: Report) -> Message:
         if request["do"] == "ready":
