@@ -1,8 +1,8 @@
 """What the two looks at a photo make of it: faces that nobody mentions, turned photos, animals, photos without a face.
 
-    python benchmarks/looks.py                the half of the photos that nothing was tuned on (15 minutes)
+    python benchmarks/looks.py                the half of the photos that nothing was tuned on (40 minutes)
     python benchmarks/looks.py --half tuned   the half that thresholds were chosen on
-    python benchmarks/looks.py --people       also: real faces, some hard to see, that are taken for animals
+    python benchmarks/looks.py                the half of the photos that nothing was tuned on (40 minutes on one core)
     python benchmarks/looks.py --smoke        a few photos of each kind: only shows that it runs
 
 Photos are parted by the sha256 of their file's name. Nothing is cloaked: a face *counts* where the everyday policy
@@ -94,23 +94,28 @@ def main() -> None:
     """Print one row a measure: as it was, and now, with its bar."""
     parser = common.options_of(__doc__)
     parser.add_argument("--half", choices=["untuned", "tuned"], default="untuned")
-    parser.add_argument("--people", action="store_true")
+    parser.add_argument("--only", choices=["widerface", "turned", "faceless", "people", "time"])
+    parser.add_argument("--every", type=int, default=1)
     options = parser.parse_args()
     if is_missing(options.data, WEIGHTS):
         return
     set_torch_up()
-    looks, step = Looks(), 20 if options.smoke else 1
+    looks, step = Looks(), 20 if options.smoke else options.every
 
     def half(files: Iterable[Path]) -> list[Path]:
         return [file for file in sorted(files) if is_tuned(file) is (options.half == "tuned")]
 
     print(f"the {options.half} half\n{'measure':58}{'as it was':>10}{'now':>8}  bar")
-    _widerface(looks, options.data / "widerface", half, step)
-    _turned(looks, half(_portraits(options.data))[::step])
-    _faceless(looks, half((options.data / "noface").rglob("*.jpg"))[::step])
-    if options.people:
-        _people(looks, half(_portraits(options.data))[::step])
-    _time(looks, 2 if options.smoke else 5, options.data / "noface")
+    measures: dict[str, Callable[[], None]] = {
+        "widerface": lambda: _widerface(looks, options.data / "widerface", half, step),
+        "turned": lambda: _turned(looks, half(_portraits(options.data))[::step]),
+        "faceless": lambda: _faceless(looks, half((options.data / "noface").rglob("*.jpg"))[::step]),
+        "people": lambda: _people(looks, half(_portraits(options.data))[::step]),
+        "time": lambda: _time(looks, 2 if options.smoke else 5, options.data / "noface"),
+    }
+    for name, measure in measures.items():
+        if options.only in (None, name):
+            measure()
 
 
 def is_tuned(file: Path) -> bool:
