@@ -2,7 +2,7 @@
 
     python benchmarks/looks.py                the half of the photos that nothing was tuned on (40 minutes)
     python benchmarks/looks.py --half tuned   the half that thresholds were chosen on
-    python benchmarks/looks.py                the half of the photos that nothing was tuned on (40 minutes on one core)
+    python benchmarks/looks.py --only turned  or widerface, faceless, people, time; --every 3: each third photo
     python benchmarks/looks.py --smoke        a few photos of each kind: only shows that it runs
 
 Photos are parted by the sha256 of their file's name. Nothing is cloaked: a face *counts* where the everyday policy
