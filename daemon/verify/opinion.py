@@ -29,6 +29,7 @@ FAINTLY_HUMAN: Final = 0.0  # a face that the detector hardly sees must be more 
 IN_PROFILE: Final = 0.5  # distances between the eyes by which the nose lies beside their middle
 NARROW: Final = 0.2  # of the face's size: eyes that are nearer are seen from the side
 BORDER_PX: Final = 1.0
+READABLE_PX: Final = 64.0  # recognisers take one in eight of the smaller faces of crowds for no person
 
 Floats = npt.NDArray[np.float64]
 
@@ -63,8 +64,8 @@ class Opinion:
     def human(self, photo: Pixels, faces: Sequence[Face], sure: float) -> list[bool]:
         """Return for each face whether it is to be taken for a human one.
 
-        Where the detector is `sure` of one, by its score, doubt speaks for it: a face that is seen from the side or cut
-        by the photo's border, which recognisers hardly read, is human. One that it hardly sees must look human.
+        Where the detector is `sure` of one, by its score, doubt speaks for it: a face that is small, seen from the side or
+        cut by the photo's border, which recognisers hardly read, is human. One that it hardly sees must look human.
         """
         if not self.planes or not faces:
             return [True] * len(faces)
@@ -83,14 +84,15 @@ def described(embeddings: npt.NDArray[np.float32]) -> Floats:
 
 
 def is_readable(face: Face, shape: tuple[int, ...]) -> bool:
-    """Return whether a recogniser can read a face: it is seen from the front, and whole."""
+    """Return whether a recogniser can read a face: it is large enough, seen from the front, and whole."""
     points = np.array(face.landmarks)
     across = points[1] - points[0]
     eyes = max(float(np.linalg.norm(across)), 1e-6)
     aside = abs(float((points[2] - points[:2].mean(axis=0)) @ across)) / eyes**2
     x0, y0, x1, y1 = face.box
     inside = min(x0, y0) > BORDER_PX and x1 < shape[1] - 1 - BORDER_PX and y1 < shape[0] - 1 - BORDER_PX
-    return inside and aside < IN_PROFILE and eyes > NARROW * face.size_px
+    from_front = aside < IN_PROFILE and eyes > NARROW * face.size_px
+    return inside and from_front and face.size_px >= READABLE_PX
 
 
 def opinion_of(recognisers: Sequence[OnnxRecogniser], providers: Sequence[str]) -> Opinion:

@@ -134,16 +134,22 @@ def test_without_a_recogniser_every_face_is_human() -> None:
 
 @pytest.mark.parametrize(
     ("seen", "readable"),
-    [(face(), True), (face(turn=1), True), (face(0.5), False), (face(349.5), False)],
+    [
+        (face(size=70), True),
+        (face(size=70, turn=1), True),
+        (face(0.5, 70), False),
+        (face(329.5, 70), False),
+        (face(), False),
+    ],
 )
-def test_a_face_at_the_border_is_not_readable(seen: Face, readable: bool) -> None:
+def test_a_face_that_is_small_or_at_the_border_is_not_readable(seen: Face, readable: bool) -> None:
     assert is_readable(seen, PHOTO.shape) is readable
 
 
 def test_a_face_in_profile_is_not_readable() -> None:
     points = POINTS.copy()
     points[0], points[2] = (0.62, 0.4), (0.95, 0.6)
-    aside = Face((100, 100, 150, 150), tuple(map(tuple, points * 50 + 100)), 0.9)
+    aside = Face((100, 100, 180, 180), tuple(map(tuple, points * 80 + 100)), 0.9)
     assert not is_readable(aside, PHOTO.shape)
 
 
