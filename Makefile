@@ -45,6 +45,7 @@ bench: setup
 	$(BIN)/python benchmarks/backdrops.py
 	$(BIN)/python benchmarks/detector.py
 	$(BIN)/python benchmarks/rotations.py
+	$(BIN)/python benchmarks/looks.py
 	$(BIN)/python benchmarks/kinds.py
 	$(BIN)/python benchmarks/overlap.py
 	$(BIN)/python benchmarks/margin.py

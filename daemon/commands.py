@@ -26,7 +26,7 @@ from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.pipeline import protect, verify_request
 from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.tables import verdict_json, verdict_lines
-from uncnn.daemon.terminal import Bar, Done, exit_status, progress_bar, say, say_line
+from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_counts, say_line
 from uncnn.daemon.verify.statement import verify_words
 from uncnn.daemon.verify.verdict import VERDICT, Verdict
 from uncnn.daemon.wording import printable
@@ -96,7 +96,10 @@ def cloak_photos(
             if not as_json:
                 say(done[-1], surrogates)
     if as_json:
-        print_json({"photos": [each.as_json() for each in done], "protection": asdict(protection)})
+        photos_json = [each.as_json() for each in done]
+        print_json({"photos": photos_json, "counts": asdict(counts_of(done)), "protection": asdict(protection)})
+    else:
+        say_counts(done)
     return exit_status(done)
 
 

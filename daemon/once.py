@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from uncnn.daemon.answers import DEGRADED, ERROR, print_json
@@ -21,7 +21,7 @@ from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
 from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.recovery import recover
-from uncnn.daemon.terminal import Bar, Done, exit_status, progress_bar, say, say_line
+from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_counts, say_line
 from uncnn.exporters.store import Installed
 
 
@@ -45,11 +45,12 @@ class Summary:
         return sum((done.doubts for done in self.done), NO_DOUBTS)
 
     def exit_status(self) -> int:
-        """Return 1 where a photo or a folder failed, 4 where a photo is held, 0 otherwise."""
+        """Return 1 where a photo or folder failed, 4 where one is held, 6 where one has a face in doubt, or 0."""
         states = {job.state for _, job in self.standing}
         if self.problems or State.QUARANTINED in states:
             return ERROR
-        return exit_status(self.done) or (DEGRADED if State.HELD in states else 0)
+        own = exit_status(self.done)
+        return DEGRADED if State.HELD in states and own != ERROR else own
 
 
 def run_once(config: Path | None, as_json: bool) -> int:
@@ -148,8 +149,11 @@ def _print(summary: Summary, as_json: bool) -> None:
     if as_json:
         standing = [{"photo": name, "state": job.state.value, "reason": job.reason} for name, job in summary.standing]
         folders = [{"watch": str(watch), "problem": problem} for watch, problem in summary.problems.items()]
-        photos, released = [each.as_json() for each in summary.done], summary.doubts().as_json()
-        print_json({"photos": photos, "released": released, "standing": standing, "problems": folders})
+        counts, released = asdict(counts_of(summary.done)), summary.doubts().as_json()
+        photos = [each.as_json() for each in summary.done]
+        print_json(
+            {"photos": photos, "counts": counts, "released": released, "standing": standing, "problems": folders}
+        )
         return
     if not (summary.done or summary.problems):
         sys.stdout.write("nothing new in the watched folders\n")
@@ -158,3 +162,4 @@ def _print(summary: Summary, as_json: bool) -> None:
         say_line(name, f"still {job.state}", f": {job.reason}", "yellow")
     for watch, problem in summary.problems.items():
         say_line(str(watch), "blocked", f": {problem}", "red")
+    say_counts(summary.done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,9 @@ from uncnn.daemon.crew import Crew
 from uncnn.daemon.people.store import people_file
 from uncnn.daemon.processes import Message, Report
 from uncnn.daemon.sight import Seen, see
+from uncnn.daemon.verify.sighting import SIGHTINGS, Sighting
 from uncnn.daemon.verify.statement import faces_words, protected_words, unprotected_words
-from uncnn.daemon.verify.verdict import FACES, VERDICT, Verdict
+from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Verdict
 from uncnn.plugins.api import Face
 from uncnn.plugins.registry import STRENGTHS
 
@@ -43,6 +45,21 @@ class Outcome:
     def fingerprint(self) -> str | None:
         """Return that of the picture in the candidate."""
         return self.verdict.fingerprint
+
+    @property
+    def faces(self) -> int:
+        """Return how many faces were to be protected."""
+        return sum(face.required for face in self.verdict.faces)
+
+    @property
+    def uncertain(self) -> int:
+        """Return how many may be faces, or were not seen by both looks."""
+        return sum(bool(face.uncertain) for face in self.verdict.faces)
+
+    @property
+    def left_uncertain(self) -> int:
+        """Return how many of those are as they were in the original."""
+        return len(_left(self.verdict))
 
 
 @dataclass(slots=True)
@@ -97,19 +114,20 @@ def protect(
         RequestError: it is no photo, or a plugin failed. ProcessDied: the worker or the verifier did.
     """
     seen = seen or see(crew, source, name, report, policy.faces.rotated)
-    found = seen.faces
+    sighted = _second_look(crew, source, name, policy, seen.faces)
+    found = [sighting.face for sighting in sighted]
     ladder = Ladder(rungs_of(policy))
     alone = _left_alone(crew, source, name, policy, found)
-    ladder.add(face for face in found if face.size_px >= policy.faces.smallest_px and face not in alone)
+    wanted = [sighting.face for sighting in sighted if sighting.counts(policy.uncertain)]
+    ladder.add(face for face in wanted if face.size_px >= policy.faces.smallest_px and face not in alone)
     candidate = spool / f"{source.stem}.candidate"
     rounds = len(ladder.rungs) + EXTRA_ROUNDS
     for _ in range(rounds):
         cloaked = crew.ask_worker(_cloak_request(source, name, candidate, policy, ladder, following), report)
         report({"stage": "checking"})
         known = [*ladder.levels, *(face for face in found if face not in ladder.levels)]
-        verdict = VERDICT.validate_python(
-            crew.ask_verifier(verify_request(source, candidate, policy, known, cloaked.get("moved")))
-        )
+        asked = verify_request(source, candidate, policy, known, cloaked.get("moved"), seen.faces)
+        verdict = VERDICT.validate_python(crew.ask_verifier(asked))
         strengths = tuple(ladder.strength(face.face) for face in verdict.faces)
         required = [face for face in verdict.faces if face.required]
         new = ladder.add(face.face for face in required)
@@ -120,6 +138,13 @@ def protect(
     seconds = time.monotonic() - seen.began
     notes = (*seen.notes, *cloaked["notes"])
     return Outcome(decision, reason, candidate, verdict, strengths, seen.photo_format, notes, seconds)
+
+
+def _second_look(crew: Crew, source: Path, name: str, policy: Policy, faces: list[Face]) -> list[Sighting]:
+    """Return the faces that the worker found, and after them those that only the verifier sees in the original."""
+    asked = {"do": "look", "source": str(source), "name": name, "faces": FACES.dump_python(faces, mode="json")}
+    answer = crew.ask_verifier({**asked, "rotated": policy.faces.rotated})
+    return SIGHTINGS.validate_python(answer["sightings"])
 
 
 def _left_alone(crew: Crew, source: Path, name: str, policy: Policy, faces: list[Face]) -> list[Face]:
@@ -145,19 +170,54 @@ def rungs_of(policy: Policy) -> tuple[str, ...]:
 def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold", "skip"], str]:
     """Return what the policy does with a photo of this verdict, and the reason in one line."""
     required = [face for face in verdict.faces if face.required]
+    doubtful = [face for face in verdict.faces if face.uncertain and not face.spared and _is_large(policy, face)]
+    if doubtful and policy.uncertain == "hold":
+        return "hold", f"{_doubts(doubtful)}: held (policy uncertain: hold)"
+    rest = _rest(policy, verdict)
     if not required:
-        spared = sum(face.spared for face in verdict.faces)
-        if spared:
-            return "publish", f"{faces_words(spared)} left alone (policy faces.who: {policy.faces.who})"
-        small = f", {len(verdict.faces)} smaller than {policy.faces.smallest_px} px" if verdict.faces else ""
+        if any(face.spared for face in verdict.faces):
+            return "publish", rest
         words = {"publish": "released with its metadata cleaned", "hold": "held", "skip": "skipped"}
-        return policy.no_face, f"no face found{small}: {words[policy.no_face]} (policy no_face: {policy.no_face})"
+        found = f"{'no sure face' if doubtful else 'no face'} found{f', {rest}' if rest else ''}"
+        return policy.no_face, f"{found}: {words[policy.no_face]} (policy no_face: {policy.no_face})"
     if verdict.protected:
-        return "publish", protected_words(verdict)
+        doubts = [face for face in required if face.uncertain]
+        also = f"; among them {_doubts(doubts)}" if doubts else ""
+        return "publish", f"{protected_words(verdict)}{also}{f'; {rest}' if rest else ''}"
     reason = unprotected_words(verdict)
+    doubts = [face for face in required if face.uncertain and not face.protected]
+    if doubts:
+        reason += f"; in doubt: {_doubts(doubts)}"
     if policy.unprotected == "publish-anyway":
         return "publish", f"{reason}; released all the same (policy unprotected: publish-anyway)"
     return "hold", reason
+
+
+def _rest(policy: Policy, verdict: Verdict) -> str:
+    """Return in words the faces that were left as they are."""
+    spared = sum(face.spared for face in verdict.faces)
+    small = sum(not face.spared and not _is_large(policy, face) for face in verdict.faces)
+    words = [f"{faces_words(spared)} left alone (policy faces.who: {policy.faces.who})"] if spared else []
+    words += [f"{small} smaller than {policy.faces.smallest_px} px"] if small else []
+    left = [face for face in _left(verdict) if _is_large(policy, face)]
+    words += [f"{_doubts(left)}, left as {'it is' if len(left) == 1 else 'they are'}"] if left else []
+    return ", ".join(words)
+
+
+def _left(verdict: Verdict) -> list[FaceVerdict]:
+    """Return the faces in doubt that were left as they are."""
+    return [face for face in verdict.faces if face.uncertain and not face.required and not face.spared]
+
+
+def _doubts(faces: Iterable[FaceVerdict]) -> str:
+    """Return in words how many faces are in doubt, and why: `2 uncertain faces (1 turned, 1 may be an animal)`."""
+    counts = Counter(face.uncertain for face in faces)
+    why = ", ".join(f"{number} {words}" for words, number in counts.items())
+    return f"{faces_words(counts.total(), 'uncertain face')} ({why})"
+
+
+def _is_large(policy: Policy, face: FaceVerdict) -> bool:
+    return face.face.size_px >= policy.faces.smallest_px
 
 
 def _cloak_request(
@@ -188,11 +248,17 @@ def attack_request(policy: Policy) -> Message:
 
 
 def verify_request(
-    original: Path, released: Path, policy: Policy, known: list[Face] | None, moved: str | None = None
+    original: Path,
+    released: Path,
+    policy: Policy,
+    known: list[Face] | None,
+    moved: str | None = None,
+    found: list[Face] | None = None,
 ) -> Message:
-    """Return what the verifier is asked under `policy`; where no faces are `known`, None, it detects them itself.
+    """Return what the verifier is asked under `policy`; where no faces are `known`, None, it has only its own look.
 
-    `moved` is the file that the worker wrote of those that it moved: the first of the known faces.
+    `moved` is the file that the worker wrote of those that it moved: the first of the known faces. `found` are those of
+    them that the worker found by itself: the others were seen by the verifier alone.
     """
     return {
         "do": "verify",
@@ -203,7 +269,9 @@ def verify_request(
         "margin": policy.protect.margin,
         "smallest_px": policy.faces.smallest_px,
         "rotated": policy.faces.rotated,
+        "uncertain": policy.uncertain,
         "faces": None if known is None else FACES.dump_python(known, mode="json"),
+        "found": None if found is None else FACES.dump_python(found, mode="json"),
         "moved": moved,
         **_whose(policy),
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.processes import Message, Report
 from uncnn.daemon.verify.verdict import FACES
-from uncnn.plugins.api import Face
+from uncnn.plugins.api import Face, Rotated
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,10 @@ class Seen:
     began: float  # monotonic, of work on the photo
 
 
-def see(crew: Crew, source: Path, name: str, report: Report, rotated: bool) -> Seen:
+def see(crew: Crew, source: Path, name: str, report: Report, rotated: Rotated) -> Seen:
     """Return what the worker sees in the photo in the file `source`, which a person knows as `name`.
 
-    `rotated`: faces at any in-plane angle are looked for.
+    `rotated`: whether faces at any in-plane angle are looked for.
 
     Raises:
         RequestError: it is no photo. ProcessDied: the worker died of it.
@@ -38,6 +38,6 @@ def see(crew: Crew, source: Path, name: str, report: Report, rotated: bool) -> S
     return Seen(faces, looked["format"], tuple(looked["notes"]), looked.get("fingerprint"), began)
 
 
-def look_request(source: Path, name: str, rotated: bool) -> Message:
+def look_request(source: Path, name: str, rotated: Rotated) -> Message:
     """Return what the worker is asked first: which faces the photo shows."""
     return {"do": "look", "source": str(source), "name": name, "rotated": rotated}

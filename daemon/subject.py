@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from uncnn.daemon.photos import Photo
 from uncnn.daemon.photos.fingerprint import fingerprint, seed
-from uncnn.plugins.api import Face
+from uncnn.plugins.api import Face, Rotated
 from uncnn.plugins.host import Patch, Portrait
 
 Key: TypeAlias = tuple[Face, str, tuple[Face, ...]]
@@ -22,13 +22,13 @@ class Subject:
     sha256: str
     photo: Photo
     faces: list[Face]
-    rotated: bool  # faces at any angle were looked for
+    rotated: Rotated  # whether faces at any angle were looked for
     fingerprint: str
     seed: int  # where its random numbers begin
     patches: dict[Key, Patch] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, sha256: str, photo: Photo, faces: list[Face], rotated: bool = False) -> Subject:
+    def of(cls, sha256: str, photo: Photo, faces: list[Face], rotated: Rotated = False) -> Subject:
         """Return a photo that nothing was done to yet."""
         return cls(sha256, photo, faces, rotated, fingerprint(photo), seed(photo))
 

@@ -90,6 +90,7 @@ def _face_json(face: FaceVerdict, strength: str) -> Mapping[str, Any]:
         "landmarks": [list(point) for point in face.face.landmarks],
         "score": face.face.score,
         "required": face.required,
+        "uncertain": face.uncertain,
         "found_again": face.found_again,
         "strength": strength,
         "protected": face.protected,

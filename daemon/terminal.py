@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from uncnn.daemon.answers import DEGRADED, ERROR, OK
+from uncnn.daemon.answers import DEGRADED, ERROR, OK, UNCERTAIN
+from uncnn.daemon.counts import Counts
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.pipeline import Outcome
 from uncnn.daemon.processes import Message
@@ -53,6 +54,9 @@ class Done:
         }
         if self.outcome is not None:
             answer["seconds"] = round(self.outcome.seconds, 3)
+            answer["faces"] = self.outcome.faces
+            answer["uncertain"] = self.outcome.uncertain
+            answer["left_uncertain"] = self.outcome.left_uncertain
             answer["notes"] = list(self.outcome.notes)
             answer["verdict"] = verdict_json(self.outcome.verdict, self.outcome.strengths)
         return answer
@@ -109,6 +113,19 @@ def say_line(name: str, state: str, message: str, colour: str) -> None:
 
 
 def exit_status(done: Sequence[Done]) -> int:
-    """Return 1 where a photo failed, 4 where one was held, 0 otherwise."""
+    """Return 1 where a photo failed, 4 where one was held, 6 where one holds a face in doubt as it was, 0 otherwise."""
     found = {each.status for each in done}
-    return ERROR if "error" in found else DEGRADED if "held" in found else OK
+    if "error" in found or "held" in found:
+        return ERROR if "error" in found else DEGRADED
+    return UNCERTAIN if counts_of(done).left_in_doubt else OK
+
+
+def counts_of(done: Iterable[Done]) -> Counts:
+    """Return how many photos were released without a face, or hold something in doubt."""
+    return Counts.of(each.outcome for each in done if each.outcome is not None)
+
+
+def say_counts(done: Iterable[Done]) -> None:
+    """Print those counts that are not 0, a line each."""
+    for words in counts_of(done).words():
+        Console().print(words, soft_wrap=True, highlight=False)

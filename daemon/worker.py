@@ -21,7 +21,7 @@ from uncnn.daemon.subject import Key, Subject
 from uncnn.daemon.verify.moved import write_moved
 from uncnn.daemon.verify.verdict import FACES
 from uncnn.exporters.store import Roster
-from uncnn.plugins.api import Detector, Face, UncnnError
+from uncnn.plugins.api import Detector, Face, Rotated, UncnnError
 from uncnn.plugins.canaries import Canaries
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.retinaface_network import load_torch
@@ -43,7 +43,7 @@ class Worker:
     surrogates: Sequence[Recogniser]
     subjects: dict[str, Subject] = field(default_factory=dict)  # by the content's sha256
 
-    def look(self, source: Path, name: str, rotated: bool = False, keep: bool = False) -> Subject:
+    def look(self, source: Path, name: str, rotated: Rotated = False, keep: bool = False) -> Subject:
         """Return the photo at `source`, decoded, with its faces; `name` is what a person calls it.
 
         `rotated`: faces at any in-plane angle are looked for. Others are let go of before it is decoded, unless they
@@ -55,7 +55,7 @@ class Worker:
         data = source.read_bytes()
         sha256 = hashlib.sha256(data).hexdigest()
         known = self.subjects.get(sha256)
-        if known is None or known.rotated is not rotated:
+        if known is None or known.rotated != rotated:
             if not keep:
                 self.subjects.clear()
             photo = decode(data, name)

@@ -8,7 +8,7 @@ pixel at 0, 0.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,9 @@ Pixels: TypeAlias = "npt.NDArray[np.uint8]"
 """A photo, (H, W, 3) uint8 RGB, upright, sRGB."""
 
 Point: TypeAlias = tuple[float, float]
+
+Rotated: TypeAlias = bool | Literal["auto"]
+"""Whether faces are looked for that are not upright; auto: where a glance at a small copy shows one."""
 
 
 class UncnnError(Exception):

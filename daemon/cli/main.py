@@ -55,7 +55,8 @@ def cloak(
     """Cloak photos and release those whose protection was shown.
 
     A photo that is not protected is not released. Exit status: 0 all released, 1 a photo could not be read or written,
-    4 a photo was held.
+    4 a photo was held, 6 all were released, and one with a face in doubt as it was: it may be an animal's, or the
+    policy says uncertain: publish. Photos without a face are counted at the end.
 
     Example: uncnn-daemon cloak holiday.jpg party.png -o cloaked/
     """

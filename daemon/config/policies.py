@@ -144,11 +144,14 @@ class Protect(Section):
 
 
 class FacesSection(Section):
-    """Whose faces are cloaked, from which size on, and whether those are looked for that are not upright."""
+    """Whose faces are cloaked, from which size on, and whether those are looked for that are not upright.
+
+    `rotated`: auto looks at them where a glance at a small copy shows one.
+    """
 
     who: Who = "all"
     smallest_px: Annotated[int, Field(strict=True, ge=1)] = 24
-    rotated: Annotated[bool, Field(strict=True)] = False
+    rotated: Annotated[bool, Field(strict=True)] | Literal["auto"] = "auto"
 
 
 class Output(Section):

@@ -16,12 +16,12 @@ from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
 from uncnn.daemon.processes import Message, RequestError
 from uncnn.daemon.verify.verdict import FACE
 from uncnn.daemon.wording import printable
-from uncnn.plugins.api import Face, UncnnError
+from uncnn.plugins.api import Face, Rotated, UncnnError
 from uncnn.plugins.cards import Embeddings
 
 
 def ask_judges(
-    crew: Crew, file: Path, name: str, views: Sequence[str], near: Face | None, rotated: bool = False
+    crew: Crew, file: Path, name: str, views: Sequence[str], near: Face | None, rotated: Rotated = False
 ) -> Message:
     """Return the verifier's answer about one face of a photo, at any angle if `rotated`.
 

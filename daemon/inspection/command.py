@@ -94,6 +94,7 @@ def inspect_photo(sight: Sight, photo: Path, every: bool, as_json: bool) -> int:
         "metadata": sight.policy.metadata,
         "smallest_px": sight.policy.faces.smallest_px,
         "rotated": sight.policy.faces.rotated,
+        "uncertain": sight.policy.uncertain,
         "who": sight.policy.faces.who,
     }
     written = None if sight.picture is None else str(sight.picture)
@@ -128,6 +129,7 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
                 "device": sight.device,
                 "smallest_px": sight.policy.faces.smallest_px,
                 "rotated": sight.policy.faces.rotated,
+                "uncertain": sight.policy.uncertain,
                 "destination": None if made is None else str(made),
             }
             answer |= inspector.call({"do": "faces", **wanted}, PREPARE_SECONDS)

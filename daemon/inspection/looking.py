@@ -1,6 +1,6 @@
 """The process that looks at a photo: it decodes strangers' bytes, so that a crash is not the command's. No torch.
 
-It loads the detector alone, and that only when it is asked for faces.
+It loads the detector, and recognisers that tell animals, only when it is asked for faces.
 """
 
 from __future__ import annotations
@@ -49,19 +49,29 @@ def read(photo: Photo, request: Message) -> Message:
 
 
 def find_faces(photo: Photo, request: Message) -> Message:
-    """Return the faces, the largest first, each with whether the policy cloaks one of its size.
+    """Return the faces, the largest first, each with whether the policy cloaks it and what is in doubt about it.
 
-    With a `destination`, the photo with the faces in it is written there.
+    They are looked for as for a release: by the policy, and once more as the verifier does. With a `destination`, the
+    photo with the faces in it is written there.
     """
     from uncnn.daemon.inspection.drawing import drawn
+    from uncnn.daemon.verify.opinion import load_opinion
+    from uncnn.daemon.verify.second_look import SecondLook
     from uncnn.plugins.detectors.retinaface import load_onnx
     from uncnn.plugins.detectors.turned import looking
     from uncnn.plugins.sessions import providers_for
 
-    path, sha256 = Path(request["detector"]), request["detector_sha256"]
-    detector = load_onnx(path, providers_for(request["device"]), sha256=sha256)
-    faces = sorted(looking(detector, request["rotated"]).detect(photo.pixels), key=lambda face: -face.size_px)
-    cloaked = [face.size_px >= request["smallest_px"] for face in faces]
+    rotated, providers = request["rotated"], providers_for(request["device"])
+    detector = load_onnx(Path(request["detector"]), providers, sha256=request["detector_sha256"])
+    second = SecondLook(detector, load_opinion(providers))
+    known = looking(detector, rotated).detect(photo.pixels)
+    sighted = second.sightings(second.at("", photo.pixels, rotated), known)
+    sighted.sort(key=lambda sighting: -sighting.face.size_px)
+    faces = [sighting.face for sighting in sighted]
+    cloaked = [
+        sighting.counts(request["uncertain"]) and sighting.face.size_px >= request["smallest_px"]
+        for sighting in sighted
+    ]
     if request["destination"] is not None:
         Path(request["destination"]).write_bytes(drawn(photo.pixels, faces, cloaked))
     return {
@@ -72,8 +82,9 @@ def find_faces(photo: Photo, request: Message) -> Message:
                 "landmarks": [[round(value, 1) for value in point] for point in face.landmarks],
                 "score": round(face.score, 4),
                 "size_px": round(face.size_px, 1),
-                "cloaked": large,
+                "cloaked": is_cloaked,
+                "uncertain": sighting.uncertain,
             }
-            for number, (face, large) in enumerate(zip(faces, cloaked, strict=True), 1)
+            for number, (face, is_cloaked, sighting) in enumerate(zip(faces, cloaked, sighted, strict=True), 1)
         ]
     }

@@ -99,8 +99,10 @@ def faces_line(faces: Sequence[dict[str, Any]], policy: dict[str, Any]) -> str:
         return "No faces found."
     cloaked = sum(face["cloaked"] for face in faces)
     number = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
-    alone = len(faces) - cloaked
+    alone = sum(face["size_px"] < policy["smallest_px"] for face in faces)
     small = f"; {alone} smaller than {policy['smallest_px']} px, left alone" if alone else ""
+    doubtful = sum(bool(face["uncertain"]) and face["size_px"] >= policy["smallest_px"] for face in faces)
+    small += f"; {doubtful} uncertain" if doubtful else ""
     who = {"all": "", "all-but-enrolled": ", but for those enrolled", "only-enrolled": ", if they are enrolled"}
     return f"{number}: {cloaked} to be cloaked{who[policy['who']]}{small}"
 
@@ -112,9 +114,16 @@ def _faces(faces: Sequence[dict[str, Any]], smallest_px: int) -> Table:
     table.add_column("", no_wrap=True)
     for face in faces:
         box = [str(round(value)) for value in face["box"]]
-        fate = "[green]cloaked[/green]" if face["cloaked"] else f"[yellow]left alone (< {smallest_px} px)[/yellow]"
+        fate = _fate(face, smallest_px)
         table.add_row(str(face["number"]), f"{face['size_px']:.0f}", *box, f"{face['score']:.2f}", fate)
     return table
+
+
+def _fate(face: dict[str, Any], smallest_px: int) -> str:
+    doubt = f" ({face['uncertain']})" if face["uncertain"] else ""
+    if face["cloaked"]:
+        return f"[green]cloaked[/green]{doubt}"
+    return f"[yellow]left alone{f' (< {smallest_px} px)' if face['size_px'] < smallest_px else doubt}[/yellow]"
 
 
 def _policy_words(policy: dict[str, Any]) -> str:

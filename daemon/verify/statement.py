@@ -102,9 +102,9 @@ def _asked(judgements: list[Judgement]) -> str:
     return f"{words} and {attacked} attacked recogniser{'' if attacked == 1 else 's'}" if attacked else words
 
 
-def faces_words(number: int) -> str:
+def faces_words(number: int, noun: str = "face") -> str:
     """Return so many faces in words."""
-    return "1 face" if number == 1 else f"{number} faces"
+    return f"1 {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def percent(share: float) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +23,14 @@ from uncnn.daemon.photos.fingerprint import fingerprint
 from uncnn.daemon.processes import Handler, Message, Report
 from uncnn.daemon.verify.measuring import MEASURES, same_face
 from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved
+from uncnn.daemon.verify.opinion import Opinion, opinion_of
 from uncnn.daemon.verify.places import Landmarks, places
+from uncnn.daemon.verify.second_look import Look, SecondLook
+from uncnn.daemon.verify.sighting import SIGHTINGS, Uncertain
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
 from uncnn.daemon.verify.visibility import check_sizes, face_square, ssimulacra2
 from uncnn.exporters.store import Roster
-from uncnn.plugins.api import Detector, Face, Pixels
+from uncnn.plugins.api import Detector, Face, Pixels, Rotated
 from uncnn.plugins.canaries import Canaries
 from uncnn.plugins.cards import Embeddings, compare, margin_of
 from uncnn.plugins.detectors.retinaface import load_onnx
@@ -64,6 +68,8 @@ class Verifier:
 
     detector: Detector
     recognisers: Sequence[OnnxRecogniser]
+    opinion: Opinion | None = None  # on what is human; None: that of these recognisers
+    memory: dict[str, Look] = field(default_factory=dict)  # of the photo that it is at
 
     def verify(
         self,
@@ -75,48 +81,69 @@ class Verifier:
         faces: Sequence[Face] | None = None,
         spare: Spare | None = None,
         moved: Moved = UNMOVED,
-        rotated: bool = False,
+        rotated: Rotated = False,
         margin: Margin = "calibrated",
+        found: Sequence[Face] | None = None,
+        uncertain: Uncertain = "cloak",
     ) -> Verdict:
         """Return the verdict on the file `released` as a cloak of the file `original`.
 
-        `faces` are those known in the original; None: they are detected. Faces that only show up on the released
-        photo are judged as well. `moved` says what the first of them are compared with, as far as looks go;
-        `rotated`: faces at any in-plane angle are looked for. `margin`: how far beyond each threshold they must lie.
+        `faces` are those known in the original, of which the worker `found` these by itself; None: all of them. What
+        the verifier sees in either photo besides is judged as well. `moved` says what the first faces are compared
+        with, as far as looks go; `rotated`: whether faces at any in-plane angle are looked for; `margin`: how far
+        beyond each threshold they must lie; `uncertain`: what the policy does with those in doubt.
 
         Raises:
             PhotoError: a file is no photo. UncnnError: the two have different sizes.
         """
-        before, photo = decode(original, "original").pixels, decode(released, "released photo")
+        look, photo = self.look(original, "original", rotated), decode(released, "released photo")
         picture, after = fingerprint(photo), photo.pixels
         del photo  # what it stores besides its pixels is as large again
-        check_sizes(before, after, "give the cloaked copy of that original")
-        detector = looking(self.detector, rotated)
-        known = list(faces) if faces is not None else detector.detect(before)
-        pair = _paired(before, after, known, detector.detect(after))
+        check_sizes(look.pixels, after, "give the cloaked copy of that original")
+        second, sha256 = self.second_look, hashlib.sha256(released).hexdigest()
+        sighted = second.sightings(look, found if found is not None else faces)
+        first = list(faces or ())
+        known = [*first, *(each.face for each in sighted if each.face not in first)]
+        again = second.at(sha256, after, rotated)
+        pair = _paired(look.pixels, after, known, second.worth_judging(again, known))
+        sightings = second.told(sighted, look, known) + second.only_in_copy(again, pair.faces[len(known) :])
         judgements = self._judge(pair, far, views, margin)
-        alone = self.spared(before, pair.faces, far, spare)
+        alone = self.spared(look.pixels, pair.faces, far, spare)
         return Verdict(
-            hashlib.sha256(released).hexdigest(),
+            sha256,
             far,
             tuple(views),
             tuple(
                 FaceVerdict(
                     face,
-                    face.size_px >= smallest_px and not left,
-                    found,
+                    face.size_px >= smallest_px and not left and sighting.counts(uncertain),
+                    found_again,
                     _visibility(pair, number, moved),
                     tuple(own),
                     left,
                     moved.share(number),
+                    sighting.uncertain,
                 )
-                for number, (face, found, own, left) in enumerate(
-                    zip(pair.faces, pair.found_again, judgements, alone, strict=True)
+                for number, (face, found_again, own, left, sighting) in enumerate(
+                    zip(pair.faces, pair.found_again, judgements, alone, sightings, strict=True)
                 )
             ),
             picture,
             margin,
         )
+
+    @property
+    def second_look(self) -> SecondLook:
+        """Return how an original is looked at without the worker."""
+        return SecondLook(self.detector, self.opinion or Opinion.of(self.recognisers))
+
+    def look(self, original: bytes, name: str, rotated: Rotated) -> Look:
+        """Return what this process sees in a file; the last one is kept. Raises PhotoError: it is no photo."""
+        key = f"{hashlib.sha256(original).hexdigest()} {rotated}"
+        if key not in self.memory:
+            self.memory.clear()
+            self.memory[key] = self.second_look.at(key, decode(original, name).pixels, rotated)
+        return self.memory[key]
 
     def spared(self, photo: Pixels, faces: Sequence[Face], far: float, spare: Spare | None) -> list[bool]:
         """Return for each face whether the policy leaves it alone because of whose it is. Raises PeopleError."""
@@ -124,7 +151,7 @@ class Verifier:
             return [False] * len(faces)
         return spared(spare.who, read_people(spare.people), self._judges(), far, photo, faces)
 
-    def describe(self, photo: Pixels, rotated: bool = False) -> Message:
+    def describe(self, photo: Pixels, rotated: Rotated = False) -> Message:
         """Return how many faces a photo shows, without passers-by, and what each recogniser makes of the only one."""
         faces = sorted(looking(self.detector, rotated).detect(photo), key=lambda face: -face.size_px)
         faces = [face for face in faces if face.size_px >= PASSER_BY * faces[0].size_px]
@@ -164,7 +191,7 @@ class Verifier:
 
 
 def make_verifier(roster: Roster, device: str) -> Handler:
-    """Return the handler of the verifier process: `ready`, `verify`, `whose`, `describe` and those of `MEASURES`.
+    """Return the handler of the process: `ready`, `look`, `verify`, `whose`, `describe` and those of `MEASURES`.
 
     Raises:
         CardError, DetectorError, CanaryError: a model is not what it should be.
@@ -172,7 +199,8 @@ def make_verifier(roster: Roster, device: str) -> Handler:
     providers = providers_for(device)
     recognisers = [OnnxRecogniser.load(model.folder, providers) for model in (*roster.judges, *roster.surrogates)]
     files = roster.detector
-    verifier = Verifier(load_onnx(files.onnx, providers, sha256=files.onnx_sha256), recognisers)
+    detector = load_onnx(files.onnx, providers, sha256=files.onnx_sha256)
+    verifier = Verifier(detector, recognisers, opinion_of(recognisers, providers))
     canaries = Canaries(verifier.detector, recognisers)
 
     def handle(request: Message, _report: Report) -> Message:
@@ -184,6 +212,11 @@ def make_verifier(roster: Roster, device: str) -> Handler:
             return verifier.describe(photo, request.get("rotated", False))
         if request["do"] in MEASURES:
             return MEASURES[request["do"]](verifier.detector, recognisers, request)
+        if request["do"] == "look":
+            rotated, faces = request["rotated"], FACES.validate_python(request["faces"])
+            look = verifier.look(Path(request["source"]).read_bytes(), request["name"], rotated)
+            sighted = verifier.second_look.sightings(look, faces)
+            return {"sightings": SIGHTINGS.dump_python(sighted, mode="json")}
         if request["do"] == "whose":
             photo = decode(Path(request["source"]).read_bytes(), request["name"]).pixels
             faces = FACES.validate_python(request["faces"])
@@ -194,16 +227,22 @@ def make_verifier(roster: Roster, device: str) -> Handler:
             request["far"],
             request["views"],
             request["smallest_px"],
-            FACES.validate_python(request["faces"]) if request["faces"] is not None else None,
+            _faces(request["faces"]),
             _spare(request),
             read_moved(request.get("moved")),
             request.get("rotated", False),
             request.get("margin", "calibrated"),
+            _faces(request.get("found")),
+            request.get("uncertain", "cloak"),
         )
         answer: Message = VERDICT.dump_python(verdict, mode="json")
         return answer
 
     return handle
+
+
+def _faces(content: Any) -> list[Face] | None:
+    return None if content is None else FACES.validate_python(content)
 
 
 def _spare(request: Message) -> Spare | None:

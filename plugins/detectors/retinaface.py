@@ -9,7 +9,7 @@ in torch in `retinaface_network`. This module never imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import numpy as np
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors.retinaface_boxes import Candidates, Floats, decode, fuse, join, mirror
 from uncnn.plugins.detectors.retinaface_forward import DetectorError, Forward, InputFormat, onnx_forward
-from uncnn.plugins.detectors.retinaface_views import MULTIPLE, TILE, Span, View, ladder
+from uncnn.plugins.detectors.retinaface_views import LARGEST_SCALE, MULTIPLE, TILE, Span, View, ladder
 
 __all__ = ["DEFAULT_THRESHOLD", "DetectorError", "Forward", "InputFormat", "RetinaFace", "load_onnx"]
 
@@ -35,12 +35,14 @@ class RetinaFace:
     `threshold` is the least score of a face. `view_pixels` bounds the work, whatever the photo: its largest view has no
     more pixels, all views together about 1.6 times as many. With the default, photos up to 1.3 megapixels are enlarged
     three times; one of 12 megapixels is searched at its own size, where most faces of 24 px and more are found; one of
-    100 megapixels at a third of it, where most of 70 px and more are.
+    100 megapixels at a third of it, where most of 70 px and more are. `largest_scale` bounds how far a small photo is
+    enlarged.
     """
 
     forward: Forward
     threshold: float = DEFAULT_THRESHOLD
     view_pixels: int = VIEW_PIXELS
+    largest_scale: float = LARGEST_SCALE
 
     def detect(self, photo: Pixels) -> list[Face]:
         """Return the faces of `photo`, (H, W, 3) uint8 RGB, best score first, in photo pixels."""
@@ -49,7 +51,7 @@ class RetinaFace:
     def detect_batch(self, photos: Sequence[Pixels]) -> list[list[Face]]:
         """Return the faces of each of `photos`; those of one size go through the network together."""
         faces: list[list[Face]] = [[] for _ in photos]
-        for lot in _lots(photos, self.view_pixels):
+        for lot in _lots(photos, self._ladder):
             for number, found in zip(lot, self._detect_lot([photos[number] for number in lot]), strict=True):
                 faces[number] = found
         return faces
@@ -57,7 +59,7 @@ class RetinaFace:
     def _detect_lot(self, photos: list[Pixels]) -> list[list[Face]]:
         """Return the faces of photos of one size."""
         height, width = photos[0].shape[:2]
-        views = ladder(width, height, self.view_pixels)
+        views = self._ladder(width, height)
         seen: list[list[Candidates]] = [[] for _ in photos]
         sources = photos
         for number, view in enumerate(views):
@@ -68,6 +70,9 @@ class RetinaFace:
                 mine.append(found)
         scales = [(view.width * view.height / (width * height)) ** 0.5 for view in views]
         return [fuse(join(parts), scales, self.threshold, (width, height)) for parts in seen]
+
+    def _ladder(self, width: int, height: int) -> list[View]:
+        return ladder(width, height, self.view_pixels, self.largest_scale)
 
     def _look(self, images: list[Pixels], view: View, number: int, size: tuple[int, int]) -> list[Candidates]:
         """Return what the network sees in each of `images`, one view of photos of `size`, in photo pixels."""
@@ -98,14 +103,14 @@ def load_onnx(
     return RetinaFace(onnx_forward(path, providers, threads, sha256))
 
 
-def _lots(photos: Sequence[Pixels], view_pixels: int) -> Iterator[list[int]]:
+def _lots(photos: Sequence[Pixels], views_of: Callable[[int, int], list[View]]) -> Iterator[list[int]]:
     """Give the numbers of photos of one size, but of strips, as many at a time as fit in one pass of the network."""
     by_size: dict[tuple[int, ...], list[int]] = {}
     for number, photo in enumerate(photos):
         if min(photo.shape[:2]) >= NARROWEST:
             by_size.setdefault(photo.shape, []).append(number)
     for (height, width, _), numbers in by_size.items():
-        tile_height, tile_width = ladder(width, height, view_pixels)[0].tile
+        tile_height, tile_width = views_of(width, height)[0].tile
         step = max(BATCH_PIXELS // max(tile_height * tile_width, MULTIPLE**2), 1)
         yield from (numbers[start : start + step] for start in range(0, len(numbers), step))
 

@@ -59,12 +59,14 @@ class View:
                 yield vertical, horizontal
 
 
-def ladder(width: int, height: int, view_pixels: int) -> list[View]:
+def ladder(width: int, height: int, view_pixels: int, largest_scale: float = LARGEST_SCALE) -> list[View]:
     """Return the views of a photo of `width` x `height` pixels, the finest first, none above `view_pixels`.
+
+    None is enlarged by more than `largest_scale`.
 
     From the third on they are mirrored: what looks like a face only one way round does not get every vote.
     """
-    finest = min(LARGEST_SCALE, (view_pixels / (width * height)) ** 0.5)
+    finest = min(largest_scale, (view_pixels / (width * height)) ** 0.5)
     scales = [finest * step for step in STEPS]
     while min(width, height) * scales[-1] > COARSEST_SIDE:
         scales.append(scales[-1] / 2)

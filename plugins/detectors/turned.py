@@ -1,5 +1,8 @@
 """Faces at any in-plane angle: the photo is looked at eight times, turned by 45 degrees from one look to the next.
 
+Eight looks take eight times as long. So a small copy is looked at first, on its sides and on its head (`glance`): only
+where it shows a face that the upright look does not explain are the eight looks taken.
+
 RetinaFace was trained on upright faces. It finds many of those that lie on their side or stand on their head, but reads
 them as if they were upright, with the eyes on the mouth, and is as sure of that as of a right reading: so turning
 cannot be kept for photos in which nothing is found. All looks vote instead: of the readings of a face those win that
@@ -10,17 +13,21 @@ benchmarks/rotations.py has the figures, docs/models.md shows them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
-from uncnn.plugins.api import Detector, Face, Pixels
+from uncnn.plugins.api import Detector, Face, Pixels, Rotated
+from uncnn.plugins.detectors.retinaface import RetinaFace
 from uncnn.plugins.geometry import Floats
 
 TURNS = tuple(range(0, 360, 45))  # degrees, counterclockwise
 TURNED_PIXELS = 12_000_000  # a larger photo is made smaller first: the detector does not look at more either
 AROUND = (128, 128, 128)  # what a turned photo leaves of its rectangle
+
+GLANCE_TURNS = (90, 180, 270)  # an upright look and these read every face at 45 degrees or less
+GLANCE_PIXELS = 600_000  # of the largest view of the copy that is glanced at
 
 SAME_PLACE = 0.4  # readings whose centres are nearer than this share of the larger one's size are of one face
 SAME_READING = 0.35  # of the distance between the eyes: landmarks nearer than this say the same
@@ -63,19 +70,25 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """A detector that finds faces at any in-plane angle with one that is made for upright ones (`api.Detector`)."""
+    """A detector that finds faces at any in-plane angle with one that is made for upright ones (`api.Detector`).
+
+    Where there is a `glance`, the photo is turned only if that shows it a face that is not upright.
+    """
 
     detector: Detector
+    glance: Glance | None = None
 
     def detect(self, photo: Pixels) -> list[Face]:
         """Return the faces of `photo`, (H, W, 3) uint8 RGB, best score first, in photo pixels."""
-        readings = [Reading(face, 0) for face in self.detector.detect(photo)]
-        small = _bounded(photo)
-        for turn in TURNS[1:]:
-            image = small.rotate(turn, Image.Resampling.BICUBIC, expand=True, fillcolor=AROUND)
-            back = _way_back(turn, image.size, small.size, photo.shape)
-            found = (_face_back(face, back, photo.shape) for face in self.detector.detect(np.asarray(image)))
-            readings += [Reading(face, turn) for face in found if face is not None]
+        upright = self.detector.detect(photo)
+        if self.glance is not None and not self.glance.disputes(photo, upright):
+            return upright
+        return self.around(photo, upright)
+
+    def around(self, photo: Pixels, upright: Sequence[Face]) -> list[Face]:
+        """Return the faces of `photo` at any angle, where those `upright` are found as it stands."""
+        readings = [Reading(face, 0) for face in upright]
+        readings += _turned_readings(self.detector, photo, _bounded(photo, TURNED_PIXELS), TURNS[1:])
         readings.sort(key=lambda reading: -reading.face.score)
         places: list[list[Reading]] = []
         for reading in readings:
@@ -85,9 +98,61 @@ class Turned:
         return sorted((face for face in agreed if face is not None), key=lambda face: -face.score)
 
 
-def looking(detector: Detector, rotated: bool) -> Detector:
-    """Return the detector as a policy asks for it: for upright faces, or for those at any angle."""
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A look at a small copy of a photo that lies on its sides and stands on its head."""
+
+    detector: Detector
+
+    @classmethod
+    def of(cls, detector: Detector) -> Glance:
+        """Return the glance of a detector, which looks at fewer pixels where it can."""
+        return cls(replace(detector, view_pixels=GLANCE_PIXELS) if isinstance(detector, RetinaFace) else detector)
+
+    def disputes(self, photo: Pixels, upright: Sequence[Face]) -> list[Face]:
+        """Return the faces that it shows and that those `upright` do not explain, best score first.
+
+        Not explained: where no upright face lies, or where all readings together speak for another than that one.
+        """
+        found = _turned_readings(self.detector, photo, _bounded(photo, GLANCE_PIXELS), GLANCE_TURNS)
+        return _unexplained([Reading(face, 0) for face in upright], found)
+
+
+def looking(detector: Detector, rotated: Rotated) -> Detector:
+    """Return the detector as a policy asks for it: for upright faces, for those at any angle, or as a glance shows."""
+    if rotated == "auto":
+        return Turned(detector, Glance.of(detector))
     return Turned(detector) if rotated else detector
+
+
+def _unexplained(standing: Sequence[Reading], found: Sequence[Reading]) -> list[Face]:
+    """Return the faces of what was `found` in turned copies that none of the upright readings explains."""
+    left: list[Reading] = []
+    for reading in sorted(found, key=lambda reading: -reading.face.score):
+        place = [other for other in (*standing, *found) if other.is_at(reading)]
+        there = [other for other in place if not other.turn]
+        explained = any(other.agrees(reading) for other in there) or (
+            max((_votes(other, place) for other in there), default=-1.0) >= _votes(reading, place)
+        )
+        if not explained and not any(other.is_at(reading) for other in left):
+            left.append(reading)
+    return [reading.face for reading in left]
+
+
+def _turned_readings(detector: Detector, photo: Pixels, small: Image.Image, turns: Sequence[int]) -> list[Reading]:
+    """Return what is seen in `small`, a copy of `photo`, in each of `turns`."""
+    readings = []
+    for turn in turns:
+        image = small.rotate(turn, Image.Resampling.BICUBIC, expand=True, fillcolor=AROUND)
+        back = _way_back(turn, image.size, small.size, photo.shape)
+        found = (_face_back(face, back, photo.shape) for face in detector.detect(np.asarray(image)))
+        readings += [Reading(face, turn) for face in found if face is not None]
+    return readings
+
+
+def _votes(reading: Reading, place: Sequence[Reading]) -> float:
+    """Return how unlikely it is that all readings of one place that agree with this one are wrong."""
+    return sum(other.surprise for other in place if other.agrees(reading))
 
 
 def _agreed(place: Sequence[Reading]) -> Face | None:
@@ -95,20 +160,16 @@ def _agreed(place: Sequence[Reading]) -> Face | None:
 
     None where it is not seen upright and too few agree.
     """
-
-    def votes(reading: Reading) -> float:
-        return sum(other.surprise for other in place if other.agrees(reading))
-
-    best = max(place, key=votes)
+    best = max(place, key=lambda reading: _votes(reading, place))
     same = [reading for reading in place if reading.agrees(best)]
     if len(same) < WITNESSES and all(reading.turn for reading in place):
         return None
     return min(same, key=lambda reading: reading.tilt).face
 
 
-def _bounded(photo: Pixels) -> Image.Image:
+def _bounded(photo: Pixels, most: int) -> Image.Image:
     image = Image.fromarray(photo)
-    scale = (TURNED_PIXELS / (image.width * image.height)) ** 0.5
+    scale = (most / (image.width * image.height)) ** 0.5
     if scale >= 1:
         return image
     return image.resize((max(round(image.width * scale), 1), max(round(image.height * scale), 1)))

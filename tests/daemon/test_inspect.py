@@ -28,6 +28,7 @@ from uncnn.daemon.inspection.command import sight_for
 from uncnn.daemon.inspection.drawing import LARGEST_PX, drawn
 from uncnn.daemon.inspection.facts import facts, jpeg_quality
 from uncnn.daemon.photos import decode
+from uncnn.daemon.verify import opinion
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors import retinaface
 
@@ -136,21 +137,36 @@ def test_a_small_photo_is_enlarged_and_one_without_faces_drawn_too() -> None:
 
 
 class Seer:
-    """A detector that sees two faces wherever it looks."""
+    """A detector that sees two faces in a photo as it stands, and none in one that is turned."""
+
+    def __init__(self, photo: Pixels) -> None:
+        self.photo = photo
 
     def detect(self, photo: Pixels) -> list[Face]:
-        return [a_face(60, 10, 20), a_face(10.04, 10, 40)]
+        return [a_face(60, 10, 20), a_face(10.04, 10, 40)] if np.array_equal(photo, self.photo) else []
+
+
+class Doubting:
+    """Recognisers that take what is small for an animal."""
+
+    def human(self, photo: Pixels, faces: list[Face], sure: float) -> list[bool]:
+        return [face.size_px > self.least for face in faces]
+
+    def __init__(self, least: float) -> None:
+        self.least = least
 
 
 def test_faces_come_largest_first_and_the_small_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retinaface, "load_onnx", lambda path, providers, sha256: Seer())
     photo = decode(saved(picture(), "PNG"), "photo.png")
+    monkeypatch.setattr(retinaface, "load_onnx", lambda path, providers, sha256: Seer(photo.pixels))
+    monkeypatch.setattr(opinion, "load_opinion", lambda providers: Doubting(0))
     request: dict[str, Any] = {
         "detector": str(tmp_path),
         "detector_sha256": "",
         "device": "cpu",
         "smallest_px": 24,
         "rotated": False,
+        "uncertain": "cloak",
     }
     request["destination"] = str(tmp_path / "made")
     large, small = looking.find_faces(photo, request)["faces"]
@@ -159,6 +175,11 @@ def test_faces_come_largest_first_and_the_small_are_left_alone(tmp_path: Path, m
     assert len(large["landmarks"]) == 5
     with Image.open(tmp_path / "made") as image:
         assert (image.format, image.size) == ("PNG", (96 * 4, 64 * 4))
+    monkeypatch.setattr(opinion, "load_opinion", lambda providers: Doubting(50))
+    pet = looking.find_faces(photo, request)["faces"][0]
+    assert (pet["cloaked"], pet["uncertain"]) == (False, "may be an animal")
+    assert "left alone (may be an animal)" in showing._fate(pet, 24)
+    assert showing.faces_line([pet], {"smallest_px": 24, "who": "all"}) == "1 face: 0 to be cloaked; 1 uncertain"
 
 
 def test_a_person_reads_where_it_was_taken_and_what_would_be_removed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,6 +195,7 @@ def test_a_person_reads_where_it_was_taken_and_what_would_be_removed(monkeypatch
     assert not kept & {"Artist", "GPSLatitude", "comment", "MakerNote"}
     policy = {"origin": "policy everyday", "metadata": "camera", "smallest_px": 24, "who": "all-but-enrolled"}
     face = {"number": 1, "size_px": 300.4, "box": [-0.2, 1, 2, 3], "score": 0.987, "cloaked": True}
+    face["uncertain"] = ""
     small = face | {"number": 2, "size_px": 20.0, "cloaked": False}
     answer = {"file": "pho\nto.jpg", "policy": policy, "faces": [face, small], "written": None, **read}
     out = StringIO()

@@ -71,12 +71,17 @@ def test_a_margin_may_only_be_raised(tmp_path: Path, own: float | str, said: flo
 def test_faces_at_any_angle_may_be_asked_for_and_not_forgone(tmp_path: Path) -> None:
     file = put(tmp_path, "", "faces: {rotated: true}\n")
     asked = overridden(Policy(), tmp_path, PHOTO)
-    assert asked.faces.rotated
+    assert asked.faces.rotated is True
     file.write_text("faces: {smallest_px: 20, who: all}\n")
     assert overridden(asked, tmp_path, PHOTO).faces.rotated
     file.write_text("faces: {rotated: false}\n")
-    assert not overridden(Policy(), tmp_path, PHOTO).faces.rotated
-    with pytest.raises(ConfigError, match="false looks for fewer rotated faces than the policy's true: use true"):
+    assert not overridden(Policy(faces={"rotated": False}), tmp_path, PHOTO).faces.rotated  # type: ignore[arg-type]
+    with pytest.raises(
+        ConfigError, match="false looks for fewer rotated faces than the policy's auto: use auto or true"
+    ):
+        overridden(Policy(), tmp_path, PHOTO)
+    file.write_text("faces: {rotated: auto}\n")
+    with pytest.raises(ConfigError, match="auto looks for fewer rotated faces than the policy's true: use true"):
         overridden(asked, tmp_path, PHOTO)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.pipeline import Ladder, decide, protect, rungs_of
+from uncnn.daemon.verify.sighting import SIGHTINGS, Sighting
 from uncnn.daemon.verify.statement import nearest_words, verify_words
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face
@@ -22,11 +23,12 @@ def face(left: float, size: float = 50) -> Face:
     return Face((left, 0, left + size, size), points, 0.9)  # type: ignore[arg-type]
 
 
-def judged(who: Face, after: float, smallest_px: int = 24) -> FaceVerdict:
+def judged(who: Face, after: float, smallest_px: int = 24, uncertain: str = "", counts: bool = True) -> FaceVerdict:
     judgement = Judgement("stern", "judge", "cosine", "jpeg-75", 0.99, after, 0.34, after >= 0.34, family="resnet")
     mild = Judgement("mild", "judge", "cosine", "jpeg-75", 0.99, -0.1, 0.3, False, family="mobilenet")
     attacked = Judgement("fooled", "surrogate", "cosine", "jpeg-75", 0.99, -0.2, 0.3, False)
-    return FaceVerdict(who, who.size_px >= smallest_px, True, 80.0, (judgement, mild, attacked))
+    required = counts and who.size_px >= smallest_px
+    return FaceVerdict(who, required, True, 80.0, (judgement, mild, attacked), uncertain=uncertain)
 
 
 def verdict(*faces: FaceVerdict) -> Verdict:
@@ -34,10 +36,20 @@ def verdict(*faces: FaceVerdict) -> Verdict:
 
 
 class Scripted:
-    """Answers for both processes: a face is less alike on each rung; `hidden` is seen by the verifier only."""
+    """Answers for both processes: a face is less alike on each rung.
 
-    def __init__(self, faces: list[Face], similar: dict[Face, list[float]], hidden: Face | None = None) -> None:
+    `hidden` is seen in the copy only; `sighted` says what the verifier sees in the original, where it is not the same.
+    """
+
+    def __init__(
+        self,
+        faces: list[Face],
+        similar: dict[Face, list[float]],
+        hidden: Face | None = None,
+        sighted: list[Sighting] | None = None,
+    ) -> None:
         self.faces, self.similar, self.hidden = faces, similar, hidden
+        self.sighted = [Sighting(each, "", True, True) for each in faces] if sighted is None else sighted
         self.strengths: list[dict[Face, str]] = []
 
     def ask_worker(self, request: dict[str, Any], report: object = None) -> dict[str, Any]:
@@ -49,11 +61,24 @@ class Scripted:
 
     def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
         known = FACES.validate_python(request["faces"])
+        if request["do"] == "look":
+            assert known == self.faces
+            return {"sightings": SIGHTINGS.dump_python(self.sighted, mode="json")}
+        assert FACES.validate_python(request["found"]) == self.faces
         if self.hidden is not None and self.hidden not in known:
             known.append(self.hidden)
         rungs = ["", "balanced", "strong", "utmost"]
         now = self.strengths[-1]
-        found = [judged(each, self.similar[each][rungs.index(now.get(each, ""))]) for each in known]
+        told = {each.face: each for each in self.sighted}
+        found = [
+            judged(
+                each,
+                self.similar[each][rungs.index(now.get(each, ""))],
+                uncertain=told[each].uncertain if each in told else "",
+                counts=each not in told or told[each].counts(request["uncertain"]),
+            )
+            for each in known
+        ]
         answer: dict[str, Any] = VERDICT.dump_python(verdict(*found), mode="json")
         return answer
 
@@ -80,8 +105,8 @@ def test_only_the_faces_that_are_linked_climb(tmp_path: Path) -> None:
     assert outcome.notes == ("said by the attack",), "once, however often it was cloaked"
 
 
-@pytest.mark.parametrize("rotated", [False, True])
-def test_every_process_is_told_how_to_look_for_faces(tmp_path: Path, rotated: bool) -> None:
+@pytest.mark.parametrize("rotated", [False, "auto", True])
+def test_every_process_is_told_how_to_look_for_faces(tmp_path: Path, rotated: Any) -> None:
     one = face(0)
     crew = Scripted([one], {one: [1, 0.1, 0, 0]})
     asked: list[dict[str, Any]] = []
@@ -89,7 +114,9 @@ def test_every_process_is_told_how_to_look_for_faces(tmp_path: Path, rotated: bo
     crew.ask_worker = lambda request, report=None: asked.append(request) or worker(request)  # type: ignore[method-assign,func-returns-value]
     crew.ask_verifier = lambda request: asked.append(request) or verifier(request)  # type: ignore[method-assign,func-returns-value]
     run(crew, Policy(faces={"rotated": rotated}), tmp_path)  # type: ignore[arg-type]
-    assert [(each["do"], each["rotated"]) for each in asked] == [(do, rotated) for do in ("look", "cloak", "verify")]
+    assert [(each["do"], each["rotated"]) for each in asked] == [
+        (do, rotated) for do in ("look", "look", "cloak", "verify")
+    ]
 
 
 def test_a_face_that_no_strength_protects_holds_the_photo(tmp_path: Path) -> None:
@@ -126,6 +153,67 @@ def test_small_faces_are_left_alone(tmp_path: Path) -> None:
     outcome = run(crew, Policy(), tmp_path)
     assert crew.strengths == [{}]
     assert outcome.reason.startswith("no face found, 1 smaller than 24 px: released")
+
+
+SEEN_TWICE, LATE = face(0), face(200)
+DOUBTED = [Sighting(SEEN_TWICE, "", True, True), Sighting(LATE, "turned", True, False)]
+
+
+def doubted(uncertain: Any, late: list[float], tmp_path: Path) -> tuple[Scripted, Any]:
+    """Return what became of a photo with a face that both see and one that only the second look shows."""
+    crew = Scripted([SEEN_TWICE], {SEEN_TWICE: [1, 0.1, 0, 0], LATE: late}, sighted=DOUBTED)
+    return crew, run(crew, Policy(uncertain=uncertain), tmp_path)
+
+
+def test_a_face_that_only_the_second_look_shows_is_cloaked_at_once(tmp_path: Path) -> None:
+    crew, outcome = doubted("cloak", [1, 0.1, 0, 0], tmp_path)
+    assert [set(each) for each in crew.strengths] == [{SEEN_TWICE, LATE}]
+    assert outcome.reason == "2 faces protected, among them 1 uncertain face (1 turned)"
+    assert outcome.decision == "publish"
+    assert (outcome.faces, outcome.uncertain, outcome.left_uncertain) == (2, 1, 0)
+
+
+def test_one_that_stays_linked_holds_the_photo_and_its_doubt_is_named(tmp_path: Path) -> None:
+    _, outcome = doubted("cloak", [1, 0.9, 0.9, 0.9], tmp_path)
+    assert outcome.decision == "hold"
+    assert outcome.reason.endswith("; in doubt: 1 uncertain face (1 turned)")
+
+
+def test_a_policy_holds_what_is_in_doubt(tmp_path: Path) -> None:
+    crew, outcome = doubted("hold", [1, 0.1, 0, 0], tmp_path)
+    assert (outcome.decision, outcome.reason) == (
+        "hold",
+        "1 uncertain face (1 turned): held (policy uncertain: hold)",
+    )
+    assert all(LATE not in each for each in crew.strengths)
+
+
+def test_a_policy_leaves_what_is_in_doubt_as_it_is_and_says_so(tmp_path: Path) -> None:
+    crew, outcome = doubted("publish", [1, 0.9, 0.9, 0.9], tmp_path)
+    assert outcome.decision == "publish"
+    assert outcome.reason == "1 face protected; 1 uncertain face (1 turned), left as it is"
+    assert all(LATE not in each for each in crew.strengths)
+    assert outcome.left_uncertain == 1
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_may_be_an_animal_is_left_as_it_is_and_said(tmp_path: Path, known: bool) -> None:
+    pet = face(0)
+    sighted = [Sighting(pet, "may be an animal", False, known)]
+    crew = Scripted([pet] if known else [], {pet: [1, 1, 1, 1]}, sighted=sighted)
+    outcome = run(crew, Policy(), tmp_path)
+    assert crew.strengths == [{}]
+    assert outcome.decision == "publish"
+    assert "no sure face found, 1 uncertain face (1 may be an animal), left as it is: released" in outcome.reason
+    assert run(crew, Policy(uncertain="hold"), tmp_path).decision == "hold"
+
+
+@pytest.mark.parametrize("uncertain", ["cloak", "publish"])
+def test_a_face_that_both_see_is_cloaked_whatever_is_done_with_doubts(tmp_path: Path, uncertain: Any) -> None:
+    lying = face(0)
+    crew = Scripted([lying], {lying: [1, 0.1, 0, 0]}, sighted=[Sighting(lying, "turned", True, True)])
+    assert run(crew, Policy(uncertain=uncertain), tmp_path).reason.startswith("1 face protected")
+    assert crew.strengths == [{lying: "balanced"}]
 
 
 @pytest.mark.parametrize(("choice", "decision"), [("publish", "publish"), ("hold", "hold"), ("skip", "skip")])

@@ -14,7 +14,7 @@ from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.batch import PATCH_PX, cut
 from uncnn.plugins.detectors import turned
 from uncnn.plugins.detectors.retinaface_network import load_torch
-from uncnn.plugins.detectors.turned import AROUND, SAME_READING, TURNS, Turned, looking
+from uncnn.plugins.detectors.turned import AROUND, GLANCE_TURNS, SAME_READING, TURNS, Glance, Reading, Turned, looking
 from uncnn.plugins.geometry import ARCFACE_112, region_of, similarities
 from uncnn.plugins.onnx_recogniser import crop
 
@@ -133,6 +133,60 @@ def test_only_a_policy_that_asks_gets_it() -> None:
     dots = Dots()
     assert looking(dots, False) is dots
     assert isinstance(looking(dots, True), Turned)
+
+
+class Counting:
+    """Sees what it is told to in the photo as it stands, and in the small copy at each turn; counts its looks."""
+
+    def __init__(self, upright: list[Face], turned: dict[int, list[Face]]) -> None:
+        self.upright, self.turned = upright, [turned.get(turn, []) for turn in GLANCE_TURNS]
+        self.looks = 0
+
+    def detect(self, photo: Pixels) -> list[Face]:
+        self.looks += 1
+        return self.upright if self.looks == 1 else self.turned[self.looks - 2] if self.looks <= 4 else []
+
+
+TRUE = 150 - MIDDLES + (0, -15)  # of a face on its head
+
+
+@pytest.mark.parametrize(
+    ("upright", "turned", "looks"),
+    [
+        ([], {}, 4),  # nothing is seen at all: the glance is all that it costs
+        ([face_of(MIDDLES, 0.9)], {}, 4),
+        ([face_of(MIDDLES, 0.9)], {90: [face_of(as_seen(MIDDLES, 90), 0.95)]}, 4),  # read in the same way
+        ([face_of(MIDDLES, 0.9)], {180: [face_of(as_seen(MIDDLES[[4, 3, 2, 1, 0]], 180), 0.6)]}, 4),  # hardly
+        ([], {180: [face_of(as_seen(TRUE, 180), 0.6)]}, 4 + 7),  # only when it stands on its head
+        ([face_of(TRUE[[4, 3, 2, 1, 0]], 0.9)], {180: [face_of(as_seen(TRUE, 180), 0.95)]}, 4 + 7),  # read otherwise
+        (
+            [face_of(TRUE[[4, 3, 2, 1, 0]], 0.9)],
+            {180: [face_of(as_seen(TRUE, 180), 0.85)], 90: [face_of(as_seen(TRUE, 90), 0.8)]},
+            4 + 7,
+        ),  # by two that are less sure
+    ],
+)
+def test_a_glance_decides_whether_the_photo_is_turned(
+    upright: list[Face], turned: dict[int, list[Face]], looks: int
+) -> None:
+    detector = Counting(upright, turned)
+    looking(detector, "auto").detect(np.zeros((SIDE, SIDE, 3), np.uint8))
+    assert detector.looks == looks
+
+
+def test_a_glance_says_where_the_disputed_face_is() -> None:
+    detector = Counting([], {180: [face_of(as_seen(TRUE, 180), 0.6)]})
+    detector.looks = 1
+    (face,) = Glance(detector).disputes(np.zeros((SIDE, SIDE, 3), np.uint8), [])
+    assert np.abs(np.array(face.landmarks) - TRUE).max() < 1e-6
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_real_face_on_its_side_is_found_by_a_glance(photo: Pixels, turns: int) -> None:
+    detector = load_torch(EMBEDDED / OWN_DETECTOR)
+    lying = np.ascontiguousarray(np.rot90(photo, turns))
+    found = Glance.of(detector).disputes(lying, [])
+    assert [round(Reading(face, 0).tilt / 90) for face in found] == [2 if turns == 2 else 1]
 
 
 def about(photo: Pixels, angle: int) -> tuple[Pixels, np.ndarray]:

@@ -1,0 +1,185 @@
+"""The verifier's own look at an original: nothing that it sees goes unsaid, and an animal is not taken for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from uncnn.daemon.verify.opinion import Opinion, is_readable, load_opinion, planes
+from uncnn.daemon.verify.second_look import Look, SecondLook
+from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
+from uncnn.exporters.store import EMBEDDED
+from uncnn.plugins.api import Face, Pixels
+from uncnn.plugins.cards import read_card
+from uncnn.plugins.detectors.retinaface import DEFAULT_THRESHOLD, RetinaFace
+
+CPU = ["CPUExecutionProvider"]
+PHOTO = np.zeros((300, 400, 3), np.uint8)
+POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
+
+
+def face(left: float = 100, size: float = 50, score: float = 0.9, turn: int = 0) -> Face:
+    """Return a face at 100 px from the top, turned about its middle by right angles."""
+    points = POINTS - 0.5
+    for _ in range(turn):
+        points = np.stack([points[:, 1], -points[:, 0]], axis=1)
+    placed = (points + 0.5) * size + (left, 100)
+    return Face((left, 100, left + size, 100 + size), tuple(map(tuple, placed)), score)
+
+
+class Upright:
+    """A detector that sees what it is told to in the photo as it stands, and nothing in turned ones."""
+
+    def __init__(self, *faces: Face) -> None:
+        self.faces, self.looks = faces, 0
+
+    def detect(self, photo: Pixels) -> list[Face]:
+        self.looks += 1
+        return list(self.faces) if self.looks == 1 else []
+
+
+class Human:
+    """An opinion that takes every face for a human one but those that it is told of."""
+
+    def __init__(self, *animals: Face) -> None:
+        self.animals = animals
+
+    def human(self, photo: Pixels, faces: Sequence[Face], sure: float) -> list[bool]:
+        return [face not in self.animals for face in faces]
+
+
+def sighted(seen: Sequence[Face], known: Sequence[Face] | None, *animals: Face) -> list[Sighting]:
+    second = SecondLook(Upright(*seen), Human(*animals))  # type: ignore[arg-type]
+    return second.sightings(second.at("", PHOTO, False), known)
+
+
+def test_what_both_see_is_in_no_doubt() -> None:
+    (found,) = sighted([face()], [face(101)])
+    assert (found.face, found.uncertain, found.known) == (face(101), "", True)
+    assert found.counts("publish")
+
+
+def test_what_the_worker_did_not_see_is_named_and_counts() -> None:
+    first, second = sighted([face(), face(250)], [face()])
+    assert (first.uncertain, second.uncertain) == ("", FAINT)
+    assert second.face == face(250)
+    assert second.counts("cloak")
+    assert not second.counts("publish")
+
+
+def test_a_face_that_the_worker_misread_is_cloaked_where_it_is() -> None:
+    """The worker read it upright; it stands on its head, and the glance shows it."""
+
+    class OnItsHead(Upright):
+        def detect(self, photo: Pixels) -> list[Face]:
+            self.looks += 1
+            height, width = photo.shape[:2]
+            if self.looks == 1:
+                return [face(score=0.7)]
+            if (height, width) == PHOTO.shape[:2]:  # turned by 180 degrees
+                points = [(width - 1 - x, height - 1 - y) for x, y in face(turn=2).landmarks]
+                x0, y0, x1, y1 = face().box
+                return [Face((width - x1, height - y1, width - x0, height - y0), tuple(points), 0.95)]  # type: ignore[arg-type]
+            return []
+
+    second = SecondLook(OnItsHead(), Human())  # type: ignore[arg-type]
+    first, found = second.sightings(second.at("", PHOTO, False), [face(score=0.7)])
+    assert first.face == face(score=0.7)
+    assert found.uncertain == TURNED
+    assert np.abs(np.array(found.face.landmarks) - np.array(face(turn=2).landmarks)).max() < 1
+    assert found.counts("cloak")
+
+
+def test_an_animal_is_left_and_a_sure_face_is_not_whatever_recognisers_say() -> None:
+    pet, sure = face(score=0.9), face(250, score=0.97)
+    first, second = sighted([pet, sure], [pet, sure], pet, sure)
+    assert first.uncertain == second.uncertain == ANIMAL
+    assert [each.counts("cloak") for each in (first, second)] == [False, True]
+
+
+def test_small_faces_of_a_large_photo_are_at_the_edge() -> None:
+    detector = RetinaFace(None, view_pixels=PHOTO.size // 3 // 4)  # type: ignore[arg-type]
+    second = SecondLook(detector, Human())  # type: ignore[arg-type]
+    look = Look("", False, PHOTO, [face(size=40), face(250, size=60)], [])
+    assert [each.uncertain for each in second.sightings(look, [])] == [EDGE, FAINT]
+
+
+def test_without_a_worker_its_own_sure_faces_are_known() -> None:
+    first, second = sighted([face(), face(250, score=DEFAULT_THRESHOLD - 0.1)], None)
+    assert (first.known, first.uncertain) == (True, "")
+    assert (second.known, second.uncertain) == (False, FAINT)
+
+
+def test_faces_of_the_copy_alone_are_said_too() -> None:
+    second = SecondLook(Upright(), Human(face(250)))  # type: ignore[arg-type]
+    copy = second.at("", PHOTO, False)
+    told = second.only_in_copy(copy, [face(), face(250)])
+    assert [each.uncertain for each in told] == [ONLY_IN_COPY, ANIMAL]
+    assert [each.counts("cloak") for each in told] == [True, False]
+
+
+def test_the_statistic_is_of_the_recognisers_that_are_here() -> None:
+    shipped = {read_card(card.parent).sha256 for card in EMBEDDED.glob("*/card.yaml")}
+    assert planes().keys() <= shipped
+    assert len(planes()) == 3
+
+
+def test_without_a_recogniser_every_face_is_human() -> None:
+    assert Opinion(()).human(PHOTO, [face(), face(score=0.2)], 0.46) == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("seen", "readable"),
+    [
+        (face(size=70), True),
+        (face(size=70, turn=1), True),
+        (face(0.5, 70), False),
+        (face(329.5, 70), False),
+        (face(), False),
+    ],
+)
+def test_a_face_that_is_small_or_at_the_border_is_not_readable(seen: Face, readable: bool) -> None:
+    assert is_readable(seen, PHOTO.shape) is readable
+
+
+def test_a_face_in_profile_is_not_readable() -> None:
+    points = POINTS.copy()
+    points[0], points[2] = (0.62, 0.4), (0.95, 0.6)
+    aside = Face((100, 100, 180, 180), tuple(map(tuple, points * 80 + 100)), 0.9)
+    assert not is_readable(aside, PHOTO.shape)
+
+
+SPOILT: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "as it is": lambda image: image,
+    "dark": lambda image: image.point(lambda value: value * 0.15),
+    "blurred": lambda image: image.filter(ImageFilter.GaussianBlur(5)),
+    "on its side": lambda image: image,
+}
+
+
+@pytest.fixture(scope="module")
+def opinion() -> Opinion:
+    return load_opinion(CPU)
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_recognisers_read_a_person_as_one(opinion: Opinion, how: str) -> None:
+    skimage = pytest.importorskip("skimage")
+    photo = np.asarray(SPOILT[how](Image.fromarray(skimage.data.astronaut())))
+    points = np.array([[207, 110], [245, 108], [228, 135], [210, 152], [243, 151]], float)
+    if how == "on its side":
+        photo, points = np.rot90(photo), np.stack([points[:, 1], photo.shape[1] - 1 - points[:, 0]], axis=1)
+    seen = Face((187, 75, 266, 178), tuple(map(tuple, points)), 0.5)
+    assert opinion.human(np.ascontiguousarray(photo), [seen], 0.46) == [True]
+
+
+def test_recognisers_do_not_read_a_cat_as_a_person(opinion: Opinion) -> None:
+    skimage = pytest.importorskip("skimage")
+    photo: Any = skimage.data.chelsea()
+    points = np.array([[173, 112], [317, 134], [262, 244], [205, 262], [300, 278]], float)
+    cat = Face((90, 20, 370, 295), tuple(map(tuple, points)), 0.9)
+    assert opinion.human(photo, [cat], 0.46) == [False]
