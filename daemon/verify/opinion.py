@@ -64,8 +64,8 @@ class Opinion:
     def human(self, photo: Pixels, faces: Sequence[Face], sure: float) -> list[bool]:
         """Return for each face whether it is to be taken for a human one.
 
-        Where the detector is `sure` of one, by its score, doubt speaks for it: a face that is small, seen from the
-        side or cut by the photo's border, which recognisers hardly read, is human. One that it hardly sees must look human.
+        Where the detector is `sure` of one, by its score, doubt speaks for it: a face that is small, seen from the side
+        or cut by the photo's border, which recognisers hardly read, is human. One that it hardly sees must look human.
         """
         if not self.planes or not faces:
             return [True] * len(faces)

@@ -76,6 +76,11 @@ def make_verifier(log: str) -> Handler:
     def handle(request: Message, _report: Report) -> Message:
         if request["do"] == "ready":
             return {}
+        if request["do"] == "look":
+            sightings = [
+                {"face": face, "uncertain": "", "certain_enough": True, "known": True} for face in request["faces"]
+            ]
+            return {"sightings": sightings}
         released = Path(request["released"]).read_bytes()
         if b"judged for long" in released and not (at_work := Path(log, "at work")).exists():  # the first time alone
             at_work.write_text(str(os.getpid()))
