@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 
 from uncnn.exporters.formats import Format
 from uncnn.plugins.api import UncnnError
-from uncnn.plugins.cards import TEMPLATES, Input, Licence, Sha256
+from uncnn.plugins.cards import TEMPLATES, Card, Input, Licence, Sha256
 
 CATALOG = Path(__file__).with_name("catalog.yaml")
 
@@ -167,6 +167,31 @@ def read_catalog(path: Path = CATALOG) -> Catalog:
     except ValidationError as error:
         lines = dict(_lines(root, ())) if root is not None else {}
         raise CatalogError("\n".join(_complaint(path, lines, dict(part)) for part in error.errors())) from error
+
+
+def card_of(entry: RecogniserEntry) -> Card:
+    """Return the card that the catalog gives; `build` fills in what it measures."""
+    weights = weights_of(entry)
+    shared = ("name", "family", "role", "template", "embedding", "metric", "thresholds", "calibrated_on", "accuracy")
+    return Card.model_validate(
+        {
+            **{key: getattr(entry, key) for key in (*shared, "input", "licence", "training_data", "reference")},
+            "intervals": entry.intervals,
+            "source": {
+                "url": weights.url,
+                "repository": weights.repository,
+                "commit": weights.commit,
+                "file": weights.file if weights.package else weights.path,
+                "sha256": weights.sha256,
+            },
+            "sha256": "0" * 64,
+        }
+    )
+
+
+def weights_of(entry: Entry) -> File:
+    """Return the file of an entry that holds its weights: the largest."""
+    return max(entry.files, key=lambda file: file.bytes or 0)
 
 
 def _lines(node: yaml.Node, location: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from uncnn.exporters.catalog import RecogniserEntry, read_catalog
+from uncnn.exporters.catalog import RecogniserEntry, card_of, read_catalog, weights_of
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.cards import Card, Rate, Sha256, rate_text, read_card, sha256_of
 
@@ -139,8 +139,6 @@ def _laxer(card: Card, pin: Pin) -> str:
 
 @cache
 def _catalogued() -> dict[str, Pin]:
-    from uncnn.exporters.pulling.pull import card_of, weights_of
-
     entries = [entry for entry in read_catalog().models if isinstance(entry, RecogniserEntry)]
     return {
         entry.name: Pin(

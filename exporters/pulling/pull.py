@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from uncnn.exporters.catalog import DetectorEntry, Entry, File, RecogniserEntry
+from uncnn.exporters.catalog import DetectorEntry, Entry, File, RecogniserEntry, card_of, weights_of
 from uncnn.exporters.installation import sound_card
 from uncnn.exporters.pulling.detector_weights import install_detector, sound_detector
 from uncnn.exporters.pulling.download import Downloads, News, Origin, Report
@@ -20,7 +20,6 @@ from uncnn.exporters.pulling.parts import FULL, only_pull
 from uncnn.exporters.pulling.transfer import Patience
 from uncnn.exporters.store import EMBEDDED, models_dir
 from uncnn.plugins.api import UncnnError
-from uncnn.plugins.cards import Card
 
 State: TypeAlias = Literal["installed", "present", "refused", "failed"]
 
@@ -97,31 +96,6 @@ def install(entry: Entry, files: Sequence[Path], destination: Path) -> Path:
     model = convert(entry.format, files, entry.architecture)
     network = torch_network(entry.format, files, entry.architecture)
     return build(model, card_of(entry), destination, network=network)
-
-
-def card_of(entry: RecogniserEntry) -> Card:
-    """Return the card that the catalog gives; `build` fills in what it measures."""
-    weights = weights_of(entry)
-    shared = ("name", "family", "role", "template", "embedding", "metric", "thresholds", "calibrated_on", "accuracy")
-    return Card.model_validate(
-        {
-            **{key: getattr(entry, key) for key in (*shared, "input", "licence", "training_data", "reference")},
-            "intervals": entry.intervals,
-            "source": {
-                "url": weights.url,
-                "repository": weights.repository,
-                "commit": weights.commit,
-                "file": weights.file if weights.package else weights.path,
-                "sha256": weights.sha256,
-            },
-            "sha256": "0" * 64,
-        }
-    )
-
-
-def weights_of(entry: Entry) -> File:
-    """Return the file of an entry that holds its weights: the largest."""
-    return max(entry.files, key=lambda file: file.bytes or 0)
 
 
 def sound(entry: Entry, data: Path) -> Path | None:

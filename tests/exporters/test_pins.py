@@ -11,10 +11,9 @@ import pytest
 import yaml
 
 from uncnn.exporters import pins, store
-from uncnn.exporters.catalog import read_catalog
+from uncnn.exporters.catalog import card_of, read_catalog
 from uncnn.exporters.choice import ModelsError
 from uncnn.exporters.pins import EMBEDDED, PINS, PinsError, difference, is_proven, no_laxer
-from uncnn.exporters.pulling.pull import card_of
 from uncnn.plugins.cards import Card, read_card, write_card
 
 NAMES = sorted(card.parent.name for card in EMBEDDED.glob("*/card.yaml"))
