@@ -2,7 +2,7 @@
 
     python benchmarks/margin.py                       24 LFW photos of each half of the people, `people` and `groups`
     python benchmarks/margin.py --keep DIR            cloaks and answers stay there: rules are tried again at once
-    python benchmarks/margin.py --keep DIR --no-more  the photos that DIR has at every strength they need, and no others
+    python benchmarks/margin.py --keep DIR --no-more  what DIR holds: *open* are photos that lack the next strength
     python benchmarks/margin.py --strengths balanced strong   what needs `utmost` counts as held
     python benchmarks/margin.py --smoke               two photos at one strength: only shows that it runs
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -116,24 +116,32 @@ def rules(margins: Mapping[str, float]) -> list[Rule]:
 def tried(subjects: Sequence[Subject], cache: Path, strengths: Sequence[str], make: bool) -> dict[Subject, Tried]:
     """Return what is said of each photo at each strength that it needs; what is in `cache` is not made again.
 
-    Without `make` photos that lack one are left out.
+    Without `make` a photo lacks the strengths that were not made; one that has none is left out.
     """
-    detector, attacked, recognisers = common.detector(), margin_cloaks.load_attacked(), margin_answers.load()
-    narrow = replace(detector, view_pixels=WINDOW)
+    answer = _asking(cache) if make else lambda subject, strength: margin_answers.kept(subject, strength, cache)
     found: dict[Subject, Tried] = {subject: {} for subject in subjects}
-    unmade: set[Subject] = set()
     for strength in strengths:
         for subject, one in found.items():
             weaker = next((faces for faces in reversed(one.values()) if faces), None)
             if weaker and min(map(_least, weaker)) > ENOUGH:
                 one[strength] = None
                 continue
-            if make:
-                margin_cloaks.make_cloak(subject, strength, cache, detector, attacked)
-            one[strength] = margin_answers.answers(subject, strength, cache, narrow, recognisers)
-            if one[strength] is None:
-                unmade.add(subject)
-    return {subject: one for subject, one in found.items() if subject not in unmade}
+            told = answer(subject, strength)
+            if told is not None:
+                one[strength] = told
+    return {subject: one for subject, one in found.items() if one}
+
+
+def _asking(cache: Path) -> Callable[[Subject, str], list[Answers] | None]:
+    """Return what cloaks a photo at a strength and asks about it, unless `cache` has it."""
+    detector, attacked, recognisers = common.detector(), margin_cloaks.load_attacked(), margin_answers.load()
+    narrow = replace(detector, view_pixels=WINDOW)
+
+    def ask(subject: Subject, strength: str) -> list[Answers] | None:
+        margin_cloaks.make_cloak(subject, strength, cache, detector, attacked)
+        return margin_answers.answers(subject, strength, cache, narrow, recognisers)
+
+    return ask
 
 
 def calibrated(faces: Sequence[Answers]) -> dict[str, float]:
@@ -156,7 +164,7 @@ def print_rules(title: str, compared: Sequence[Rule], photos: Sequence[Tried]) -
     faces = sum(len(next(iter(photo.values())) or ()) for photo in photos)
     print(f"\n{title}: {len(photos)} photos, {faces} faces")
     print(
-        f"{'rule':32} {'released':>8} {'no utmost':>9} {'balanced':>8} {'strong':>6} {'utmost':>6} {'looks':>5} "
+        f"{'rule':32} {'released':>8} {'no utmost':>9} {'open':>4} {'balanced':>8} {'strong':>6} {'utmost':>6} {'looks':>5} "
         f"{'relinked':>9} {'of all that pass':>16} {'held-out':>9}"
     )
     for rule in compared:
@@ -169,10 +177,15 @@ def _row(rule: Rule, photos: Sequence[Tried]) -> str:
     soft = [one for one in released if all(strength != "utmost" for strength, _ in one)]
     passing = [(strength, told) for one in reached for strength, told in one if strength is not None and told]
     every = [told for photo in photos for own in photo.values() for told in own or () if rule.passes(told)]
+    most = max(map(len, photos), default=0)
+    still = sum(
+        any(strength is None for strength, _ in one) and len(photo) < most
+        for one, photo in zip(reached, photos, strict=True)
+    )
     looks = [told.looks for _, told in passing if told.looks is not None]
     strengths = [strength for strength, _ in passing]
     return (
-        f"{_share(len(released), len(photos)):>8} {_share(len(soft), len(photos)):>9} "
+        f"{_of(len(released), len(photos)):>8} {_of(len(soft), len(photos)):>9} {still:4} "
         f"{strengths.count('balanced'):8} {strengths.count('strong'):6} {strengths.count('utmost'):6} "
         f"{statistics.mean(looks) if looks else math.nan:5.1f} "
         f"{_of(sum(_relinked(told) for _, told in passing), len(passing)):>9} "
@@ -211,10 +224,6 @@ def _unit(name: str, far: float) -> float:
     """Return what turns shares of the distance at FAR 1e-3 into those at another rate."""
     card = read_card(EMBEDDED / name)
     return distance(card.metric, card.threshold(margin_answers.FAR)) / distance(card.metric, card.threshold(far))
-
-
-def _share(number: int, of: int) -> str:
-    return f"{number / of:.0%}" if of else "-"
 
 
 def _of(number: int, of: int) -> str:

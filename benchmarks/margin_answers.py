@@ -83,6 +83,12 @@ def load() -> dict[str, OnnxRecogniser]:
     return own | {name: OnnxRecogniser.load(REFERENCE / name, CPU) for name in HELD_OUT}
 
 
+def kept(subject: Subject, strength: str, cache: Path) -> list[Answers] | None:
+    """Return what was said of each face of a photo at a strength; None: nothing yet."""
+    file = subject.folder(cache) / f"{strength}.answers.json"
+    return [Answers(**each) for each in json.loads(file.read_text())] if file.is_file() else None
+
+
 def answers(
     subject: Subject, strength: str, cache: Path, detector: Detector, recognisers: dict[str, OnnxRecogniser]
 ) -> list[Answers] | None:
@@ -90,7 +96,7 @@ def answers(
     folder = subject.folder(cache)
     file, made = folder / f"{strength}.answers.json", folder / f"{strength}.json"
     if file.is_file():
-        return [Answers(**each) for each in json.loads(file.read_text())]
+        return kept(subject, strength, cache)
     if not made.is_file():
         return None
     faces, looks = faces_of(subject, cache, detector), json.loads(made.read_text())

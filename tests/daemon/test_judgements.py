@@ -40,7 +40,7 @@ def card(margin: float | None = None) -> Card:
 
 
 class Scripted(OnnxRecogniser):
-    """Sees one person in a dark photo, another in a bright one but at the place `knows`; it calls one `sees`."""
+    """Sees one person in a dark photo, and in a bright one another, `sees`, but at the place `knows`."""
 
     knows = -1
     sees: tuple[float, float] = OTHER
