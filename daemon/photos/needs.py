@@ -31,13 +31,13 @@ class Cost:
 
 _COSTS: Final[Mapping[Format, Cost]] = {
     "JPEG": Cost(30, inks=14),
-    "PNG": Cost(27, opacity=3, deep=3),
-    "WEBP": Cost(36, opacity=16),
-    "TIFF": Cost(32, deep=14),
+    "PNG": Cost(29, opacity=2, deep=2),
+    "WEBP": Cost(32, opacity=24),
+    "TIFF": Cost(32, deep=4),
     "HEIF": Cost(44),
     "AVIF": Cost(44),
-    "BMP": Cost(27),
-    "GIF": Cost(30),
+    "BMP": Cost(29),
+    "GIF": Cost(29),
 }
 
 _COPIES: Final = 6
