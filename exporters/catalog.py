@@ -93,6 +93,8 @@ class RecogniserEntry(_Entry):
     assumed: tuple[Literal["input", "template", "embedding", "metric"], ...] = ()
     thresholds: Threshold = Field(default_factory=dict)
     intervals: dict[Annotated[float, Field(gt=0, lt=1)], tuple[float, float]] | None = None  # 95 %, of each threshold
+    margin: Annotated[float, Field(ge=0, le=1)] | None = None  # as of a card
+    margin_source: str | None = None
     calibrated_on: str = "nothing yet"
     accuracy: dict[str, float] = Field(default_factory=dict)
 
@@ -176,7 +178,7 @@ def card_of(entry: RecogniserEntry) -> Card:
     return Card.model_validate(
         {
             **{key: getattr(entry, key) for key in (*shared, "input", "licence", "training_data", "reference")},
-            "intervals": entry.intervals,
+            **{key: getattr(entry, key) for key in ("intervals", "margin", "margin_source")},
             "source": {
                 "url": weights.url,
                 "repository": weights.repository,
