@@ -92,9 +92,10 @@ def main() -> None:
     tune = {subject: one for subject, one in found.items() if subject.half == "tune"}
     margins = calibrated([each for one in tune.values() for faces in one.values() for each in faces or ()])
     print("margins, from the half that is tuned on: " + ", ".join(f"{name} {own:.2f}" for name, own in margins.items()))
+    most = max(map(len, found.values()))
     for title, halves in (("tuned on", ("tune",)), ("LFW, held out", ("report",)), ("others", ("people", "groups"))):
         part = [one for subject, one in found.items() if subject.half in halves]
-        print_rules(title, rules(margins), [one for one in part if any(one.values())])
+        print_rules(title, rules(margins), [one for one in part if any(one.values())], most)
 
 
 def rules(margins: Mapping[str, float]) -> list[Rule]:
@@ -159,25 +160,25 @@ def calibrated(faces: Sequence[Answers]) -> dict[str, float]:
     return margins
 
 
-def print_rules(title: str, compared: Sequence[Rule], photos: Sequence[Tried]) -> None:
-    """Print a row a rule for one part of the photos."""
+def print_rules(title: str, compared: Sequence[Rule], photos: Sequence[Tried], most: int) -> None:
+    """Print a row a rule for one part of the photos; `most` is how many strengths were made."""
     faces = sum(len(next(iter(photo.values())) or ()) for photo in photos)
     print(f"\n{title}: {len(photos)} photos, {faces} faces")
     print(
-        f"{'rule':32} {'released':>8} {'no utmost':>9} {'open':>4} {'balanced':>8} {'strong':>6} {'utmost':>6} {'looks':>5} "
+        f"{'rule':32} {'released':>8} {'no utmost':>9} {'open':>4} {'balanced':>8} {'strong':>6} {'utmost':>6} "
+        f"{'looks':>5} "
         f"{'relinked':>9} {'of all that pass':>16} {'held-out':>9}"
     )
     for rule in compared:
-        print(f"{rule.name:32} {_row(rule, photos)}", flush=True)
+        print(f"{rule.name:32} {_row(rule, photos, most)}", flush=True)
 
 
-def _row(rule: Rule, photos: Sequence[Tried]) -> str:
+def _row(rule: Rule, photos: Sequence[Tried], most: int) -> str:
     reached = [_reached(rule, photo) for photo in photos]
     released = [one for one in reached if all(strength is not None for strength, _ in one)]
     soft = [one for one in released if all(strength != "utmost" for strength, _ in one)]
     passing = [(strength, told) for one in reached for strength, told in one if strength is not None and told]
     every = [told for photo in photos for own in photo.values() for told in own or () if rule.passes(told)]
-    most = max(map(len, photos), default=0)
     still = sum(
         any(strength is None for strength, _ in one) and len(photo) < most
         for one, photo in zip(reached, photos, strict=True)
