@@ -17,9 +17,9 @@ from uncnn.daemon.verify.measuring import compare, embed, same_face
 from uncnn.daemon.verify.places import JITTERS
 from uncnn.daemon.verify.verdict import FACE
 from uncnn.daemon.verify.verifier import Verifier
+from uncnn.exporters.detectors import OWN_ONNX
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face, UncnnError
-from uncnn.plugins.cards import DEFAULT_MARGIN
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 
@@ -40,10 +40,9 @@ def photo() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def verifier(detector_folder: Path) -> Verifier:
-    (detector,) = detector_folder.glob("*.onnx")
+def verifier() -> Verifier:
     names = ("openvino-0095", "dlib-resnet", "esp-mfn")
-    return Verifier(load_onnx(detector, CPU), [OnnxRecogniser.load(EMBEDDED / name, CPU) for name in names])
+    return Verifier(load_onnx(EMBEDDED / OWN_ONNX, CPU), [OnnxRecogniser.load(EMBEDDED / name, CPU) for name in names])
 
 
 def test_a_copy_is_linked_by_everyone(verifier: Verifier, photo: np.ndarray) -> None:
@@ -89,9 +88,9 @@ def test_each_answer_says_what_was_asked_and_a_wider_margin_asks_for_more(
         assert {each.margin for each in verdict.faces[0].judgements} == {margin}
     calibrated = verifier.verify(png(photo), png(blotted), 1e-3, VIEWS, 24)
     margins = {each.recogniser: each.margin for each in calibrated.faces[0].judgements}
-    assert margins == dict.fromkeys(("openvino-0095", "dlib-resnet", "esp-mfn"), DEFAULT_MARGIN), (
-        "their cards have none"
-    )
+    cards = {each.card.name: each.card.margin for each in verifier.recognisers}
+    assert margins == cards, "those of the cards"
+    assert None not in cards.values()
     assert {each.family for each in calibrated.faces[0].judgements} == {"mobilenetv2", "resnet-29", "mobilefacenet"}
 
 
