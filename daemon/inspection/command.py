@@ -21,7 +21,7 @@ from uncnn.daemon.processes import Child, Handler, Message, Report, stopped_by_s
 from uncnn.daemon.sandbox.rules import sandbox_for
 from uncnn.daemon.terminal import progress_bar
 from uncnn.daemon.wording import printable
-from uncnn.exporters.store import models_dir
+from uncnn.exporters.store import models_dir, search_path
 
 _POLICIES: Final = get_args(Metadata)
 
@@ -113,9 +113,8 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
         bar.begin(printable(photo))
         copy = taken(photo, spool)
         bar.report({"stage": "reading"})
-        models = models_dir(data_dir())
-        models.mkdir(parents=True, exist_ok=True)
-        sandbox = sandbox_for(spool, [models], sight.device)
+        models_dir(data_dir()).mkdir(parents=True, exist_ok=True)  # what may be exported into it later is to be read
+        sandbox = sandbox_for(spool, search_path(data_dir()), sight.device)
         inspector = Child("inspector", _make_inspector, sandbox, ["uncnn.daemon.inspection.looking"])
         try:
             request = {"source": str(copy.path), "name": photo.name, "metadata": sight.policy.metadata}
