@@ -147,6 +147,7 @@ def test_a_picture_in_bands_is_the_picture(size: tuple[int, int], mode: str) -> 
     assert next(rows.stop - rows.start for rows in bands(size[1], size[0])) * size[0] <= max(BAND_PIXELS, size[0])
 
 
+@pytest.mark.slow
 def test_no_kind_of_file_takes_more_than_is_said() -> None:
     if not Path("/proc/self/clear_refs").exists():
         pytest.skip("only Linux says how much memory a process took at most")
