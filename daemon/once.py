@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from uncnn.daemon.answers import DEGRADED, ERROR, print_json
@@ -21,7 +21,7 @@ from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
 from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.recovery import recover
-from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_counts, say_line
+from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_line
 from uncnn.exporters.store import Installed
 
 
@@ -157,9 +157,10 @@ def _print(summary: Summary, as_json: bool) -> None:
         return
     if not (summary.done or summary.problems):
         sys.stdout.write("nothing new in the watched folders\n")
-    sys.stdout.writelines(f"{words}\n" for words in summary.doubts().words())
+    proven = replace(summary.doubts(), uncertain=0)  # by the ledger, which knows what became of the same picture before
+    doubtful = replace(counts_of(summary.done), without_a_face=0)
+    sys.stdout.writelines(f"{words}\n" for words in (*proven.words(), *doubtful.words()))
     for name, job in summary.standing:
         say_line(name, f"still {job.state}", f": {job.reason}", "yellow")
     for watch, problem in summary.problems.items():
         say_line(str(watch), "blocked", f": {problem}", "red")
-    say_counts(summary.done)
