@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import gc
 import importlib
 import inspect
 import os
@@ -33,7 +34,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 300  # for the tests of one mutant: one that takes longer is caught too
 A_SMOKE = 12  # mutants of each target at most
-QUIET: Final = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+QUIET: Final = (
+    "-q",
+    *(f"-pno:{name}" for name in ("cacheprovider", "xdist", "unraisableexception", "threadexception")),
+)
 
 
 @dataclass(frozen=True)
@@ -309,6 +313,7 @@ def main() -> int:
     for target in targets:
         every = mutants(target)
         made += every[:: -(-len(every) // A_SMOKE)] if asked.smoke else every
+    gc.freeze()  # the processes share what is there by now
     with ThreadPoolExecutor(asked.workers) as pool:
         survived = [each for each, status in zip(made, pool.map(_status, made), strict=True) if status == 0]
     return report(targets, made, survived, time.monotonic() - began)
