@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uncnn.daemon.verify.places import JITTERS, nearby, places
+from uncnn.daemon.verify.places import JITTERS, SAME_PLACE, nearby, places
 
 FACES = np.array(
     [
@@ -39,3 +39,10 @@ def test_where_a_face_was_is_asked_unless_it_still_is_there() -> None:
     apart = FACES + np.array([0.0, 0.2])  # nothing to the large face, a twentieth of the small one's eyes
     assert len(places(FACES, apart)) == 2 + len(JITTERS)
     np.testing.assert_array_equal(places(FACES, apart)[-1], apart)
+
+
+def test_landmarks_at_the_very_limit_of_one_place_are_in_it() -> None:
+    large = FACES[:1] * 1.25  # 50 pixels between the eyes
+    assert 50 * SAME_PLACE == 1
+    assert len(places(large, large + np.array([1.0, 0.0]))) == 1 + len(JITTERS)
+    assert len(places(large, large + np.array([1.01, 0.0]))) == 2 + len(JITTERS)
