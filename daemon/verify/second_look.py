@@ -18,7 +18,7 @@ from uncnn.plugins.api import Detector, Face, Pixels, Rotated
 from uncnn.plugins.detectors.retinaface import DEFAULT_THRESHOLD, RetinaFace
 from uncnn.plugins.detectors.turned import Glance, Reading, Turned
 
-FAINTEST: Final = 0.1  # the least score of a face that the second look reports
+FAINTEST: Final = 0.06  # the least score of a face that the second look reports
 SURE: Final = 0.95  # from this score on a face is cloaked, whatever the recognisers make of it
 LARGEST_SCALE: Final = (
     2.25  # the worker looks at small photos three times enlarged: between, faces fall on other anchors
