@@ -168,7 +168,8 @@ def doubted(uncertain: Any, late: list[float], tmp_path: Path) -> tuple[Scripted
 def test_a_face_that_only_the_second_look_shows_is_cloaked_at_once(tmp_path: Path) -> None:
     crew, outcome = doubted("cloak", [1, 0.1, 0, 0], tmp_path)
     assert [set(each) for each in crew.strengths] == [{SEEN_TWICE, LATE}]
-    assert outcome.reason == "2 faces protected, among them 1 uncertain face (1 turned)"
+    assert outcome.reason.startswith("2 faces protected: ")
+    assert outcome.reason.endswith("; among them 1 uncertain face (1 turned)")
     assert outcome.decision == "publish"
     assert (outcome.faces, outcome.uncertain, outcome.left_uncertain) == (2, 1, 0)
 
@@ -191,7 +192,8 @@ def test_a_policy_holds_what_is_in_doubt(tmp_path: Path) -> None:
 def test_a_policy_leaves_what_is_in_doubt_as_it_is_and_says_so(tmp_path: Path) -> None:
     crew, outcome = doubted("publish", [1, 0.9, 0.9, 0.9], tmp_path)
     assert outcome.decision == "publish"
-    assert outcome.reason == "1 face protected; 1 uncertain face (1 turned), left as it is"
+    assert outcome.reason.startswith("1 face protected: ")
+    assert outcome.reason.endswith("; 1 uncertain face (1 turned), left as it is")
     assert all(LATE not in each for each in crew.strengths)
     assert outcome.left_uncertain == 1
 
