@@ -208,3 +208,8 @@ def test_what_only_tightens_is_taken(own: dict[str, Any], data: some.DataObject)
 
 def plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
+
+
+def test_what_is_refused_is_answered_with_what_is_not() -> None:
+    rule = Ranked("is laxer than", {"lax": 0, "middling": 1, "strict": 2})
+    assert rule.objection("middling", "lax") == "lax is laxer than the policy's middling: use middling or strict"
