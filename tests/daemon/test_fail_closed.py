@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -369,6 +370,9 @@ def test_every_mistake_of_a_folder_is_said_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["attack: {steps: 0}\n", "attack: {strength: strong, steps: 0}\n"])
 def test_a_folder_cannot_set_an_attacks_own_parameters(tmp_path: Path, text: str) -> None:
     assert refused(tmp_path, Policy(), text) == ["attack.steps"]
+    said = "a folder cannot set this (here it is not set)"
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        overridden(Policy(), tmp_path, PHOTO)
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo"])

@@ -1,4 +1,4 @@
-"""A kill and an attack that lies, in the real service with the models that come with uncnn; test_models.py blinds them."""
+"""A kill and an attack that lies, in the real service with the models that come with it; test_models.py blinds them."""
 
 from __future__ import annotations
 
