@@ -124,6 +124,12 @@ def detector_folder(detector_weights: Path, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
+def detector_onnx(detector_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return RetinaFace as ONNX Runtime takes it."""
+    return store.detector_onnx(detector_weights, tmp_path_factory.mktemp("onnx"))
+
+
+@pytest.fixture(scope="session")
 def own_detector_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of models with nothing in it: the detector comes with uncnn, and nothing is exported of it."""
     data = tmp_path_factory.mktemp("own-detector")

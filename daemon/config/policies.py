@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from uncnn.daemon.verify.views import parse_view
-from uncnn.plugins.api import UncnnError
+from uncnn.plugins.api import Rotated, UncnnError
 from uncnn.plugins.registry import STRENGTHS, attack_names
 
 FARS: Final = (1e-2, 1e-3, 1e-4)
@@ -90,6 +90,12 @@ def _quality(value: Any) -> Any:
     raise ValueError(f"{value!r} is no quality: use same or a number from 1 to 100")
 
 
+def _rotated(value: Any) -> Any:
+    if value == "auto" or isinstance(value, bool):
+        return value
+    raise ValueError(f"{value!r} is none of them: use auto, true or false")
+
+
 def _file_name(template: str) -> str:
     """Check the template of published names: `{stem}` in it, `{suffix}` at its end, no folder."""
     try:
@@ -151,7 +157,7 @@ class FacesSection(Section):
 
     who: Who = "all"
     smallest_px: Annotated[int, Field(strict=True, ge=1)] = 24
-    rotated: Annotated[bool, Field(strict=True)] | Literal["auto"] = "auto"
+    rotated: Annotated[Rotated, BeforeValidator(_rotated)] = "auto"
 
 
 class Output(Section):

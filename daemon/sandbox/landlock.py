@@ -1,7 +1,7 @@
 """Landlock: which files a process may read, write and execute, by rules that it can never take back.
 
-https://docs.kernel.org/userspace-api/landlock.html; `linux/landlock.h`. The C library has no functions for it, and of
-the packages on PyPI none knows the later versions, so the three system calls are made by number.
+https://docs.kernel.org/userspace-api/landlock.html; `linux/landlock.h`. The C library has no functions for it, so
+the three system calls are made by number.
 """
 
 from __future__ import annotations

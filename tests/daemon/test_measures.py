@@ -85,7 +85,9 @@ def configuration(tmp_path: Path) -> Path:
 
 def test_a_configuration_that_is_right_is_said_to_be(configuration: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check_config(configuration) == OK
-    assert capsys.readouterr().out.endswith("config.yaml is right: 1 folder, policies everyday\n")
+    right, sandbox = capsys.readouterr().out.splitlines()
+    assert right.endswith("config.yaml is right: 1 folder, policies everyday")
+    assert "sandbox" in sandbox
     file = configuration.parent / "in" / "trip" / ".uncnn.yaml"
     file.write_text("unprotected: publish-anyway\n")
     with pytest.raises(ConfigError, match=r"trip/\.uncnn\.yaml:1: unprotected"):

@@ -121,7 +121,7 @@ def test_the_list_is_light(home: ModelsHome) -> None:
         (["esp-mfn", "--from", "/missing"], 2, "--from /missing: there is no such folder"),
         (["mobilefacenet-y1"], 1, "for research use only"),
         (["esp-mfn", "--licence", "pirate"], 2, "give permissive or research"),
-        (["esp-mfn", "--from", "/"], 1, "is not there; put it there under this name"),
+        (["esp-mfn", "--force", "--from", "/"], 1, "is not there; put it there under this name"),
     ],
 )
 def test_what_cannot_be_pulled_is_told(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:

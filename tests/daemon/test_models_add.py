@@ -106,7 +106,7 @@ def test_a_person_is_asked_and_may_answer_wrongly_first(home: ModelsHome, shared
     upstream = shared_models / "upstream"
     files = [str(upstream / name) for name in ("mobileface-v2-0000.params", "mobileface-v2-symbol.json")]
     typed = [
-        ("name [mobileface-v2-0000]:", "mobileface-v2"),
+        ("name [mobileface-v2-0000]:", "mobilefacenet-y1"),
         ("give another --name, or pull it", "asked"),
         ("role [surrogate]:", "boss"),
         ("give one of surrogate, judge", ""),
@@ -165,7 +165,11 @@ def test_only_uncnns_own_models_are_calibrated(home: ModelsHome, tmp_path: Path)
         (["{folder}/text.dat2"], 2, "not known by the ending; give --format checkpoint, mxnet, openvino"),
         (["{folder}/text.dat2", "--format", "keras"], 2, "--format keras: there are checkpoint, mxnet"),
         (["{folder}/text.onnx", "--yes"], 1, "text.onnx"),
-        (["{own}", "--name", "esp-mfn"], 1, "esp-mfn is a model of the catalog: give another --name, or pull it"),
+        (
+            ["{own}", "--name", "edgeface-xxs"],
+            1,
+            "edgeface-xxs is a model of the catalog: give another --name, or pull it",
+        ),
         (["{own}", "--name", "../evil"], 1, "../evil: a name is letters, digits"),
         (["{own}", "--yes", "--calibrate", "/missing"], 2, "--calibrate /missing: there is no such folder"),
     ],

@@ -185,10 +185,10 @@ def test_models_that_are_missing_are_said_and_no_photo_pays_for_it(ran: Ran, tmp
     (tmp_path / "in").mkdir()
     (tmp_path / "feeble").mkdir()
     shutil.copyfile(ran.home.root / "in" / "nobody.png", tmp_path / "in" / "nobody.png")
-    (tmp_path / "config.yaml").write_text(CONFIGURATION)
+    (tmp_path / "config.yaml").write_text(CONFIGURATION.replace("esp-mfn,", "mobilefacenet-y1,"))
     answer = home.command("run", "--once")
     assert answer.returncode == ERROR
-    assert answer.stderr.startswith("uncnn-daemon: ")
+    assert answer.stderr.startswith("uncnn-daemon: surrogate 'mobilefacenet-y1' is not installed")
     assert len(answer.stderr.splitlines()) == 1
     with Ledger(tmp_path / "state" / "ledger.sqlite3") as ledger:
         assert [(job.state, job.attempts) for job in ledger.jobs()] == [(State.QUEUED, 0)]

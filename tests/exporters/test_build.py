@@ -283,7 +283,7 @@ def test_a_changed_program_is_refused(program: Path, tmp_path: Path) -> None:
         load_recogniser(tmp_path)
     (tmp_path / "model.pt2").unlink()
     with pytest.raises(CardError, match=r"model\.pt2: cannot be read"):
-        OnnxRecogniser.load(tmp_path, ["CPUExecutionProvider"])
+        load_recogniser(tmp_path)
     write_card(card.model_copy(update={"pt2_sha256": None}), tmp_path)
     OnnxRecogniser.load(tmp_path, ["CPUExecutionProvider"])
 

@@ -73,7 +73,7 @@ def test_it_asks_no_more_than_it_may(queries: int, enlarge: bool, photo: np.ndar
         loss = Halves(faces.patches, needed)
         HopSkipJump(queries=queries, probes=5, enlarge=enlarge).perturb(faces, loss, BUDGET)
         assert len(loss.asked) <= queries
-        assert len(loss.asked) > 0.9 * queries, "and uses what it has"
+        assert len(loss.asked) > 0.85 * queries, "and uses what it has"
 
 
 def test_where_nothing_helps_it_returns_what_the_bound_leaves_of_its_start(photo: np.ndarray) -> None:

@@ -67,6 +67,7 @@ def test_records_that_share_their_bytes_are_refused() -> None:
         for number in range(1, 100):
             entry = zipfile.ZipInfo(f"archive/data/{number}")
             entry.file_size = entry.compress_size = 100_000
+            entry.header_offset = 0
             entry.CRC = archive.infolist()[0].CRC
             archive.filelist.append(entry)
     with pytest.raises(CheckpointError, match="claim 10,000,000 bytes"):

@@ -50,9 +50,8 @@ def weights(detector_weights: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def onnx_file(detector_folder: Path) -> Path:
-    (file,) = detector_folder.glob("*.onnx")
-    return file
+def onnx_file(detector_onnx: Path) -> Path:
+    return detector_onnx
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,7 @@ def test_what_is_pulled_is_complete_and_what_was_fetched_is_gone(data: Path) -> 
     assert card.parity is not None
     assert card.parity <= 1e-4
     assert sound(data, MODEL)
-    assert store.detector_weights(data).name == "retinaface-mobilenet0.25.pth"
+    assert store.detector_weights(data) == store.EMBEDDED / store.OWN_DETECTOR, "the same weights, hash pinned"
 
 
 def test_what_is_there_and_sound_is_not_fetched_again(data: Path, server: ModelServer) -> None:
