@@ -375,6 +375,12 @@ def test_a_folder_cannot_set_an_attacks_own_parameters(tmp_path: Path, text: str
         overridden(Policy(), tmp_path, PHOTO)
 
 
+def test_a_candidate_that_is_gone_is_not_released(tmp_path: Path) -> None:
+    with pytest.raises(PublishError, match="there is no such file"):
+        publish(tmp_path / "gone", tmp_path, Path("photo.jpg"), "0" * 64)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo"])
 def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
     file = tmp_path / ".uncnn.yaml"

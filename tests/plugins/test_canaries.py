@@ -59,6 +59,13 @@ class Seer:
         return self.known if np.array_equal(photo, canaries.picture()) else self.plain
 
 
+def test_the_least_score_is_enough(detector: RetinaFace) -> None:
+    sound = detector.detect(canaries.picture())
+    check_detector(Seer([replace(face, score=canaries.LEAST_SCORE) for face in sound], []))
+    with pytest.raises(CanaryError, match="misses the"):
+        check_detector(Seer([replace(face, score=canaries.LEAST_SCORE - 1e-6) for face in sound], []))
+
+
 def test_a_detector_that_is_not_sound_is_said_to_be(detector: RetinaFace) -> None:
     sound = detector.detect(canaries.picture())
     check_detector(Seer(sound, []))
