@@ -119,6 +119,7 @@ def _software() -> Iterator[Path]:
     here = None
     with suppress(OSError):  # it was removed
         here = Path.cwd()
+        yield from here.glob("*.egg-info")  # of an installation in place: it names the attacks
     yield from (Path(entry) for entry in sys.path if entry and Path(entry) != here)
     yield from _plugins()
     yield from (Path(entry) for entry in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if entry)

@@ -208,7 +208,7 @@ def test_a_cloak_takes_what_was_pulled(copy: ModelsHome, tmp_path: Path) -> None
 
     Image.fromarray(skimage.data.astronaut()).save(tmp_path / "astronaut.png")
     folder = Path(shutil.copytree(copy.models / "openvino-0095", copy.models / WITHOUT))
-    write_card(read_card(folder).model_copy(update={"name": WITHOUT, "thresholds": {}}), folder)
+    write_card(read_card(folder).model_copy(update={"name": WITHOUT, "thresholds": {}, "intervals": None}), folder)
     policy = "{attack: {name: pgd, strength: subtle, steps: 1}, escalate: [], unprotected: publish-anyway}"
     (tmp_path / "config.yaml").write_text(f"version: 1\ndevice: cpu\npolicies: {{everyday: {policy}}}\n")
     options = ("--config", tmp_path / "config.yaml", "--json")
