@@ -26,7 +26,7 @@ def identities(shared_data: Path) -> Path:
 @pytest.fixture(scope="module")
 def home(identities: Path, own_detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelsHome:
     made = ModelsHome(tmp_path_factory.mktemp("home")).having(own_detector_folder)
-    photos = [identities / PERSON / f"{PERSON}_{number:04}.jpg" for number in (1, 3, 4)]
+    photos = [identities / PERSON / f"{PERSON}_{number:04}.jpg" for number in (1, 3, 6)]
     answer = made.run("people", "enroll", "Adrien", *photos)
     assert answer.returncode == 0, answer.stderr
     assert "enrolled Adrien with 3 photos" in answer.stdout
@@ -66,7 +66,7 @@ def test_what_is_kept_is_private_and_holds_no_photo(home: ModelsHome) -> None:
     assert [len(template.embeddings) for template in person.templates] == [3] * len(RECOGNISERS)
     code, answer = home.json("people", "list")
     assert code == 0
-    assert [(each["name"], each["photos"], each["recognisers"]) for each in answer["people"]] == [
+    assert [(each["name"], each["photos"], sorted(each["recognisers"])) for each in answer["people"]] == [
         ("Adrien", 3, RECOGNISERS)
     ]
     assert [each["consented"] for each in answer["people"]] == [None]
@@ -98,7 +98,7 @@ def test_a_damaged_file_is_said(tmp_path: Path) -> None:
 def test_only_who_consented_may_be_a_target(home: ModelsHome, identities: Path) -> None:
     photo = sorted((identities / STRANGER).glob("*.jpg"))[0]
     aimed = ["cloak", photo, "-o", home.root / "aimed", "--set", "steps=2", "--set"]
-    photos = [identities / PERSON / f"{PERSON}_{number:04}.jpg" for number in (1, 3, 4)]
+    photos = [identities / PERSON / f"{PERSON}_{number:04}.jpg" for number in (1, 3, 6)]
     assert home.run("people", "enroll", "Adrien", *photos).returncode == 0
     for name, words in (("Adrien", "no record that this person consented"), ("Nobody", "nobody else is ever a target")):
         refused = home.run(*aimed, f"target={name}")
