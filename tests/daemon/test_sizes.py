@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 GB = 1e9
 POLICY = {
     "attack": {"name": "veil", "strength": "balanced", "steps": 1},
+    "protect": {"views": ["as-is", "half-size"]},  # one is shown at a time: more take no more memory
     "escalate": [],
     "unprotected": "publish-anyway",
 }
