@@ -123,8 +123,10 @@ def test_a_large_photo_in_bounded_memory(portrait: Image.Image, tmp_path: Path, 
     with make_crew(tmp_path / "data") as crew:
         outcome, _ = released(crew, photo, tmp_path, "jpg")
         worker, verifier = peak_bytes(crew.worker.pid), peak_bytes(crew.verifier.pid)
-    assert len(outcome.verdict.faces) == 2
-    assert all(face.found_again for face in outcome.verdict.faces)
+    cloaked = [face for face in outcome.verdict.faces if face.required]
+    assert len(cloaked) == 2
+    assert all(face.found_again for face in cloaked)
+    assert all(face.required or face.uncertain for face in outcome.verdict.faces), "what the noise looks like"
     assert worker is not None
     assert verifier is not None
     assert worker < most * GB
