@@ -73,6 +73,7 @@ TARGETS: Final = [
     Target("daemon/config/tightening.py", ("TABLE", *RULES), (TABLE,)),
     Target("daemon/config/overrides.py", ("_files", "_merged", "_given", "_over"), (GUARD, TABLE)),
     Target("daemon/files/publish.py", ("_fill", "_holds"), (GUARD,)),
+    Target("daemon/files/opening.py", ("open_file",), (GUARD,)),
     Target("daemon/photo_job.py", ("_judge",), (GUARD,)),
     Target(
         "plugins/canaries.py",
@@ -95,10 +96,7 @@ HARMLESS: Final[dict[tuple[str, str], str]] = {
         "if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):",
         "never",
     ): _FILE,
-    ("is_same = stat.S_ISREG(found.st_mode) and found.st_size == size", "part 1 left out"): _FILE,
-    ("is_same = stat.S_ISREG(found.st_mode) and found.st_size == size", "part 2 left out"): _DIGEST,
-    ("is_same = stat.S_ISREG(found.st_mode) and found.st_size == size", "and -> or"): _DIGEST,
-    ("return is_same and _digest(opened, size) == sha256", "part 1 left out"): _DIGEST,
+    ("return os.fstat(opened).st_size == size and _digest(opened, size) == sha256", "part 1 left out"): _DIGEST,
     ("os.close(opened)", "left out"): _OPEN,
     ("os.close(reader)", "left out"): _OPEN,
     (

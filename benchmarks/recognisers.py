@@ -35,7 +35,7 @@ from common import CPU, REFERENCE, SHARED
 
 from uncnn.daemon.files.folders import data_dir
 from uncnn.exporters.calibration.calibrate import FARS, Calibration, calibrate_embeddings, embed_faces
-from uncnn.exporters.calibration.faces import FaceFolder, read_faces
+from uncnn.exporters.calibration.faces import FaceFolder, look_with, read_faces
 from uncnn.exporters.calibration.verification import accuracy, draw_pairs
 from uncnn.exporters.store import ModelsError, detector_onnx, detector_weights
 from uncnn.plugins.cards import Card, read_card
@@ -110,7 +110,7 @@ def _faces(photos: Sequence[Path], weights: Path, scratch: Path, options: argpar
     """Return the faces of LFW, found and aligned by RetinaFace; a few of them for the smoke test."""
     detector = load_onnx(detector_onnx(weights, data_dir()), CPU, options.threads)
     folders = [common.few(photos[0], scratch / "few")] if options.smoke else photos
-    return read_faces(folders, detector, _progress, name="LFW")
+    return read_faces(folders, look_with(detector), _progress, name="LFW")
 
 
 def _rows(folders: Sequence[Path], faces: FaceFolder, threads: int) -> Iterator[Row]:

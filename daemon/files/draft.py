@@ -12,7 +12,6 @@ import fcntl
 import os
 import re
 import secrets
-import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,11 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.files.opening import PublishError, opened_folder
+from uncnn.daemon.files.opening import PublishError, open_file, opened_folder
 from uncnn.daemon.wording import printable
 
 NO_LINKS: Final = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}  # FAT, exFAT, some network folders
-READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _UNNAMED: Final = getattr(os, "O_TMPFILE", 0) | os.O_WRONLY | os.O_CLOEXEC
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -162,11 +160,8 @@ def sweep(folder: Path) -> list[Path]:
 
 def _remove_abandoned(top: int, name: str) -> bool:
     """Remove a temporary file that nobody holds the lock of; return whether it was."""
-    try:
-        if not stat.S_ISREG(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
-            return False
-        opened = os.open(name, READ, dir_fd=top)
-    except OSError:
+    opened = open_file(top, name)
+    if opened is None:
         return False
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,6 +17,8 @@ from typing import Final
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 
+READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _COMPONENT: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC
 _LINKS: Final = 40  # the kernel's own limit for one path
@@ -170,6 +172,20 @@ def sync_folder(folder: int) -> None:
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
             raise
+
+
+def open_file(folder: int, name: str) -> int | None:
+    """Return a descriptor, to read, of the regular file of a name in an open folder; None: it is none to be read."""
+    try:
+        if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            return None  # a device may act on being opened
+        opened = os.open(name, READ, dir_fd=folder)
+    except OSError:
+        return None
+    if stat.S_ISREG(os.fstat(opened).st_mode):
+        return opened
+    os.close(opened)
+    return None
 
 
 def refuse_other(found: os.stat_result, path: Path, wanted: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,8 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.files.draft import READ, Draft, UnnamedUnsupported, named_draft, sweep, unnamed_draft
-from uncnn.daemon.files.opening import PublishError, opened_below, opened_folder, safe_parts, sync_folder
+from uncnn.daemon.files.draft import Draft, UnnamedUnsupported, named_draft, sweep, unnamed_draft
+from uncnn.daemon.files.opening import (
+    READ,
+    PublishError,
+    open_file,
+    opened_below,
+    opened_folder,
+    safe_parts,
+    sync_folder,
+)
 from uncnn.daemon.files.spool import Snapshot, copy_hashed, snapshot
 from uncnn.daemon.wording import printable
 
@@ -174,16 +181,11 @@ def _find_again(target: int, release: _Release) -> None:
 
 def _holds(folder: int, name: str, size: int, sha256: str) -> bool:
     """Return whether a regular file holds the bytes of this size and sha256."""
-    try:
-        if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-            return False
-        opened = os.open(name, READ, dir_fd=folder)
-    except OSError:
+    opened = open_file(folder, name)
+    if opened is None:
         return False
     try:
-        found = os.fstat(opened)
-        is_same = stat.S_ISREG(found.st_mode) and found.st_size == size
-        return is_same and _digest(opened, size) == sha256
+        return os.fstat(opened).st_size == size and _digest(opened, size) == sha256
     finally:
         os.close(opened)
 

@@ -16,6 +16,7 @@ from uncnn.daemon.answers import ERROR, OK, print_json
 from uncnn.daemon.commands import SettingsError
 from uncnn.daemon.files.folders import FolderError, data_dir
 from uncnn.daemon.models.choosing import check_ours, chosen
+from uncnn.daemon.models.face_reader import face_reader
 from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.terminal import say_line
 from uncnn.daemon.wording import printable, system_words
@@ -62,16 +63,13 @@ def read_folder(folder: Path, data: Path, device: str, called: str | None, quiet
     """Return the faces in a folder of photos, found by the detector that a run uses.
 
     Raises:
-        ModelsError: the detector is missing. FacesError: the folder will not do.
+        ModelsError: the detector is missing. FacesError: the folder will not do. FolderError: the spool cannot be
+        written. RequestError, ProcessDied: the detector does not load.
     """
     from uncnn.exporters.calibration.faces import read_faces
-    from uncnn.plugins.detectors.retinaface import load_onnx
-    from uncnn.plugins.sessions import providers_for
 
-    files = store.detector_files(data)
-    detector = load_onnx(files.onnx, providers_for(device), sha256=files.onnx_sha256)
-    with counting("looking for faces", quiet) as report:
-        return read_faces([folder], detector, report, name=called)
+    with face_reader(store.detector_files(data), device) as look, counting("looking for faces", quiet) as report:
+        return read_faces([folder], look, report, name=called)
 
 
 def calibrate_one(place: store.Place, faces: FaceFolder, device: str, quiet: bool) -> Calibration:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uncnn.exporters.calibration.faces import FaceFolder, Report, read_faces
+from uncnn.exporters.calibration.faces import FaceFolder, Report, look_with, read_faces
 from uncnn.exporters.calibration.impostors import Impostors, compare_all, intervals, threshold
 from uncnn.exporters.calibration.verification import FOLDS, Accuracy, accuracy, draw_pairs
 from uncnn.plugins.api import Detector, UncnnError
@@ -64,7 +64,7 @@ def calibrate(
         if report:
             report(done, 2 * total)
 
-    faces = read_faces([folder], detector, first_half, name=name)
+    faces = read_faces([folder], look_with(detector), first_half, name=name)
     photos = len(faces.faces) + len(faces.left_out)
 
     def second_half(done: int, total: int) -> None:

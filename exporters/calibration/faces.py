@@ -21,6 +21,8 @@ LFW_NAME = re.compile(r"(?P<person>(?=[^a-z]*[a-z]).+)_\d{4}")  # a lower-case l
 NAMED = 3  # photos of those left out for one reason
 
 Report = Callable[[int, int], None]  # photos done, photos in all
+Look = Callable[[bytes], "tuple[Pixels, Floats] | str"]
+"""Returns what any recogniser sees of the face in a photo's bytes, see `PersonFace`, or why there is nothing to see."""
 
 
 class FacesError(UncnnError):
@@ -71,8 +73,22 @@ class FaceFolder:
         ]
 
 
+def look_with(detector: Detector) -> Look:
+    """Return what looks at photos with this detector, in this process."""
+
+    def look(data: bytes) -> tuple[Pixels, Floats] | str:
+        try:
+            photo = decode(data)
+        except Exception as error:  # Pillow's parsers raise OSError, ValueError, SyntaxError, struct.error, ...
+            return f"cannot be read ({type(error).__name__}: {str(error)[:160]})"
+        faces = detector.detect(photo)
+        return cut(photo, main_face(faces, photo.shape)) if faces else "no face found"
+
+    return look
+
+
 def read_faces(
-    folders: Sequence[Path], detector: Detector, report: Report | None = None, *, name: str | None = None
+    folders: Sequence[Path], look: Look, report: Report | None = None, *, name: str | None = None
 ) -> FaceFolder:
     """Return the face of every photo in `folders`; `name` (the folders' names) is what cards call the data.
 
@@ -87,7 +103,7 @@ def read_faces(
     found: list[PersonFace | LeftOut] = []
     seen: dict[bytes, Path] = {}
     for file, person in photos:
-        found.append(_read(file, person, detector, seen))
+        found.append(_read(file, person, look, seen))
         if report:
             report(len(found), len(photos))
     faces = tuple(one for one in found if isinstance(one, PersonFace))
@@ -133,21 +149,18 @@ def _images(folder: Path) -> list[Path]:
     return [path for path in _visible(folder) if path.suffix.lower() in SUFFIXES and path.is_file()]
 
 
-def _read(file: Path, person: str, detector: Detector, seen: dict[bytes, Path]) -> PersonFace | LeftOut:
+def _read(file: Path, person: str, look: Look, seen: dict[bytes, Path]) -> PersonFace | LeftOut:
     """Return the face of one photo, or why there is none."""
     try:
         data = file.read_bytes()
-        digest = hashlib.sha256(data).digest()
-        if digest in seen:
-            return LeftOut(file, f"a copy (of {seen[digest]})")
-        seen[digest] = file
-        photo = decode(data)
-    except Exception as error:  # Pillow's parsers raise OSError, ValueError, SyntaxError, struct.error, ...
+    except OSError as error:
         return LeftOut(file, f"cannot be read ({type(error).__name__}: {str(error)[:160]})")
-    faces = detector.detect(photo)
-    if not faces:
-        return LeftOut(file, "no face found")
-    return PersonFace(file, person, *cut(photo, main_face(faces, photo.shape)))
+    digest = hashlib.sha256(data).digest()
+    if digest in seen:
+        return LeftOut(file, f"a copy (of {seen[digest]})")
+    seen[digest] = file
+    found = look(data)
+    return LeftOut(file, found) if isinstance(found, str) else PersonFace(file, person, *found)
 
 
 def _check(result: FaceFolder, folders: Sequence[Path]) -> None:

@@ -22,7 +22,7 @@ from uncnn.exporters.calibration.calibrate import (
     calibrate_faces,
     embed_faces,
 )
-from uncnn.exporters.calibration.faces import FaceFolder, LeftOut, PersonFace, read_faces
+from uncnn.exporters.calibration.faces import FaceFolder, LeftOut, PersonFace, look_with, read_faces
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.cards import CARD_FILE, Card, CardError, compare, read_card, sha256_of, write_card
@@ -90,7 +90,7 @@ def recogniser(request) -> OnnxRecogniser:
 
 @pytest.fixture(scope="module")
 def faces(folder: Path) -> FaceFolder:
-    return read_faces([folder], AlignedDetector())
+    return read_faces([folder], look_with(AlignedDetector()))
 
 
 @pytest.fixture(scope="module")

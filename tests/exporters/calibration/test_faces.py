@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uncnn.exporters.calibration.faces import FacesError, read_faces
+from uncnn.exporters.calibration.faces import FacesError, look_with, read_faces
 from uncnn.exporters.calibration.patches import LARGEST_PX, cut, decode, main_face
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face
@@ -48,13 +48,13 @@ def copied(photos: list[Path], folder: Path, names: list[str]) -> Path:
 
 
 def people_of(folder: Path, detector: RetinaFace) -> list[str]:
-    return [face.person for face in read_faces([folder], detector).faces]
+    return [face.person for face in read_faces([folder], look_with(detector)).faces]
 
 
 def test_one_folder_a_person(photos, detector, tmp_path):
     copied(photos, tmp_path / "us", ["ada/IMG_0001.jpg", "ada/IMG_0002.JPG", "ben/a.jpg", "ben/Zoe_0001.jpg"])
     told: list[tuple[int, int]] = []
-    found = read_faces([tmp_path / "us"], detector, lambda done, total: told.append((done, total)))
+    found = read_faces([tmp_path / "us"], look_with(detector), lambda done, total: told.append((done, total)))
     assert [(face.person, face.file.name) for face in found.faces] == [
         ("ada", "IMG_0001.jpg"),
         ("ada", "IMG_0002.JPG"),
@@ -84,10 +84,10 @@ def test_flat_files(photos, detector, tmp_path, names, people):
 def test_two_folders_share_their_people(photos, detector, tmp_path):
     copied(photos[:2], tmp_path / "a", ["Ada/1.jpg", "Ben/1.jpg"])
     copied(photos[2:4], tmp_path / "b", ["Ada_0001.jpg", "Cem_0001.jpg"])
-    found = read_faces([tmp_path / "a", tmp_path / "b"], detector)
+    found = read_faces([tmp_path / "a", tmp_path / "b"], look_with(detector))
     assert [face.person for face in found.faces] == ["Ada", "Ben", "Ada", "Cem"]
     assert found.name == "a + b"
-    assert read_faces([tmp_path / "a"], detector, name="family").name == "family"
+    assert read_faces([tmp_path / "a"], look_with(detector), name="family").name == "family"
 
 
 def test_what_is_left_out_is_named(photos, detector, tmp_path):
@@ -101,7 +101,7 @@ def test_what_is_left_out_is_named(photos, detector, tmp_path):
     Image.new("1", (20_000, 6_000)).save(tmp_path / "vast.png")
     for ignored in ("notes.txt", ".hidden.jpg", "._a.jpg", "Thumbs.db"):
         (tmp_path / ignored).write_bytes(whole)
-    found = read_faces([tmp_path], detector)
+    found = read_faces([tmp_path], look_with(detector))
     assert [face.file.name for face in found.faces] == ["a.jpg", "b.jpg"]
     reasons = {left.file.name: left.reason for left in found.left_out}
     assert reasons.keys() == {"cut.jpg", "text.jpg", "empty.png", "z.jpg", "fractal.jpg", "vast.png"}
@@ -171,7 +171,7 @@ def test_the_face_that_a_photo_is_of():
 
 def test_a_crowd_gives_one_face(shared_data, detector, tmp_path):
     groups = sorted((shared_data / "groups").iterdir(), key=lambda path: path.stat().st_size)[:2]
-    found = read_faces([copied(groups, tmp_path, [group.name for group in groups])], detector)
+    found = read_faces([copied(groups, tmp_path, [group.name for group in groups])], look_with(detector))
     assert len(found.faces) == len(groups) == len(found.people)
 
 
@@ -190,16 +190,16 @@ def test_a_crowd_gives_one_face(shared_data, detector, tmp_path):
 def test_a_folder_that_will_not_do(photos, detector, tmp_path, names, complaint):
     copied(photos, tmp_path, names)
     with pytest.raises(FacesError, match=complaint) as raised:
-        read_faces([tmp_path], detector)
+        read_faces([tmp_path], look_with(detector))
     assert str(raised.value).startswith(f"{tmp_path}: ")
 
 
 def test_no_folder(detector, tmp_path):
     with pytest.raises(FacesError, match=r"gone: cannot be read \(No such file or directory\); give a folder"):
-        read_faces([tmp_path / "gone"], detector)
+        read_faces([tmp_path / "gone"], look_with(detector))
     (tmp_path / "file").touch()
     with pytest.raises(FacesError, match=r"file: cannot be read \(Not a directory\)"):
-        read_faces([tmp_path / "file"], detector)
+        read_faces([tmp_path / "file"], look_with(detector))
 
 
 def test_a_folder_of_broken_photos_says_so(detector, tmp_path):
@@ -208,4 +208,4 @@ def test_a_folder_of_broken_photos_says_so(detector, tmp_path):
     with pytest.raises(
         FacesError, match=rf"no face; 5 photos left out: cannot be read: {tmp_path}/0.jpg, .*, \.\.\.; a"
     ):
-        read_faces([tmp_path], detector)
+        read_faces([tmp_path], look_with(detector))
