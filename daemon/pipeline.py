@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,8 @@ from uncnn.daemon.people.store import people_file
 from uncnn.daemon.processes import Message, Report
 from uncnn.daemon.sight import Seen, see
 from uncnn.daemon.verify.sighting import SIGHTINGS, Sighting
-from uncnn.daemon.verify.statement import faces_words, protected_words, unprotected_words
-from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Verdict
+from uncnn.daemon.verify.statement import doubt_words, is_large, left_words, protected_words, unprotected_words
+from uncnn.daemon.verify.verdict import FACES, VERDICT, Verdict
 from uncnn.plugins.api import Face
 from uncnn.plugins.registry import STRENGTHS
 
@@ -59,7 +58,7 @@ class Outcome:
     @property
     def left_uncertain(self) -> int:
         """Return how many of those are as they were in the original."""
-        return len(_left(self.verdict))
+        return sum(face.left_in_doubt for face in self.verdict.faces)
 
 
 @dataclass(slots=True)
@@ -170,10 +169,10 @@ def rungs_of(policy: Policy) -> tuple[str, ...]:
 def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold", "skip"], str]:
     """Return what the policy does with a photo of this verdict, and the reason in one line."""
     required = [face for face in verdict.faces if face.required]
-    doubtful = [face for face in verdict.faces if face.uncertain and not face.spared and _is_large(policy, face)]
+    doubtful = [face for face in verdict.faces if face.uncertain and not face.spared and is_large(policy, face)]
     if doubtful and policy.uncertain == "hold":
-        return "hold", f"{_doubts(doubtful)}: held (policy uncertain: hold)"
-    rest = _rest(policy, verdict)
+        return "hold", f"{doubt_words(doubtful)}: held (policy uncertain: hold)"
+    rest = left_words(policy, verdict)
     if not required:
         if any(face.spared for face in verdict.faces):
             return "publish", rest
@@ -182,42 +181,15 @@ def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold",
         return policy.no_face, f"{found}: {words[policy.no_face]} (policy no_face: {policy.no_face})"
     if verdict.protected:
         doubts = [face for face in required if face.uncertain]
-        also = f"; among them {_doubts(doubts)}" if doubts else ""
+        also = f"; among them {doubt_words(doubts)}" if doubts else ""
         return "publish", f"{protected_words(verdict)}{also}{f'; {rest}' if rest else ''}"
     reason = unprotected_words(verdict)
     doubts = [face for face in required if face.uncertain and not face.protected]
     if doubts:
-        reason += f"; in doubt: {_doubts(doubts)}"
+        reason += f"; in doubt: {doubt_words(doubts)}"
     if policy.unprotected == "publish-anyway":
         return "publish", f"{reason}; released all the same (policy unprotected: publish-anyway)"
     return "hold", reason
-
-
-def _rest(policy: Policy, verdict: Verdict) -> str:
-    """Return in words the faces that were left as they are."""
-    spared = sum(face.spared for face in verdict.faces)
-    small = sum(not face.spared and not _is_large(policy, face) for face in verdict.faces)
-    words = [f"{faces_words(spared)} left alone (policy faces.who: {policy.faces.who})"] if spared else []
-    words += [f"{small} smaller than {policy.faces.smallest_px} px"] if small else []
-    left = [face for face in _left(verdict) if _is_large(policy, face)]
-    words += [f"{_doubts(left)}, left as {'it is' if len(left) == 1 else 'they are'}"] if left else []
-    return ", ".join(words)
-
-
-def _left(verdict: Verdict) -> list[FaceVerdict]:
-    """Return the faces in doubt that were left as they are."""
-    return [face for face in verdict.faces if face.uncertain and not face.required and not face.spared]
-
-
-def _doubts(faces: Iterable[FaceVerdict]) -> str:
-    """Return in words how many faces are in doubt, and why: `2 uncertain faces (1 turned, 1 may be an animal)`."""
-    counts = Counter(face.uncertain for face in faces)
-    why = ", ".join(f"{number} {words}" for words, number in counts.items())
-    return f"{faces_words(counts.total(), 'uncertain face')} ({why})"
-
-
-def _is_large(policy: Policy, face: FaceVerdict) -> bool:
-    return face.face.size_px >= policy.faces.smallest_px
 
 
 def _cloak_request(

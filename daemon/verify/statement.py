@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -38,6 +39,29 @@ def verify_words(verdict: Verdict, policy: Policy) -> str:
     small = f"{len(verdict.faces) - spared} smaller than {policy.faces.smallest_px} px"
     said = [words for number, words in ((spared, left), (len(verdict.faces) - spared, small)) if number]
     return f"no face to protect: of {faces_words(len(verdict.faces))} {' and '.join(said)}"
+
+
+def left_words(policy: Policy, verdict: Verdict) -> str:
+    """Return in words which faces were left as they are, and why; "" where none was."""
+    spared = sum(face.spared for face in verdict.faces)
+    small = sum(not face.spared and not is_large(policy, face) for face in verdict.faces)
+    words = [f"{faces_words(spared)} left alone (policy faces.who: {policy.faces.who})"] if spared else []
+    words += [f"{small} smaller than {policy.faces.smallest_px} px"] if small else []
+    left = [face for face in verdict.faces if face.left_in_doubt and is_large(policy, face)]
+    words += [f"{doubt_words(left)}, left as {'it is' if len(left) == 1 else 'they are'}"] if left else []
+    return ", ".join(words)
+
+
+def doubt_words(faces: Iterable[FaceVerdict]) -> str:
+    """Return in words how many faces are in doubt, and why: `2 uncertain faces (1 turned, 1 may be an animal)`."""
+    counts = Counter(face.uncertain for face in faces)
+    why = ", ".join(f"{number} {words}" for words, number in counts.items())
+    return f"{faces_words(counts.total(), 'uncertain face')} ({why})"
+
+
+def is_large(policy: Policy, face: FaceVerdict) -> bool:
+    """Return whether a face is as large as the policy asks for."""
+    return face.face.size_px >= policy.faces.smallest_px
 
 
 def nearest_words(verdict: Verdict) -> str:

@@ -66,6 +66,11 @@ class FaceVerdict:
         return bool(judges_of(self.judgements)) and not any(judgement.linked for judgement in self.judgements)
 
     @property
+    def left_in_doubt(self) -> bool:
+        """Return whether it is as it was in the original, and was in doubt."""
+        return bool(self.uncertain) and not self.required and not self.spared
+
+    @property
     def provisional(self) -> bool:
         """Return whether it is protected by the word of judges of one family alone."""
         return self.protected and families_of(self.judgements) < SURE
