@@ -186,6 +186,24 @@ def status(
     raise typer.Exit(watch_status() if watch else print_status(json))
 
 
+@app.command()
+def notify(
+    config: ConfigFile = None,
+    test: Annotated[bool, typer.Option("--test", help="Send a test message.")] = False,
+    json: Json = False,
+) -> None:
+    """Send what needs you to the addresses of `service.apprise`, where a message waits to be sent.
+
+    The service does it by itself; it has no network, so this is a process of its own. Numbers are sent, and names of
+    photos only with `service.notify_names: true`. Exit status: 0 sent or nothing to send, 1 an address was not reached.
+
+    Example: uncnn-daemon notify --test
+    """
+    from uncnn.daemon.notice.sender import send_notice
+
+    raise typer.Exit(send_notice(config, test, json))
+
+
 app.command()(audit)
 app.command()(inspect)
 app.command()(evaluate)

@@ -91,6 +91,8 @@ class Service(Section):
     recycle_after: Annotated[int, Field(strict=True, ge=1)] = 500
     metrics: Annotated[Path | None, BeforeValidator(_folder)] = None
     notify: Annotated[bool, Field(strict=True)] = False
+    apprise: Annotated[Path | None, BeforeValidator(_folder)] = None
+    notify_names: Annotated[bool, Field(strict=True)] = False
 
 
 class Config(Section):

@@ -5,10 +5,10 @@ Its lines are taken from the service's unit, but for those that say how that one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon.service.hardening import hardened
 from uncnn.daemon.service.units import PROGRAM, quoted, system_unit, user_unit
 
 _HEAD: Final = """\
@@ -42,26 +42,18 @@ Persistent=true
 WantedBy=timers.target
 """
 
-_HOW_THE_SERVICE_RUNS: Final = frozenset(
-    {
-        *("Type", "NotifyAccess", "ExecStart", "ExecReload", "Restart", "RestartSec", "RestartPreventExitStatus"),
-        *("WatchdogSec", "TimeoutStartSec", "TimeoutStopSec", "Nice"),
-        *("RuntimeDirectory", "RuntimeDirectoryMode"),  # it would be gone with the audit
-    }
-)
-
 
 def audit_user_unit(program: Path = PROGRAM, service: str | None = None) -> str:
     """Return uncnn-audit.service of a user's own manager; `service` is the unit of uncnn itself."""
     head = _HEAD.format(name="uncnn-audit", more="", command=f"{quoted(program)} audit")
-    return head + _hardened(service if service is not None else user_unit(program))
+    return head + hardened(service if service is not None else user_unit(program))
 
 
 def audit_system_unit(program: Path = PROGRAM) -> str:
     """Return uncnn-audit@.service."""
     command = f"{quoted(program)} audit --config ${{CONFIGURATION_DIRECTORY}}/config.yaml"
     more = "After=local-fs.target remote-fs.target\n"
-    return _HEAD.format(name="uncnn-audit@USER", more=more, command=command) + _hardened(system_unit(program))
+    return _HEAD.format(name="uncnn-audit@USER", more=more, command=command) + hardened(system_unit(program))
 
 
 def audit_timer() -> str:
@@ -72,20 +64,3 @@ def audit_timer() -> str:
 def read_only(folders_conf: str) -> str:
     """Return the drop-in that binds a service's folders, for one that changes nothing in them."""
     return folders_conf.replace("\nBindPaths=", "\nBindReadOnlyPaths=")
-
-
-def _hardened(unit: str) -> str:
-    """Return the section of a service but for how it runs, with the comments that belong to what is left."""
-    section = unit.split("[Service]\n")[1].split("[Install]", maxsplit=1)[0]
-    return "\n".join(_kept(section.rstrip().splitlines())) + "\n"
-
-
-def _kept(lines: list[str]) -> Iterator[str]:
-    waiting: list[str] = []  # comments and empty lines before a directive
-    for line in lines:
-        if not line or line.startswith("#"):
-            waiting.append(line)
-            continue
-        if line.partition("=")[0] not in _HOW_THE_SERVICE_RUNS:
-            yield from (*waiting, line)
-        waiting = []

@@ -15,7 +15,8 @@ import platformdirs
 
 from uncnn.daemon.answers import OK
 from uncnn.daemon.config import find_config, load
-from uncnn.daemon.service import audit_units, units
+from uncnn.daemon.notice.notice import notice_file
+from uncnn.daemon.service import audit_units, notify_units, units
 from uncnn.daemon.service.units import UnitError
 from uncnn.daemon.wording import printable, system_words
 
@@ -40,6 +41,11 @@ class Wanted:
     def audit(self) -> str:
         """Return what systemctl calls its monthly audit, but for the kind of the unit."""
         return f"uncnn-audit@{self.name}" if self.name else "uncnn-audit"
+
+    @property
+    def notify(self) -> str:
+        """Return what systemctl calls its sender of messages, but for the kind of the unit."""
+        return f"uncnn-notify@{self.name}" if self.name else "uncnn-notify"
 
     @property
     def configuration(self) -> Path | None:
@@ -71,23 +77,30 @@ def files_of(wanted: Wanted) -> dict[Path, str]:
     if not wanted.name:
         load(find_config(None))
         unit = units.user_unit(program, units.gives_namespaces())
+        state = platformdirs.user_state_path("uncnn", appauthor=False)
         return {
             wanted.folder / wanted.unit: unit,
             wanted.folder / "uncnn-audit.service": audit_units.audit_user_unit(program, unit),
             wanted.folder / "uncnn-audit.timer": audit_units.audit_timer(),
+            wanted.folder / "uncnn-notify.service": notify_units.notify_user_unit(program, unit),
+            wanted.folder / "uncnn-notify.path": notify_units.notify_user_path(notice_file(state)),
         }
     try:
         pwd.getpwnam(wanted.name)
     except KeyError as error:
         raise UnitError(f"there is no user {wanted.name!r}: name the one whose photos are watched") from error
     config = load(find_config(wanted.configuration))
-    folders = units.folders_conf(config.folders, _software())
+    software = _software()
+    folders = units.folders_conf(config.folders, software)
     files = {
         wanted.folder / "uncnn@.service": units.system_unit(program),
         wanted.folder / f"{wanted.unit}.d" / "folders.conf": folders,
         wanted.folder / "uncnn-audit@.service": audit_units.audit_system_unit(program),
         wanted.folder / "uncnn-audit@.timer": audit_units.audit_timer(),
         wanted.folder / f"{wanted.audit}.service.d" / "folders.conf": audit_units.read_only(folders),
+        wanted.folder / "uncnn-notify@.service": notify_units.notify_system_unit(program),
+        wanted.folder / "uncnn-notify@.path": notify_units.notify_system_path(),
+        wanted.folder / f"{wanted.notify}.service.d" / "folders.conf": units.folders_conf((), software),
     }
     if wanted.gpu:
         files[wanted.folder / f"{wanted.unit}.d" / "gpu.conf"] = units.GPU
@@ -119,7 +132,7 @@ def install(wanted: Wanted, start: bool) -> int:
     commands = [wanted.systemctl("daemon-reload")]
     if start:
         commands += [wanted.systemctl("enable", wanted.unit), wanted.systemctl("restart", wanted.unit)]
-        commands += [wanted.systemctl("enable", "--now", f"{wanted.audit}.timer")]
+        commands += [wanted.systemctl("enable", "--now", f"{wanted.audit}.timer", f"{wanted.notify}.path")]
     return _run(commands)
 
 
@@ -132,13 +145,15 @@ def uninstall(wanted: Wanted) -> int:
     if (wanted.folder / _template(wanted, "uncnn-audit", "timer")).exists():  # an older uncnn installed none
         timer, audit = f"{wanted.audit}.timer", f"{wanted.audit}.service"
         commands += [wanted.systemctl("disable", "--now", timer), wanted.systemctl("stop", audit)]
+    if (wanted.folder / _template(wanted, "uncnn-notify", "path")).exists():
+        commands += [wanted.systemctl("disable", "--now", f"{wanted.notify}.path")]
     status = _run(commands)
     try:
         for file in _installed(wanted):
             if file.exists():
                 file.unlink()
                 sys.stdout.write(f"removed {printable(file)}\n")
-        for own in (f"{wanted.unit}.d", f"{wanted.audit}.service.d"):
+        for own in (f"{wanted.unit}.d", f"{wanted.audit}.service.d", f"{wanted.notify}.service.d"):
             folder = wanted.folder / own
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
@@ -149,8 +164,10 @@ def uninstall(wanted: Wanted) -> int:
 
 def _installed(wanted: Wanted) -> list[Path]:
     """Return the files that go with a service; those that the services of other users need stay."""
-    own = [f"{wanted.unit}.d/folders.conf", f"{wanted.unit}.d/gpu.conf", f"{wanted.audit}.service.d/folders.conf"]
+    own = [f"{wanted.unit}.d/folders.conf", f"{wanted.unit}.d/gpu.conf"]
+    own += [f"{each}.service.d/folders.conf" for each in (wanted.audit, wanted.notify)]
     shared = [("uncnn", "service"), ("uncnn-audit", "service"), ("uncnn-audit", "timer")]
+    shared += [("uncnn-notify", "service"), ("uncnn-notify", "path")]
     others = [path for path in wanted.folder.glob("uncnn@*.service.d") if path.name != f"{wanted.unit}.d"]
     names = own if wanted.name else []
     names += [] if wanted.name and others else [_template(wanted, *each) for each in shared]

@@ -16,8 +16,10 @@ from uncnn.daemon.intake import places_of
 from uncnn.daemon.ledger import Ledger, LedgerError, Run
 from uncnn.daemon.ledger.rows import utc_now
 from uncnn.daemon.ledger.view import view
+from uncnn.daemon.notice.desktop import Desktop
+from uncnn.daemon.notice.elsewhere import Elsewhere
+from uncnn.daemon.notice.notice import NAMED
 from uncnn.daemon.service.alarm import Alarm
-from uncnn.daemon.service.desktop import Desktop
 from uncnn.daemon.service.notify import notify, watchdog_seconds
 from uncnn.daemon.service.place import ServedPlace, say
 from uncnn.daemon.service.workshop import Finished, Workshop
@@ -46,7 +48,8 @@ class Service:
         self._kept: float | None = None  # when the house was last kept
         self._ready = False
         self._said = ""
-        self._desk = Desktop()
+        self._desktop = Desktop()
+        self._elsewhere = Elsewhere(state_dir())
 
     def serve(self) -> int:
         """Serve until a signal ends it, and return the exit status."""
@@ -141,20 +144,25 @@ class Service:
         tally = self._workshop.tally
         self._run.tell(problem, self._workshop.doing, tally.published, tally.faces, tally.busy_seconds)
         self._kept = now
-        self._publish_measures()
+        self._tell_others()
         if self._workshop.alive and not self._overdue(now):
             notify(WATCHDOG="1", STATUS=problem or self._workshop.doing or "waiting for photos")
 
-    def _publish_measures(self) -> None:
-        """Write the measures where the configuration asks for it, and tell the person at the desk what is new."""
+    def _tell_others(self) -> None:
+        """Tell a person what is new, and write the measures, as the configuration asks."""
         wanted = self._config.service
-        if wanted.metrics is None and not wanted.notify:
+        if wanted.metrics is None and wanted.apprise is None and not wanted.notify:
             return
-        found = view(ledger_file(), concerns=1)
+        found = view(ledger_file(), concerns=NAMED)
         if found is None:
             return
         if wanted.notify:
-            self._desk.tell(found)
+            self._desktop.tell(found)
+        if wanted.apprise is not None:
+            try:
+                self._elsewhere.tell(found, wanted.notify_names, self._file)
+            except OSError as error:
+                self._say_once(f"nobody can be told elsewhere: {system_words(error)[1]}")
         if wanted.metrics is not None:
             from uncnn.daemon.service.metrics import write_metrics
 

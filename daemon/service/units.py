@@ -51,6 +51,7 @@ CacheDirectoryMode=0700
 RuntimeDirectory=uncnn-%i
 RuntimeDirectoryMode=0700
 Environment=UNCNN_STATE=%S/uncnn/%i XDG_DATA_HOME=%S/uncnn/%i XDG_CACHE_HOME=%C/uncnn/%i
+Environment=UNCNN_NOTIFY_BY_UNIT=1
 # The service has no network. Models: sudo -u USER XDG_DATA_HOME=/var/lib/uncnn/USER uncnn-daemon models pull
 # How it stands: sudo -u USER UNCNN_STATE=/var/lib/uncnn/USER uncnn-daemon status
 
@@ -136,6 +137,8 @@ Nice=10
 # A process that takes more is ended, which costs one attempt of one photo, not the service.
 MemoryMax=80%
 OOMPolicy=continue
+# uncnn-notify.service sends, where the configuration says so.
+Environment=UNCNN_NOTIFY_BY_UNIT=1
 UMask=0077
 LimitCORE=0
 NoNewPrivileges=yes

@@ -16,7 +16,7 @@ from uncnn.daemon.config import ConfigError
 from uncnn.daemon.config.showing import check_config, show_config
 from uncnn.daemon.ledger import Ledger, Run, State
 from uncnn.daemon.ledger.view import View, view
-from uncnn.daemon.service.desktop import Desktop
+from uncnn.daemon.notice.desktop import Desktop
 from uncnn.daemon.service.metrics import write_metrics
 from uncnn.daemon.service.notify import notify, watchdog_seconds
 

@@ -1,5 +1,7 @@
 """Nothing leaves the machine: every command but `models pull` runs where an internet socket means death.
 
+`notify` too, where no addresses are configured.
+
 Under strace, where it is installed, each socket of each child is seen too. What appears in an empty home is uncnn's.
 """
 
@@ -48,6 +50,7 @@ QUICK: dict[str, tuple[list[object], int]] = {
     "service show": ([], OK),
     "service install": (["--no-start"], OK),
     "service uninstall": ([], OK),
+    "notify": (["--test"], 78),
     "verify": (["face.png", "face.png"], DEGRADED),
 }
 """What follows each command, and its exit status. In this order."""

@@ -18,6 +18,12 @@ from uncnn.daemon.sandbox.entering import offered
 from uncnn.daemon.service import installing, units
 from uncnn.daemon.service.audit_units import audit_system_unit, audit_timer, audit_user_unit
 from uncnn.daemon.service.installing import Wanted, install, show, uninstall
+from uncnn.daemon.service.notify_units import (
+    notify_system_path,
+    notify_system_unit,
+    notify_user_path,
+    notify_user_unit,
+)
 from uncnn.daemon.service.units import UnitError, folders_conf, system_unit, user_unit
 
 SHIPPED = Path(__file__).resolve().parents[2] / "systemd"
@@ -48,6 +54,10 @@ def test_what_is_in_the_repository_is_what_comes_out() -> None:
     assert (SHIPPED / "uncnn-audit.service").read_text() == audit_user_unit()
     for name in ("uncnn-audit.timer", "uncnn-audit@.timer"):
         assert (SHIPPED / name).read_text() == audit_timer()
+    assert (SHIPPED / "uncnn-notify@.service").read_text() == notify_system_unit()
+    assert (SHIPPED / "uncnn-notify.service").read_text() == notify_user_unit()
+    assert (SHIPPED / "uncnn-notify@.path").read_text() == notify_system_path()
+    assert (SHIPPED / "uncnn-notify.path").read_text() == notify_user_path()
 
 
 @needs_systemd
@@ -235,6 +245,8 @@ def test_a_users_own_service_needs_a_configuration(machine: Path, capsys: pytest
         "uncnn.service",
         "uncnn-audit.service",
         "uncnn-audit.timer",
+        "uncnn-notify.service",
+        "uncnn-notify.path",
     }
     uninstall(Wanted(""))
     assert "systemctl --user disable --now uncnn-audit.timer" in capsys.readouterr().out
