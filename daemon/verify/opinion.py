@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,14 @@ from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 RECOGNISERS: Final = ("openvino-0095", "mobilefacenet-foamliu", "esp-mfn")
 PLANES: Final = Path(__file__).parent / "human_faces.npz"
 
+Kind: TypeAlias = Literal["human", "animal", "nothing"]
+"""`nothing`: the detector hardly sees it, and to recognisers it is like no person at all."""
+
 DISMISSED: Final = -0.2  # of the way from people, 1, to animals, -1: what lies beyond is taken for an animal
+DISMISSED_ASIDE: Final = -0.9  # the same of a large face that is seen from the side or cut by the photo's border
 FAINTLY_HUMAN: Final = 0.0  # a face that the detector hardly sees must be more like people than that, to count
+FAINT: Final = 0.15  # of a score below that one is not even mentioned where it is less like people than that:
+NOTHING: Final = -0.6
 IN_PROFILE: Final = 0.5  # distances between the eyes by which the nose lies beside their middle
 NARROW: Final = 0.2  # of the face's size: eyes that are nearer are seen from the side
 BORDER_PX: Final = 1.0
@@ -61,20 +67,33 @@ class Opinion:
         asked = [each for each in recognisers if each.card.sha256 in known]
         return cls(tuple(Plane(each, *known[each.card.sha256]) for each in asked))
 
-    def human(self, photo: Pixels, faces: Sequence[Face], sure: float) -> list[bool]:
-        """Return for each face whether it is to be taken for a human one.
+    def kinds(self, photo: Pixels, faces: Sequence[Face], sure: float) -> list[Kind]:
+        """Return for each face what it is to be taken for.
 
-        Where the detector is `sure` of one, by its score, doubt speaks for it: a face that is small, seen from the side
-        or cut by the photo's border, which recognisers hardly read, is human. One that it hardly sees must look human.
+        Where the detector is `sure` of one, by its score, doubt speaks for it: a face that is small is human, and one
+        that is seen from the side or cut by the photo's border, which recognisers hardly read, unless it is far from
+        people. One that the detector hardly sees must look human.
         """
         if not self.planes or not faces:
-            return [True] * len(faces)
+            return ["human"] * len(faces)
         landmarks = np.array([face.landmarks for face in faces], np.float64)
         sides = np.mean([plane.sides(photo, landmarks) for plane in self.planes], axis=0)
         return [
-            side >= FAINTLY_HUMAN if face.score < sure else side >= DISMISSED or not is_readable(face, photo.shape)
+            _faint_kind(face, side) if face.score < sure else _sure_kind(face, side, photo.shape)
             for face, side in zip(faces, map(float, sides), strict=True)
         ]
+
+
+def _faint_kind(face: Face, side: float) -> Kind:
+    if side >= FAINTLY_HUMAN:
+        return "human"
+    return "nothing" if face.score < FAINT and side < NOTHING else "animal"
+
+
+def _sure_kind(face: Face, side: float, shape: tuple[int, ...]) -> Kind:
+    if face.size_px < READABLE_PX:
+        return "human"
+    return "human" if side >= (DISMISSED if is_readable(face, shape) else DISMISSED_ASIDE) else "animal"
 
 
 def described(embeddings: npt.NDArray[np.float32]) -> Floats:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from uncnn.daemon.verify.measuring import same_face
-from uncnn.daemon.verify.opinion import Opinion
+from uncnn.daemon.verify.opinion import Kind, Opinion
 from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
 from uncnn.plugins.api import Detector, Face, Pixels, Rotated
 from uncnn.plugins.detectors.retinaface import DEFAULT_THRESHOLD, RetinaFace
 from uncnn.plugins.detectors.turned import Glance, Reading, Turned
 
-FAINTEST: Final = 0.06  # the least score of a face that the second look reports
+FAINTEST: Final = 0.03  # the least score of a face that the second look sees in an original
+FAINTEST_IN_COPY: Final = 0.06
 SURE: Final = 0.95  # from this score on a face is cloaked, whatever the recognisers make of it
 LARGEST_SCALE: Final = (
     2.25  # the worker looks at small photos three times enlarged: between, faces fall on other anchors
@@ -37,7 +38,7 @@ class Look:
     pixels: Pixels
     upright: list[Face]  # fainter ones too, best score first
     turned: list[Face]  # those that no upright one explains
-    human: dict[Face, bool] = field(default_factory=dict)  # opinions that were given
+    kinds: dict[Face, Kind] = field(default_factory=dict)  # opinions that were given
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +72,38 @@ class SecondLook:
             is_read = _among(face, known) if face in look.turned else _at(face, known)
             if not is_read and not _at(face, own):
                 own.append(face)
+        kinds = self._kinds(look.pixels, own)
+        look.kinds.update(zip(own, kinds, strict=True))
+        own = [face for face, kind in zip(own, kinds, strict=True) if kind != "nothing"]
         return self.told([], look, [*known, *own], len(known))
 
     def told(self, sighted: Sequence[Sighting], look: Look, faces: Sequence[Face], known: int = 0) -> list[Sighting]:
         """Return what is in doubt about each of `faces`, the first of which are `known`; what was `sighted` stands."""
         earlier = {sighting.face: sighting for sighting in sighted}
-        new = [face for face in faces if face not in earlier and face not in look.human]
-        look.human.update(zip(new, self._human(look.pixels, new), strict=True))
+        new = [face for face in faces if face not in earlier and face not in look.kinds]
+        look.kinds.update(zip(new, self._kinds(look.pixels, new), strict=True))
         return [earlier.get(face) or self._sighting(look, face, number < known) for number, face in enumerate(faces)]
 
     def worth_judging(self, copy: Look, known: Sequence[Face]) -> list[Face]:
         """Return the faces of the released photo: the sure ones, and fainter ones that are known or look human."""
         sure = [face for face in copy.upright if face.score >= _threshold(self.detector)]
-        faint = [face for face in copy.upright if face not in sure]
+        faint = [face for face in copy.upright if face not in sure and face.score >= FAINTEST_IN_COPY]
         new = [face for face in faint if not _at(face, known)]
-        human = [face for face, is_human in zip(new, self._human(copy.pixels, new), strict=True) if is_human]
+        human = [face for face, kind in zip(new, self._kinds(copy.pixels, new), strict=True) if kind == "human"]
         return [*sure, *copy.turned, *(face for face in faint if face in human or _among(face, known))]
 
     def only_in_copy(self, copy: Look, faces: Sequence[Face]) -> list[Sighting]:
         """Return what is in doubt about faces that only the released photo shows."""
         return [
-            Sighting(face, ONLY_IN_COPY if human else ANIMAL, human or face.score >= SURE, False)
-            for face, human in zip(faces, self._human(copy.pixels, faces), strict=True)
+            Sighting(face, ONLY_IN_COPY if kind == "human" else ANIMAL, kind == "human" or face.score >= SURE, False)
+            for face, kind in zip(faces, self._kinds(copy.pixels, faces), strict=True)
         ]
 
-    def _human(self, photo: Pixels, faces: Sequence[Face]) -> list[bool]:
-        return self.opinion.human(photo, faces, _threshold(self.detector))
+    def _kinds(self, photo: Pixels, faces: Sequence[Face]) -> list[Kind]:
+        return self.opinion.kinds(photo, faces, _threshold(self.detector))
 
     def _sighting(self, look: Look, face: Face, known: bool) -> Sighting:
-        human = look.human[face]
+        human = look.kinds[face] == "human"
         confirmed = known and _among(face, (*look.upright, *look.turned))
         if not human:
             words = ANIMAL

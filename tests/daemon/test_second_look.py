@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,8 @@ class Human:
     def __init__(self, *animals: Face) -> None:
         self.animals = animals
 
-    def human(self, photo: Pixels, faces: Sequence[Face], sure: float) -> list[bool]:
-        return [face not in self.animals for face in faces]
+    def kinds(self, photo: Pixels, faces: Sequence[Face], sure: float) -> list[str]:
+        return ["animal" if face in self.animals else "human" for face in faces]
 
 
 def sighted(seen: Sequence[Face], known: Sequence[Face] | None, *animals: Face) -> list[Sighting]:
@@ -114,6 +115,15 @@ def test_without_a_worker_its_own_sure_faces_are_known() -> None:
     assert (second.known, second.uncertain) == (False, FAINT)
 
 
+def test_what_is_like_no_person_at_all_is_not_mentioned() -> None:
+    class Nothing(Human):
+        def kinds(self, photo: Pixels, faces: Sequence[Face], sure: float) -> list[str]:
+            return ["nothing" if face.score < 0.1 else "human" for face in faces]
+
+    second = SecondLook(Upright(face(), face(250, score=0.05)), Nothing())  # type: ignore[arg-type]
+    assert [each.face for each in second.sightings(second.at("", PHOTO, False), [face()])] == [face()]
+
+
 def test_faces_of_the_copy_alone_are_said_too() -> None:
     second = SecondLook(Upright(), Human(face(250)))  # type: ignore[arg-type]
     copy = second.at("", PHOTO, False)
@@ -129,7 +139,7 @@ def test_the_statistic_is_of_the_recognisers_that_are_here() -> None:
 
 
 def test_without_a_recogniser_every_face_is_human() -> None:
-    assert Opinion(()).human(PHOTO, [face(), face(score=0.2)], 0.46) == [True, True]
+    assert Opinion(()).kinds(PHOTO, [face(), face(score=0.2)], 0.46) == ["human", "human"]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +184,7 @@ def test_recognisers_read_a_person_as_one(opinion: Opinion, how: str) -> None:
     if how == "on its side":
         photo, points = np.rot90(photo), np.stack([points[:, 1], photo.shape[1] - 1 - points[:, 0]], axis=1)
     seen = Face((187, 75, 266, 178), tuple(map(tuple, points)), 0.5)
-    assert opinion.human(np.ascontiguousarray(photo), [seen], 0.46) == [True]
+    assert opinion.kinds(np.ascontiguousarray(photo), [seen], 0.46) == ["human"]
 
 
 def test_recognisers_do_not_read_a_cat_as_a_person(opinion: Opinion) -> None:
@@ -182,4 +192,18 @@ def test_recognisers_do_not_read_a_cat_as_a_person(opinion: Opinion) -> None:
     photo: Any = skimage.data.chelsea()
     points = np.array([[173, 112], [317, 134], [262, 244], [205, 262], [300, 278]], float)
     cat = Face((90, 20, 370, 295), tuple(map(tuple, points)), 0.9)
-    assert opinion.human(photo, [cat], 0.46) == [False]
+    assert opinion.kinds(photo, [cat], 0.46) == ["animal"]
+    faint = [replace(cat, score=score) for score in (0.1, 0.2)]
+    assert opinion.kinds(photo, faint, 0.46) == ["nothing", "animal"]
+
+
+def test_a_large_cat_at_the_border_is_none_either(opinion: Opinion) -> None:
+    """A face of a person that is cut there is read as one."""
+    skimage = pytest.importorskip("skimage")
+    cut: Any = np.ascontiguousarray(skimage.data.chelsea()[:, 100:])
+    points = np.array([[73, 112], [217, 134], [162, 244], [105, 262], [200, 278]], float)
+    cat = Face((0, 20, 270, 295), tuple(map(tuple, points)), 0.9)
+    assert opinion.kinds(cut, [cat], 0.46) == ["animal"]
+    person: Any = np.ascontiguousarray(skimage.data.astronaut()[:, 195:])
+    seen = np.array([[12, 110], [50, 108], [33, 135], [15, 152], [48, 151]], float)
+    assert opinion.kinds(person, [Face((0, 75, 71, 178), tuple(map(tuple, seen)), 0.9)], 0.46) == ["human"]
