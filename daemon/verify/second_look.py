@@ -20,6 +20,7 @@ from uncnn.plugins.detectors.turned import Glance, Reading, Turned
 
 FAINTEST: Final = 0.03  # the least score of a face that the second look sees in an original
 FAINTEST_IN_COPY: Final = 0.06
+NO_SCORE: Final = 2.0  # is sure enough: a face must look human to recognisers
 SURE: Final = 0.95  # from this score on a face is cloaked, whatever the recognisers make of it
 LARGEST_SCALE: Final = (
     2.25  # the worker looks at small photos three times enlarged: between, faces fall on other anchors
@@ -38,6 +39,7 @@ class Look:
     pixels: Pixels
     upright: list[Face]  # fainter ones too, best score first
     turned: list[Face]  # those that no upright one explains
+    readings: list[Face] = field(default_factory=list)  # all that turned copies show, right or wrong
     kinds: dict[Face, Kind] = field(default_factory=dict)  # opinions that were given
 
 
@@ -52,13 +54,15 @@ class SecondLook:
         """Return what there is to see in `photo`, (H, W, 3) uint8 RGB."""
         upright = _fainter(self.detector).detect(photo)
         sure = [face for face in upright if face.score >= _threshold(self.detector)]
-        turned = Glance.of(self.detector).disputes(photo, sure)
+        glance = Glance.of(self.detector)
+        readings = glance.readings(photo)
+        turned = glance.disputed(sure, readings)
         if rotated is True or turned:
             whole = Turned(self.detector).around(photo, sure)
             turned = [face for face in whole if not _among(face, sure)] + [
                 face for face in turned if not _at(face, whole)
             ]
-        return Look(sha256, rotated, photo, upright, turned)
+        return Look(sha256, rotated, photo, upright, turned, [reading.face for reading in readings])
 
     def sightings(self, look: Look, known: Sequence[Face] | None) -> list[Sighting]:
         """Return the faces `known` to the worker, in their order, then those that only this look shows.
@@ -72,16 +76,32 @@ class SecondLook:
             is_read = _among(face, known) if face in look.turned else _at(face, known)
             if not is_read and not _at(face, own):
                 own.append(face)
-        kinds = self._kinds(look.pixels, own)
-        look.kinds.update(zip(own, kinds, strict=True))
-        own = [face for face, kind in zip(own, kinds, strict=True) if kind != "nothing"]
-        return self.told([], look, [*known, *own], len(known))
+        self._look_at(look, [*known, *own])
+        animals = [face for face in (*known, *own) if look.kinds[face] == "animal"]
+        own = [face for face in own if look.kinds[face] != "nothing"]
+        return self.told([], look, [*known, *own, *self._read_anew(look, animals)], len(known))
+
+    def _read_anew(self, look: Look, animals: Sequence[Face]) -> list[Face]:
+        """Return the readings of those faces that make people of them: the face of one who lies may be misread."""
+        others = [face for face in look.readings if _at(face, animals) and face not in look.turned]
+        kinds = self.opinion.kinds(look.pixels, others, NO_SCORE)
+        human = [face for face, kind in zip(others, kinds, strict=True) if kind == "human"]
+        best: list[Face] = []
+        for face in sorted(human, key=lambda face: -face.score):
+            if not _at(face, best):
+                best.append(face)
+        look.kinds.update(dict.fromkeys(best, "human"))
+        return best
+
+    def _look_at(self, look: Look, faces: Sequence[Face]) -> None:
+        """Have recognisers say what each of `faces` is, where they have not."""
+        new = [face for face in dict.fromkeys(faces) if face not in look.kinds]
+        look.kinds.update(zip(new, self._kinds(look.pixels, new), strict=True))
 
     def told(self, sighted: Sequence[Sighting], look: Look, faces: Sequence[Face], known: int = 0) -> list[Sighting]:
         """Return what is in doubt about each of `faces`, the first of which are `known`; what was `sighted` stands."""
         earlier = {sighting.face: sighting for sighting in sighted}
-        new = [face for face in faces if face not in earlier and face not in look.kinds]
-        look.kinds.update(zip(new, self._kinds(look.pixels, new), strict=True))
+        self._look_at(look, [face for face in faces if face not in earlier])
         return [earlier.get(face) or self._sighting(look, face, number < known) for number, face in enumerate(faces)]
 
     def worth_judging(self, copy: Look, known: Sequence[Face]) -> list[Face]:

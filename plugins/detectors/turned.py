@@ -114,7 +114,14 @@ class Glance:
 
         Not explained: where no upright face lies, or where all readings together speak for another than that one.
         """
-        found = _turned_readings(self.detector, photo, _bounded(photo, GLANCE_PIXELS), GLANCE_TURNS)
+        return self.disputed(upright, self.readings(photo))
+
+    def readings(self, photo: Pixels) -> list[Reading]:
+        """Return all that it shows, right or wrong."""
+        return _turned_readings(self.detector, photo, _bounded(photo, GLANCE_PIXELS), GLANCE_TURNS)
+
+    def disputed(self, upright: Sequence[Face], found: Sequence[Reading]) -> list[Face]:
+        """Return what `disputes` does, of readings that are there already."""
         return _unexplained([Reading(face, 0) for face in upright], found)
 
 

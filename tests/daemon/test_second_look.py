@@ -95,6 +95,21 @@ def test_a_face_that_the_worker_misread_is_cloaked_where_it_is() -> None:
     assert found.counts("cloak")
 
 
+def test_a_face_that_lies_and_is_misread_as_an_animals_is_read_anew() -> None:
+    """Upright readings of it are the surest, and make no sense to recognisers; one of its turned copies does."""
+    misread, right = face(), face(turn=1, score=0.7)
+
+    class Arbiter(Human):
+        def kinds(self, photo: Pixels, faces: Sequence[Face], sure: float) -> list[str]:
+            return ["human" if each == right else "animal" for each in faces]
+
+    second = SecondLook(Upright(misread), Arbiter())  # type: ignore[arg-type]
+    look = Look("", "auto", PHOTO, [misread], [], [misread, right])
+    first, found = second.sightings(look, [misread])
+    assert (first.face, first.uncertain, first.counts("cloak")) == (misread, ANIMAL, False)
+    assert (found.face, found.counts("cloak")) == (right, True)
+
+
 def test_an_animal_is_left_and_a_sure_face_is_not_whatever_recognisers_say() -> None:
     pet, sure = face(score=0.9), face(250, score=0.97)
     first, second = sighted([pet, sure], [pet, sure], pet, sure)
