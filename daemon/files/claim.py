@@ -1,0 +1,230 @@
+"""Giving a file its name where there are neither links nor renaming that never replaces: the name is claimed first.
+
+Creating a file under a name fails everywhere where that is taken. So an empty file takes it, and the whole one is
+renamed over that; where not even this can be done, its bytes are copied into it. A note beside the temporary file says
+which name is claimed, and is gone when the whole file stands there: what a killed run left is told by it and removed.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from uncnn.daemon.files.opening import READ, PublishError, open_file, opened_below, safe_parts, sync_file, sync_folder
+from uncnn.daemon.files.ways import Way
+from uncnn.daemon.wording import printable
+
+NOTE: Final = re.compile(r"\.uncnn-[0-9a-f]{16}\.claim")
+TEMPORARY: Final = re.compile(r"\.uncnn-[0-9a-f]{16}\.part")
+
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE: Final = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CHUNK: Final = 1 << 20
+_NOTE_BYTES: Final = 4096
+_NO_RENAME: Final = {
+    *(errno.EPERM, errno.EACCES, errno.EEXIST, errno.EIO, errno.EINVAL),
+    *(errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.ENOTTY),
+}
+"""What file systems answer that cannot rename over a file."""
+
+
+def note_of(temporary: str) -> str:
+    """Return the name of the note beside a temporary file."""
+    return temporary.removesuffix(".part") + ".claim"
+
+
+def place_by_claim(top: int, temporary: str, target: int, relative: Path) -> Way:
+    """Give the whole temporary file of the open folder `top` the name of `relative` in the open folder `target`.
+
+    `relative` is below `top`. The temporary file has to be closed: some file systems keep its bytes until then. It is
+    gone afterwards.
+
+    Raises FileExistsError (the name is taken), PublishError (`replaced`) and OSError.
+    """
+    with _locked(top), _noted(top, temporary, relative):
+        mode = stat.S_IMODE(os.stat(temporary, dir_fd=top, follow_symlinks=False).st_mode)
+        os.close(os.open(relative.name, _CREATE, 0o600, dir_fd=target))
+        try:
+            return _fill(top, temporary, target, relative.name, mode)
+        except PublishError:
+            raise
+        except BaseException:
+            with suppress(OSError):  # the disk fails, or the file is gone
+                if _is_part(top, temporary, target, relative.name):
+                    os.unlink(relative.name, dir_fd=target)
+            raise
+
+
+def _fill(top: int, temporary: str, target: int, name: str, mode: int) -> Way:
+    """Let the claimed name be the whole file: by renaming, or by copying where that cannot be."""
+    if not _is_empty(target, name):
+        words = "was replaced by another program while it was published: take the right to write there from others"
+        raise PublishError("replaced", f"{printable(name)} {words}")
+    try:
+        os.rename(temporary, name, src_dir_fd=top, dst_dir_fd=target)
+    except OSError as error:
+        if error.errno not in _NO_RENAME:
+            raise
+    else:
+        return Way.CLAIM
+    _copy(top, temporary, target, name, mode)
+    os.unlink(temporary, dir_fd=top)
+    return Way.COPY
+
+
+def _copy(top: int, temporary: str, target: int, name: str, mode: int) -> None:
+    """Copy the temporary file into the claimed one, and let it have the same times and permissions."""
+    reader = os.open(temporary, READ, dir_fd=top)
+    try:
+        writer = os.open(name, _WRITE, dir_fd=target)
+        try:
+            while chunk := os.read(reader, _CHUNK):
+                rest = memoryview(chunk)
+                while rest:
+                    rest = rest[os.write(writer, rest) :]
+            found = os.fstat(reader)
+            with suppress(OSError):  # of a file system without times or permissions of its own
+                os.utime(writer, ns=(found.st_mtime_ns, found.st_mtime_ns))
+                os.fchmod(writer, mode)
+            sync_file(writer)
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
+
+
+@contextmanager
+def _locked(top: int) -> Iterator[None]:
+    """Let no other process claim a name in this folder meanwhile, where the file system has locks for folders."""
+    with suppress(OSError):
+        fcntl.flock(top, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            fcntl.flock(top, fcntl.LOCK_UN)
+
+
+@contextmanager
+def _noted(top: int, temporary: str, relative: Path) -> Iterator[None]:
+    """Keep a locked note of the name that is claimed inside the block."""
+    note = note_of(temporary)
+    writer = os.open(note, _CREATE, 0o600, dir_fd=top)
+    try:
+        with suppress(OSError):  # no locks on this file system
+            fcntl.flock(writer, fcntl.LOCK_EX)
+        os.write(writer, os.fsencode(relative))
+        sync_file(writer)
+        sync_folder(top)
+        yield
+    finally:
+        os.close(writer)
+        with suppress(FileNotFoundError):
+            os.unlink(note, dir_fd=top)
+
+
+def is_noted(top: int, temporary: str) -> bool:
+    """Return whether a temporary file has a note whose writer is alive: its own lock ended when it was closed."""
+    opened = open_file(top, note_of(temporary))
+    if opened is None:
+        return False
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(opened)
+    return False
+
+
+def undo_claim(top: int, folder: Path, note: str) -> Path | None:
+    """Remove what a killed run left under the name in a note, and the note; return the name, below the folder.
+
+    None: the note's writer is alive, or the whole file stands there, or another's.
+    """
+    opened = open_file(top, note)
+    if opened is None:
+        return None
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        relative = _claimed(opened)
+        undone = relative is not None and _undo(top, folder, note, relative, os.fstat(opened).st_uid)
+        os.unlink(note, dir_fd=top)
+    except OSError:  # its writer is alive, or the file system knows no locks
+        return None
+    finally:
+        os.close(opened)
+    return relative if undone else None
+
+
+def _claimed(note: int) -> Path | None:
+    """Return the path in an open note, or None where it is none below the folder: a power failure left a part."""
+    try:
+        relative = Path(os.fsdecode(os.read(note, _NOTE_BYTES)))
+        safe_parts(relative)
+    except (PublishError, ValueError):
+        return None
+    return relative
+
+
+def _undo(top: int, folder: Path, note: str, relative: Path, owner: int) -> bool:
+    """Remove the file of a claimed name where it is a part of the temporary one; return whether it was.
+
+    All have to be one user's: whoever may write here could else let a file of ours be removed by a note of theirs.
+    """
+    parts = safe_parts(relative)
+    temporary = note.removesuffix(".claim") + ".part"
+    try:
+        with opened_below(top, folder, parts[:-1]) as target:
+            owners = {
+                os.stat(name, dir_fd=where, follow_symlinks=False).st_uid
+                for where, name in ((target, parts[-1]), (top, temporary))
+                if where is target or _is_there(top, temporary)
+            }
+            if owners == {owner} and _is_part(top, temporary, target, parts[-1]):
+                os.unlink(parts[-1], dir_fd=target)
+                sync_folder(target)
+                return True
+    except (OSError, PublishError):
+        pass
+    return False
+
+
+def _is_there(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _is_empty(folder: int, name: str) -> bool:
+    """Return whether a name is that of an empty file: the one that claimed it."""
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    return stat.S_ISREG(found.st_mode) and found.st_size == 0
+
+
+def _is_part(top: int, temporary: str, target: int, name: str) -> bool:
+    """Return whether a file holds nothing but the beginning of the temporary one, and less than all of it."""
+    opened = open_file(target, name)
+    if opened is None:
+        return False
+    with os.fdopen(opened, "rb") as part:
+        size = os.fstat(opened).st_size
+        whole = open_file(top, temporary)
+        if whole is None:
+            return size == 0
+        with os.fdopen(whole, "rb") as all_of_it:
+            if size >= os.fstat(whole).st_size:
+                return False
+            while chunk := part.read(_CHUNK):
+                if all_of_it.read(len(chunk)) != chunk:
+                    return False
+    return True
