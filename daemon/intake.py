@@ -13,7 +13,7 @@ from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.files.opening import make_durable
-from uncnn.daemon.files.publish import PublishError, sweep
+from uncnn.daemon.files.publish import PublishError, sweep, way_into
 from uncnn.daemon.files.scan import Found, candidates
 from uncnn.daemon.files.spool import Snapshot
 from uncnn.daemon.ledger import Job, Ledger
@@ -123,9 +123,10 @@ def _place_at(place: Place, relative: Path, places: dict[Path, Place | str]) -> 
 
 
 def prepare_publish(ledger: Ledger, place: Place, clean: bool = True) -> None:
-    """Make the publish folder where it is new, and remove what killed runs left in it, where it is to be made `clean`.
+    """Make the publish folder where it is new; where it is to be made `clean`, remove what killed runs left in it.
 
-    A folder that has been published to and is gone is not made again: it may lie on a disk that is not mounted.
+    It is found out then how files can be published there, before any photo is cloaked. A folder that has been published
+    to and is gone is not made again: it may lie on a disk that is not mounted.
 
     Raises PublishError.
     """
@@ -137,6 +138,8 @@ def prepare_publish(ledger: Ledger, place: Place, clean: bool = True) -> None:
             sweep(folder)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PublishError("permission", f"{printable(folder)} cannot be written: give this user access to it")
+        if clean:
+            ledger.folders.publishes(place.number, way_into(folder))
     except OSError as error:
         raise PublishError.of(error, folder, "made") from error
 

@@ -127,6 +127,8 @@ def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
         event = f", the last one {ago(folder.event, now)}" if folder.event else ""
         missed = f"; {photos(folder.missed)} came without one" if folder.missed else ""
         yield f"  watched by {folder.mode}{event}{missed}"
+    if folder.way is not None and folder.way.words:
+        yield f"  {folder.way.words}"
     if folder.waiting:
         oldest = f", the oldest since {ago(folder.oldest, now)}" if folder.oldest else ""
         yield f"  {photos(folder.waiting)} to be done{oldest}"
@@ -214,6 +216,7 @@ def _folder_json(folder: FolderView) -> dict[str, Any]:
         "new": folder.new,
         "blocked": folder.blocked or None,
         "refused": folder.refused or None,
+        "way": folder.way.value if folder.way else None,
         "mode": folder.mode or None,
         "last_event": _time(folder.event),
         "missed_by_events": folder.missed,

@@ -1,8 +1,9 @@
 """Giving a file its name where there are neither links nor renaming that never replaces: the name is claimed first.
 
-Creating a file under a name fails everywhere where that is taken. So an empty file takes it, and the whole one is
-renamed over that; where not even this can be done, its bytes are copied into it. A note beside the temporary file says
-which name is claimed, and is gone when the whole file stands there: what a killed run left is told by it and removed.
+Creating a file under a name fails everywhere where that is taken. So a file that holds nothing but the name of the
+temporary one takes it, and the whole one is renamed over that; where not even this can be done, its bytes are copied
+into it. A note beside the temporary file says which name is claimed, and is gone when the whole file stands there: what
+a killed run left is told by it and removed.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ def place_by_claim(top: int, temporary: str, target: int, relative: Path) -> Way
     """
     with _locked(top), _noted(top, temporary, relative):
         mode = stat.S_IMODE(os.stat(temporary, dir_fd=top, follow_symlinks=False).st_mode)
-        os.close(os.open(relative.name, _CREATE, 0o600, dir_fd=target))
+        writer = os.open(relative.name, _CREATE, 0o600, dir_fd=target)
         try:
+            _mark(writer, temporary)
             return _fill(top, temporary, target, relative.name, mode)
         except PublishError:
             raise
@@ -64,7 +66,7 @@ def place_by_claim(top: int, temporary: str, target: int, relative: Path) -> Way
 
 def _fill(top: int, temporary: str, target: int, name: str, mode: int) -> Way:
     """Let the claimed name be the whole file: by renaming, or by copying where that cannot be."""
-    if not _is_empty(target, name):
+    if _content(target, name) != os.fsencode(temporary):
         words = "was replaced by another program while it was published: take the right to write there from others"
         raise PublishError("replaced", f"{printable(name)} {words}")
     try:
@@ -79,12 +81,25 @@ def _fill(top: int, temporary: str, target: int, name: str, mode: int) -> Way:
     return Way.COPY
 
 
+def _mark(writer: int, temporary: str) -> None:
+    """Write into a claimed file whose it is, and close it.
+
+    An empty one would be written by an rclone mount only later, over what stands under its name by then.
+    """
+    try:
+        os.write(writer, os.fsencode(temporary))
+        sync_file(writer)
+    finally:
+        os.close(writer)
+
+
 def _copy(top: int, temporary: str, target: int, name: str, mode: int) -> None:
     """Copy the temporary file into the claimed one, and let it have the same times and permissions."""
     reader = os.open(temporary, READ, dir_fd=top)
     try:
         writer = os.open(name, _WRITE, dir_fd=target)
         try:
+            os.ftruncate(writer, 0)
             while chunk := os.read(reader, _CHUNK):
                 rest = memoryview(chunk)
                 while rest:
@@ -205,14 +220,19 @@ def _is_there(folder: int, name: str) -> bool:
     return True
 
 
-def _is_empty(folder: int, name: str) -> bool:
-    """Return whether a name is that of an empty file: the one that claimed it."""
-    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    return stat.S_ISREG(found.st_mode) and found.st_size == 0
+def _content(folder: int, name: str) -> bytes:
+    """Return the first bytes of a file in an open folder, none of anything else."""
+    opened = open_file(folder, name)
+    if opened is None:
+        return b""
+    with os.fdopen(opened, "rb") as reader:
+        return reader.read(_NOTE_BYTES)
 
 
 def _is_part(top: int, temporary: str, target: int, name: str) -> bool:
-    """Return whether a file holds nothing but the beginning of the temporary one, and less than all of it."""
+    """Return whether a file holds the mark of the temporary one, or the beginning of it and less than all."""
+    if _content(target, name) == os.fsencode(temporary):
+        return True
     opened = open_file(target, name)
     if opened is None:
         return False

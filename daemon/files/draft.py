@@ -131,13 +131,12 @@ def unnamed_draft(top: int) -> Iterator[Draft]:
 def named_draft(top: int) -> Iterator[Draft]:
     """Give a new locked file with a temporary name in an open folder; that name is gone afterwards."""
     writer, name = _create_locked(top)
-    draft = Draft(top, writer, name)
     try:
-        yield draft
+        yield Draft(top, writer, name)
     finally:
-        if draft.is_at(top, name):
+        os.close(writer)  # first: a file that is removed while it is open is there again later, on an rclone mount
+        with suppress(FileNotFoundError):  # it was renamed, or a sweep took it
             os.unlink(name, dir_fd=top)
-        os.close(writer)
 
 
 @contextmanager

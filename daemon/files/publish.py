@@ -111,9 +111,7 @@ def _released(release: _Release) -> tuple[str, Way]:
         return _write_claiming(release, top)
 
 
-def _write(
-    release: _Release, top: int, new_draft: Callable[[int], AbstractContextManager[Draft]]
-) -> tuple[str, Way]:
+def _write(release: _Release, top: int, new_draft: Callable[[int], AbstractContextManager[Draft]]) -> tuple[str, Way]:
     """Write the file, give it its name and make both durable; return the name, and how. Raises WayUnsupported."""
     with new_draft(top) as draft:
         size = _fill(draft.writer, release)
@@ -145,7 +143,7 @@ def _write_claiming(release: _Release, top: int) -> tuple[str, Way]:
             target, release, size, lambda name: place_by_claim(top, temporary, target, below.with_name(name))
         )
         sync_folder(target)
-        if not _holds(target, placed, size, release.sha256):
+        if not _reads_as(target, placed, size, release.sha256):
             raise _not_ours(release.path.with_name(placed))
         _find_again(target, release)
     return placed, way or Way.CLAIM
@@ -240,11 +238,15 @@ def _link(draft: Draft, target: int, name: str) -> Way:
 def _confirm(draft: Draft, target: int, path: Path, size: int, sha256: str) -> None:
     """Look at what stands under the released name: the file that was written, with the verified bytes in it.
 
+    On sshfs, mergerfs and others a file seems to be another one under its new name. So of one that had a temporary name
+    only the bytes are asked for.
+
     Raises PublishError: `replaced` where it is another's file, which is left alone; `mismatch` where it is ours with
     other bytes in it, and is removed.
     """
-    is_whole = _holds(target, path.name, size, sha256)
-    if not draft.is_at(target, path.name):
+    is_whole = _reads_as(target, path.name, size, sha256)
+    is_ours = draft.is_at(target, path.name)
+    if not is_ours and (draft.name is None or not is_whole):
         raise _not_ours(path)
     if not is_whole:
         os.unlink(path.name, dir_fd=target)
@@ -267,11 +269,20 @@ def _find_again(target: int, release: _Release) -> None:
 
 def _holds(folder: int, name: str, size: int, sha256: str) -> bool:
     """Return whether a regular file holds the bytes of this size and sha256."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return found.st_size == size and _reads_as(folder, name, size, sha256)
+
+
+def _reads_as(folder: int, name: str, size: int, sha256: str) -> bool:
+    """Return the same of a file that was just placed, whose size gocryptfs and others say wrong for a second."""
     opened = open_file(folder, name)
     if opened is None:
         return False
     try:
-        return os.fstat(opened).st_size == size and _digest(opened, size) == sha256
+        return _digest(opened, size) == sha256
     finally:
         os.close(opened)
 

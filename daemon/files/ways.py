@@ -12,8 +12,8 @@ class Way(StrEnum):
     UNNAMED = "unnamed"  # written without a name, which it is given by its descriptor
     LINK = "link"  # written under a temporary name, the final one is a link to it
     RENAME = "rename"  # renamed by a call that fails where the name is taken
-    CLAIM = "claim"  # the name is taken by an empty file, over which the whole one is renamed
-    COPY = "copy"  # the name is taken by an empty file, into which the bytes are copied
+    CLAIM = "claim"  # the name is taken by a file with a mark, over which the whole one is renamed
+    COPY = "copy"  # the name is taken by a file with a mark, into which the bytes are copied
 
     @property
     def words(self) -> str:
@@ -26,7 +26,7 @@ _WORDS: Final[dict[Way, str]] = {
     Way.LINK: "photos are written under a temporary name first: this file system has no files without names",
     Way.RENAME: "photos are written under a temporary name first: this file system has no links",
     Way.CLAIM: (
-        "an empty file holds a photo's name until the whole photo takes its place:"
+        "a file of a few bytes holds a photo's name until the whole photo takes its place:"
         " this file system has neither links nor renaming that never replaces"
     ),
     Way.COPY: (

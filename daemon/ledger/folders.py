@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from uncnn.daemon.files.ways import Way
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.rows import utc_now, utc_text
 from uncnn.daemon.wording import printable
@@ -49,6 +50,10 @@ class Folders:
     def refused(self, folder: int, words: str) -> None:
         """Note what of a folder cannot be taken, in words; "" where nothing is."""
         self._update(folder, refused=printable(words))
+
+    def publishes(self, folder: int, way: Way) -> None:
+        """Note in which way files come to their names where a folder publishes."""
+        self._update(folder, way=way.value)
 
     def reprocess(self) -> None:
         """Let what was done by now under another policy than a photo's own be done again, in the watched folders."""

@@ -105,6 +105,11 @@ _SCHEMA_6: Final = (
     "ALTER TABLE runs ADD COLUMN protection TEXT NOT NULL DEFAULT ''",  # of the decoders: what of their sandbox holds
 )
 
+_SCHEMA_7: Final = (
+    "ALTER TABLE folders ADD COLUMN way TEXT NOT NULL DEFAULT ''",  # in which files come to their names where it publishes
+    "ALTER TABLE folders ADD COLUMN ignored TEXT NOT NULL DEFAULT '{}'",  # JSON: what is not taken, by reason
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _SCHEMA_1,
     _SCHEMA_2,
@@ -112,5 +117,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _SCHEMA_4,
     _SCHEMA_5,
     _SCHEMA_6,
+    _SCHEMA_7,
 )
 """Number n leads from `user_version` n to n + 1; all that stand here are kept, new ones are added at the end."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from uncnn.daemon.files.ways import Way
 from uncnn.daemon.ledger.doubts import Doubts
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.schema import MIGRATIONS
@@ -63,6 +64,7 @@ class FolderView:
     found: int  # photos there at the last scan
     new: int  # and how many of them were not done yet
     blocked: str
+    way: Way | None  # in which files come to their names where it publishes, None before the first
     mode: str  # how it is watched, "" by no service
     event: datetime | None  # the last one
     missed: int  # photos that no event told of
@@ -200,6 +202,7 @@ def _folder(database: Database, row: sqlite3.Row) -> FolderView:
         found=row["found"],
         new=row["new"],
         blocked=row["blocked"],
+        way=Way(row["way"]) if row["way"] else None,
         mode=row["mode"],
         event=_time(row["event"]),
         missed=row["missed"],

@@ -71,7 +71,7 @@ class ServedPlace:
         try:
             self._check_bound()
             self._watched.check(now)
-            prepare_publish(self._ledger, self.place, clean=self._unclean)
+            prepare_publish(self._ledger, self.place, clean=self._unclean or bool(self.blocked))
             self._unclean = False
         except (PublishError, NotMounted) as error:
             self.block(str(error))

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from uncnn.daemon.files import claim
 from uncnn.daemon.files.draft import rename_without_replacing
 from uncnn.daemon.files.publish import PublishError, publish, snapshot, sweep, way_into
 from uncnn.daemon.files.ways import Way
@@ -471,8 +472,9 @@ publish.publish(candidate, Path(sys.argv[2]), Path("sub/a.jpg"), hashlib.sha256(
 def test_a_name_that_a_killed_run_claimed_is_free_again_or_whole(folder: Path, candidate: Path, when: str) -> None:
     command = [sys.executable, "-c", CLAIMED_AND_KILLED, str(candidate), str(folder), when]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    left = (folder / "sub" / "a.jpg").read_bytes()
-    assert left == {"before the rename": b"", "after the rename": CONTENT, "while it is copied": CONTENT[:4000]}[when]
+    (temporary,) = [path.name for path in folder.glob("*.part")] or [""]
+    wanted = {"before": temporary.encode(), "after": CONTENT, "while": CONTENT[:4000]}
+    assert (folder / "sub" / "a.jpg").read_bytes() == wanted[when.split()[0]]
     sweep(folder)
     assert everything(folder) == (["sub", "sub/a.jpg"] if when == "after the rename" else ["sub"])
     assert publish(candidate, folder, Path("sub/a.jpg"), DIGEST) == folder / "sub" / "a.jpg"
@@ -517,15 +519,13 @@ def test_a_claim_that_another_program_fills_is_left_to_it(
 
     monkeypatch.setattr(os, "link", refused_call)
     monkeypatch.setattr("uncnn.daemon.files.draft.rename_without_replacing", refused_call)
-    real = os.open
+    real = claim._mark
 
-    def opened(path: Any, flags: int, *arguments: Any, **named: Any) -> int:
-        found = real(path, flags, *arguments, **named)
-        if path == "a.jpg" and flags & os.O_EXCL:
-            (folder / "a.jpg").write_bytes(b"mine")
-        return found
+    def marked(writer: int, temporary: str) -> None:
+        real(writer, temporary)
+        (folder / "a.jpg").write_bytes(b"mine")
 
-    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(claim, "_mark", marked)
     with pytest.raises(PublishError, match="replaced by another program") as caught:
         publish(candidate, folder, Path("a.jpg"), DIGEST)
     assert caught.value.kind == "replaced"
