@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,8 @@ from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.files.opening import make_durable
 from uncnn.daemon.files.publish import PublishError, sweep, way_into
-from uncnn.daemon.files.scan import Found, candidates
+from uncnn.daemon.files.names import Reason
+from uncnn.daemon.files.scan import Found, Ignored, scan
 from uncnn.daemon.files.spool import Snapshot
 from uncnn.daemon.ledger import Job, Ledger
 from uncnn.daemon.ledger.states import NEEDS_PERSON
@@ -51,7 +53,9 @@ class Look:
     seen_at: float  # seconds, monotonic
     found: int  # candidates there
     new: tuple[Found, ...]  # to be done, the oldest first; those that work was begun on before come last
+    there: tuple[Found, ...]  # all candidates
     refused: tuple[Found, ...]  # cannot be taken as what they are
+    ignored: Counter[Reason]  # how many files and folders are not looked at
     standing: tuple[Job, ...]  # done before, and waiting for a person
 
     def settle_seconds(self, found: Found) -> float:
@@ -84,7 +88,9 @@ def look(ledger: Ledger, place: Place) -> Look:
     Raises ScanError, and LedgerError.
     """
     seen_at = time.monotonic()
-    found = list(candidates(place.folder.watch))
+    everything = list(scan(place.folder.watch))
+    found = [each for each in everything if isinstance(each, Found)]
+    passed = Counter(each.reason for each in everything if isinstance(each, Ignored))
     waiting = ledger.replaceable(place.number)
     give_up_gone(ledger, waiting, found)
     places: dict[Path, Place | str] = {}  # by the folder that a photo is in
@@ -101,13 +107,15 @@ def look(ledger: Ledger, place: Place) -> Look:
     tried = {job.relative: job.attempts for job in waiting}  # one that ends the process keeps no other waiting
     todo = (each for each, job in done.items() if job is None)
     new = sorted(todo, key=lambda each: (tried.get(each.relative, 0), each.ctime_ns))
-    ledger.folders.scanned(place.number, len(done), len(new))
+    ledger.folders.scanned(place.number, len(done), len(new), passed)
     return Look(
         place,
         seen_at,
         len(done),
         tuple(new),
+        tuple(done),
         tuple(refused),
+        passed,
         tuple(job for job in done.values() if job is not None and job.state in NEEDS_PERSON),
     )
 

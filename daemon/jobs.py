@@ -15,9 +15,10 @@ from typing import Any, Final
 from uncnn.daemon.answers import ERROR, OK, print_json
 from uncnn.daemon.asking import ask
 from uncnn.daemon.files.folders import ledger_file, named
+from uncnn.daemon.files.scan import Ignored, ScanError, scan
 from uncnn.daemon.ledger import Job, Ledger, State, TransitionError
 from uncnn.daemon.ledger.states import NEEDS_PERSON, RETRIABLE
-from uncnn.daemon.ledger.view import Entry, entries
+from uncnn.daemon.ledger.view import Entry, entries, watched_folders
 from uncnn.daemon.status import entry_json
 from uncnn.daemon.wording import ago, printable
 from uncnn.plugins.api import UncnnError
@@ -42,6 +43,27 @@ def print_jobs(states: Sequence[str], newest: int | None, as_json: bool) -> int:
     found, in_all = entries(ledger_file(), _states(states), newest)
     _print(found, in_all, as_json, "no photo" + (f" is {' or '.join(states)}" if states else " was ever taken"))
     return OK
+
+
+def print_ignored(as_json: bool) -> int:
+    """Print what lies in the watched folders now and is not taken, and why; return 1 where one cannot be read.
+
+    Raises LedgerError.
+    """
+    passed: list[tuple[Path, Ignored]] = []
+    problems: list[str] = []
+    for watch in watched_folders(ledger_file()):
+        try:
+            passed += [(watch / each.relative, each) for each in scan(watch) if isinstance(each, Ignored)]
+        except ScanError as error:
+            problems.append(str(error))
+    if as_json:
+        files = [{"path": str(path), "reason": each.reason.value, "words": each.words} for path, each in passed]
+        print_json({"ignored": files, "problems": problems})
+        return ERROR if problems else OK
+    lines = [f"{printable(path)}: {each.words}" for path, each in passed] + problems
+    sys.stdout.write("\n".join(lines or ["all that lies in the watched folders is taken"]) + "\n")
+    return ERROR if problems else OK
 
 
 def print_held(as_json: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from uncnn.daemon.answers import DEGRADED, ERROR, print_json
 from uncnn.daemon.config import Config, find_config, load
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir, ledger_file
+from uncnn.daemon.files.names import Reason, ignored_words
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.scan import ScanError
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces, workspace
@@ -22,6 +24,7 @@ from uncnn.daemon.photo_job import Desk, FolderBlocked, take
 from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.recovery import recover
 from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_line
+from uncnn.daemon.wording import printable
 from uncnn.exporters.store import Installed
 
 
@@ -33,6 +36,7 @@ class Summary:
     done: list[Done] = field(default_factory=list)
     standing: list[tuple[str, Job]] = field(default_factory=list)  # from earlier runs, waiting for a person
     problems: dict[Path, str] = field(default_factory=dict)  # of watched folders
+    ignored: dict[Path, Counter[Reason]] = field(default_factory=dict)  # what of each is not taken
 
     def add(self, done: Done) -> None:
         """Note a photo that is done."""
@@ -117,6 +121,7 @@ def _look(ledger: Ledger, place: Place, summary: Summary) -> Look | None:
         summary.problems[place.folder.watch] = str(error)
         ledger.folders.block(place.number, str(error))
         return None
+    summary.ignored[place.folder.watch] = seen.ignored
     for refused in seen.refused:
         summary.add(Done(place.name(refused.relative), "error", refused.refused or ""))
     summary.standing += [(place.name(job.relative), job) for job in seen.standing]
@@ -149,10 +154,18 @@ def _print(summary: Summary, as_json: bool) -> None:
     if as_json:
         standing = [{"photo": name, "state": job.state.value, "reason": job.reason} for name, job in summary.standing]
         folders = [{"watch": str(watch), "problem": problem} for watch, problem in summary.problems.items()]
+        passed = {str(watch): dict(found) for watch, found in summary.ignored.items() if found}
         counts, released = asdict(counts_of(summary.done)), summary.doubts().as_json()
         photos = [each.as_json() for each in summary.done]
         print_json(
-            {"photos": photos, "counts": counts, "released": released, "standing": standing, "problems": folders}
+            {
+                "photos": photos,
+                "counts": counts,
+                "released": released,
+                "standing": standing,
+                "problems": folders,
+                "ignored": passed,
+            }
         )
         return
     if not (summary.done or summary.problems):
@@ -160,6 +173,9 @@ def _print(summary: Summary, as_json: bool) -> None:
     proven = replace(summary.doubts(), uncertain=0)  # by the ledger, which knows what became of the same picture before
     doubtful = replace(counts_of(summary.done), without_a_face=0)
     sys.stdout.writelines(f"{words}\n" for words in (*proven.words(), *doubtful.words()))
+    for watch, found in summary.ignored.items():
+        if words := ignored_words(found):
+            sys.stdout.write(f"{printable(watch)}: not taken: {words}; uncnn-daemon jobs --ignored names them\n")
     for name, job in summary.standing:
         say_line(name, f"still {job.state}", f": {job.reason}", "yellow")
     for watch, problem in summary.problems.items():

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
-from itertools import count
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.files.opening import opened_folder, safe_parts, sync_folder
+from uncnn.daemon.files.opening import open_file, opened_folder, safe_parts, sync_folder
 from uncnn.daemon.files.publish import PublishError, numbered
 from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.ledger import Ledger, State
 
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NUMBERED: Final = re.compile(r".* \(([1-9][0-9]*)\)", re.DOTALL)
 
 
 def recover(ledger: Ledger, died: bool = True) -> None:
@@ -38,23 +38,37 @@ def recover(ledger: Ledger, died: bool = True) -> None:
 
 
 def find_released(folder: Path, relative: Path, sha256: str) -> Path | None:
-    """Return where below a publish folder these bytes stand as `relative` or under its numbered names, or None."""
+    """Return where below a publish folder these bytes stand as `relative` or under its numbered names, or None.
+
+    Some of those names may be free by now: what stood there was removed since.
+    """
     parts = safe_parts(relative)
     try:
         with opened_folder(folder, parts[:-1]) as opened:
-            for number in count(1):
-                name = parts[-1] if number == 1 else numbered(parts[-1], number)
+            for name in _own_names(parts[-1], os.listdir(opened)):  # noqa: PTH208 (by descriptor)
                 if _sha256(opened, name) == sha256:
                     sync_folder(opened)
                     return relative.with_name(name)
-    except (OSError, PublishError):  # the first name that is free, or the folder is not there
+    except (OSError, PublishError):  # the folder is not there
         return None
     return None
 
 
+def _own_names(name: str, there: Iterable[str]) -> list[str]:
+    """Return those of the names in a folder that `name` would be published under, in the order they would be tried."""
+    numbers = {}
+    for each in there:
+        found = _NUMBERED.fullmatch(Path(each).stem)
+        number = 1 if each == name else int(found[1]) if found else 0
+        if number == 1 or (number > 1 and numbered(name, number) == each):
+            numbers[each] = number
+    return sorted(numbers, key=numbers.__getitem__)
+
+
 def _sha256(folder: int, name: str) -> str:
-    """Return the sha256 of a regular file in an open folder, "" of anything else. Raises OSError: it is not there."""
-    if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+    """Return the sha256 of a regular file in an open folder, "" of anything else and of what cannot be read."""
+    opened = open_file(folder, name)
+    if opened is None:
         return ""
-    with os.fdopen(os.open(name, _READ, dir_fd=folder), "rb") as reader:
+    with os.fdopen(opened, "rb") as reader:
         return hashlib.file_digest(reader, "sha256").hexdigest()

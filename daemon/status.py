@@ -16,6 +16,7 @@ from typing import Any, Final
 from uncnn.daemon.answers import DEGRADED, NOT_RUNNING, OK, print_json
 from uncnn.daemon.audit.last import LastAudit, read_last
 from uncnn.daemon.files.folders import ledger_file, state_dir
+from uncnn.daemon.files.names import ignored_words
 from uncnn.daemon.ledger.states import State
 from uncnn.daemon.ledger.view import Entry, FolderView, LastRun, Life, View, view
 from uncnn.daemon.wording import ago, photos, printable
@@ -123,6 +124,8 @@ def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
         yield "  not looked at yet"
     else:
         yield f"  looked at {ago(folder.scanned, now)}: {photos(folder.found)} there, {folder.new} of them new"
+    if passed := ignored_words(folder.ignored):
+        yield f"  not taken: {passed}; uncnn-daemon jobs --ignored names them"
     if folder.mode:
         event = f", the last one {ago(folder.event, now)}" if folder.event else ""
         missed = f"; {photos(folder.missed)} came without one" if folder.missed else ""
@@ -216,6 +219,7 @@ def _folder_json(folder: FolderView) -> dict[str, Any]:
         "new": folder.new,
         "blocked": folder.blocked or None,
         "refused": folder.refused or None,
+        "ignored": {reason.value: number for reason, number in folder.ignored.items()},
         "way": folder.way.value if folder.way else None,
         "mode": folder.mode or None,
         "last_event": _time(folder.event),

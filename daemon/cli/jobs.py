@@ -24,14 +24,19 @@ Photos = Annotated[
 def jobs(
     state: Annotated[list[str] | None, typer.Option(help="Only photos in this state. Repeatable.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All of them, not the newest 50.")] = False,
+    ignored: Annotated[
+        bool, typer.Option("--ignored", help="What lies in the watched folders and is not taken, and why.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """List the photos that were taken, and what became of each: the newest last.
 
     Example: uncnn-daemon jobs --state published --state held
     """
-    from uncnn.daemon.jobs import print_jobs
+    from uncnn.daemon.jobs import print_ignored, print_jobs
 
+    if ignored:
+        raise typer.Exit(print_ignored(json))
     raise typer.Exit(print_jobs(state or (), None if every else 50, json))
 
 

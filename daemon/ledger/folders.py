@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from uncnn.daemon.files.names import Reason
 from uncnn.daemon.files.ways import Way
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.rows import utc_now, utc_text
@@ -33,11 +35,12 @@ class Folders:
             query = "SELECT id FROM folders WHERE watch = ?"
             return [connection.execute(query, (os.fsencode(watch),)).fetchone()[0] for watch, _ in folders]
 
-    def scanned(self, folder: int, found: int, new: int) -> None:
-        """Note what a scan of a folder showed."""
+    def scanned(self, folder: int, found: int, new: int, ignored: Mapping[Reason, int] | None = None) -> None:
+        """Note what a scan of a folder showed: photos that are there, new ones, and what is not taken, by its reason."""
         with self._database.transaction() as connection:
-            query = "UPDATE folders SET scanned = ?, found = ?, new = ?, blocked = '' WHERE id = ?"
-            connection.execute(query, (utc_text(utc_now()), found, new, folder))
+            query = "UPDATE folders SET scanned = ?, found = ?, new = ?, ignored = ?, blocked = '' WHERE id = ?"
+            passed = json.dumps({reason.value: number for reason, number in sorted((ignored or {}).items())})
+            connection.execute(query, (utc_text(utc_now()), found, new, passed, folder))
 
     def watching(self, folder: int, mode: str, event: datetime | None, missed: int) -> None:
         """Note how a folder is watched, when the last event came, and how many photos no event told of."""

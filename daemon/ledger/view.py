@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from uncnn.daemon.files.names import Reason
 from uncnn.daemon.files.ways import Way
 from uncnn.daemon.ledger.doubts import Doubts
 from uncnn.daemon.ledger.file import Database
@@ -71,6 +72,7 @@ class FolderView:
     waiting: int  # photos to be done
     oldest: datetime | None  # since when the oldest of them waits
     refused: str  # what there cannot be taken
+    ignored: dict[Reason, int]  # how many files and folders are not looked at
     counts: dict[State, int]
     doubts: Doubts
     last_published: tuple[Path, datetime] | None
@@ -158,6 +160,12 @@ def entries(file: Path, states: Collection[State], newest: int | None) -> tuple[
     return [_entry(row) for row in reversed(found)], in_all
 
 
+def watched_folders(file: Path) -> list[Path]:
+    """Return the folders that the last run watched. Raises LedgerError."""
+    with opened(file) as database:
+        return [] if database is None else [_path(row["watch"]) for row in database.rows(_FOLDERS)]
+
+
 _FOLDERS: Final = "SELECT * FROM folders WHERE watched ORDER BY id"
 _ENTRY: Final = "jobs.*, folders.watch, folders.publish"
 _STATES: Final = ", ".join(f"'{state}'" for state in sorted(NEEDS_PERSON))
@@ -209,6 +217,7 @@ def _folder(database: Database, row: sqlite3.Row) -> FolderView:
         waiting=row["waiting"],
         oldest=_time(row["oldest"]),
         refused=row["refused"],
+        ignored={Reason(reason): count for reason, count in json.loads(row["ignored"]).items()},
         counts={State(state): count for state, count in counted},
         doubts=Doubts(*database.rows(_DOUBTS, number)[0]),
         last_published=last[0] if last else None,

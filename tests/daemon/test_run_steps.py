@@ -156,8 +156,9 @@ def test_a_publish_folder_that_others_meddle_with_is_blocked(
 
         def link(*arguments: Any, **named: Any) -> None:
             real(*arguments, **named)
-            (scene.publish / "theirs").write_text("evil")
-            (scene.publish / "theirs").replace(scene.publish / "a.jpg")
+            if arguments[1] == "a.jpg":  # not the file by which it is found out what the folder can do
+                (scene.publish / "theirs").write_text("evil")
+                (scene.publish / "theirs").replace(scene.publish / "a.jpg")
 
         patched.setattr(os, "link", link)
         assert scene.run() == ERROR
@@ -371,3 +372,31 @@ def test_times_and_permissions_are_the_policys(scene: Scene, permissions: str, m
     assert scene.run() == OK
     found = (scene.publish / "a.jpg").stat()
     assert (found.st_mode & 0o777, found.st_mtime_ns) == (mode, 10**18)
+
+
+def test_what_is_not_taken_is_counted_with_its_reason(scene: Scene, capsys: pytest.CaptureFixture) -> None:
+    (scene.watch / "#recycle").mkdir()
+    (scene.watch / "#recycle" / "deleted.jpg").write_text("good")
+    (scene.watch / "linked").symlink_to(scene.root)
+    (scene.watch / "a.jxl").write_bytes(b"\xff\x0a" + bytes(20))
+    (scene.watch / "without an ending").write_bytes(b"hello")
+    assert scene.run() == OK
+    words = "1 in a recycle bin, 1 a symbolic link, 1 a picture of a kind that is not read, 1 no photo"
+    assert f"{scene.watch}: not taken: {words}; uncnn-daemon jobs --ignored names them" in capsys.readouterr().out
+    assert scene.run(as_json=True) == OK
+    counts = {"deleted": 1, "link": 1, "unsupported": 1, "other": 1}
+    assert json.loads(capsys.readouterr().out)["ignored"] == {str(scene.watch): counts}
+    print_status(as_json=False)
+    assert f"  not taken: {words}; uncnn-daemon jobs --ignored names them\n" in capsys.readouterr().out
+    print_status(as_json=True)
+    assert json.loads(capsys.readouterr().out)["folders"][0]["ignored"] == counts
+    assert print_ignored(as_json=False) == OK
+    said = capsys.readouterr().out.splitlines()
+    assert f"{scene.watch}/#recycle: it is in a recycle bin" in said
+    assert f"{scene.watch}/linked: it is a symbolic link: put the folder itself there" in said
+    assert len(said) == 4
+    print_ignored(as_json=True)
+    assert {each["reason"] for each in json.loads(capsys.readouterr().out)["ignored"]} == set(counts)
+    shutil.rmtree(scene.watch)
+    assert print_ignored(as_json=False) == ERROR
+    assert "cannot be read" in capsys.readouterr().out
