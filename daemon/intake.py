@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from uncnn.daemon.config import Config, Folder
 from uncnn.daemon.config.document import ConfigError
@@ -21,6 +22,10 @@ from uncnn.daemon.files.spool import Snapshot
 from uncnn.daemon.ledger import Job, Ledger
 from uncnn.daemon.ledger.states import NEEDS_PERSON
 from uncnn.daemon.wording import printable
+
+
+REFUSED_NAMED: Final = 3
+"""So many files that are not taken are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,10 @@ class Look:
     refused: tuple[Found, ...]  # cannot be taken as what they are
     ignored: Counter[Reason]  # how many files and folders are not looked at
     standing: tuple[Job, ...]  # done before, and waiting for a person
+
+    def refusals(self) -> list[str]:
+        """Return what cannot be taken, and why, a line each."""
+        return [f"{printable(each.relative)}: {each.refused}" for each in self.refused]
 
     def settle_seconds(self, found: Found) -> float:
         """Return how long to wait until a file has not been changed for as long as the folder asks."""
@@ -118,6 +127,12 @@ def look(ledger: Ledger, place: Place) -> Look:
         passed,
         tuple(job for job in done.values() if job is not None and job.state in NEEDS_PERSON),
     )
+
+
+def refused_words(problems: Sequence[str]) -> str:
+    """Return what of a folder is not taken, and why, in one line: the first few, and how many more there are."""
+    more = len(problems) - REFUSED_NAMED
+    return "; ".join(problems[:REFUSED_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _place_at(place: Place, relative: Path, places: dict[Path, Place | str]) -> Place | str:

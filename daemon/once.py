@@ -5,27 +5,31 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from uncnn.daemon.answers import DEGRADED, ERROR, print_json
-from uncnn.daemon.config import Config, find_config, load
+from uncnn.daemon.audit.last import read_last
+from uncnn.daemon.config import Config, ConfigError, find_config, load
 from uncnn.daemon.crew import Crew
-from uncnn.daemon.files.folders import data_dir, ledger_file
+from uncnn.daemon.files.folders import data_dir, ledger_file, state_dir
 from uncnn.daemon.files.names import Reason, ignored_words
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.scan import ScanError
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces, workspace
-from uncnn.daemon.intake import Look, Place, look, places_of, prepare_publish
+from uncnn.daemon.intake import Look, Place, look, places_of, prepare_publish, refused_words
 from uncnn.daemon.ledger import Job, Ledger, Run, State
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
+from uncnn.daemon.ledger.view import view
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
 from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.recovery import recover
 from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_line
-from uncnn.daemon.wording import printable
+from uncnn.daemon.wording import printable, system_words
 from uncnn.exporters.store import Installed
+from uncnn.plugins.api import UncnnError
 
 
 @dataclass(slots=True)
@@ -66,12 +70,39 @@ def run_once(config: Path | None, as_json: bool) -> int:
         there or do not load.
     """
     settings = load(find_config(config))
-    with only_run(), stopped_by_sigterm(), Ledger(ledger_file()) as ledger, Run(ledger_file()).beating() as run:
+    with (
+        only_run(),
+        _measured(settings.service.metrics),
+        stopped_by_sigterm(),
+        Ledger(ledger_file()) as ledger,
+        Run(ledger_file()).beating() as run,
+    ):
         summary = Summary(as_json)
-        _drain(settings, ledger, run, summary)
+        try:
+            _drain(settings, ledger, run, summary)
+        except UncnnError as error:
+            run.tell(str(error), "", 0, 0, 0.0)  # what status says of it afterwards
+            raise
         run.exit_status = summary.exit_status()
         _print(summary, as_json)
     return run.exit_status
+
+
+@contextmanager
+def _measured(file: Path | None) -> Iterator[None]:
+    """Write the measures at the end, however it ends, where the configuration names a file for them."""
+    try:
+        yield
+    finally:
+        found = view(ledger_file(), concerns=1) if file is not None else None
+        if file is not None and found is not None:
+            from uncnn.daemon.service.metrics import write_metrics  # a library that only this takes
+
+            try:
+                write_metrics(file, found, read_last(state_dir()))
+            except OSError as error:
+                words = f"the measures cannot be written to {printable(file)}: {system_words(error)[1]}"
+                sys.stderr.write(f"{words}\n")
 
 
 def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
@@ -95,6 +126,7 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
 
 def _drain_folder(desk: Desk, seen: Look, bar: Bar, summary: Summary) -> None:
     watch = seen.place.folder.watch
+    refusals = seen.refusals()
     for place, found in enumerate(seen.new):
         bar.begin(seen.place.name(found.relative))
         wait = seen.settle_seconds(found)
@@ -102,14 +134,20 @@ def _drain_folder(desk: Desk, seen: Look, bar: Bar, summary: Summary) -> None:
             bar.report({"stage": "waiting until it has settled"})
             time.sleep(wait)
         try:
-            summary.add(
-                take(desk, seen.place.at(found.relative), found, lambda changed: seen.settle_seconds(changed) > 0)
-            )
+            policy = seen.place.at(found.relative)
+        except ConfigError as error:  # a .uncnn.yaml that was right when the folder was looked at
+            words = "; ".join(map(str, error.problems))
+            summary.add(Done(seen.place.name(found.relative), "error", words))
+            refusals.append(f"{printable(found.relative)}: {words}")
+            continue
+        try:
+            summary.add(take(desk, policy, found, lambda changed: seen.settle_seconds(changed) > 0))
         except FolderBlocked as error:
             left = len(seen.new) - place
             summary.problems[watch] = f"{error} ({left} of its photos wait for that)"
             desk.ledger.folders.block(seen.place.number, str(error))
-            return
+            break
+    desk.ledger.folders.refused(seen.place.number, refused_words(refusals))
 
 
 def _look(ledger: Ledger, place: Place, summary: Summary) -> Look | None:
@@ -122,6 +160,7 @@ def _look(ledger: Ledger, place: Place, summary: Summary) -> Look | None:
         ledger.folders.block(place.number, str(error))
         return None
     summary.ignored[place.folder.watch] = seen.ignored
+    ledger.folders.refused(place.number, refused_words(seen.refusals()))
     for refused in seen.refused:
         summary.add(Done(place.name(refused.relative), "error", refused.refused or ""))
     summary.standing += [(place.name(job.relative), job) for job in seen.standing]

@@ -114,8 +114,8 @@ def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
 
 
 def _problem(run: LastRun, life: Life) -> str:
-    """Return what keeps a running service as a whole from working."""
-    return run.problem if life in ("running", "silent") else ""
+    """Return what keeps a running service as a whole from working, or ended the last `run --once`."""
+    return run.problem if life in ("running", "silent") or run.kind == "once" else ""
 
 
 def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:

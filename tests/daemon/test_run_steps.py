@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,9 @@ from scene import Scene
 from uncnn.daemon.answers import DEGRADED, ERROR, OK
 from uncnn.daemon.files.scan import Found
 from uncnn.daemon.intake import give_up_gone
+from uncnn.daemon.jobs import print_ignored
 from uncnn.daemon.ledger import Ledger, State
+from uncnn.daemon.status import print_status
 
 
 def test_every_photo_ends_where_it_belongs_and_the_others_go_on(scene: Scene, capsys: pytest.CaptureFixture) -> None:

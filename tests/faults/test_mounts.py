@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from running import Running
 from scene import Scene
 
 from uncnn.daemon.files.publish import publish, sweep, way_into
+from uncnn.daemon.files.scan import candidates
 from uncnn.daemon.files.ways import Way
 from uncnn.daemon.ledger import State
+from uncnn.daemon.watch.folder import WatchedFolder
 
 pytestmark = pytest.mark.slow
 
@@ -74,3 +77,27 @@ def test_a_kill_while_a_name_is_claimed_leaves_one_whole_photo(scene: Scene, sta
         assert running.stop() == 0
         sweep(scene.publish)
         assert scene.published() == {"a.jpg": "mine", "a (2).jpg": "cloaked good"}
+
+
+def test_files_that_come_through_a_mount_without_events_are_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a shared folder of a virtual machine: another writes behind the mount, and the kernel tells of nothing."""
+    monkeypatch.setattr("uncnn.daemon.watch.folder.network_file_system", lambda _folder: None)
+    back, mount = tmp_path / "back", tmp_path / "in"
+    with in_user_space("bindfs", back, mount):
+        watched = WatchedFolder(mount, 0.0, lambda: None)
+        try:
+            watched.check(0.0)
+            watched.scanned([], [], 0.0)
+            (back / "a.jpg").write_text("a")
+            time.sleep(1.5)  # what the kernel keeps of a folder in user space
+            watched.take_hints(15.0)
+            found = list(candidates(mount))
+            watched.scanned(found, found, 15.0)
+            watched.take_hints(16.0)
+            watched.check(26.0)
+            assert [each.relative.name for each in found] == ["a.jpg"]
+            assert (watched.missed, watched.mode) == (1, "events, and scans every 15 s: files came without one")
+        finally:
+            watched.close()
