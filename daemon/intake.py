@@ -14,15 +14,14 @@ from uncnn.daemon.config import Config, Folder
 from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.files.names import Reason
 from uncnn.daemon.files.opening import make_durable
 from uncnn.daemon.files.publish import PublishError, sweep, way_into
-from uncnn.daemon.files.names import Reason
 from uncnn.daemon.files.scan import Found, Ignored, scan
 from uncnn.daemon.files.spool import Snapshot
 from uncnn.daemon.ledger import Job, Ledger
 from uncnn.daemon.ledger.states import NEEDS_PERSON
 from uncnn.daemon.wording import printable
-
 
 REFUSED_NAMED: Final = 3
 """So many files that are not taken are named."""

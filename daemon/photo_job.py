@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from uncnn.daemon.crew import Crew
+from uncnn.daemon.files.names import longest_name
 from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
 from uncnn.daemon.files.scan import Found
 from uncnn.daemon.files.standing import state_of
@@ -18,6 +20,7 @@ from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.pipeline import Next, Outcome, protect
 from uncnn.daemon.processes import ProcessDied, Report, RequestError
 from uncnn.daemon.recall import Recalled, made_with, recall_copy, recall_picture
+from uncnn.daemon.recovery import released_before
 from uncnn.daemon.sight import see
 from uncnn.daemon.terminal import Done, Status
 from uncnn.daemon.verify.keeping import proof_of
@@ -97,9 +100,9 @@ def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool])
     Raises FolderBlocked, LedgerError, and what `desk.start` raises.
     """
     name = place.name(found.relative)
-    with tempfile.TemporaryDirectory(dir=desk.spool) as own:
+    with _own_folder(desk.spool) as own:
         try:
-            taken = snapshot(place.folder.watch, found.relative, Path(own))
+            taken = snapshot(place.folder.watch, found.relative, own)
         except PublishError as error:
             if error.kind in {"no-space", "read-only", "too-many-files", "stale"}:  # no fault of this one file
                 raise FolderBlocked(str(error)) from error
@@ -114,14 +117,28 @@ def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool])
     return Done(name, _SAID.get(job.state, "waiting"), f"as before: {job.reason or job.state}", _where(place, job))
 
 
+@contextmanager
+def _own_folder(spool: Path) -> Iterator[Path]:
+    """Give a folder in the spool for one photo; it is gone afterwards. Raises FolderBlocked: it cannot be made."""
+    try:
+        folder = tempfile.TemporaryDirectory(dir=spool, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise FolderBlocked(str(PublishError.of(error, spool, "written"))) from error
+    with folder as own:
+        yield Path(own)
+
+
 def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
     """Claim a queued photo, and protect and release it; the models are not loaded for a released copy."""
     outcome: Result | None = recall_copy(desk.ledger, job)
-    if outcome is None:
+    stands = released_before(place.folder.publish, job)
+    if outcome is None and stands is None:
         desk.start()
     job = desk.ledger.claim(job)
     if job.state is not State.RUNNING:
         return _done(place, job)
+    if stands is not None:
+        return _done(place, _noted(desk.ledger, job, place, stands))
     try:
         outcome = outcome or _found_out(desk, place, job, taken)
         job = _judge(desk, job, place, outcome)
@@ -140,6 +157,16 @@ def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
             desk.ledger.give_back(job, State.QUEUED)
         raise
     return _done(place, job, outcome)
+
+
+def _noted(ledger: Ledger, job: Job, place: Place, stands: Path) -> Job:
+    """Write down that a photo is published, which an attempt that was cut short had done."""
+    for state in (State.VERIFIED, State.PUBLISHING):
+        job = ledger.move(job, state, job.reason)
+    placed = state_of(place.folder.publish / stands)
+    return ledger.move(
+        job, State.PUBLISHED, "published by an attempt that was cut short", published=stands, placed=placed
+    )
 
 
 def _found_out(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Result:
@@ -232,4 +259,4 @@ def _where(place: Place, job: Job) -> Path | None:
 
 
 def _wanted(place: Place, job: Job) -> Path:
-    return place.policy.released_name(job.relative)
+    return place.policy.released_name(job.relative, longest_name(place.folder.publish))

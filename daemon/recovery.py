@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon.files.names import longest_name
 from uncnn.daemon.files.opening import open_file, opened_folder, safe_parts, sync_folder
 from uncnn.daemon.files.publish import PublishError, numbered
 from uncnn.daemon.files.standing import state_of
-from uncnn.daemon.ledger import Ledger, State
+from uncnn.daemon.ledger import Job, Ledger, State
 
 _NUMBERED: Final = re.compile(r".* \(([1-9][0-9]*)\)", re.DOTALL)
 
@@ -27,14 +28,22 @@ def recover(ledger: Ledger, died: bool = True) -> None:
     Raises LedgerError.
     """
     for job in ledger.jobs(state=State.PUBLISHING):
-        if job.published is None or job.released_sha256 is None:
-            continue
         _, publish_folder = ledger.folders.paths(job.folder)
-        placed = find_released(publish_folder, job.published, job.released_sha256)
+        placed = released_before(publish_folder, job)
         if placed is not None:
             stands = state_of(publish_folder / placed)
             ledger.move(job, State.PUBLISHED, job.reason, published=placed, placed=stands)
     ledger.recover(died)
+
+
+def released_before(folder: Path, job: Job) -> Path | None:
+    """Return where the bytes stand that an earlier attempt at a photo was about to publish, or None.
+
+    The publish folder may not have been mounted when the ledger was brought in line.
+    """
+    if job.published is None or job.released_sha256 is None:
+        return None
+    return find_released(folder, job.published, job.released_sha256)
 
 
 def find_released(folder: Path, relative: Path, sha256: str) -> Path | None:
@@ -45,7 +54,7 @@ def find_released(folder: Path, relative: Path, sha256: str) -> Path | None:
     parts = safe_parts(relative)
     try:
         with opened_folder(folder, parts[:-1]) as opened:
-            for name in _own_names(parts[-1], os.listdir(opened)):  # noqa: PTH208 (by descriptor)
+            for name in _own_names(parts[-1], os.listdir(opened), longest_name(folder)):  # noqa: PTH208 (by descriptor)
                 if _sha256(opened, name) == sha256:
                     sync_folder(opened)
                     return relative.with_name(name)
@@ -54,13 +63,13 @@ def find_released(folder: Path, relative: Path, sha256: str) -> Path | None:
     return None
 
 
-def _own_names(name: str, there: Iterable[str]) -> list[str]:
+def _own_names(name: str, there: Iterable[str], longest: int) -> list[str]:
     """Return those of the names in a folder that `name` would be published under, in the order they would be tried."""
     numbers = {}
     for each in there:
         found = _NUMBERED.fullmatch(Path(each).stem)
         number = 1 if each == name else int(found[1]) if found else 0
-        if number == 1 or (number > 1 and numbered(name, number) == each):
+        if number == 1 or (number > 1 and numbered(name, number, longest) == each):
             numbers[each] = number
     return sorted(numbers, key=numbers.__getitem__)
 

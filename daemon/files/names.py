@@ -7,9 +7,11 @@ are its thumbnails, which show the same faces once more.
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 
@@ -45,6 +47,26 @@ _WORDS: Final[dict[Reason, str]] = {
     Reason.EMPTY: "empty",
     Reason.OTHER: "no photo",
 }
+
+NAME_BYTES: Final = 255
+"""The longest name that file systems commonly take."""
+
+
+def fitted(stem: str, ending: str, longest: int = NAME_BYTES) -> str:
+    """Return `stem` + `ending`, the stem shortened where that is longer than so many bytes."""
+    while stem and len(os.fsencode(stem + ending)) > longest:
+        stem = stem[:-1]
+    return stem + ending
+
+
+def longest_name(folder: Path) -> int:
+    """Return how many bytes a name may have in a folder; 255 where it does not say or allows more."""
+    try:
+        longest = os.statvfs(folder).f_namemax
+    except OSError:
+        return NAME_BYTES
+    return min(longest, NAME_BYTES) if longest > 0 else NAME_BYTES
+
 
 def ignored_words(counts: Mapping[Reason, int]) -> str:
     """Return how many files and folders are not taken, by their reasons, "" where there are none."""
@@ -82,13 +104,25 @@ _IGNORED: Final[tuple[tuple[Reason, re.Pattern[str]], ...]] = (
             *("recently deleted", "deleted items", "_deleted_", ".deleted*", "files_trashbin", "papierkorb"),
             *("corbeille", "papelera", "papelera de reciclaje", "cestino", "lixeira", "prullenbak", "kosz"),
             *("lost+found", "found.[0-9][0-9][0-9]", "*.chk", "dfsrprivate", "*.trashinfo"),
-            *("$[ri][0-9a-z][0-9a-z][0-9a-z][0-9a-z][0-9a-z][0-9a-z]", "$[ri][0-9a-z][0-9a-z][0-9a-z][0-9a-z][0-9a-z][0-9a-z].*"),
+            *(
+                "$[ri][0-9a-z][0-9a-z][0-9a-z][0-9a-z][0-9a-z][0-9a-z]",
+                "$[ri][0-9a-z][0-9a-z][0-9a-z][0-9a-z][0-9a-z][0-9a-z].*",
+            ),
         ),
     ),
     (
         Reason.OLDER,
         _matcher(
-            *("#snapshot", "~snapshot", "@recently-snapshot", "@snapshot", "@gmt-*", ".snapshot*", ".zfs", ".stversions"),
+            *(
+                "#snapshot",
+                "~snapshot",
+                "@recently-snapshot",
+                "@snapshot",
+                "@gmt-*",
+                ".snapshot*",
+                ".zfs",
+                ".stversions",
+            ),
             *("system volume information", "files_versions", "_history_", "_gsdata_", ".versions", "*.photoversions"),
             *("*.bak", "*.orig", "*.old", "*.backup", "*_original", ".picasaoriginals"),
         ),
@@ -96,7 +130,17 @@ _IGNORED: Final[tuple[tuple[Reason, re.Pattern[str]], ...]] = (
     (
         Reason.PREVIEW,
         _matcher(
-            *("@eadir", "@__thumb", ".@__thumb", ".thumbnails", "thumbnails", "thumbs", "_thumbs", "__thumbs", ".thumbs"),
+            *(
+                "@eadir",
+                "@__thumb",
+                ".@__thumb",
+                ".thumbnails",
+                "thumbnails",
+                "thumbs",
+                "_thumbs",
+                "__thumbs",
+                ".thumbs",
+            ),
             *("*.lrdata", "*.lrcat-data", "captureone", "adobe bridge cache", ".bridgecache*", "ipod photo cache"),
             *("pwg_representative", "appdata_*", ".xnviewmp*", ".photoprism", "*.photoslibrary", "*.photolibrary"),
             *("*.aplibrary", "*.migratedphotolibrary", "thumbs.db", "ehthumbs*.db"),
@@ -106,7 +150,17 @@ _IGNORED: Final[tuple[tuple[Reason, re.Pattern[str]], ...]] = (
         Reason.UNFINISHED,
         _matcher(
             *("*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.tmp", "*.temp", "*~", "~$*"),
-            *("~syncthing~*", ".syncthing.*", ".~lock.*", "*.opdownload", "*.!ut", "*.!qb", "*.!bt", "*.bc!", "*.aria2"),
+            *(
+                "~syncthing~*",
+                ".syncthing.*",
+                ".~lock.*",
+                "*.opdownload",
+                "*.!ut",
+                "*.!qb",
+                "*.!bt",
+                "*.bc!",
+                "*.aria2",
+            ),
             *("*.fdmdownload", "*.incomplete", "*.unfinished", "*.inprogress", "*.uploading", "*.crswap", "*.swp"),
         ),
     ),

@@ -22,6 +22,7 @@ from typing import Final
 
 from uncnn.daemon.files.claim import place_by_claim
 from uncnn.daemon.files.draft import Draft, WayUnsupported, closed_draft, named_draft, sweep, unnamed_draft
+from uncnn.daemon.files.names import NAME_BYTES, fitted, longest_name
 from uncnn.daemon.files.opening import (
     READ,
     PublishError,
@@ -38,7 +39,6 @@ from uncnn.daemon.wording import printable
 
 __all__ = ["PublishError", "Snapshot", "publish", "snapshot", "sweep", "way_into"]
 
-_NAME_BYTES: Final = 255
 _NUMBERS: Final = 10_000
 _CHUNK: Final = 1 << 20
 _NOT_KEPT: Final = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
@@ -211,9 +211,9 @@ def _place(target: int, release: _Release, size: int, give: Callable[[str], Way]
 
     Raises PublishError.
     """
-    name = release.parts[-1]
+    name, longest = release.parts[-1], longest_name(release.folder)
     for number in range(1, _NUMBERS):
-        wanted = name if number == 1 else numbered(name, number)
+        wanted = name if number == 1 else numbered(name, number, longest)
         try:
             return wanted, give(wanted)
         except FileExistsError:
@@ -222,13 +222,10 @@ def _place(target: int, release: _Release, size: int, give: Callable[[str], Way]
     raise PublishError("no-name", f"{printable(name)} and {_NUMBERS} numbered names are taken: empty the folder")
 
 
-def numbered(name: str, number: int) -> str:
+def numbered(name: str, number: int, longest: int = NAME_BYTES) -> str:
     """Return `stem (number).ext`, the name where that of `stem.ext` is taken; a long stem is shortened to fit."""
     path = Path(name)
-    stem, ending = path.stem, f" ({number}){path.suffix}"
-    while stem and len(os.fsencode(stem + ending)) > _NAME_BYTES:
-        stem = stem[:-1]
-    return stem + ending
+    return fitted(path.stem, f" ({number}){path.suffix}", longest)
 
 
 def _link(draft: Draft, target: int, name: str) -> Way:

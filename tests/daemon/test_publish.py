@@ -474,7 +474,7 @@ def test_a_name_that_a_killed_run_claimed_is_free_again_or_whole(folder: Path, c
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     (temporary,) = [path.name for path in folder.glob("*.part")] or [""]
     wanted = {"before": temporary.encode(), "after": CONTENT, "while": CONTENT[:4000]}
-    assert (folder / "sub" / "a.jpg").read_bytes() == wanted[when.split()[0]]
+    assert (folder / "sub" / "a.jpg").read_bytes() == wanted[when.split(maxsplit=1)[0]]
     sweep(folder)
     assert everything(folder) == (["sub", "sub/a.jpg"] if when == "after the rename" else ["sub"])
     assert publish(candidate, folder, Path("sub/a.jpg"), DIGEST) == folder / "sub" / "a.jpg"

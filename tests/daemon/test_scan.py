@@ -140,7 +140,17 @@ def test_a_folder_that_vanishes_meanwhile_is_passed_over(tmp_path: Path) -> None
 JPEG = b"\xff\xd8\xff\xe0" + bytes(60)
 
 BINS = [
-    *("#recycle", "@Recycle", "$RECYCLE.BIN", "$Recycle.Bin", "RECYCLER", "Recycled", "lost+found", "FOUND.000", "Trash"),
+    *(
+        "#recycle",
+        "@Recycle",
+        "$RECYCLE.BIN",
+        "$Recycle.Bin",
+        "RECYCLER",
+        "Recycled",
+        "lost+found",
+        "FOUND.000",
+        "Trash",
+    ),
     *(".Trash-1000", ".Trashes", ".recycle", "trashbox", "Network Trash Folder", "files_trashbin", "Papierkorb"),
     *("System Volume Information", "#snapshot", "~snapshot", ".snapshots", ".zfs", "@Recently-Snapshot"),
     *("@GMT-2026.01.02-03.04.05", "files_versions", "_gsdata_", ".stversions", "DfsrPrivate"),

@@ -44,7 +44,7 @@ def _command(kind: str, back: Path, mount: Path) -> list[str]:
         if found.returncode or not NO_LINKS.exists():
             pytest.skip("it takes ../shared/cases/nolink_fs.py and python3-fusepy")
         return [PYTHON, str(NO_LINKS), str(back), str(mount), kind]
-    program = kind.split()[0]
+    program = kind.split(maxsplit=1)[0]
     if shutil.which(program) is None or (program == "sshfs" and not SFTP.exists()):
         pytest.skip(f"{program} is not installed")
     return {
