@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, where its name does not say: is it a photo that can be taken, or another thing?
+"""What a file is by its first bytes, where its name does not say: a photo that can be taken, or another thing.
 
 The photo itself is looked at by `photos.headers`, in a sandboxed process. This is for the scan, which opens files only
 to read a few bytes of those whose names say nothing.

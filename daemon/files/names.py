@@ -83,8 +83,8 @@ _OTHER_KINDS: Final = (
     "xmp aae thm dop pp3 cos cof cop nksc dxo on1 mie arp exv ctx rpp vrd"  # sidecars
     " mov mp4 m4v avi mkv mts m2ts m2t 3gp 3g2 mpe?g wmv webm flv insv lrv ts vob ogv"
     " mp3 wav m4a flac ogg aac opus wma aif aiff mid amr"
-    " txt md rtf pdf docx? odt xlsx? ods pptx? odp csv tsv epub html? xml json ya?ml toml log ini cfg conf srt vtt gpx kml"
-    " zip rar 7z gz bz2 xz zst tar tgz iso dmg img jar apk exe dll msi deb rpm so dylib bin dat"
+    " txt md rtf pdf docx? odt xlsx? ods pptx? odp csv tsv epub html? xml json ya?ml toml log ini cfg conf srt vtt"
+    " gpx kml zip rar 7z gz bz2 xz zst tar tgz iso dmg img jar apk exe dll msi deb rpm so dylib bin dat"
     " db sqlite3? db-(wal|shm|journal) lrcat lrprev lnk url webloc desktop torrent aria2"
     " py js css c h sh bat ps1 ttf otf woff2? svgz? eps ai"
 ).replace(" ", "|")
@@ -175,9 +175,14 @@ _IGNORED: Final[tuple[tuple[Reason, re.Pattern[str]], ...]] = (
 )
 """The first that matches says why."""
 
+_MARKS: Final = frozenset(".$~#@")
+"""A name that ends as photos do is ignored only where it begins with one of these."""
+
 
 def ignored(name: str) -> Reason | None:
     """Return why a file or folder of this name is never looked at, or None where it is."""
+    if name[:1] not in _MARKS and is_photo_name(name):
+        return None
     return next((reason for reason, pattern in _IGNORED if pattern.match(name)), None)
 
 

@@ -113,10 +113,7 @@ def _look(watch: Path, relative: Path) -> Found | Ignored | None:
         found = (watch / relative).lstat()
     except OSError:  # removed since it was listed
         return None
-    if is_photo_name(relative.name):
-        times = found.st_mtime_ns, found.st_ctime_ns
-        return Found(relative, found.st_size, *times, found.st_dev, found.st_ino, refused=_refusal(found.st_mode))
-    return _by_content(watch, relative, found)
+    return _found(relative, found) if is_photo_name(relative.name) else _by_content(watch, relative, found)
 
 
 def _by_content(watch: Path, relative: Path, found: os.stat_result) -> Found | Ignored:
@@ -133,16 +130,22 @@ def _by_content(watch: Path, relative: Path, found: os.stat_result) -> Found | I
         kind = kinds.kind_of_file(watch / relative, found)
     except OSError as error:
         return _ignored(relative, Reason.OTHER, f"it cannot be read: {system_words(error)[1]}")
-    if kind == kinds.PHOTO:
-        return Found(
-            relative, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_dev, found.st_ino, refused=None
-        )
+    return _found(relative, found) if kind == kinds.PHOTO else _no_photo(relative, kind)
+
+
+def _no_photo(relative: Path, kind: str) -> Ignored:
+    """Return what a file is that is none that is read, by what its first bytes say."""
     if kind == kinds.EMPTY:
         return _ignored(relative, Reason.EMPTY)
-    if kind:
-        words = f"it is a picture of a kind that is not read ({kind}): export it as JPEG, PNG or TIFF"
-        return _ignored(relative, Reason.UNSUPPORTED, words)
-    return _ignored(relative, Reason.OTHER)
+    if not kind:
+        return _ignored(relative, Reason.OTHER)
+    words = f"it is a picture of a kind that is not read ({kind}): export it as JPEG, PNG or TIFF"
+    return _ignored(relative, Reason.UNSUPPORTED, words)
+
+
+def _found(relative: Path, found: os.stat_result) -> Found:
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return Found(relative, found.st_size, *times, found.st_dev, found.st_ino, refused=_refusal(found.st_mode))
 
 
 def _ignored(relative: Path, reason: Reason, words: str = "") -> Ignored:

@@ -1,4 +1,4 @@
-"""What marks a folder as a recycle bin, whatever it is called: on a watched share, what people delete is moved there."""
+"""What marks a folder as a recycle bin, whatever it is called: what people delete on a share is moved there."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Folders:
             return [connection.execute(query, (os.fsencode(watch),)).fetchone()[0] for watch, _ in folders]
 
     def scanned(self, folder: int, found: int, new: int, ignored: Mapping[Reason, int] | None = None) -> None:
-        """Note what a scan of a folder showed: photos that are there, new ones, and what is not taken, by its reason."""
+        """Note what a scan of a folder showed: photos that are there, new ones, what is not taken by its reason."""
         with self._database.transaction() as connection:
             query = "UPDATE folders SET scanned = ?, found = ?, new = ?, ignored = ?, blocked = '' WHERE id = ?"
             passed = json.dumps({reason.value: number for reason, number in sorted((ignored or {}).items())})

@@ -106,7 +106,7 @@ _SCHEMA_6: Final = (
 )
 
 _SCHEMA_7: Final = (
-    "ALTER TABLE folders ADD COLUMN way TEXT NOT NULL DEFAULT ''",  # in which files come to their names where it publishes
+    "ALTER TABLE folders ADD COLUMN way TEXT NOT NULL DEFAULT ''",  # in which a file comes to its name there
     "ALTER TABLE folders ADD COLUMN ignored TEXT NOT NULL DEFAULT '{}'",  # JSON: what is not taken, by reason
 )
 

@@ -193,7 +193,7 @@ def test_a_recycle_bin_is_known_by_what_marks_it_whatever_its_name(tmp_path: Pat
     for relative in ("Kosz na zdjecia/files/a.jpg", "Kosz na zdjecia/b.jpg"):
         assert candidate(tmp_path, Path(relative)) is None
     assert candidate(tmp_path, Path("good.jpg")) is not None
-    assert list(scan(folder))[0] == Ignored(Path(), Reason.DELETED, "it is in a recycle bin")  # watched itself
+    assert next(iter(scan(folder))) == Ignored(Path(), Reason.DELETED, "it is in a recycle bin")  # watched itself
 
 
 def test_a_desktop_ini_that_says_something_else_hides_nothing(tmp_path: Path) -> None:

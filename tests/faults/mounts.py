@@ -49,8 +49,10 @@ def _command(kind: str, back: Path, mount: Path) -> list[str]:
         pytest.skip(f"{program} is not installed")
     return {
         "rclone": ["rclone", "mount", back, mount, "--daemon"],
-        "rclone writes": ["rclone", "mount", back, mount, "--daemon", "--vfs-cache-mode", "writes"]
-        + ["--cache-dir", back.with_name("cache")],
+        "rclone writes": [
+            *("rclone", "mount", back, mount, "--daemon", "--vfs-cache-mode", "writes"),
+            *("--cache-dir", back.with_name("cache")),
+        ],
         "sshfs": ["sshfs", "-o", f"ssh_command={_without_network(back)}", f"host:{back}", mount],
         "mergerfs": ["mergerfs", back, mount],
         "unionfs": ["unionfs", "-o", "cow", f"{back}=RW", mount],
