@@ -54,7 +54,9 @@ def place_by_claim(top: int, temporary: str, target: int, relative: Path) -> Way
         writer = os.open(relative.name, _CREATE, 0o600, dir_fd=target)
         try:
             _mark(writer, temporary)
-            return _fill(top, temporary, target, relative.name, mode)
+            way = _fill(top, temporary, target, relative.name, mode)
+            sync_folder(target)  # before the note is gone
+            return way
         except PublishError:
             raise
         except BaseException:
@@ -230,17 +232,18 @@ def _content(folder: int, name: str) -> bytes:
 
 
 def _is_part(top: int, temporary: str, target: int, name: str) -> bool:
-    """Return whether a file holds the mark of the temporary one, or the beginning of it and less than all."""
-    if _content(target, name) == os.fsencode(temporary):
-        return True
+    """Return whether a file holds the mark of the temporary one, or the beginning of either and less than all."""
     opened = open_file(target, name)
     if opened is None:
         return False
+    if os.fsencode(temporary).startswith(_content(target, name)):
+        os.close(opened)
+        return True
     with os.fdopen(opened, "rb") as part:
         size = os.fstat(opened).st_size
         whole = open_file(top, temporary)
         if whole is None:
-            return size == 0
+            return False
         with os.fdopen(whole, "rb") as all_of_it:
             if size >= os.fstat(whole).st_size:
                 return False

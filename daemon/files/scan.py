@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +82,7 @@ def scan(watch: Path) -> Iterator[Found | Ignored]:
             relative = folder / entry.name
             if entry.is_dir(follow_symlinks=False) and not is_ignored(entry.name):
                 folders.append(relative)
-            elif (found := _look(watch, relative)) is not None:
+            elif (found := _look(watch, relative, partial(entry.stat, follow_symlinks=False))) is not None:
                 yield found
         waiting += reversed(folders)
 
@@ -100,17 +101,17 @@ def candidate(watch: Path, relative: Path) -> Found | None:
             return None
     except OSError:  # removed since it was hinted at
         return None
-    found = _look(watch, relative)
+    found = _look(watch, relative, (watch / relative).lstat)
     return found if isinstance(found, Found) else None
 
 
-def _look(watch: Path, relative: Path) -> Found | Ignored | None:
+def _look(watch: Path, relative: Path, look: Callable[[], os.stat_result]) -> Found | Ignored | None:
     """Return what a directory entry is that is no folder to be gone into; None: it is gone, or our own."""
     reason = ignored(relative.name)
     if reason is not None:
         return None if relative.name.startswith(_OUR_OWN) else _ignored(relative, reason)
     try:
-        found = (watch / relative).lstat()
+        found = look()
     except OSError:  # removed since it was listed
         return None
     return _found(relative, found) if is_photo_name(relative.name) else _by_content(watch, relative, found)
