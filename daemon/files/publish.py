@@ -92,7 +92,7 @@ def way_into(folder: Path) -> Way:
 
     Raises PublishError: there is none, or the folder cannot be written to.
     """
-    content = secrets.token_bytes(64)
+    content = secrets.token_hex(32).encode()
     name = f".uncnn-{secrets.token_hex(8)}.part"  # what a killed run leaves of it is swept
     try:
         placed, way = _released(_Release(content, folder, (name,), hashlib.sha256(content).hexdigest(), None, None))

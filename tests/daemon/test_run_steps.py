@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -531,3 +532,33 @@ def killed_after(real: Callable[..., Path]) -> Callable[..., Path]:
         raise Killed
 
     return publish
+
+
+def test_what_the_publish_folder_can_do_is_found_out_before_any_photo_is_cloaked(
+    scene: Scene, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def opened(path: Any, flags: int, *arguments: Any, **named: Any) -> int:
+        if flags & os.O_CREAT and named.get("dir_fd") is not None:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, flags, *arguments, **named)
+
+    scene.put("a.jpg", "good")
+    with monkeypatch.context() as patched:
+        patched.delattr(os, "O_TMPFILE")
+        patched.setattr(os, "open", opened)
+        assert scene.run() == ERROR
+    assert f"{scene.publish} cannot be published into: the disk reports" in capsys.readouterr().out
+    assert scene.cloaked() == scene.looked() == 0
+    with monkeypatch.context() as patched:
+        patched.delattr(os, "O_TMPFILE")
+        assert scene.run() == OK
+    print_status(as_json=False)
+    assert "  photos are written under a temporary name first: this" in capsys.readouterr().out
+    print_status(as_json=True)
+    assert json.loads(capsys.readouterr().out)["folders"][0]["way"] == "link"
+    assert scene.run() == OK
+    print_status(as_json=False)
+    assert "temporary name" not in capsys.readouterr().out
+    scene.check()
