@@ -204,6 +204,22 @@ def test_a_desktop_ini_that_says_something_else_hides_nothing(tmp_path: Path) ->
     assert names(tmp_path) == ["a.jpg"]
 
 
+def test_an_emptied_bin_is_known_by_the_sticky_bit_above_it(tmp_path: Path) -> None:
+    """Its `.trashinfo` may be gone before the file is."""
+    shared = tmp_path / "bins"
+    photo = shared / "1000" / "files" / "a.jpg"
+    photo.parent.mkdir(parents=True)
+    (shared / "1000" / "info").mkdir()
+    photo.write_bytes(JPEG)
+    assert names(tmp_path) == ["bins/1000/files/a.jpg"]
+    shared.chmod(0o1777)
+    assert names(tmp_path) == []
+    assert candidate(tmp_path, photo.relative_to(tmp_path)) is None
+    tmp_path.chmod(0o1777)  # a folder that several people put photos into
+    (tmp_path / "b.jpg").write_bytes(JPEG)
+    assert names(tmp_path) == ["b.jpg"]
+
+
 def test_files_of_a_windows_bin_are_known_without_their_folder(tmp_path: Path) -> None:
     for name in ("$R0A1B2C.jpg", "$I0A1B2C.jpg", "$RABCDE", "$Road.jpg"):
         (tmp_path / name).write_bytes(JPEG)
