@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.scan import ScanError
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces, workspace
 from uncnn.daemon.intake import Look, Place, look, places_of, prepare_publish, refused_words
-from uncnn.daemon.ledger import Job, Ledger, Run, State
+from uncnn.daemon.ledger import Job, Ledger, LedgerError, Run, State
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.ledger.view import view
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
@@ -81,7 +81,8 @@ def run_once(config: Path | None, as_json: bool) -> int:
         try:
             _drain(settings, ledger, run, summary)
         except UncnnError as error:
-            run.tell(str(error), "", 0, 0, 0.0)  # what status says of it afterwards
+            with suppress(LedgerError):  # which may be what ended it
+                run.tell(str(error), "", 0, 0, 0.0)  # what status says of it afterwards
             raise
         run.exit_status = summary.exit_status()
         _print(summary, as_json)

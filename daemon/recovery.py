@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.files.names import longest_name
+from uncnn.daemon.files.names import LEAST_BYTES, longest_name, numbered
 from uncnn.daemon.files.opening import open_file, opened_folder, safe_parts, sync_folder
-from uncnn.daemon.files.publish import PublishError, numbered
+from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.ledger import Job, Ledger, State
 
@@ -68,9 +68,9 @@ def _own_names(name: str, there: Iterable[str], longest: int) -> list[str]:
     numbers = {}
     for each in there:
         found = _NUMBERED.fullmatch(Path(each).stem)
-        number = 1 if each == name else int(found[1]) if found else 0
-        if number == 1 or (number > 1 and numbered(name, number, longest) == each):
-            numbers[each] = number
+        for number in {1, int(found[1]) if found else 1}:
+            if each in (numbered(name, number, longest), numbered(name, number, LEAST_BYTES)):
+                numbers[each] = number
     return sorted(numbers, key=numbers.__getitem__)
 
 

@@ -51,6 +51,9 @@ _WORDS: Final[dict[Reason, str]] = {
 NAME_BYTES: Final = 255
 """The longest name that file systems commonly take."""
 
+LEAST_BYTES: Final = 143
+"""The longest that eCryptfs takes; encfs says that it takes more than it does."""
+
 
 def fitted(stem: str, ending: str, longest: int = NAME_BYTES) -> str:
     """Return `stem` + `ending`, the stem shortened where that is longer than so many bytes."""
@@ -66,6 +69,12 @@ def longest_name(folder: Path) -> int:
     except OSError:
         return NAME_BYTES
     return min(longest, NAME_BYTES) if longest > 0 else NAME_BYTES
+
+
+def numbered(name: str, number: int, longest: int = NAME_BYTES) -> str:
+    """Return `stem (number).ext`, the name where that of `stem.ext` is taken; a long stem is shortened to fit."""
+    path = Path(name)
+    return fitted(path.stem, f" ({number}){path.suffix}" if number > 1 else path.suffix, longest)
 
 
 def ignored_words(counts: Mapping[Reason, int]) -> str:

@@ -22,7 +22,7 @@ from typing import Final
 
 from uncnn.daemon.files.claim import place_by_claim
 from uncnn.daemon.files.draft import Draft, WayUnsupported, closed_draft, named_draft, sweep, unnamed_draft
-from uncnn.daemon.files.names import NAME_BYTES, fitted, longest_name
+from uncnn.daemon.files.names import LEAST_BYTES, longest_name, numbered
 from uncnn.daemon.files.opening import (
     READ,
     PublishError,
@@ -209,23 +209,29 @@ def _opened(candidate: Path | bytes) -> int:
 def _place(target: int, release: _Release, size: int, give: Callable[[str], Way]) -> tuple[str, Way | None]:
     """Give the file the first free name, or find its bytes already there; return that name, and how (None: it was).
 
-    Raises PublishError.
+    Raises PublishError and OSError.
     """
-    name, longest = release.parts[-1], longest_name(release.folder)
+    try:
+        return _place_within(target, release, size, give, longest_name(release.folder))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+    return _place_within(target, release, size, give, LEAST_BYTES)
+
+
+def _place_within(
+    target: int, release: _Release, size: int, give: Callable[[str], Way], longest: int
+) -> tuple[str, Way | None]:
+    """Do so with names of so many bytes at most."""
+    name = release.parts[-1]
     for number in range(1, _NUMBERS):
-        wanted = name if number == 1 else numbered(name, number, longest)
+        wanted = numbered(name, number, longest)
         try:
             return wanted, give(wanted)
         except FileExistsError:
             if _holds(target, wanted, size, release.sha256):
                 return wanted, None
     raise PublishError("no-name", f"{printable(name)} and {_NUMBERS} numbered names are taken: empty the folder")
-
-
-def numbered(name: str, number: int, longest: int = NAME_BYTES) -> str:
-    """Return `stem (number).ext`, the name where that of `stem.ext` is taken; a long stem is shortened to fit."""
-    path = Path(name)
-    return fitted(path.stem, f" ({number}){path.suffix}", longest)
 
 
 def _link(draft: Draft, target: int, name: str) -> Way:

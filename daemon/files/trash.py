@@ -18,8 +18,8 @@ def is_bin(folder: Path, names: Collection[str] | None = None) -> bool:
     """Return whether a folder is a recycle bin by what is in it; `names` are those of all that is, where known.
 
     That is a `desktop.ini` that says so (Windows, Samba), or `files` beside `info` with its `.trashinfo` (the bin of
-    Linux desktops: freedesktop.org, Trash specification 1.0). An emptied `info` is enough below a folder with the sticky
-    bit, which the bins of several users are kept in.
+    Linux desktops: freedesktop.org, Trash specification 1.0). An emptied `info` is enough below a folder with the
+    sticky bit, which the bins of several users are kept in.
     """
     inis = [name for name in (names if names is not None else _DESKTOP_INI) if name.lower() == "desktop.ini"]
     if any(_says_bin(folder / name) for name in inis):

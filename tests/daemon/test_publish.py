@@ -12,16 +12,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from uncnn.daemon.files import claim
+from uncnn.daemon.files import claim, draft
 from uncnn.daemon.files.draft import rename_without_replacing
 from uncnn.daemon.files.publish import PublishError, publish, snapshot, sweep, way_into
 from uncnn.daemon.files.ways import Way
+from uncnn.daemon.recovery import find_released
 
 CONTENT = b"the bytes of a photo" * 1000
 STRANGER = Path(__file__).parent / "spawned" / "stranger.py"
@@ -238,6 +239,30 @@ def test_a_long_name_is_shortened_for_its_number(folder: Path, candidate: Path) 
     placed = publish(candidate, folder, Path(name), DIGEST)
     assert placed.name == "é" * 123 + " (2).jpg"
     assert placed.read_bytes() == CONTENT
+
+
+@pytest.mark.usefixtures("way")
+def test_a_folder_that_takes_shorter_names_than_it_says_gets_a_shorter_one(
+    folder: Path, candidate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As encfs, which says 189 bytes and takes 175."""
+
+    def limited(real: Callable[..., Any], at: int) -> Callable[..., Any]:
+        def short(*arguments: Any, **named: Any) -> Any:
+            if len(os.fsencode(arguments[at])) > 175:
+                raise OSError(errno.ENAMETOOLONG, "File name too long")
+            return real(*arguments, **named)
+
+        return short
+
+    for module, call, at in ((os, "link", 1), (os, "open", 0), (draft, "rename_without_replacing", 2)):
+        monkeypatch.setattr(module, call, limited(getattr(module, call), at))
+    name = "x" * 200 + ".jpg"
+    (folder / ("x" * 139 + ".jpg")).write_bytes(b"mine")
+    placed = publish(candidate, folder, Path(name), DIGEST)
+    assert placed.name == "x" * 135 + " (2).jpg"
+    assert placed.read_bytes() == CONTENT
+    assert find_released(folder, Path(name), DIGEST) == Path(placed.name)
 
 
 @pytest.mark.usefixtures("way")
