@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.files.opening import READ, PublishError, open_file, opened_below, safe_parts, sync_file, sync_folder
+from uncnn.daemon.files.opening import READ, PublishError, open_file, sync_file, sync_folder
 from uncnn.daemon.files.ways import Way
 from uncnn.daemon.wording import printable
 
@@ -61,7 +61,7 @@ def place_by_claim(top: int, temporary: str, target: int, relative: Path) -> Way
             raise
         except BaseException:
             with suppress(OSError):  # the disk fails, or the file is gone
-                if _is_part(top, temporary, target, relative.name):
+                if is_part(top, temporary, target, relative.name):
                     os.unlink(relative.name, dir_fd=target)
             raise
 
@@ -147,81 +147,6 @@ def _noted(top: int, temporary: str, relative: Path) -> Iterator[None]:
             os.unlink(note, dir_fd=top)
 
 
-def is_noted(top: int, temporary: str) -> bool:
-    """Return whether a temporary file has a note whose writer is alive: its own lock ended when it was closed."""
-    opened = open_file(top, note_of(temporary))
-    if opened is None:
-        return False
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(opened)
-    return False
-
-
-def undo_claim(top: int, folder: Path, note: str) -> Path | None:
-    """Remove what a killed run left under the name in a note, and the note; return the name, below the folder.
-
-    None: the note's writer is alive, or the whole file stands there, or another's.
-    """
-    opened = open_file(top, note)
-    if opened is None:
-        return None
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        relative = _claimed(opened)
-        undone = relative is not None and _undo(top, folder, note, relative, os.fstat(opened).st_uid)
-        os.unlink(note, dir_fd=top)
-    except OSError:  # its writer is alive, or the file system knows no locks
-        return None
-    finally:
-        os.close(opened)
-    return relative if undone else None
-
-
-def _claimed(note: int) -> Path | None:
-    """Return the path in an open note, or None where it is none below the folder: a power failure left a part."""
-    try:
-        relative = Path(os.fsdecode(os.read(note, _NOTE_BYTES)))
-        safe_parts(relative)
-    except (PublishError, ValueError):
-        return None
-    return relative
-
-
-def _undo(top: int, folder: Path, note: str, relative: Path, owner: int) -> bool:
-    """Remove the file of a claimed name where it is a part of the temporary one; return whether it was.
-
-    All have to be one user's: whoever may write here could else let a file of ours be removed by a note of theirs.
-    """
-    parts = safe_parts(relative)
-    temporary = note.removesuffix(".claim") + ".part"
-    try:
-        with opened_below(top, folder, parts[:-1]) as target:
-            owners = {
-                os.stat(name, dir_fd=where, follow_symlinks=False).st_uid
-                for where, name in ((target, parts[-1]), (top, temporary))
-                if where is target or _is_there(top, temporary)
-            }
-            if owners == {owner} and _is_part(top, temporary, target, parts[-1]):
-                os.unlink(parts[-1], dir_fd=target)
-                sync_folder(target)
-                return True
-    except (OSError, PublishError):
-        pass
-    return False
-
-
-def _is_there(folder: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
-
-
 def _content(folder: int, name: str) -> bytes:
     """Return the first bytes of a file in an open folder, none of anything else."""
     opened = open_file(folder, name)
@@ -231,7 +156,7 @@ def _content(folder: int, name: str) -> bytes:
         return reader.read(_NOTE_BYTES)
 
 
-def _is_part(top: int, temporary: str, target: int, name: str) -> bool:
+def is_part(top: int, temporary: str, target: int, name: str) -> bool:
     """Return whether a file holds the mark of the temporary one, or the beginning of either and less than all."""
     opened = open_file(target, name)
     if opened is None:

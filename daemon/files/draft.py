@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.files.claim import NOTE, TEMPORARY, is_noted, undo_claim
-from uncnn.daemon.files.opening import PublishError, open_file, opened_folder
+from uncnn.daemon.files.opening import PublishError
 from uncnn.daemon.files.ways import Way
 from uncnn.daemon.wording import printable
 
@@ -172,37 +171,3 @@ def _create_locked(top: int) -> tuple[int, str]:
             os.stat(name, dir_fd=top, follow_symlinks=False)
             return writer, name
         os.close(writer)
-
-
-def sweep(folder: Path) -> list[Path]:
-    """Remove what killed runs left in a publish folder, and return it: temporary files, and names that were claimed.
-
-    Raises PublishError where the folder cannot be read.
-    """
-    removed: list[Path] = []
-    try:
-        with opened_folder(folder, ()) as top:
-            names = sorted(os.listdir(top))  # noqa: PTH208 (by descriptor)
-            claimed = [undo_claim(top, folder, name) for name in names if NOTE.fullmatch(name)]
-            removed += [folder / relative for relative in claimed if relative is not None]
-            removed += [folder / name for name in names if TEMPORARY.fullmatch(name) and _remove_abandoned(top, name)]
-    except OSError as error:
-        raise PublishError.of(error, folder, "read") from error
-    return removed
-
-
-def _remove_abandoned(top: int, name: str) -> bool:
-    """Remove a temporary file that nobody holds the lock of; return whether it was."""
-    opened = open_file(top, name)
-    if opened is None:
-        return False
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if is_noted(top, name):
-            return False
-        os.unlink(name, dir_fd=top)
-    except OSError:  # its writer is alive, or the file system knows no locks
-        return False
-    finally:
-        os.close(opened)
-    return True

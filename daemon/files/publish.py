@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.files.claim import place_by_claim
-from uncnn.daemon.files.draft import Draft, WayUnsupported, closed_draft, named_draft, sweep, unnamed_draft
+from uncnn.daemon.files.draft import Draft, WayUnsupported, closed_draft, named_draft, unnamed_draft
+from uncnn.daemon.files.leftovers import sweep
 from uncnn.daemon.files.names import LEAST_BYTES, longest_name, numbered
 from uncnn.daemon.files.opening import (
     READ,
     PublishError,
-    open_file,
     opened_below,
     opened_folder,
     safe_parts,
@@ -34,13 +34,13 @@ from uncnn.daemon.files.opening import (
     sync_folder,
 )
 from uncnn.daemon.files.spool import Snapshot, copy_hashed, snapshot
+from uncnn.daemon.files.standing import holds, reads_as
 from uncnn.daemon.files.ways import Way
 from uncnn.daemon.wording import printable
 
 __all__ = ["PublishError", "Snapshot", "publish", "snapshot", "sweep", "way_into"]
 
 _NUMBERS: Final = 10_000
-_CHUNK: Final = 1 << 20
 _NOT_KEPT: Final = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 """What file systems answer that have no times or permissions of their own."""
 
@@ -143,7 +143,7 @@ def _write_claiming(release: _Release, top: int) -> tuple[str, Way]:
             target, release, size, lambda name: place_by_claim(top, temporary, target, below.with_name(name))
         )
         sync_folder(target)
-        if not _reads_as(target, placed, size, release.sha256):
+        if not reads_as(target, placed, size, release.sha256):
             raise _not_ours(release.path.with_name(placed))
         _find_again(target, release)
     return placed, way or Way.CLAIM
@@ -229,7 +229,7 @@ def _place_within(
         try:
             return wanted, give(wanted)
         except FileExistsError:
-            if _holds(target, wanted, size, release.sha256):
+            if holds(target, wanted, size, release.sha256):
                 return wanted, None
     raise PublishError("no-name", f"{printable(name)} and {_NUMBERS} numbered names are taken: empty the folder")
 
@@ -247,7 +247,7 @@ def _confirm(draft: Draft, target: int, path: Path, size: int, sha256: str) -> N
     Raises PublishError: `replaced` where it is another's file, which is left alone; `mismatch` where it is ours with
     other bytes in it, and is removed.
     """
-    is_whole = _reads_as(target, path.name, size, sha256)
+    is_whole = reads_as(target, path.name, size, sha256)
     is_ours = draft.is_at(target, path.name)
     if not is_ours and (draft.name is None or not is_whole):
         raise _not_ours(path)
@@ -268,33 +268,3 @@ def _find_again(target: int, release: _Release) -> None:
         if not os.path.samestat(os.fstat(found), os.fstat(target)):
             words = "was replaced by another program while a photo was published into it: keep it from others"
             raise PublishError("replaced", f"{printable(release.path.parent)} {words}")
-
-
-def _holds(folder: int, name: str, size: int, sha256: str) -> bool:
-    """Return whether a regular file holds the bytes of this size and sha256."""
-    try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return found.st_size == size and _reads_as(folder, name, size, sha256)
-
-
-def _reads_as(folder: int, name: str, size: int, sha256: str) -> bool:
-    """Return the same of a file that was just placed, whose size gocryptfs and others say wrong for a second."""
-    opened = open_file(folder, name)
-    if opened is None:
-        return False
-    try:
-        return _digest(opened, size) == sha256
-    finally:
-        os.close(opened)
-
-
-def _digest(opened: int, size: int) -> str:
-    """Return the sha256 of the first `size` bytes of an open file and of what another may have appended since."""
-    digest = hashlib.sha256()
-    left = size + 1
-    while left > 0 and (chunk := os.read(opened, min(left, _CHUNK))):
-        digest.update(chunk)
-        left -= len(chunk)
-    return digest.hexdigest()

@@ -16,7 +16,8 @@ import pytest
 from uncnn.daemon.config import ConfigError, Policy
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.files.opening import PublishError
-from uncnn.daemon.files.publish import _holds, publish
+from uncnn.daemon.files.publish import publish
+from uncnn.daemon.files.standing import holds
 from uncnn.daemon.ledger import State
 from uncnn.daemon.photo_job import _judge
 from uncnn.daemon.pipeline import decide
@@ -229,7 +230,7 @@ def test_what_is_not_there_or_no_file_does_not_hold_the_bytes(tmp_path: Path) ->
     opened = os.open(tmp_path, os.O_RDONLY)
     try:
         found = [
-            _holds(opened, name, len(content), hashlib.sha256(content).hexdigest())
+            holds(opened, name, len(content), hashlib.sha256(content).hexdigest())
             for name in ("file", "gone", "folder", "link")
         ]
     finally:
