@@ -187,7 +187,7 @@ def test_only_what_is_to_be_published_gets_on_the_way(
 
     monkeypatch.setattr("uncnn.daemon.photo_job.proof_of", lambda *_: "proof")
     job: Any = SimpleNamespace(relative=PHOTO)
-    place: Any = SimpleNamespace(policy=Policy())
+    place: Any = SimpleNamespace(policy=Policy(), folder=SimpleNamespace(publish=Path("out")))
     desk: Any = SimpleNamespace(ledger=SimpleNamespace(move=move), crew=SimpleNamespace(roster=None))
     judged_now: Any = SimpleNamespace(
         decision=decision, reason="", sha256="", fingerprint=None, verdict=None, strengths=()
