@@ -72,7 +72,8 @@ TARGETS: Final = [
     ),
     Target("daemon/config/tightening.py", ("TABLE", *RULES), (TABLE,)),
     Target("daemon/config/overrides.py", ("_files", "_merged", "_given", "_over"), (GUARD, TABLE)),
-    Target("daemon/files/publish.py", ("_fill", "_holds"), (GUARD,)),
+    Target("daemon/files/publish.py", ("_fill",), (GUARD,)),
+    Target("daemon/files/standing.py", ("holds", "reads_as"), (GUARD,)),
     Target("daemon/files/opening.py", ("open_file",), (GUARD,)),
     Target("daemon/photo_job.py", ("_judge",), (GUARD,)),
     Target(

@@ -17,7 +17,7 @@ from uncnn.daemon.config import ConfigError, Policy
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.files.opening import PublishError
 from uncnn.daemon.files.publish import publish
-from uncnn.daemon.files.standing import holds
+from uncnn.daemon.files.standing import holds, reads_as
 from uncnn.daemon.ledger import State
 from uncnn.daemon.photo_job import _judge
 from uncnn.daemon.pipeline import decide
@@ -230,12 +230,13 @@ def test_what_is_not_there_or_no_file_does_not_hold_the_bytes(tmp_path: Path) ->
     opened = os.open(tmp_path, os.O_RDONLY)
     try:
         found = [
-            holds(opened, name, len(content), hashlib.sha256(content).hexdigest())
+            (holds(opened, name, *wanted), reads_as(opened, name, *wanted))
             for name in ("file", "gone", "folder", "link")
+            for wanted in [(len(content), hashlib.sha256(content).hexdigest())]
         ]
     finally:
         os.close(opened)
-    assert found == [True, False, False, False]
+    assert found == [(True, True), (False, False), (False, False), (False, False)]
 
 
 def test_a_candidate_that_is_gone_is_not_published(candidate: Path) -> None:
