@@ -16,7 +16,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from uncnn.daemon.files.opening import READ, PublishError, open_file, sync_file, sync_folder
 from uncnn.daemon.files.ways import Way
@@ -157,22 +157,39 @@ def _content(folder: int, name: str) -> bytes:
 
 
 def is_part(top: int, temporary: str, target: int, name: str) -> bool:
-    """Return whether a file holds the mark of the temporary one, or the beginning of either and less than all."""
+    """Return whether a file holds the mark of the temporary one, or the beginning of either and less than all.
+
+    Zeros may follow: a power failure leaves them where bytes were not yet on the disk.
+    """
     opened = open_file(target, name)
     if opened is None:
         return False
-    if os.fsencode(temporary).startswith(_content(target, name)):
-        os.close(opened)
-        return True
+    mark = os.fsencode(temporary)
     with os.fdopen(opened, "rb") as part:
-        size = os.fstat(opened).st_size
+        if os.fstat(opened).st_size <= len(mark):
+            return mark.startswith(part.read().rstrip(b"\0"))
         whole = open_file(top, temporary)
         if whole is None:
             return False
         with os.fdopen(whole, "rb") as all_of_it:
-            if size >= os.fstat(whole).st_size:
-                return False
-            while chunk := part.read(_CHUNK):
-                if all_of_it.read(len(chunk)) != chunk:
-                    return False
-    return True
+            return _begins(part, all_of_it) and os.fstat(opened).st_size <= os.fstat(whole).st_size
+
+
+def _begins(part: BinaryIO, whole: BinaryIO) -> bool:
+    """Return whether `part` is the beginning of `whole`, or that and zeros, and not all of it."""
+    is_same = True
+    while chunk := part.read(_CHUNK):
+        same = whole.read(len(chunk))
+        at = _agree(chunk, same) if is_same else 0
+        if chunk[at:].strip(b"\0"):
+            return False
+        is_same = is_same and at == len(chunk)
+    return not is_same or bool(whole.read(1))
+
+
+def _agree(one: bytes, other: bytes) -> int:
+    """Return how many bytes two texts begin with alike."""
+    if one == other:
+        return len(one)
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))

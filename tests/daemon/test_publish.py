@@ -505,6 +505,38 @@ def test_a_name_that_a_killed_run_claimed_is_free_again_or_whole(folder: Path, c
     assert publish(candidate, folder, Path("sub/a.jpg"), DIGEST) == folder / "sub" / "a.jpg"
 
 
+@pytest.mark.parametrize(
+    ("left", "is_removed"),
+    [
+        (CONTENT[:5000], True),
+        (CONTENT[:5000] + bytes(3000), True),
+        (CONTENT[:5000] + bytes(len(CONTENT) - 5000), True),
+        (bytes(len(CONTENT)), True),
+        (CONTENT, False),
+        (CONTENT[:5000] + b"theirs", False),
+        (CONTENT[:5000] + bytes(10) + b"theirs", False),
+        (CONTENT + bytes(10), False),
+        (CONTENT + b"!", False),
+        (b"", True),
+        (b".uncnn-0123456789abcdef.part", True),
+        (b".uncnn-01234567" + bytes(13), True),
+        (b".uncnn-01234567" + b"theirs", False),
+        (b".uncnn-0123456789abcdef.part" + b"theirs", False),
+        (bytes(5000) + b"theirs", False),
+    ],
+)
+def test_what_a_power_failure_left_of_a_copied_photo_is_removed(
+    folder: Path, left: bytes, is_removed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "_CHUNK", 1024)
+    name = ".uncnn-0123456789abcdef"
+    (folder / "a.jpg").write_bytes(left)
+    (folder / f"{name}.claim").write_bytes(b"a.jpg")
+    (folder / f"{name}.part").write_bytes(CONTENT)
+    sweep(folder)
+    assert everything(folder) == ([] if is_removed else ["a.jpg"])
+
+
 def test_a_note_of_another_user_or_for_another_file_removes_nothing(folder: Path, tmp_path: Path) -> None:
     name = ".uncnn-0123456789abcdef"
     (folder / "whole.jpg").write_bytes(b"a whole photo")
