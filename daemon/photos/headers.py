@@ -7,7 +7,6 @@ its size, and show the small preview of a RAW file as if it were the photo; so t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from typing import Final
 
 from uncnn.daemon.photos.sizes import MOST_SCANS, MOST_SEGMENTS, boxes_size, is_endless, jpeg_size, webp_size
@@ -143,32 +142,3 @@ def av1_flags(data: bytes) -> list[int]:
     0x40 is more than 8 bits, 0x10 grey, 0x08 and 0x04 chroma halved across and down.
     """
     return [found.group(1)[0] for found in re.finditer(rb"av1C\x81.(.)", data[: 1 << 20], re.DOTALL)]
-
-
-def cut_short(data: bytes, photo_format: Format) -> bool:
-    """Return whether the file ends before its own structure does: it may still be being written."""
-    return _CUT_SHORT[photo_format](data)
-
-
-def _boxes_cut_short(data: bytes) -> bool:
-    start = 0
-    while start + 8 <= len(data):
-        size = int.from_bytes(data[start : start + 4], "big")
-        if size == 1:
-            size = int.from_bytes(data[start + 8 : start + 16], "big")
-        if size < 8:  # 0: to the end of the file
-            return False
-        start += size
-    return start != len(data)
-
-
-_CUT_SHORT: Final[Mapping[Format, Callable[[bytes], bool]]] = {
-    "JPEG": lambda data: b"\xff\xda" not in data,
-    "PNG": lambda data: b"IEND" not in data[-64:],
-    "GIF": lambda data: not data.rstrip(b"\0").endswith(b";"),
-    "WEBP": lambda data: len(data) < int.from_bytes(data[4:8], "little") + 8,
-    "BMP": lambda data: len(data) < int.from_bytes(data[2:6], "little"),
-    "TIFF": lambda _data: False,
-    "HEIF": _boxes_cut_short,
-    "AVIF": _boxes_cut_short,
-}

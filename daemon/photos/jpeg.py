@@ -14,6 +14,7 @@ SCAN: Final = 0xDA
 END: Final = 0xD9
 FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 START: Final = b"\xff\xd8"
+MARK_OF_END: Final = b"\xff\xd9"
 _MARKER: Final = re.compile(rb"\xff+[^\x00\x01\xd0-\xd8\xff]")  # a length follows; in a scan, 0 is stuffed
 _JFIF: Final = re.compile(rb"\xff\xe0..JFIF\0", re.DOTALL)
 _ADOBE: Final = b"\xff\xee\0\x0eAdobe"

@@ -59,6 +59,7 @@ def _pages(data: bytes, name: str) -> list[Tags]:
     """Return the tags of the first pages, at least one."""
     order = "<" if data[:2] == b"II" else ">"
     pages: list[Tags] = []
+    unwritten = f"{name} ends before its first page is described: wait until it is written, or copy it again"
     try:
         (offset,) = struct.unpack_from(f"{order}I", data, 4)
         while offset and len(pages) < _PAGES:
@@ -66,8 +67,9 @@ def _pages(data: bytes, name: str) -> list[Tags]:
             pages.append(page)
     except struct.error as error:
         if not pages:
-            message = f"{name} ends before its first page is described: copy it again"
-            raise PhotoError("truncated", message) from error
+            raise PhotoError("truncated", unwritten) from error
+    if pages and not pages[0]:  # zeros, where it is to be described
+        raise PhotoError("truncated", unwritten)
     if not pages:
         raise PhotoError("damaged", f"{name} is a TIFF without a page: export it again")
     return pages

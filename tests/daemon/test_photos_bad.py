@@ -123,7 +123,11 @@ BAD = {
     "huge BMP": (huge_bmp(), "too-large", "60000 x 60000"),
     "cut TIFF": (b"II*\0\x08\0\0\0", "truncated", "copy it again"),
     "TIFF of nothing": (b"II*\0\0\0\0\0" + bytes(9), "damaged", "without a page"),
-    "noise after a JPEG's start": (b"\xff\xd8\xff\xda" + bytes(200), "damaged", "export it again"),
+    "noise after a JPEG's start": (
+        b"\xff\xd8\xff\xda\0\x0c" + b"noise" * 40 + b"\xff\xd9",
+        "damaged",
+        "export it again",
+    ),
 }
 
 
