@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from uncnn.daemon.photos.jpeg import FRAMES, markers
 from uncnn.daemon.photos.sizes import MOST_SCANS, MOST_SEGMENTS, boxes_size, is_endless, jpeg_size, webp_size
 from uncnn.daemon.photos.tiff import check_tiff
 from uncnn.daemon.photos.values import Format, PhotoError
@@ -34,8 +35,21 @@ _REFUSED: Final[tuple[tuple[bytes, str], ...]] = (
     (b"\xff\x0a", "a JPEG XL"),
     (b"\0\0\0\x0cJXL ", "a JPEG XL"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000"),
+    (b"II\xbc", "a JPEG XR"),
     (b"8BPS", "a Photoshop document"),
+    (b"v/1\x01", "an OpenEXR picture"),
+    (b"qoif", "a QOI picture"),
+    (b"BPG\xfb", "a BPG picture"),
+    (b"%PDF", "a PDF"),
 )
+_CGBI: Final = b"CgBI"
+_ODD_FRAMES: Final = (
+    dict.fromkeys((0xC3, 0xCB), "a lossless JPEG")
+    | dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical JPEG")
+    | {0xF7: "a JPEG-LS"}
+)
+"""By the marker of their frame (ITU-T T.81, table B.1; T.87, C.1.1)."""
 _BMP_HEADERS: Final = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124)}
 _HEIF_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"mif1"}
 _SEQUENCE_BRANDS: Final = {b"hevc", b"hevx", b"hevm", b"hevs", b"msf1", b"avis"}
@@ -89,12 +103,41 @@ def check_header(data: bytes, photo_format: Format, name: str, pixel_limit: int)
     if photo_format == "JPEG" and is_endless(data):
         found = f"more than {MOST_SCANS} scans or {MOST_SEGMENTS} segments"
         raise PhotoError("damaged", f"{name} has {found}, as no camera writes them: export it again")
+    if photo_format == "JPEG":
+        _check_frame(data, name)
+    if photo_format == "PNG":
+        _check_first_chunk(data, name)
     if photo_format == "AVIF" and any(flags & 0x40 for flags in av1_flags(data)):
         raise deep(name, "more than 8 bits a sample")
     size = check_tiff(data, name).size if photo_format == "TIFF" else _header_size(data, photo_format)
     if size:
         check_size(size, name, pixel_limit)
     return size
+
+
+def _check_frame(data: bytes, name: str) -> None:
+    """Refuse a JPEG of a kind that no viewer of photos shows, by its name. Raises PhotoError (`unsupported`)."""
+    frames = FRAMES | set(_ODD_FRAMES)
+    marker, start = next((each for each in markers(data) if each[0] in frames), (0, len(data)))
+    if marker in _ODD_FRAMES:
+        kind = _ODD_FRAMES[marker]
+        raise PhotoError("unsupported", f"{name} is {kind}, which is not supported: export it as an ordinary JPEG")
+    bits = data[start + 4 : start + 5]
+    if bits and bits != b"\x08":
+        raise deep(name, f"{bits[0]} bits a sample (as a JPEG)")
+
+
+def _check_first_chunk(data: bytes, name: str) -> None:
+    """Refuse a PNG that does not begin with its header: its size would be read from anywhere.
+
+    Raises PhotoError (`unsupported`, `damaged`).
+    """
+    first = data[12:16]
+    if first == _CGBI:
+        found = "is a PNG as Xcode packs it for iPhones (CgBI), which is not supported"
+        raise PhotoError("unsupported", f"{name} {found}: export it as an ordinary PNG")
+    if len(data) >= 16 and first != b"IHDR":
+        raise PhotoError("damaged", f"{name} is a PNG without a header at its start: export it again")
 
 
 def _header_size(data: bytes, photo_format: Format) -> tuple[int, int] | None:

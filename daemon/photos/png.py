@@ -19,6 +19,13 @@ _SRGB_GAMMA: Final = b"\0\0\xb1\x8f"  # 0.45455
 _METRES: Final = 0.0254
 _ANIMATED: Final = frozenset({b"acTL", b"fcTL", b"fdAT"})
 _READ: Final = frozenset({b"tRNS", b"sRGB", b"pHYs", b"eXIf", *COLOUR_CHUNKS, *_ANIMATED})
+_SIZES: Final = {
+    b"sRGB": 1,
+    b"pHYs": 9,
+    **{name: struct.calcsize(layout) for name, (layout, _) in COLOUR_CHUNKS.items()},
+}
+_CLEAR_SIZES: Final = {0: 2, 2: 6}  # of tRNS, by the kind of picture; of a palette as many as there are
+_PALETTE: Final = 3
 _MOST_PROFILE: Final = 16_000_000  # bytes, unpacked: those of printers have some
 
 
@@ -53,9 +60,16 @@ def bare(data: bytes) -> bytes:
     for name, content, right in every_chunk(data):
         if name == b"IEND":
             break
-        if _is_critical(name) or (right and name in _READ):
+        if _is_critical(name) or (right and name in _READ and _has_size(name, len(content), data[25])):
             kept.append(_chunk(name, content, right))
     return b"".join([*kept, _chunk(b"IEND", b"")])
+
+
+def _has_size(name: bytes, size: int, kind: int) -> bool:
+    """Return whether a chunk is as long as one of its name is, in a picture of this kind (11.2.1)."""
+    if name == b"tRNS":
+        return size > 0 if kind == _PALETTE else size == _CLEAR_SIZES.get(kind)
+    return size == _SIZES.get(name, size)
 
 
 def _is_critical(name: bytes) -> bool:

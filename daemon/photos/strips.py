@@ -21,6 +21,9 @@ _PLACES: Final = ((273, 279), (324, 325))  # strips, tiles: where they are, and 
 _PLAIN, _LZW, _JPEG, _PACKBITS = 1, 5, 7, 32773
 _DEFLATE: Final = frozenset({8, 32946})
 _FAX: Final = frozenset({2, 3, 4})
+_RUN_LENGTHS: Final = frozenset({1, 2})
+_PLAIN_BMP: Final = frozenset({0, 3, 6}) | _RUN_LENGTHS
+_BITS_BMP: Final = frozenset({1, 4, 8, 16, 24, 32})
 _MANY: Final = 64  # zeros, of which most ways of packing write none
 _LEAST_END: Final = 4  # zeros at the end of a strip
 _LEAST_ROWS: Final = 4  # that are zeros
@@ -65,7 +68,9 @@ def bmp_missing(data: bytes) -> str | None:
         width, height = struct.unpack_from("<ii", data, 18)
         bits, packed = struct.unpack_from("<HI", data, 28)
     start = int.from_bytes(data[10:14], "little")
-    if packed in (1, 2):  # run lengths
+    if packed not in _PLAIN_BMP or bits not in _BITS_BMP:
+        return None  # said by the decoder
+    if packed in _RUN_LENGTHS:
         return None if data.rstrip(b"\0").endswith(b"\1") else "it ends within its pixels"
     row = -(-width * bits // 32) * 4
     if row <= 0 or len(data) < start + row * abs(height):

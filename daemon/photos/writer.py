@@ -30,6 +30,7 @@ from uncnn.plugins.api import Pixels
 
 _MOST_GROWTH: Final = 1.25  # of a file whose quality its source does not tell
 _INK_CHANNELS: Final = 4
+_SEEN: Final = 255  # an opacity that says nothing
 _ANEW: Final = "it is a {} of a rare kind: compressed anew as a whole"
 
 
@@ -59,7 +60,7 @@ def encode(
     if pixels.shape != photo.pixels.shape or pixels.dtype != np.uint8:
         raise ValueError(f"pixels {pixels.shape} {pixels.dtype} for a photo of {photo.pixels.shape} uint8")
     chosen: Format = photo.format if photo_format == "same" else photo_format
-    if chosen in OPAQUE and photo.alpha is not None:
+    if chosen in OPAQUE and photo.alpha is not None and not (photo.alpha == _SEEN).all():
         raise PhotoError("unwritable", f"{chosen} holds no transparency, and the photo has some: choose png or webp")
     try:
         return _encoded(photo, pixels, chosen, quality, metadata)
