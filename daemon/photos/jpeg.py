@@ -17,6 +17,7 @@ START: Final = b"\xff\xd8"
 MARK_OF_END: Final = b"\xff\xd9"
 _MARKER: Final = re.compile(rb"\xff+[^\x00\x01\xd0-\xd8\xff]")  # a length follows; in a scan, 0 is stuffed
 _JFIF: Final = re.compile(rb"\xff\xe0..JFIF\0", re.DOTALL)
+XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _ADOBE: Final = b"\xff\xee\0\x0eAdobe"
 _ADOBE_SIZE: Final = 16
 _ROOM: Final = 20  # for segments that tell of colours
@@ -68,15 +69,18 @@ def _is_remark(marker: int) -> bool:
     return 0xE0 <= marker <= 0xEF or marker == 0xFE  # APPn and COM, T.81, table B.1
 
 
-def head(dots_per_inch: tuple[float, float] | None, exif: bytes, profile: bytes | None) -> bytes:
-    """Return the segments of a resolution, of EXIF (`Exif\\0\\0` and a TIFF; may be empty) and of an ICC profile."""
+def head(dots_per_inch: tuple[float, float] | None, exif: bytes, profile: bytes | None, xmp: bytes = b"") -> bytes:
+    """Return the segments of a resolution, of EXIF (`Exif\\0\\0` and a TIFF), of XMP and of an ICC profile.
+
+    EXIF and XMP may be empty.
+    """
     across, down = (min(max(round(dots), 1), _DOTS_MOST) for dots in dots_per_inch or (1, 1))
     jfif = b"JFIF\0\1\1" + struct.pack(">BHHBB", 1 if dots_per_inch else 0, across, down, 0, 0)
     parts = [profile[at : at + _PROFILE_PART] for at in range(0, len(profile), _PROFILE_PART)] if profile else []
     named = [b"ICC_PROFILE\0" + bytes((number, len(parts))) + part for number, part in enumerate(parts, 1)]
-    return b"".join(
-        [_segment(0xE0, jfif), *([_segment(0xE1, exif)] if exif else []), *(_segment(0xE2, part) for part in named)]
-    )
+    said = [exif, XMP + xmp if xmp else b""]
+    segments = [_segment(0xE0, jfif), *(_segment(0xE1, each) for each in said if each)]
+    return b"".join([*segments, *(_segment(0xE2, part) for part in named)])
 
 
 def _segment(marker: int, content: bytes) -> bytes:

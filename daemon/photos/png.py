@@ -17,6 +17,7 @@ COLOUR_CHUNKS: Final = {
 
 _SRGB_GAMMA: Final = b"\0\0\xb1\x8f"  # 0.45455
 _METRES: Final = 0.0254
+XMP_KEYWORD: Final = b"XML:com.adobe.xmp"
 _ANIMATED: Final = frozenset({b"acTL", b"fcTL", b"fdAT"})
 _READ: Final = frozenset({b"tRNS", b"sRGB", b"pHYs", b"eXIf", *COLOUR_CHUNKS, *_ANIMATED})
 _SIZES: Final = {
@@ -134,6 +135,11 @@ def _chunk(name: bytes, content: bytes, right: bool = True) -> bytes:
 def profile_chunk(profile: bytes) -> tuple[bytes, bytes]:
     """Return an iCCP chunk (11.3.2.3)."""
     return b"iCCP", b"profile\0\0" + zlib.compress(profile, 9)
+
+
+def xmp_chunk(packet: bytes) -> tuple[bytes, bytes]:
+    """Return an iTXt chunk with XMP (11.3.3.4; ISO 16684-3, 1.1.5)."""
+    return b"iTXt", XMP_KEYWORD + bytes(5) + packet
 
 
 def resolution_chunk(dots_per_inch: tuple[float, float]) -> tuple[bytes, bytes]:

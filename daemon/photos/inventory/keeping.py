@@ -6,8 +6,10 @@ from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.photos.colour import changes_colours
 from uncnn.daemon.photos.inventory.icc import COLOURS, description
 from uncnn.daemon.photos.inventory.values import Key
+from uncnn.daemon.photos.inventory.xmp import PANORAMA
 from uncnn.daemon.photos.metadata import EXIF_PAGE, kept
 from uncnn.daemon.photos.opening import open_image
+from uncnn.daemon.photos.panorama import projection_of
 from uncnn.daemon.photos.png import colour_chunks
 from uncnn.daemon.photos.profiles import clean_profile
 from uncnn.daemon.photos.reader import exif_of_photo
@@ -24,6 +26,7 @@ def kept_keys(photo: Photo, metadata: Metadata) -> frozenset[Key]:
         keys.add(("resolution", ""))
     if photo.format == "PNG":
         keys |= {("PNG", name.decode("ascii")) for name, _ in colour_chunks(photo.source)}
+    keys |= {(PANORAMA, name) for name in projection_of(photo.source, photo.format)}
     return frozenset(keys | _colours(photo))
 
 
