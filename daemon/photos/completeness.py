@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from uncnn.daemon.photos import deflate, png, scans, strips, webp
+from uncnn.daemon.photos import deflate, gif, png, scans, strips, webp
 from uncnn.daemon.photos.items import Reader, items_of
 from uncnn.daemon.photos.values import Format, PhotoError
 from uncnn.daemon.photos.zeros import at_end, has_run
@@ -106,39 +106,6 @@ def _is_hevc(content: bytes, configuration: bytes) -> bool:
     return True
 
 
-def _gif(data: bytes) -> str | None:
-    """A GIF whose picture is there lacks nothing else, but for zeros where the next may still come."""
-    at = 13 + _colours(data[10:11])
-    pictures = 0
-    while at < len(data):
-        kind = data[at]
-        if kind == 0x3B:
-            return None
-        if kind == 0x2C:
-            at = _behind_blocks(data, at + 11 + _colours(data[at + 9 : at + 10]))
-            pictures += at <= len(data)
-        elif kind == 0x21:
-            at = _behind_blocks(data, at + 2)
-        else:  # decoders skip a few stray bytes
-            if data.startswith(bytes(_SOME), at) or not data[at:].strip(b"\0"):
-                return "there are zeros in place of its last parts"
-            at += 1
-    return None if pictures and at == len(data) else "it ends within its picture"
-
-
-def _colours(flags: bytes) -> int:
-    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
-
-
-def _behind_blocks(data: bytes, at: int) -> int:
-    """Return where the blocks from here on end; behind the data where they do not."""
-    while at < len(data):
-        if data[at] == 0:
-            return at + 1
-        at += 1 + data[at]
-    return len(data) + 1
-
-
 def _bmp(data: bytes) -> str | None:
     size = int.from_bytes(data[2:6], "little")
     if len(data) < size:
@@ -153,6 +120,6 @@ _MISSING: Final[Mapping[Format, Callable[[bytes], str | None]]] = {
     "TIFF": strips.tiff_missing,
     "HEIF": _boxes,
     "AVIF": _boxes,
-    "GIF": _gif,
+    "GIF": gif.missing_part,
     "BMP": _bmp,
 }

@@ -51,6 +51,23 @@ def bare(data: bytes) -> bytes:
     return b"".join([*kept, data[end:]])
 
 
+_LEAST: Final = ((b"JFIF\0", 14), (b"Adobe", 12), (b"ICC_PROFILE\0", 14))
+"""Segments that tell of a picture, and how long they are at least: Pillow fails at a shorter one."""
+
+
+def without_stumps(data: bytes) -> bytes:
+    """Return a JPEG without segments that end before what they are to say."""
+    kept, end = [], 0
+    for marker, start in markers(data):
+        if marker == SCAN:
+            break
+        size = int.from_bytes(data[start + 2 : start + 4], "big")
+        if _is_remark(marker) and any(data.startswith(name, start + 4) and size - 2 < least for name, least in _LEAST):
+            kept.append(data[end:start])
+            end = start + 2 + size
+    return b"".join([*kept, data[end:]]) if kept else data
+
+
 def told_space(data: bytes, components: int) -> str | None:
     """Return libjpeg's name of the colours where JFIF's or Adobe's segment tells them: jpeglib skips both."""
     transform = None

@@ -6,8 +6,8 @@ from io import BytesIO
 
 from PIL import Image
 
-from uncnn.daemon.photos import png
-from uncnn.daemon.photos.jpeg import MARK_OF_END
+from uncnn.daemon.photos import gif, png, tiff
+from uncnn.daemon.photos.jpeg import MARK_OF_END, without_stumps
 from uncnn.daemon.photos.scans import lacks_end
 from uncnn.daemon.photos.values import Format
 
@@ -18,9 +18,11 @@ def open_image(data: bytes, photo_format: Format) -> Image.Image:
 
 
 def readable(data: bytes, photo_format: Format) -> bytes:
-    """Return the file with what its picture needs: a PNG without words, a JPEG with the mark of its end."""
+    """Return the file with what its picture needs: without words, a JPEG with the mark of its end."""
     if photo_format == "PNG":
         return png.bare(data)
-    if photo_format == "JPEG" and lacks_end(data):
-        return data + MARK_OF_END
-    return data
+    if photo_format == "JPEG":
+        return without_stumps(data) + (MARK_OF_END if lacks_end(data) else b"")
+    if photo_format == "GIF":
+        return gif.bare(data)
+    return tiff.bare(data) if photo_format == "TIFF" else data

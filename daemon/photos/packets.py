@@ -1,4 +1,4 @@
-"""Where the XMP of a photo stands in its file, format by format: ISO 16684-3:2021 (Adobe's XMP Specification Part 3)."""
+"""Where the XMP of a photo stands in its file, format by format: ISO 16684-3:2021."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Part:
 
 
 def remuxed(photo: Photo, exif: bytes, xmp: bytes = b"") -> bytes:
-    """Return a file of the same format with the same coded picture; `exif` begins with its name; it and `xmp` may be empty.
+    """Return a file of the same format with the same coded picture; `exif` begins with its name, or is empty.
 
     Raises OddContainerError, ValueError, IndexError and struct.error where the picture is not stored in a known way.
     """

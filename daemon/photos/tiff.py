@@ -28,6 +28,12 @@ _UNREAD: Final = (
     | {34887: "LERC", 34933: "PNG", 50001: "WebP"}
 )
 """Ways of packing that no decoder here knows, by their numbers."""
+_ORIENTATION: Final = 274
+_REMARKS: Final = frozenset(
+    {269, 270, 271, 272, 285, 305, 306, 315, 316, 700, 33432, 33723, 34377, 34853, 37724, 50341, 59932}
+)
+"""Names, texts, times and packets of others; the decoder of a picture needs none."""
+
 _UNWRITTEN: Final = "ends before its first page is described: wait until it is written, or copy it again"
 EXIF_PAGE: Final = 34665  # where it is
 
@@ -99,6 +105,24 @@ def _page(data: bytes, order: str, offset: int) -> tuple[Tags, int]:
             tags[tag] = struct.unpack_from(layout, data, at)
     (following,) = struct.unpack_from(f"{order}I", data, offset + 2 + 12 * count)
     return tags, following
+
+
+def bare(data: bytes) -> bytes:
+    """Return a TIFF whose first page tells of its picture alone: a tag of words that makes no sense ends no decoder."""
+    order = "<" if data[:2] == b"II" else ">"
+    (first,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, first)
+    table = [data[at : at + 12] for at in range(first + 2, first + 2 + 12 * count, 12)]
+    kept = [entry for entry in table if not _is_remark(*struct.unpack_from(f"{order}HH", entry))]
+    if len(kept) == len(table):
+        return data
+    start = len(data) + len(data) % 2
+    page = struct.pack(f"{order}H", len(kept)) + b"".join(kept) + data[first + 2 + 12 * count :][:4]
+    return b"".join([data[:4], struct.pack(f"{order}I", start), data[8:], bytes(len(data) % 2), page])
+
+
+def _is_remark(tag: int, kind: int) -> bool:
+    return tag in _REMARKS or (tag == _ORIENTATION and kind not in _TYPES)
 
 
 def with_exif_page(data: bytes, values: Mapping[int, Any]) -> bytes:

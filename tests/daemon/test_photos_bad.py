@@ -210,6 +210,60 @@ def test_what_is_thrown_away_makes_no_png_unreadable(what: str) -> None:
     assert len(encode(photo, photo.pixels).data) < 20_000
 
 
+def with_segment(marker: int, content: bytes) -> bytes:
+    """Return a JPEG with one more segment at its start."""
+    plain = saved(picture(), "JPEG")
+    return plain[:2] + struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content + plain[2:]
+
+
+def with_extension(content: bytes) -> bytes:
+    """Return a GIF with one more extension before its picture."""
+    plain = saved(picture().convert("P"), "GIF")
+    at = 13 + (3 << (plain[10] & 7) + 1)
+    return plain[:at] + b"\x21" + content + plain[at:]
+
+
+def with_tag(tag: int, kind: int, count: int, value: bytes) -> bytes:
+    """Return a TIFF with one more tag, in place of one of the same number."""
+    plain = saved(picture(), "TIFF", compression="tiff_lzw")
+    (first,) = struct.unpack_from("<I", plain, 4)
+    (number,) = struct.unpack_from("<H", plain, first)
+    table = [plain[at : at + 12] for at in range(first + 2, first + 2 + 12 * number, 12)]
+    table = [entry for entry in table if entry[:2] != struct.pack("<H", tag)]
+    table.append(struct.pack("<HHI", tag, kind, count) + value)
+    table.sort(key=lambda entry: struct.unpack_from("<H", entry)[0])
+    start = len(plain) + len(plain) % 2
+    page = struct.pack("<H", len(table)) + b"".join(table) + bytes(4)
+    return plain[:4] + struct.pack("<I", start) + plain[8:] + bytes(len(plain) % 2) + page
+
+
+ASIDE = {
+    "JPEG: JFIF of nothing": with_segment(0xE0, b"JFIF\0"),
+    "JPEG: Adobe of nothing": with_segment(0xEE, b"Adobe"),
+    "JPEG: profile of nothing": with_segment(0xE2, b"ICC_PROFILE\0\1"),
+    "JPEG: EXIF of nothing": with_segment(0xE1, b"Exif\0\0"),
+    "JPEG: index of pictures of nothing": with_segment(0xE2, b"MPF\0II*\0"),
+    "JPEG: Photoshop's of nothing": with_segment(0xED, b"Photoshop 3.0\x008BIM\3\xed\0\0\0\0\0\x10"),
+    "GIF: application of nothing": with_extension(b"\xff\0"),
+    "GIF: loop of nothing": with_extension(b"\xff\x0bNETSCAPE2.0\0"),
+    "GIF: control of nothing": with_extension(b"\xf9\0"),
+    "GIF: control of one byte": with_extension(b"\xf9\1a\0"),
+    "TIFF: name of a kind that is none": with_tag(270, 12, 4, b"\x10\0\0\0"),
+    "TIFF: orientation of rationals": with_tag(274, 5, 4, b"\x10\0\0\0"),
+    "TIFF: XMP behind the end": with_tag(700, 1, 70_000, b"\xff\xff\xff\x7f"),
+    "TIFF: position nowhere": with_tag(34853, 4, 1, b"\xff\xff\xff\xff"),
+}
+
+
+@pytest.mark.parametrize("what", ASIDE)
+def test_what_stands_beside_a_picture_makes_no_file_unreadable(what: str) -> None:
+    photo = decode(ASIDE[what], "holiday")
+    assert photo.format == what.split(":", maxsplit=1)[0]
+    assert photo.pixels.shape == (64, 96, 3)
+    for metadata in ("none", "all-but-location"):
+        encode(photo, photo.pixels, metadata=metadata)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("content", "note"),
     [
