@@ -68,6 +68,26 @@ def without_stumps(data: bytes) -> bytes:
     return b"".join([*kept, data[end:]]) if kept else data
 
 
+def picture_alone(data: bytes) -> bytes:
+    """Return a JPEG, or its tables alone, without application segments, comments and what lies between and behind.
+
+    Only Adobe's segment stays, which tells its colours. Raises ValueError where it has no end.
+    """
+    kept, scanning = [START], False
+    end = len(START)
+    for marker, start in markers(data):
+        if scanning:
+            kept.append(data[end:start])
+        if marker == END:
+            return b"".join([*kept, MARK_OF_END])
+        end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+        adobe = data.startswith(_ADOBE, start) and end - start == _ADOBE_SIZE
+        if adobe or not _is_remark(marker):
+            kept.append(data[start:end])
+        scanning = scanning or marker == SCAN
+    raise ValueError("a JPEG without an end")
+
+
 def told_space(data: bytes, components: int) -> str | None:
     """Return libjpeg's name of the colours where JFIF's or Adobe's segment tells them: jpeglib skips both."""
     transform = None

@@ -21,6 +21,7 @@ from uncnn.daemon.photos.coefficients import OddJpegError, rewritten
 from uncnn.daemon.photos.containers import Quality, Wanted, write
 from uncnn.daemon.photos.deep import reduced
 from uncnn.daemon.photos.fitting import OPAQUE, fitting
+from uncnn.daemon.photos.jpeg_tiff import copied
 from uncnn.daemon.photos.metadata import exif_bytes, kept
 from uncnn.daemon.photos.packets import HOLDERS
 from uncnn.daemon.photos.panorama import packet_of, projection_of
@@ -33,6 +34,7 @@ from uncnn.plugins.api import Pixels
 _MOST_GROWTH: Final = 1.25  # of a file whose quality its source does not tell
 _INK_CHANNELS: Final = 4
 _SEEN: Final = 255  # an opacity that says nothing
+_STRIPS: Final = "it is a TIFF compressed as JPEG, and its faces were changed: compressed anew as a whole"
 _ANEW: Final = "it is a {} of a rare kind: compressed anew as a whole"
 
 
@@ -90,12 +92,14 @@ def _encoded(photo: Photo, pixels: Pixels, chosen: Format, quality: Quality, met
         except (OddJpegError, OSError) as error:
             _raise_of_machine(error)
             notes.append(_ANEW.format(chosen))
-    if chosen == photo.format in BOXED and quality == "same" and not differing(photo.pixels, pixels).any():
+    if _is_copied(photo, chosen, quality) and not differing(photo.pixels, pixels).any():
         data = _copied(photo, kept(exif, metadata, photo.orientation if chosen == "WEBP" else 1), packet)
         if data is not None:
             return Released(data)
         if not photo.encoding.lossless:
             notes.append(_ANEW.format(chosen))
+    elif chosen == "TIFF" and _is_copied(photo, chosen, quality):
+        notes.append(_STRIPS)
     stored = fitting(changed(stored_again(photo), photo, pixels), photo.format, chosen, notes.append)
     wanted = Wanted(
         quality,
@@ -117,15 +121,22 @@ def _projection(photo: Photo, chosen: Format, notes: list[str]) -> bytes:
     return packet_of(projection)
 
 
+def _is_copied(photo: Photo, chosen: Format, quality: Quality) -> bool:
+    """Return whether the coded picture is copied where nothing in it changed."""
+    coded = photo.format in BOXED or (photo.format == "TIFF" and not photo.encoding.lossless)
+    return chosen == photo.format and coded and quality == "same"
+
+
 def _copied(photo: Photo, exif: Image.Exif, xmp: bytes) -> bytes | None:
     """Return a file with the same coded picture, or None where that does not decode to what the photo shows.
 
     Raises MemoryError where there is too little to decode it once more.
     """
     try:
-        data = remuxed(photo, exif_bytes(exif), xmp)
+        data = copied(photo, exif, xmp) if photo.format == "TIFF" else remuxed(photo, exif_bytes(exif), xmp)
         again = decode(data, "copy")
-    except (PhotoError, ValueError, IndexError, KeyError, struct.error) as error:
+    except (PhotoError, ValueError, TypeError, LookupError, OSError, struct.error) as error:
+        _raise_of_machine(error)
         if isinstance(error.__cause__, MemoryError) or getattr(error, "kind", "") == "no-memory":
             raise MemoryError from error
         return None
