@@ -20,8 +20,10 @@ _MOST_BYTES: Final = 16_000_000  # unpacked
 
 def packets_of(data: bytes, photo_format: Format) -> Iterator[bytes]:
     """Yield the XMP packets of a file; one that makes no sense yields none."""
+    if photo_format not in _PLACES:
+        return
     try:
-        yield from _PLACES.get(photo_format, lambda _data: iter(()))(data)
+        yield from _PLACES[photo_format](data)
     except (ValueError, IndexError, KeyError, struct.error, zlib.error):
         return
 
