@@ -1,6 +1,6 @@
 """Files that are still being written: are they told from whole ones, in every format? A table of docs/photos.md.
 
-    python benchmarks/half_written.py            every sample photo as it is, and 24 of them in every kind (7 minutes)
+    python benchmarks/half_written.py            every sample photo as it is, and 24 of them in every kind (20 minutes)
     python benchmarks/half_written.py --smoke    few photos and kinds: only shows that it runs
 
 Each file is given its whole size, and of its bytes the first 10 to 95 %: the rest are zeros. Or it lacks one part of

@@ -18,9 +18,10 @@ from typing import Final
 from uncnn.daemon.photos import deflate, gif, png, scans, strips, webp
 from uncnn.daemon.photos.items import Reader, items_of
 from uncnn.daemon.photos.values import Format, PhotoError
-from uncnn.daemon.photos.zeros import at_end, has_run
+from uncnn.daemon.photos.zeros import at_end, has_run, is_unwritten
 
 _MANY: Final = 512  # more zeros than an arithmetic coder or a code of prefixes writes in a row
+_ASIDE: Final = "there are zeros in place of what it says"
 _SOME: Final = 16  # zeros at the end of coded data
 _SIZE_BOX: Final = 8
 _SLICES: Final = range(32)  # NAL units that hold a part of a picture
@@ -58,6 +59,8 @@ def _webp(data: bytes) -> str | None:
             return "there are zeros in place of its last parts"
         if name in (b"VP8 ", b"VP8L", b"ALPH") and (has_run(content, _MANY) or at_end(content) >= _SOME):
             return "there are zeros within its picture"
+        if name in (b"ICCP", b"EXIF", b"XMP ") and is_unwritten(content):
+            return _ASIDE
     return None
 
 
@@ -88,6 +91,8 @@ def _items(data: bytes) -> str | None:
             return f"it ends before its picture {item.number} does"
         if item.kind == "hvc1" and "hvcC" in item.properties and not _is_hevc(item.content, item.properties["hvcC"]):
             return "there are zeros within its picture"
+        if item.kind in ("mime", "Exif") and is_unwritten(item.content):
+            return _ASIDE
         if item.kind == "av01" and (has_run(item.content, _MANY) or at_end(item.content) >= 4):
             return "there are zeros within its picture"
     return None

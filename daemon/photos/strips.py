@@ -14,9 +14,11 @@ from typing import Final
 
 from uncnn.daemon.photos import deflate, scans, zeros
 from uncnn.daemon.photos.pages import Page, pages_of
+from uncnn.daemon.photos.zeros import is_unwritten
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLES, _PLANAR, _TILE_WIDTH = 256, 257, 258, 259, 277, 284, 322
 _TABLES: Final = 347
+_ASIDE: Final = (700, 34675)  # XMP, a profile
 _PLACES: Final = ((273, 279), (324, 325))  # strips, tiles: where they are, and how long
 _PLAIN, _LZW, _JPEG, _PACKBITS = 1, 5, 7, 32773
 _DEFLATE: Final = frozenset({8, 32946})
@@ -45,6 +47,8 @@ def tiff_missing(data: bytes) -> str | None:
         page = next(iter(pages_of(data)))
     except (struct.error, StopIteration):
         return None  # said by `check_tiff`
+    if any(is_unwritten(data[page.places[tag]]) for tag in _ASIDE if tag in page.places):
+        return "there are zeros in place of what it says"
     compression = page.numbers.get(_COMPRESSION, (1,))[0]
     found = list(_strips(page))
     for strip in found:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+_FILLING: Final = 512  # that some programs leave room with
+_LEAST: Final = 16
 _OTHERS: Final = re.compile(rb"[^\0]")
 
 
@@ -21,6 +23,11 @@ def runs(data: bytes, least: int, start: int = 0, end: int | None = None) -> Ite
 def has_run(data: bytes, least: int, start: int = 0, end: int | None = None) -> bool:
     """Return whether there are so many zeros in a row."""
     return data.find(bytes(least), start, end) >= 0
+
+
+def is_unwritten(data: bytes) -> bool:
+    """Return whether words, a profile or the like, which may be filled up with a few zeros, are not written yet."""
+    return at_end(data) >= min(_FILLING, max(len(data), _LEAST))
 
 
 def at_end(data: bytes) -> int:

@@ -135,6 +135,25 @@ def test_black_borders_are_whole(compression: str) -> None:
         decode(samples.saved(image.rotate(turn), "BMP"), "borders.bmp")
 
 
+@pytest.mark.parametrize("kind", ["WEBP", "HEIF"])
+def test_zeros_in_place_of_what_stands_behind_the_picture_are_no_photo(kind: str) -> None:
+    words = b"<x:xmpmeta>" + b"words " * 1000 + b"</x:xmpmeta>"
+    content = samples.saved(_portrait(), kind, xmp=words)
+    decode(content, "whole")
+    at = content.index(words)
+    assert len(content) - at - len(words) < 16
+    for start in (at, at + 5000):
+        refused(content[:start] + bytes(len(content) - start))
+
+
+@pytest.mark.parametrize("tag", [700, 34675])
+def test_zeros_in_place_of_a_profile_are_no_photo(tag: int) -> None:
+    profile = samples.display_p3()
+    content = samples.saved(_portrait(), "TIFF", tiffinfo={tag: profile}, compression="tiff_lzw")
+    decode(content, "whole")
+    refused(content.replace(profile, bytes(len(profile))))
+
+
 def test_zeros_of_a_camera_behind_the_picture_are_left_out() -> None:
     content = whole("JPEG")
     assert np.array_equal(decode(content + bytes(30_000), "padded.jpg").pixels, decode(content, "plain.jpg").pixels)
