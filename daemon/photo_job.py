@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,15 +10,16 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from uncnn.daemon.crew import Crew
+from uncnn.daemon.files.kept import discard, keep
 from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
 from uncnn.daemon.files.scan import Found
 from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.intake import Place, source_of
-from uncnn.daemon.ledger import Job, Ledger, LedgerError, State, TransitionError
+from uncnn.daemon.ledger import Job, Kept, Ledger, LedgerError, State, TransitionError
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.pipeline import Next, Outcome, protect
 from uncnn.daemon.processes import ProcessDied, Report, RequestError
-from uncnn.daemon.recall import Recalled, made_with, recall_copy, recall_picture
+from uncnn.daemon.recall import Recalled, made_with, recall_copy, recall_judged, recall_picture
 from uncnn.daemon.sight import see
 from uncnn.daemon.terminal import Done, Status
 from uncnn.daemon.verify.keeping import proof_of
@@ -79,7 +81,7 @@ class Desk:
     """What photos are worked on with.
 
     `start` is called before a photo needs the models, `stopping` says whether a process that died was ended on purpose,
-    `following` copies the photos that come next into a folder.
+    `following` copies the photos that come next into a folder, `renew` queues what was done if it is to be done again.
     """
 
     ledger: Ledger
@@ -89,6 +91,7 @@ class Desk:
     start: Callable[[], None]
     stopping: Callable[[], bool] = lambda: False
     following: Callable[[Path], list[Next]] = lambda _folder: []
+    renew: Callable[[Job, Place], Job] = lambda job, _place: job
 
 
 def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool]) -> Done:
@@ -109,6 +112,7 @@ def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool])
         if changed != found and young(changed):
             return Done(name, "waiting", "it is still being written: it is taken when it has settled")
         job = desk.ledger.enqueue(place.number, found.relative, taken.sha256, place.digest, source_of(taken))
+        job = desk.renew(job, place)
         if job.state is State.QUEUED:
             return _work(desk, place, job, taken)
     return Done(name, _SAID.get(job.state, "waiting"), f"as before: {job.reason or job.state}", _where(place, job))
@@ -116,7 +120,7 @@ def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool])
 
 def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
     """Claim a queued photo, and protect and release it; the models are not loaded for a released copy."""
-    outcome: Result | None = recall_copy(desk.ledger, job)
+    outcome: Result | None = recall_copy(desk.ledger, job) or recall_judged(job, taken.path.parent)
     if outcome is None:
         desk.start()
     job = desk.ledger.claim(job)
@@ -124,7 +128,7 @@ def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
         return _done(place, job)
     try:
         outcome = outcome or _found_out(desk, place, job, taken)
-        job = _judge(desk, job, place, outcome)
+        job = _judge(desk, job, place, outcome, taken)
         if job.state is State.PUBLISHING:
             job = _release(desk.ledger, job, place, outcome, taken)
     except (LedgerError, TransitionError):
@@ -158,7 +162,19 @@ def _found_out(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Result:
     return outcome
 
 
-def _judge(desk: Desk, job: Job, place: Place, outcome: Result) -> Job:
+def _kept(job: Job, place: Place, outcome: Result, taken: Snapshot) -> Kept | None:
+    """Keep the judged copy of a photo that is held, so that a person looks at it and releases it as it is."""
+    if outcome.candidate is None or not outcome.sha256:
+        return None
+    wanted, output = _wanted(place, job), place.policy.output
+    name = keep(outcome.candidate, job.id, wanted.suffix)
+    if name is None:
+        return None
+    mtime = taken.mtime_ns if output.times == "same" else None
+    return Kept(name, outcome.sha256, outcome.fingerprint, os.fsencode(wanted), output.mode, mtime)
+
+
+def _judge(desk: Desk, job: Job, place: Place, outcome: Result, taken: Snapshot) -> Job:
     """Write down what the policy decided on the verdict, or on the one that holds for this photo too."""
     ledger, earlier, proof = desk.ledger, None, None
     if isinstance(outcome, Recalled):
@@ -167,7 +183,8 @@ def _judge(desk: Desk, job: Job, place: Place, outcome: Result) -> Job:
         proof = proof_of(outcome.verdict, outcome.strengths, place.policy, desk.crew.roster)
     if outcome.decision != "publish":
         state = State.HELD if outcome.decision == "hold" else State.SKIPPED
-        return ledger.move(job, state, outcome.reason, same_as=earlier, proof=proof)
+        kept = _kept(job, place, outcome, taken) if state is State.HELD else None
+        return ledger.move(job, state, outcome.reason, same_as=earlier, proof=proof, kept=kept)
     job = ledger.move(
         job,
         State.VERIFIED,
@@ -193,7 +210,10 @@ def _release(ledger: Ledger, job: Job, place: Place, outcome: Result, taken: Sna
         taken.mtime_ns if output.times == "same" else None,
     )
     published = placed.relative_to(place.folder.publish)
-    return ledger.move(job, State.PUBLISHED, outcome.reason, published=published, placed=state_of(placed))
+    job = ledger.move(job, State.PUBLISHED, outcome.reason, published=published, placed=state_of(placed))
+    if job.kept is not None:
+        discard(job.id)
+    return job
 
 
 def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
@@ -219,7 +239,8 @@ def _is_suspect(error: UncnnError | OSError) -> bool:
 
 
 def _done(place: Place, job: Job, outcome: Result | None = None, suspect: bool = False) -> Done:
-    message = f"{job.reason}; it is tried again" if job.state is State.RETRY else job.reason
+    again = job.state is State.RETRY and place.watched
+    message = f"{job.reason}; it is tried again" if again else job.reason
     own = outcome if isinstance(outcome, Outcome) else None
     doubts = Doubts.of(job.faces, job.uncertain, job.provisional) if job.state is State.PUBLISHED else NO_DOUBTS
     where = _where(place, job)

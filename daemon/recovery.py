@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon.files.kept import one_release_at_a_time, prune
 from uncnn.daemon.files.opening import opened_folder, safe_parts, sync_folder
 from uncnn.daemon.files.publish import PublishError, numbered
 from uncnn.daemon.files.standing import state_of
@@ -17,24 +18,30 @@ from uncnn.daemon.ledger import Ledger, State
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def recover(ledger: Ledger, died: bool = True) -> None:
+def recover(ledger: Ledger, died: bool = True, given: bool = False) -> None:
     """Bring the ledger in line with what was done last by a process that died, or that could not write to the ledger.
 
-    Only where no other works on it.
+    Only where no other works on it: on the watched folders, or on those `given` to `cloak`.
 
     Cloaking again may give other bytes (another device, another model), which would be published beside the first.
 
     Raises LedgerError.
     """
+    with one_release_at_a_time():
+        _recover(ledger, died, given)
+    prune({job.id for job in ledger.jobs(state=State.HELD)})
+
+
+def _recover(ledger: Ledger, died: bool, given: bool) -> None:
     for job in ledger.jobs(state=State.PUBLISHING):
-        if job.published is None or job.released_sha256 is None:
+        if job.published is None or job.released_sha256 is None or ledger.folders.is_given(job.folder) != given:
             continue
         _, publish_folder = ledger.folders.paths(job.folder)
         placed = find_released(publish_folder, job.published, job.released_sha256)
         if placed is not None:
             stands = state_of(publish_folder / placed)
             ledger.move(job, State.PUBLISHED, job.reason, published=placed, placed=stands)
-    ledger.recover(died)
+    ledger.recover(died, given)
 
 
 def find_released(folder: Path, relative: Path, sha256: str) -> Path | None:

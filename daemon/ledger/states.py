@@ -30,13 +30,13 @@ ALLOWED: Final[dict[State, frozenset[State]]] = {
     S.QUEUED: frozenset({S.RUNNING, S.QUARANTINED, S.BLOCKED, S.SUPERSEDED}),
     S.RUNNING: frozenset({S.VERIFIED, S.HELD, S.SKIPPED, S.RETRY, S.QUARANTINED, S.BLOCKED, S.SUPERSEDED, S.QUEUED}),
     S.VERIFIED: frozenset({S.PUBLISHING, S.RETRY, S.QUARANTINED, S.BLOCKED, S.SUPERSEDED, S.QUEUED}),
-    S.PUBLISHING: frozenset({S.PUBLISHED, S.RETRY, S.QUARANTINED, S.BLOCKED, S.QUEUED}),
+    S.PUBLISHING: frozenset({S.PUBLISHED, S.RETRY, S.QUARANTINED, S.BLOCKED, S.QUEUED, S.HELD}),
     S.RETRY: frozenset({S.QUEUED, S.QUARANTINED, S.SUPERSEDED}),
     S.BLOCKED: frozenset({S.QUEUED, S.SUPERSEDED}),
-    S.HELD: frozenset({S.QUEUED, S.SUPERSEDED, S.SKIPPED}),
+    S.HELD: frozenset({S.QUEUED, S.SUPERSEDED, S.SKIPPED, S.PUBLISHING}),  # a person lets the judged copy go
     S.QUARANTINED: frozenset({S.QUEUED, S.SUPERSEDED, S.SKIPPED}),
     S.SUPERSEDED: frozenset({S.QUEUED}),  # the old content came back
-    S.PUBLISHED: frozenset(),
+    S.PUBLISHED: frozenset({S.QUEUED}),  # `cloak` is asked for it once more, and the copy is gone or out of date
     S.SKIPPED: frozenset({S.QUEUED}),
 }
 
