@@ -13,7 +13,7 @@ from typing import Final
 from uncnn.daemon.files.kept import discard, kept_dir, kept_file, one_release_at_a_time
 from uncnn.daemon.files.publish import PublishError, publish, snapshot
 from uncnn.daemon.files.standing import state_of
-from uncnn.daemon.ledger import Job, Ledger, State, TransitionError
+from uncnn.daemon.ledger import Job, Ledger, State
 from uncnn.daemon.recall import released_words
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError

@@ -118,7 +118,9 @@ def show(text: str, config: Path | None, device: str | None, output: Path | None
         pair = held.pair_of(ledger, _find(ledger, text, {State.HELD}))
     if not as_json:
         sys.stdout.write(f"{pair.job.id} {printable(pair.original)}: held {ago(pair.job.changed, datetime.now(UTC))}\n")
-        sys.stdout.write(f"  {pair.job.reason}\n  before: {printable(pair.original)}\n  after:  {printable(pair.copy)}\n")
+        sys.stdout.write(
+            f"  {pair.job.reason}\n  before: {printable(pair.original)}\n  after:  {printable(pair.copy)}\n"
+        )
     page = output or held.page_of(pair.job)
     settings = settings_for(config, None, None, None, None, None, device)
     status = compare_photos(settings, pair.original, pair.copy, page, as_json)
@@ -146,7 +148,9 @@ def _find(ledger: Ledger, text: str, able: Collection[State]) -> Job:
     if not versions and Path(text).name == text:
         versions = ledger.jobs_named(text)
     if not versions:
-        raise AskedError(f"{printable(text)} is not in the ledger: give its number, path or name from uncnn-daemon jobs")
+        raise AskedError(
+            f"{printable(text)} is not in the ledger: give its number, path or name from uncnn-daemon jobs"
+        )
     able_ones = [job for job in versions if job.state in able]
     photos = {(job.folder, job.relative): job for job in able_ones or versions}
     if len(photos) > 1:

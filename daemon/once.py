@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from uncnn.daemon.ledger import Job, Ledger, Run, State
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
 from uncnn.daemon.processes import stopped_by_sigterm
+from uncnn.daemon.progress import Bar, progress_bar
 from uncnn.daemon.recovery import recover
-from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_line
+from uncnn.daemon.terminal import Done, counts_of, exit_status, say, say_line
 from uncnn.exporters.store import Installed
 
 
@@ -30,6 +32,7 @@ class Summary:
     """What a run did, and what it met."""
 
     quiet: bool  # nothing is said before the end
+    bar: Bar | None = None  # makes way for what is said
     done: list[Done] = field(default_factory=list)
     standing: list[tuple[str, Job]] = field(default_factory=list)  # from earlier runs, waiting for a person
     problems: dict[Path, str] = field(default_factory=dict)  # of watched folders
@@ -38,7 +41,8 @@ class Summary:
         """Note a photo that is done."""
         self.done.append(done)
         if not self.quiet:
-            say(done)
+            with self.bar.aside() if self.bar is not None else nullcontext():
+                say(done)
 
     def doubts(self) -> Doubts:
         """Return how many photos were published on less than the full proof."""
@@ -84,6 +88,7 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
         Crew(config.models, config.device, data_dir(), spool) as crew,
         progress_bar(new, summary.quiet) as bar,
     ):
+        summary.bar = bar
         desk = Desk(ledger, crew, spool, bar.report, _starter(crew, run, bar))
         for seen in looks:
             _drain_folder(desk, seen, bar, summary)

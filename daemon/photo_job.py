@@ -115,7 +115,13 @@ def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool])
         job = desk.renew(job, place)
         if job.state is State.QUEUED:
             return _work(desk, place, job, taken)
-    return Done(name, _SAID.get(job.state, "waiting"), f"as before: {job.reason or job.state}", _where(place, job))
+    return done_before(place, job)
+
+
+def done_before(place: Place, job: Job) -> Done:
+    """Return what became of a photo when it was done."""
+    said, reason = _SAID.get(job.state, "waiting"), f"as before: {job.reason or job.state}"
+    return Done(place.name(job.relative), said, reason, _where(place, job), number=job.id, before=True)
 
 
 def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
@@ -244,7 +250,8 @@ def _done(place: Place, job: Job, outcome: Result | None = None, suspect: bool =
     own = outcome if isinstance(outcome, Outcome) else None
     doubts = Doubts.of(job.faces, job.uncertain, job.provisional) if job.state is State.PUBLISHED else NO_DOUBTS
     where = _where(place, job)
-    return Done(place.name(job.relative), _SAID[job.state], message, where, own, suspect=suspect, doubts=doubts)
+    name = place.name(job.relative)
+    return Done(name, _SAID[job.state], message, where, own, suspect=suspect, doubts=doubts, number=job.id)
 
 
 def _where(place: Place, job: Job) -> Path | None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from uncnn.daemon.answers import OK, print_json
 from uncnn.daemon.commands import Settings, SettingsError, taken, work
 from uncnn.daemon.files.publish import PublishError
-from uncnn.daemon.terminal import progress_bar
+from uncnn.daemon.progress import progress_bar
 from uncnn.daemon.wording import printable
 
 KINDS: Final = {".png": "png", ".html": "html", ".htm": "html"}

@@ -63,7 +63,10 @@ def discard(number: int) -> None:
 
 
 def prune(held: Collection[int], now: float | None = None) -> None:
-    """Remove the copies of photos that are not `held` any more, and the oldest beyond the bounds. Raises FolderError."""
+    """Remove the copies of photos that are not `held` any more, and the oldest beyond the bounds.
+
+    Raises FolderError.
+    """
     now = time.time() if now is None else now
     number = size = 0
     for file in sorted(_files(kept_dir()), key=_changed, reverse=True):

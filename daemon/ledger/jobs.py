@@ -10,8 +10,8 @@ import os
 import random
 import sqlite3
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -202,7 +202,7 @@ class Ledger:
         return self._decided(job, RETRIABLE, State.QUEUED, "a person asked for another attempt", **values)
 
     def renew(self, job: Job) -> Job:
-        """Queue once more what a person gives to `cloak` once more, with all attempts before it. Raises TransitionError."""
+        """Queue what a person gives to `cloak` once more, with all attempts before it. Raises TransitionError."""
         values = {"attempts": 0, "dropped": False, "anyway": False}
         return self._decided(job, set(State) - IN_WORK, State.QUEUED, "given to cloak once more", **values)
 

@@ -106,7 +106,8 @@ _SCHEMA_6: Final = (
 )
 
 _FOLDERS_6: Final = (
-    "id, watch, publish, watched, scanned, found, new, blocked, reprocess, mode, event, missed, waiting, oldest, refused"
+    "id, watch, publish, watched, scanned, found, new, blocked, reprocess, mode, event, missed, waiting, oldest,"
+    " refused"
 )
 
 _SCHEMA_7: Final = (

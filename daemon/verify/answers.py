@@ -31,7 +31,9 @@ class Answers:
         name = recogniser.card.name
         new = [face for face in dict.fromkeys(faces) if (name, face) not in self.embedded]
         if new:
-            self.embedded.update(zip([(name, face) for face in new], recogniser.embed(self.photo, landmarks(new))))
+            self.embedded.update(
+                zip([(name, face) for face in new], recogniser.embed(self.photo, landmarks(new)), strict=True)
+            )
         return np.stack([self.embedded[name, face] for face in faces])
 
     def before(self, recognisers: Sequence[OnnxRecogniser], faces: Sequence[Face], view: str) -> list[Likeness]:
@@ -42,7 +44,9 @@ class Answers:
             shown, there = reencode(self.photo, view), landmarks(new)
             for recogniser in recognisers:
                 found = compare(recogniser.card, self.embed(recogniser, new), recogniser.embed(shown, there))
-                self.alike.update(zip([(recogniser.card.name, view, face) for face in new], map(float, found)))
+                self.alike.update(
+                    zip([(recogniser.card.name, view, face) for face in new], map(float, found), strict=True)
+                )
         return [np.array([self.alike[name, view, face] for face in faces]) for name in names]
 
 

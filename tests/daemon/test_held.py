@@ -144,7 +144,7 @@ def test_a_name_does_as_well_as_a_number_where_it_says_which(ran: Scene) -> None
     assert ran.published() == {"more/held too.jpg": "cloaked unprotected too"}
     ran.put("more/held.jpg", "unprotected three")
     ran.run()
-    with pytest.raises(AskedError, match="2 photos are called held.jpg: give one of the numbers"):
+    with pytest.raises(AskedError, match=r"2 photos are called held\.jpg: give one of the numbers"):
         release(["held.jpg"], as_json=False)
     assert release([str(ran.watch / "more/held.jpg")], as_json=False) == OK
     assert release(["held.jpg"], as_json=False) == OK, "the other one is not held any more"

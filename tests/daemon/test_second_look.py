@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from uncnn.daemon.verify.opinion import Opinion, is_readable, load_opinion, planes
 from uncnn.daemon.verify.answers import Answers
+from uncnn.daemon.verify.opinion import Opinion, is_readable, load_opinion, planes
 from uncnn.daemon.verify.second_look import Look, SecondLook
 from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
 from uncnn.exporters.store import EMBEDDED
