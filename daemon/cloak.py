@@ -28,7 +28,7 @@ from uncnn.daemon.files.scan import Found, ScanError, candidates
 from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.intake import Place, source_of
 from uncnn.daemon.ledger import Job, Ledger, State
-from uncnn.daemon.ledger.states import SETTLED
+from uncnn.daemon.ledger.states import IN_WORK, SETTLED
 from uncnn.daemon.photo_job import Desk, FolderBlocked, done_before, take
 from uncnn.daemon.progress import Bar, progress_bar
 from uncnn.daemon.recall import made_with
@@ -199,7 +199,9 @@ def _pass_over(request: Request, ledger: Ledger, crew: Crew, errand: Errand, sai
 
 def _renewed(request: Request, ledger: Ledger, crew: Crew, job: Job, _place: Place) -> Job:
     """Queue what was done before, unless it would come out the same. Raises TransitionError."""
-    if job.state is State.QUEUED or (not request.again and job.state in SETTLED and _stands(ledger, crew, job)):
+    if job.state is State.QUEUED or job.state in IN_WORK:
+        return job
+    if not request.again and _stands(ledger, crew, job):
         return job
     return ledger.renew(job)
 

@@ -48,6 +48,7 @@ def verdict_lines(
     head = _chosen(_HEAD, chosen)
     if narrow:
         room = max(width - 2 - NARROW_FIGURES, 4)
+        head = (_cut(head[0], room), *head[1:])
         rows = [[(_cut(row[0], room), *row[1:]) for row in own] for own in rows]
     widths = [max(map(len, column)) for column in zip(head, *(row for own in rows for row in own), strict=True)]
     yield f"  [bold]{_aligned(head, head, widths)}[/bold]"
@@ -135,7 +136,7 @@ def _face_json(face: FaceVerdict, strength: str) -> Mapping[str, Any]:
 
 
 def _face_words(face: FaceVerdict, strength: str) -> str:
-    """Return its size, its cloak, how it looks by SSIMULACRA2 (100: as before; below 90 it shows), and the verdict."""
+    """Return its size, its cloak, how it looks (`visibility.looks`; below 90 it shows), and the verdict."""
     shown = "" if face.ssimulacra2 is None else f", looks {face.ssimulacra2:.0f}"
     shown += f", moved {face.moved:.1%}" if face.moved else ""
     state = "provisional" if face.provisional else "protected" if face.protected else "not protected"

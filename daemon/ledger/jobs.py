@@ -203,8 +203,14 @@ class Ledger:
 
     def renew(self, job: Job) -> Job:
         """Queue what a person gives to `cloak` once more, with all attempts before it. Raises TransitionError."""
-        values = {"attempts": 0, "dropped": False, "anyway": False}
-        return self._decided(job, set(State) - IN_WORK, State.QUEUED, "given to cloak once more", **values)
+        with self.database.transaction() as connection:
+            job = current(connection, job)
+            if job.state in IN_WORK:
+                raise TransitionError(f"{printable(job.relative)} is being cloaked: wait for that to end")
+            given = "folder IN (SELECT id FROM folders WHERE command)"  # a service's photo stays as it was published
+            connection.execute(f"UPDATE jobs SET state = 'superseded' WHERE id = ? AND {given}", (job.id,))
+            values = {"attempts": 0, "dropped": False, "anyway": False}
+            return change(connection, current(connection, job), State.QUEUED, "given to cloak once more", **values)
 
     def release(self, job: Job) -> Job:
         """Let the judged copy of what is held be published, at a person's word. Raises TransitionError."""

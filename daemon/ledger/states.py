@@ -36,7 +36,7 @@ ALLOWED: Final[dict[State, frozenset[State]]] = {
     S.HELD: frozenset({S.QUEUED, S.SUPERSEDED, S.SKIPPED, S.PUBLISHING}),  # a person lets the judged copy go
     S.QUARANTINED: frozenset({S.QUEUED, S.SUPERSEDED, S.SKIPPED}),
     S.SUPERSEDED: frozenset({S.QUEUED}),  # the old content came back
-    S.PUBLISHED: frozenset({S.QUEUED}),  # `cloak` is asked for it once more, and the copy is gone or out of date
+    S.PUBLISHED: frozenset(),
     S.SKIPPED: frozenset({S.QUEUED}),
 }
 

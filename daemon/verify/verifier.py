@@ -28,7 +28,7 @@ from uncnn.daemon.verify.places import Landmarks, places
 from uncnn.daemon.verify.second_look import Look, SecondLook
 from uncnn.daemon.verify.sighting import SIGHTINGS, Uncertain
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
-from uncnn.daemon.verify.visibility import check_sizes, face_square, ssimulacra2
+from uncnn.daemon.verify.visibility import check_sizes, face_square, looks
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels, Rotated
 from uncnn.plugins.canaries import Canaries
@@ -87,8 +87,8 @@ class Verifier:
         """Return the verdict on the file `released` as a cloak of the file `original`.
 
         `faces` are those known in the original, of which the worker `found` these by itself; None: all of them. What
-        the verifier sees in either photo besides is judged as well. `moved` says what the first faces are compared
-        with, as far as looks go; `rotated`: whether faces at any in-plane angle are looked for; `margin`: how far
+        the verifier sees in either photo besides is judged as well. `moved` says how far the first faces were moved;
+        `rotated`: whether faces at any in-plane angle are looked for; `margin`: how far
         beyond each threshold they must lie; `uncertain`: what the policy does with those in doubt.
 
         Raises:
@@ -116,7 +116,7 @@ class Verifier:
                     face,
                     face.size_px >= smallest_px and not left and sighting.counts(uncertain),
                     found_again,
-                    _visibility(pair, number, moved),
+                    _visibility(pair, number),
                     tuple(own),
                     left,
                     moved.share(number),
@@ -142,6 +142,10 @@ class Verifier:
             self.memory.clear()
             self.memory[key] = self.second_look.at(key, decode(original, name).pixels, rotated)
         return self.memory[key]
+
+    def found(self, original: bytes, rotated: Rotated) -> list[Face]:
+        """Return the faces that a worker would find in a file. Raises PhotoError: it is no photo."""
+        return looking(self.detector, rotated).detect(self.look(original, "original", rotated).pixels)
 
     def spared(self, look: Look, faces: Sequence[Face], far: float, spare: Spare | None) -> list[bool]:
         """Return for each face whether the policy leaves it alone because of whose it is. Raises PeopleError."""
@@ -220,18 +224,22 @@ def make_verifier(roster: Roster, device: str) -> Handler:
             look = verifier.look(Path(request["source"]).read_bytes(), request["name"], request["rotated"])
             faces = FACES.validate_python(request["faces"])
             return {"spared": verifier.spared(look, faces, request["far"], _spare(request))}
+        original, rotated = Path(request["original"]).read_bytes(), request.get("rotated", False)
+        known, found = _faces(request["faces"]), _faces(request.get("found"))
+        if known is None:
+            known = found = verifier.found(original, rotated)
         verdict = verifier.verify(
-            Path(request["original"]).read_bytes(),
+            original,
             Path(request["released"]).read_bytes(),
             request["far"],
             request["views"],
             request["smallest_px"],
-            _faces(request["faces"]),
+            known,
             _spare(request),
             read_moved(request.get("moved")),
-            request.get("rotated", False),
+            rotated,
             request.get("margin", "calibrated"),
-            _faces(request.get("found")),
+            found,
             request.get("uncertain", "cloak"),
         )
         answer: Message = VERDICT.dump_python(verdict, mode="json")
@@ -273,7 +281,7 @@ def _judgement(
     return Judgement(card.name, card.role, card.metric, view, before, after, threshold, linked, asked, card.kind)
 
 
-def _visibility(pair: Pair, number: int, moved: Moved) -> float | None:
-    """Return SSIMULACRA2 of a face's square, but for where it was moved; None where it is too small for the metric."""
+def _visibility(pair: Pair, number: int) -> float | None:
+    """Return how much of a face's change is to be seen, `looks`; None where it is too small for the metric."""
     square = face_square(pair.faces[number], pair.original.shape)
-    return ssimulacra2(moved.square(number, pair.original[square]), pair.released[square]) if square else None
+    return looks(pair.original[square], pair.released[square]) if square else None

@@ -15,6 +15,7 @@ from uncnn.daemon.answers import DEGRADED, ERROR, OK
 from uncnn.daemon.cloak import at_work, cloak_photos
 from uncnn.daemon.commands import Settings, SettingsError
 from uncnn.daemon.config import Models, Policy
+from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.jobs import print_held, release, retry
 from uncnn.daemon.ledger import Ledger, State
 from uncnn.daemon.recovery import recover
@@ -37,7 +38,9 @@ class Given:
         path.write_text(content)
         return path
 
-    def cloak(self, *photos: Path, out: Path | None = None, policy: Policy | None = None, **more: Any) -> dict[str, Any]:
+    def cloak(
+        self, *photos: Path, out: Path | None = None, policy: Policy | None = None, **more: Any
+    ) -> dict[str, Any]:
         self.capsys.readouterr()  # what was said before
         settings = SETTINGS if policy is None else Settings(Models(), "auto", policy)
         self.status = cloak_photos(settings, photos or (self.photos,), out or self.out, False, True, **more)
@@ -162,7 +165,7 @@ def test_a_held_photo_that_is_to_be_tried_again_says_by_what(given: Given) -> No
 
 def test_what_a_killed_command_left_is_done_by_the_next_one_and_not_by_the_service(given: Given) -> None:
     photo = given.put("a.jpg", "one")
-    with Ledger(given.scene.state / "ledger.sqlite3") as ledger:
+    with Ledger(ledger_file()) as ledger:
         number = ledger.folders.given(given.photos, given.out)
         ledger.claim(ledger.enqueue(number, Path("a.jpg"), "0" * 64, "0" * 64, "then"))
         recover(ledger)

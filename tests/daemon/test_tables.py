@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from uncnn.daemon.pipeline import Outcome
 from uncnn.daemon.tables import verdict_json, verdict_lines
@@ -48,6 +49,19 @@ def test_nothing_is_cut(columns: str, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "0.636 <= 0.550 half-size not linked" in " ".join(said.split()), (
         "the worst view, and the limit with its margin"
     )
+
+
+@pytest.mark.parametrize("width", [20, 40, 60])
+def test_a_narrow_terminal_breaks_no_line_by_itself(width: int) -> None:
+    words = ["balanced"]
+    lines = [Text.from_markup(line).plain for line in verdict_lines(VERDICT_OF_ONE, words, True, width)]
+    assert max(map(len, lines)) <= max(width, 23)
+    said = " ".join(" ".join(lines).split())
+    assert "looks 79" in said
+    assert sum("not linked" in line for line in lines) == 3
+    if width >= 40:
+        assert "openvino-0095" in said
+        assert "0.636" in said
 
 
 def test_a_name_of_any_length_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
