@@ -42,13 +42,13 @@ def release(ledger: Ledger, job: Job) -> Step:
     """
     with one_release_at_a_time():
         job = ledger.job(job.id) or job
-        kept = kept_file(job.kept)
-        if kept is None or job.state is not State.HELD or job.published is None or job.released_sha256 is None:
+        kept, wanted, sha256 = kept_file(job.kept), job.published, job.released_sha256
+        if kept is None or job.state is not State.HELD or wanted is None or sha256 is None:
             return Step(ledger.let_go(job), note=_cloaked_again(ledger, job))
         _, folder = ledger.folders.paths(job.folder)
         reason, job = job.reason, ledger.release(job)
         try:
-            placed = publish(kept, folder, job.published, job.released_sha256, job.mode, job.mtime)
+            placed = publish(kept, folder, wanted, sha256, job.mode, job.mtime)
         except (PublishError, OSError) as error:
             words = str(error)
             if getattr(error, "kind", "") == "mismatch":

@@ -166,6 +166,6 @@ def _print(summary: Summary, as_json: bool) -> None:
     doubtful = replace(counts_of(summary.done), without_a_face=0)
     sys.stdout.writelines(f"{words}\n" for words in (*proven.words(), *doubtful.words()))
     for name, job in summary.standing:
-        say_line(name, f"still {job.state}", f": {job.reason}", "yellow")
+        say_line(name, f"still {job.state} {job.id}", f": {job.reason}", "yellow")
     for watch, problem in summary.problems.items():
         say_line(str(watch), "blocked", f": {problem}", "red")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
@@ -119,10 +119,10 @@ class Bar:
             sys.stdout.flush()
             self._progress.start()
 
-    def _show(self, **fields: str) -> None:
+    def _show(self, **said: Any) -> None:
         left = self._pace.left(self._within.share)
-        fields["left"] = "" if left is None else f"{duration(_rounded(left))} left"
-        self._progress.update(self._task, completed=max(self._begun - 1, 0) + self._within.share, **fields)
+        said["left"] = "" if left is None else f"{duration(_rounded(left))} left"
+        self._progress.update(self._task, completed=max(self._begun - 1, 0) + self._within.share, **said)
 
 
 @contextmanager

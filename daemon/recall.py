@@ -88,8 +88,8 @@ def recall_picture(ledger: Ledger, job: Job, metadata: str, spool: Path) -> Reca
     held = None if job.asked or job.anyway else ledger.pictures.held(job)
     if held is None or held.held is None:
         return None
-    copy = _judged_copy(held, spool) if metadata == "none" or held.sha256 == job.sha256 else None
-    judged = (None, "", None) if copy is None else (copy, held.released_sha256 or "", held.released_fingerprint)
+    kept = _judged_copy(held, spool) if metadata == "none" or held.sha256 == job.sha256 else None
+    judged = (None, "", None) if kept is None else (kept, held.released_sha256 or "", held.released_fingerprint)
     if held.id == job.id:
         return Recalled("hold", held.held, held, *judged)
     same = f"the same picture as {_name(ledger, held)}, which was held"

@@ -20,7 +20,7 @@ _NARROW: Final = (0, 3, 6)
 USUAL: Final = 80
 """Columns of a terminal in which everything has room."""
 
-NARROW_FIGURES: Final = 17
+NARROW_FIGURES: Final = 18
 """Columns that a similarity and an answer take beside a name."""
 
 Row = tuple[str, ...]

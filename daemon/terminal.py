@@ -80,7 +80,8 @@ class Done:
 def say(done: Done, surrogates: bool = False, full: bool = True) -> None:
     """Print what became of a photo; `full`: with what each recogniser said."""
     where = f" -> {printable(done.published)}" if done.published else ""
-    say_line(done.name, done.status, f"{where}: {done.message}", _COLOURS[done.status])
+    number = f" {done.number}" if done.status == "held" and done.number is not None else ""
+    say_line(done.name, f"{done.status}{number}", f"{where}: {done.message}", _COLOURS[done.status])
     if done.outcome is None or not full:
         return
     console = Console()

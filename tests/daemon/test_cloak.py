@@ -11,14 +11,15 @@ import pytest
 from scene import Scene
 from stub_crew import StubCrew
 
-from uncnn.daemon.answers import DEGRADED, ERROR, OK
+from uncnn.daemon.answers import DEGRADED, ERROR, NOT_RUNNING, OK
 from uncnn.daemon.cloak import at_work, cloak_photos
 from uncnn.daemon.commands import Settings, SettingsError
 from uncnn.daemon.config import Models, Policy
 from uncnn.daemon.files.folders import ledger_file
-from uncnn.daemon.jobs import print_held, release, retry
+from uncnn.daemon.jobs import drop, print_held, release, retry
 from uncnn.daemon.ledger import Ledger, State
 from uncnn.daemon.recovery import recover
+from uncnn.daemon.status import print_status
 
 SETTINGS = Settings(Models(), "auto", Policy())
 
@@ -137,6 +138,19 @@ def test_what_the_command_holds_is_listed_and_released_as_it_was_judged(given: G
     assert given.copies() == {"party.jpg": "cloaked unprotected"}
     assert given.scene.cloaked() == cloaked
     assert given.cloak(photo)["party.jpg"]["done_before"] is True
+
+
+def test_status_names_what_a_command_holds_and_not_what_it_said_at_once(given: Given) -> None:
+    photo = given.put("party.jpg", "unprotected")
+    number = given.cloak(photo, given.put("b.jpg", "damaged"))["party.jpg"]["number"]
+    given.capsys.readouterr()
+    assert print_status(as_json=False) == DEGRADED
+    said = given.capsys.readouterr().out
+    assert f"held {number}: {photo}: " in said
+    assert "b.jpg" not in said
+    drop(["party.jpg"], every=False, as_json=False)
+    given.capsys.readouterr()
+    assert print_status(as_json=False) == NOT_RUNNING
 
 
 def test_a_failed_photo_is_tried_again_by_the_next_command_alone(given: Given) -> None:

@@ -55,7 +55,7 @@ def test_nothing_is_cut(columns: str, monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_a_narrow_terminal_breaks_no_line_by_itself(width: int) -> None:
     words = ["balanced"]
     lines = [Text.from_markup(line).plain for line in verdict_lines(VERDICT_OF_ONE, words, True, width)]
-    assert max(map(len, lines)) <= max(width, 23)
+    assert max(map(len, lines)) <= max(width, 24)
     said = " ".join(" ".join(lines).split())
     assert "looks 79" in said
     assert sum("not linked" in line for line in lines) == 3
