@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +55,6 @@ class Request:
 
     settings: Settings
     output: Path  # absolute
-    again: bool  # whatever was done before
 
     def place(self, ledger: Ledger, folder: Path) -> Place:
         """Return a folder that photos are taken from."""
@@ -82,6 +81,44 @@ class Said:
                 say(done, self.surrogates, self.full)
 
 
+class Before:
+    """What was done by earlier commands, and whether it would come out the same today."""
+
+    def __init__(self, ledger: Ledger, crew: Crew, again: bool) -> None:
+        """Nothing counts where a person wants all done `again`."""
+        self._ledger, self._crew, self._again = ledger, crew, again
+
+    def passes_over(self, errand: Errand, said: Said) -> bool:
+        """Return whether a photo needs nothing; what became of it then is noted in `said`."""
+        place, found = errand.place, errand.found
+        job = self._ledger.done(place.number, found.relative, source_of(found), place.digest)
+        if job is None or job.policy != place.digest or not self._stands(job):
+            return False
+        said.add(replace(done_before(place, job), name=errand.name))
+        return True
+
+    def renewed(self, job: Job, _place: Place) -> Job:
+        """Queue what was done before, unless it would come out the same. Raises TransitionError."""
+        if job.state is State.QUEUED or job.state in IN_WORK or self._stands(job):
+            return job
+        return self._ledger.renew(job)
+
+    @cached_property
+    def _models(self) -> str:
+        return made_with(self._crew.roster)
+
+    def _stands(self, job: Job) -> bool:
+        """Return whether what became of a photo holds: by the same models, and the copy is where it was published."""
+        if self._again or job.state not in SETTLED or job.state is State.QUARANTINED:
+            return False
+        if job.made_with not in (None, self._models):
+            return False
+        if job.state is not State.PUBLISHED or job.published is None:
+            return True
+        _, output = self._ledger.folders.paths(job.folder)
+        return job.placed is not None and state_of(output / job.published) == job.placed
+
+
 def cloak_photos(
     settings: Settings,
     photos: Sequence[Path],
@@ -103,7 +140,7 @@ def cloak_photos(
         make_durable(output)
     except OSError as error:
         raise PublishError.of(error, output, "made") from error
-    request, began = Request(settings, output.resolve(), again), time.monotonic()
+    request, began = Request(settings, output.resolve()), time.monotonic()
     with Ledger(ledger_file()) as ledger, at_work(ledger), work(settings.models, settings.device) as (crew, spool):
         found = list(_named(request, ledger, photos))
         errands = [each for each in found if isinstance(each, Errand)]
@@ -111,10 +148,10 @@ def cloak_photos(
         for each in found:
             if isinstance(each, Done):
                 said.add(each)
-        todo = [each for each in errands if not _pass_over(request, ledger, crew, each, said)]
+        before = Before(ledger, crew, again)
+        todo = [each for each in errands if not before.passes_over(each, said)]
         with progress_bar(len(todo), as_json) as bar:
-            starting = _starter(crew, bar, verbose)
-            desk = Desk(ledger, crew, spool, bar.report, starting, renew=partial(_renewed, request, ledger, crew))
+            desk = Desk(ledger, crew, spool, bar.report, _starter(crew, bar, verbose), renew=before.renewed)
             _work(desk, todo, said, bar)
         protection = crew.protection
     if as_json:
@@ -135,7 +172,7 @@ def _work(desk: Desk, todo: Sequence[Errand], said: Said, bar: Bar) -> None:
         except FolderBlocked as error:
             said.add(Done(errand.name, "error", str(error)), bar)
             for left in todo[number + 1 :]:
-                said.add(Done(left.name, "error", f"{left.name} was not begun, since the one before it failed so"), bar)
+                said.add(Done(left.name, "error", f"{left.name} was not begun: {error}"), bar)
             return
         said.add(replace(done, name=errand.name), bar)
 
@@ -185,37 +222,6 @@ def _found(real: Path) -> Found:
     found = real.stat()
     times = found.st_mtime_ns, found.st_ctime_ns
     return Found(Path(real.name), found.st_size, *times, found.st_dev, found.st_ino)
-
-
-def _pass_over(request: Request, ledger: Ledger, crew: Crew, errand: Errand, said: Said) -> bool:
-    """Return whether a photo was done before as it would be now; what became of it then is noted."""
-    place, found = errand.place, errand.found
-    job = None if request.again else ledger.done(place.number, found.relative, source_of(found), place.digest)
-    if job is None or job.policy != place.digest or not _stands(ledger, crew, job):
-        return False
-    said.add(replace(done_before(place, job), name=errand.name))
-    return True
-
-
-def _renewed(request: Request, ledger: Ledger, crew: Crew, job: Job, _place: Place) -> Job:
-    """Queue what was done before, unless it would come out the same. Raises TransitionError."""
-    if job.state is State.QUEUED or job.state in IN_WORK:
-        return job
-    if not request.again and _stands(ledger, crew, job):
-        return job
-    return ledger.renew(job)
-
-
-def _stands(ledger: Ledger, crew: Crew, job: Job) -> bool:
-    """Return whether what became of a photo holds: by the same models, and the copy is where it was published."""
-    if job.state not in SETTLED or job.state is State.QUARANTINED:
-        return False
-    if job.made_with not in (None, made_with(crew.roster)):
-        return False
-    if job.state is not State.PUBLISHED or job.published is None:
-        return True
-    _, output = ledger.folders.paths(job.folder)
-    return job.placed is not None and state_of(output / job.published) == job.placed
 
 
 @contextmanager

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from uncnn.daemon.crew import Crew
+from uncnn.daemon.files.folders import FolderError
 from uncnn.daemon.files.kept import discard, keep
 from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
 from uncnn.daemon.files.scan import Found
@@ -20,6 +22,7 @@ from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.pipeline import Next, Outcome, protect
 from uncnn.daemon.processes import ProcessDied, Report, RequestError
 from uncnn.daemon.recall import Recalled, made_with, recall_copy, recall_judged, recall_picture
+from uncnn.daemon.recovery import prune_kept
 from uncnn.daemon.sight import see
 from uncnn.daemon.terminal import Done, Status
 from uncnn.daemon.verify.keeping import proof_of
@@ -168,12 +171,16 @@ def _found_out(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Result:
     return outcome
 
 
-def _kept(job: Job, place: Place, outcome: Result, taken: Snapshot) -> Kept | None:
+def _kept(ledger: Ledger, job: Job, place: Place, outcome: Result, taken: Snapshot) -> Kept | None:
     """Keep the judged copy of a photo that is held, so that a person looks at it and releases it as it is."""
     if outcome.candidate is None or not outcome.sha256:
         return None
     wanted, output = _wanted(place, job), place.policy.output
-    name = keep(outcome.candidate, job.id, wanted.suffix)
+    try:
+        name = keep(outcome.candidate, job.id, wanted.suffix)
+        prune_kept(ledger, job)
+    except FolderError:  # the photo is held all the same, and cloaked again when it is released
+        return None
     if name is None:
         return None
     mtime = taken.mtime_ns if output.times == "same" else None
@@ -189,7 +196,7 @@ def _judge(desk: Desk, job: Job, place: Place, outcome: Result, taken: Snapshot)
         proof = proof_of(outcome.verdict, outcome.strengths, place.policy, desk.crew.roster)
     if outcome.decision != "publish":
         state = State.HELD if outcome.decision == "hold" else State.SKIPPED
-        kept = _kept(job, place, outcome, taken) if state is State.HELD else None
+        kept = _kept(ledger, job, place, outcome, taken) if state is State.HELD else None
         return ledger.move(job, state, outcome.reason, same_as=earlier, proof=proof, kept=kept)
     job = ledger.move(
         job,
@@ -218,7 +225,8 @@ def _release(ledger: Ledger, job: Job, place: Place, outcome: Result, taken: Sna
     published = placed.relative_to(place.folder.publish)
     job = ledger.move(job, State.PUBLISHED, outcome.reason, published=published, placed=state_of(placed))
     if job.kept is not None:
-        discard(job.id)
+        with suppress(FolderError):  # it goes with the old ones
+            discard(job.id)
     return job
 
 

@@ -13,7 +13,7 @@ from uncnn.daemon.files.kept import one_release_at_a_time, prune
 from uncnn.daemon.files.opening import opened_folder, safe_parts, sync_folder
 from uncnn.daemon.files.publish import PublishError, numbered
 from uncnn.daemon.files.standing import state_of
-from uncnn.daemon.ledger import Ledger, State
+from uncnn.daemon.ledger import Job, Ledger, State
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -29,7 +29,15 @@ def recover(ledger: Ledger, died: bool = True, given: bool = False) -> None:
     """
     with one_release_at_a_time():
         _recover(ledger, died, given)
-    prune({job.id for job in ledger.jobs(state=State.HELD)})
+    prune_kept(ledger)
+
+
+def prune_kept(ledger: Ledger, *also: Job) -> None:
+    """Remove the judged copies of photos that are held no more, and those beyond the bounds; `also`: soon held ones.
+
+    Raises LedgerError, FolderError.
+    """
+    prune({job.id for job in (*ledger.jobs(state=State.HELD), *also)})
 
 
 def _recover(ledger: Ledger, died: bool, given: bool) -> None:
