@@ -322,7 +322,7 @@ def _released_before(connection: sqlite3.Connection, key: tuple[int, bytes, str,
     """
     folder, relative, sha256, policy = key
     asked = connection.execute("SELECT reprocess, command FROM folders WHERE id = ?", (folder,)).fetchone()
-    if asked["command"]:
+    if asked is None or asked["command"]:
         return None
     query = "SELECT * FROM jobs WHERE folder = ? AND relative = ? AND sha256 = ? AND policy != ? ORDER BY id DESC"
     found = (job_of(row) for row in connection.execute(query, (folder, relative, sha256, policy)))
