@@ -86,7 +86,7 @@ def say(done: Done, surrogates: bool = False, full: bool = True) -> None:
         return
     console = Console()
     for note in done.outcome.notes:
-        console.print(f"  note: {escape(note)}", soft_wrap=True, highlight=False)
+        say_words(f"  note: {escape(note)}")
     for line in verdict_lines(done.outcome.verdict, done.outcome.strengths, surrogates, width_of(console)):
         console.print(line, soft_wrap=True, highlight=False)
 
@@ -94,7 +94,13 @@ def say(done: Done, surrogates: bool = False, full: bool = True) -> None:
 def say_line(name: str, state: str, message: str, colour: str) -> None:
     """Print what is the matter with one thing, in a line."""
     line = f"[bold]{escape(printable(name))}[/bold]: [{colour}]{state}[/{colour}]{escape(message)}"
-    Console().print(line, soft_wrap=True, highlight=False)
+    say_words(line)
+
+
+def say_words(markup: str) -> None:
+    """Print a line of words, broken between words on a terminal, whole into a pipe or a file."""
+    console = Console()
+    console.print(markup, soft_wrap=not console.is_terminal, highlight=False)
 
 
 def exit_status(done: Sequence[Done]) -> int:
@@ -113,25 +119,24 @@ def counts_of(done: Iterable[Done]) -> Counts:
 def say_counts(done: Iterable[Done]) -> None:
     """Print those counts that are not 0, a line each."""
     for words in counts_of(done).words():
-        Console().print(words, soft_wrap=True, highlight=False)
+        say_words(words)
 
 
 def say_summary(done: Sequence[Done], seconds: float) -> None:
     """Print how many photos came to what, where there are several, and what may be done with those that are held."""
-    console = Console()
     if len(done) > 1:
-        console.print(f"{summary_words(done)}; {duration(seconds)}", soft_wrap=True, highlight=False)
+        say_words(f"{summary_words(done)}; {duration(seconds)}")
     held = [each.number for each in done if each.status == "held" and each.number is not None]
     if not held:
         return
     numbers = " ".join(map(str, held[:NAMED])) + (" ..." if len(held) > NAMED else "")
-    console.print(f"held: {numbers}", soft_wrap=True, highlight=False)
+    say_words(f"held: {numbers}")
     for words in (
         f"  uncnn-daemon held show {held[0]}     compares it with the original",
         f"  uncnn-daemon held release {held[0]}  publishes it as it is",
         f"  uncnn-daemon held drop {held[0]}     is done with it",
     ):
-        console.print(words, soft_wrap=True, highlight=False)
+        say_words(words)
 
 
 def summary_words(done: Iterable[Done]) -> str:
