@@ -137,7 +137,7 @@ def show(text: str, config: Path | None, device: str | None, output: Path | None
 def _find(ledger: Ledger, text: str, able: Collection[State]) -> Job:
     """Return the photo of this number, path or name; of its versions, the one that the step can be taken with.
 
-    Raises AskedError: there is none, or several photos have that name.
+    Raises AskedError: there is none, or the step can be taken with several of that name.
     """
     if text.isdecimal():
         found = ledger.job(int(text))
@@ -151,8 +151,9 @@ def _find(ledger: Ledger, text: str, able: Collection[State]) -> Job:
         raise AskedError(
             f"{printable(text)} is not in the ledger: give its number, path or name from uncnn-daemon jobs"
         )
-    able_ones = [job for job in versions if job.state in able]
-    photos = {(job.folder, job.relative): job for job in able_ones or versions}
+    photos = {(job.folder, job.relative): job for job in versions if job.state in able}
+    if not photos:
+        return versions[-1]
     if len(photos) > 1:
         numbers = ", ".join(str(job.id) for job in photos.values())
         raise AskedError(f"{len(photos)} photos are called {printable(text)}: give one of the numbers {numbers}")

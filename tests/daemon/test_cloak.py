@@ -16,7 +16,7 @@ from uncnn.daemon.cloak import at_work, cloak_photos
 from uncnn.daemon.commands import Settings, SettingsError
 from uncnn.daemon.config import Models, Policy
 from uncnn.daemon.files.folders import ledger_file
-from uncnn.daemon.jobs import drop, print_held, release, retry
+from uncnn.daemon.jobs import AskedError, drop, print_held, release, retry
 from uncnn.daemon.ledger import Ledger, State
 from uncnn.daemon.recovery import recover
 from uncnn.daemon.status import print_status
@@ -138,6 +138,19 @@ def test_what_the_command_holds_is_listed_and_released_as_it_was_judged(given: G
     assert given.copies() == {"party.jpg": "cloaked unprotected"}
     assert given.scene.cloaked() == cloaked
     assert given.cloak(photo)["party.jpg"]["done_before"] is True
+
+
+def test_a_photo_that_is_held_for_two_outputs_is_named_by_its_numbers(given: Given) -> None:
+    photo = given.put("party.jpg", "unprotected")
+    numbers = [given.cloak(photo)["party.jpg"]["number"]]
+    numbers.append(given.cloak(photo, out=given.scene.root / "other")["party.jpg"]["number"])
+    with pytest.raises(AskedError, match=f"give one of the numbers {numbers[0]}, {numbers[1]}"):
+        release([str(photo)], as_json=False)
+    assert release([str(numbers[1])], as_json=False) == OK
+    assert (given.scene.root / "other" / "party.jpg").read_text() == "cloaked unprotected"
+    assert given.copies() == {}
+    assert release([str(photo)], as_json=False) == OK, "one alone is held now"
+    assert release([str(photo)], as_json=False) == ERROR, "and now none is"
 
 
 def test_status_names_what_a_command_holds_and_not_what_it_said_at_once(given: Given) -> None:
