@@ -105,7 +105,7 @@ def test_a_face_that_lies_and_is_misread_as_an_animals_is_read_anew() -> None:
             return ["human" if each == right else "animal" for each in faces]
 
     second = SecondLook(Upright(misread), Arbiter())  # type: ignore[arg-type]
-    look = Look("", "auto", PHOTO, [misread], [], [misread, right])
+    look = Look("", "auto", PHOTO, [misread], [], Answers(PHOTO), [misread, right])
     first, found = second.sightings(look, [misread])
     assert (first.face, first.uncertain, first.counts("cloak")) == (misread, ANIMAL, False)
     assert (found.face, found.counts("cloak")) == (right, True)
