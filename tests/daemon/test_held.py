@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from scene import Scene
 
+from uncnn.daemon import held
 from uncnn.daemon.answers import ERROR, OK
 from uncnn.daemon.files import kept
+from uncnn.daemon.files.publish import PublishError
+from uncnn.daemon.held import HeldError
 from uncnn.daemon.jobs import AskedError, drop, release, retry
 from uncnn.daemon.ledger import Ledger, State
 from uncnn.daemon.recovery import recover
@@ -98,6 +101,37 @@ def test_a_release_that_was_killed_halfway_is_finished_with_the_same_bytes(ran: 
     assert ran.cloaked() == cloaked
 
 
+def test_a_release_that_was_killed_after_its_file_stood_is_not_made_twice(ran: Scene) -> None:
+    job = ran.jobs()["held.jpg"]
+    with Ledger(ran.state / "ledger.sqlite3") as ledger:
+        ledger.release(job)
+        (ran.publish / "held.jpg").write_bytes((ran.state / "held" / f"{job.id}.jpg").read_bytes())
+        recover(ledger)
+    assert ran.states()["held.jpg"] is State.PUBLISHED
+    ran.run()
+    assert ran.published() == {"held.jpg": "cloaked unprotected"}
+
+
+def test_what_is_shown_is_the_original_as_it_was_judged_and_its_copy(ran: Scene) -> None:
+    job = ran.jobs()["held.jpg"]
+    with Ledger(ran.state / "ledger.sqlite3") as ledger:
+        pair = held.pair_of(ledger, job)
+        assert (pair.original.read_text(), pair.copy.read_text()) == ("unprotected", "cloaked unprotected")
+        assert not list((ran.state / "held").glob("*.spool")), "nothing of it is left"
+        (ran.watch / "held.jpg").write_text("unprotected, and painted over")
+        with pytest.raises(HeldError, match="was changed since it was held"):
+            held.pair_of(ledger, job)
+        (ran.watch / "held.jpg").unlink()
+        with pytest.raises(PublishError, match="no such file"):
+            held.pair_of(ledger, job)
+        kept.discard(job.id)
+        with pytest.raises(HeldError, match=f"no longer kept: uncnn-daemon retry {job.id} makes it again"):
+            held.pair_of(ledger, job)
+        with pytest.raises(HeldError, match="is skipped, not held"):
+            held.pair_of(ledger, ledger.drop(job))
+    assert not held.open_page(held.page_of(job)), "no browser is opened where nobody sits at a terminal"
+
+
 def test_the_same_picture_that_is_held_again_has_a_copy_of_its_own(ran: Scene) -> None:
     ran.put("twin.jpg", "unprotected")
     ran.run()
@@ -119,23 +153,23 @@ def test_what_is_tried_again_and_held_again_is_kept_once(ran: Scene) -> None:
 
 def test_copies_are_bounded_in_number_bytes_and_age(ran: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = (ran.jobs()[name] for name in ("held.jpg", "more/held too.jpg"))
-    held, files = {first.id, second.id}, ran.state / "held"
+    ids, files = {first.id, second.id}, ran.state / "held"
     os.utime(files / f"{first.id}.jpg", (1e9, 1e9))
-    kept.prune(held, now=1e9 + kept.OLDEST_SECONDS - 1)
+    kept.prune(ids, now=1e9 + kept.OLDEST_SECONDS - 1)
     assert len(copies(ran)) == 2
     kept.prune({second.id}, now=1e9 + kept.YOUNG_SECONDS - 1)
     assert len(copies(ran)) == 2, "its row may be about to be written"
     with monkeypatch.context() as bounds:
         bounds.setattr(kept, "MOST", 1)
-        kept.prune(held, now=1e9)
+        kept.prune(ids, now=1e9)
         assert list(copies(ran)) == [f"{second.id}.jpg"], "the newest one stays"
         bounds.setattr(kept, "MOST_BYTES", 1)
-        kept.prune(held)
+        kept.prune(ids)
         assert copies(ran) == {}
     candidate = ran.root / "copy"
     candidate.write_text("x")
     assert kept.keep(candidate, first.id, ".jpg") == f"{first.id}.jpg"
-    kept.prune(held, now=(files / f"{first.id}.jpg").stat().st_mtime + kept.OLDEST_SECONDS + 1)
+    kept.prune(ids, now=(files / f"{first.id}.jpg").stat().st_mtime + kept.OLDEST_SECONDS + 1)
     assert copies(ran) == {}
 
 
