@@ -143,9 +143,11 @@ def test_the_unchanged_photo_is_asked_about_once_however_many_copies_are_judged(
     counting = [Counting(each.card, each.session) for each in verifier.recognisers]
     judging = Verifier(verifier.detector, counting)
     copies = [png((photo * share).astype(np.uint8)) for share in (0.8, 0.7, 0.6)]
-    told = [judging.verify(png(photo), copy, 1e-3, VIEWS, 24) for copy in copies]
-    known = len(judging.second_look.opinion.planes)  # they say whether the face is human, once too
-    assert sum(unchanged) == known + len(counting) * (1 + len(VIEWS))
+    told = [judging.verify(png(photo), copies[0], 1e-3, VIEWS, 24)]
+    asked = len(unchanged)
+    assert asked >= len(counting) * (1 + len(VIEWS))
+    told += [judging.verify(png(photo), copy, 1e-3, VIEWS, 24) for copy in copies[1:]]
+    assert len(unchanged) == asked
     for copy, verdict in zip(copies, told, strict=True):
         fresh = Verifier(verifier.detector, verifier.recognisers)
         assert fresh.verify(png(photo), copy, 1e-3, VIEWS, 24) == verdict, "what is remembered changes no verdict"
