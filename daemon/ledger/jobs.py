@@ -36,6 +36,11 @@ from uncnn.daemon.ledger.states import (
 from uncnn.daemon.ledger.verdicts import Proof, keep, keep_too
 from uncnn.daemon.wording import printable
 
+_NOT_JUDGED: Final[dict[str, Any]] = dict.fromkeys(
+    ("kept", "mode", "mtime", "published", "placed", "released_sha256", "released_fingerprint")
+)
+"""Of a photo that is to be cloaked anew: nobody is to take the bytes that were judged before for its own."""
+
 _LONGEST_WAIT: Final = timedelta(seconds=LONGEST_WAIT_SECONDS)
 
 
@@ -209,7 +214,8 @@ class Ledger:
                 raise TransitionError(f"{printable(job.relative)} is being cloaked: wait for that to end")
             given = "folder IN (SELECT id FROM folders WHERE command)"  # a service's photo stays as it was published
             connection.execute(f"UPDATE jobs SET state = 'superseded' WHERE id = ? AND {given}", (job.id,))
-            values = {"attempts": 0, "dropped": False, "anyway": False}
+            values: dict[str, Any] = {"attempts": 0, "dropped": False, "anyway": False}
+            values |= _NOT_JUDGED if job.state in {State.PUBLISHED, State.HELD} else {}
             return change(connection, current(connection, job), State.QUEUED, "given to cloak once more", **values)
 
     def release(self, job: Job) -> Job:
@@ -232,6 +238,8 @@ class Ledger:
             job = current(connection, job)
             if job.state not in before:
                 raise TransitionError(f"it is {job.state}, not {' or '.join(sorted(before))}")
+            if (job.state, state) == (State.HELD, State.QUEUED):
+                values |= _NOT_JUDGED
             return change(connection, job, state, reason, **values)
 
     def unblock(self, folder: int) -> list[Job]:

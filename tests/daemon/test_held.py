@@ -147,6 +147,10 @@ def test_what_is_dropped_is_not_kept(ran: Scene) -> None:
 
 def test_what_is_tried_again_and_held_again_is_kept_once(ran: Scene) -> None:
     assert retry(["held.jpg"], every=False, as_json=False) == OK
+    queued = ran.jobs()["held.jpg"]
+    assert (queued.kept, queued.published, queued.released_sha256) == (None, None, None), (
+        "what was judged before is not"
+    )
     ran.run()
     assert sorted(copies(ran).values()) == ["cloaked unprotected", "cloaked unprotected too"]
 
