@@ -35,6 +35,7 @@ class Place:
     folder: Folder
     policy: Policy
     digest: str  # the policy's
+    watched: bool = True  # False: a person gave the photos to `cloak`
 
     def at(self, relative: Path) -> Place:
         """Return the place with the policy for one photo: a `.uncnn.yaml` on the way to it may say more.

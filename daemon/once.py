@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -25,8 +25,9 @@ from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.ledger.view import view
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
 from uncnn.daemon.processes import stopped_by_sigterm
+from uncnn.daemon.progress import Bar, progress_bar
 from uncnn.daemon.recovery import recover
-from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_line
+from uncnn.daemon.terminal import Done, counts_of, exit_status, say, say_line
 from uncnn.daemon.wording import printable, system_words
 from uncnn.exporters.store import Installed
 from uncnn.plugins.api import UncnnError
@@ -37,6 +38,7 @@ class Summary:
     """What a run did, and what it met."""
 
     quiet: bool  # nothing is said before the end
+    bar: Bar | None = None  # makes way for what is said
     done: list[Done] = field(default_factory=list)
     standing: list[tuple[str, Job]] = field(default_factory=list)  # from earlier runs, waiting for a person
     problems: dict[Path, str] = field(default_factory=dict)  # of watched folders
@@ -46,7 +48,8 @@ class Summary:
         """Note a photo that is done."""
         self.done.append(done)
         if not self.quiet:
-            say(done)
+            with self.bar.aside() if self.bar is not None else nullcontext():
+                say(done)
 
     def doubts(self) -> Doubts:
         """Return how many photos were published on less than the full proof."""
@@ -120,6 +123,7 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
         Crew(config.models, config.device, data_dir(), spool) as crew,
         progress_bar(new, summary.quiet) as bar,
     ):
+        summary.bar = bar
         desk = Desk(ledger, crew, spool, bar.report, _starter(crew, run, bar))
         for seen in looks:
             _drain_folder(desk, seen, bar, summary)
@@ -217,6 +221,6 @@ def _print(summary: Summary, as_json: bool) -> None:
         if words := ignored_words(found):
             sys.stdout.write(f"{printable(watch)}: not taken: {words}; uncnn-daemon jobs --ignored names them\n")
     for name, job in summary.standing:
-        say_line(name, f"still {job.state}", f": {job.reason}", "yellow")
+        say_line(name, f"still {job.state} {job.id}", f": {job.reason}", "yellow")
     for watch, problem in summary.problems.items():
         say_line(str(watch), "blocked", f": {problem}", "red")

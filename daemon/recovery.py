@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon.files.kept import one_release_at_a_time, prune
 from uncnn.daemon.files.names import LEAST_BYTES, longest_name, numbered
 from uncnn.daemon.files.opening import open_file, opened_folder, safe_parts, sync_folder
 from uncnn.daemon.files.publish import PublishError
@@ -18,22 +19,38 @@ from uncnn.daemon.ledger import Job, Ledger, State
 _NUMBERED: Final = re.compile(r".* \(([1-9][0-9]*)\)", re.DOTALL)
 
 
-def recover(ledger: Ledger, died: bool = True) -> None:
+def recover(ledger: Ledger, died: bool = True, given: bool = False) -> None:
     """Bring the ledger in line with what was done last by a process that died, or that could not write to the ledger.
 
-    Only where no other works on it.
+    Only where no other works on it: on the watched folders, or on those `given` to `cloak`.
 
     Cloaking again may give other bytes (another device, another model), which would be published beside the first.
 
     Raises LedgerError.
     """
+    with one_release_at_a_time():
+        _recover(ledger, died, given)
+    prune_kept(ledger)
+
+
+def prune_kept(ledger: Ledger, *also: Job) -> None:
+    """Remove the judged copies of photos that are held no more, and those beyond the bounds; `also`: soon held ones.
+
+    Raises LedgerError, FolderError.
+    """
+    prune({job.id for job in (*ledger.jobs(state=State.HELD), *also)})
+
+
+def _recover(ledger: Ledger, died: bool, given: bool) -> None:
     for job in ledger.jobs(state=State.PUBLISHING):
+        if ledger.folders.is_given(job.folder) != given:
+            continue
         _, publish_folder = ledger.folders.paths(job.folder)
         placed = released_before(publish_folder, job)
         if placed is not None:
             stands = state_of(publish_folder / placed)
             ledger.move(job, State.PUBLISHED, job.reason, published=placed, placed=stands)
-    ledger.recover(died)
+    ledger.recover(died, given)
 
 
 def released_before(folder: Path, job: Job) -> Path | None:

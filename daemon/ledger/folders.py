@@ -29,11 +29,23 @@ class Folders:
             for watch, publish in folders:
                 connection.execute(
                     "INSERT INTO folders (watch, publish, watched) VALUES (?, ?, 1)"
-                    " ON CONFLICT (watch) DO UPDATE SET publish = excluded.publish, watched = 1",
+                    " ON CONFLICT (watch) WHERE NOT command DO UPDATE SET publish = excluded.publish, watched = 1",
                     (os.fsencode(watch), os.fsencode(publish)),
                 )
-            query = "SELECT id FROM folders WHERE watch = ?"
+            query = "SELECT id FROM folders WHERE watch = ? AND NOT command"
             return [connection.execute(query, (os.fsencode(watch),)).fetchone()[0] for watch, _ in folders]
+
+    def given(self, folder: Path, output: Path) -> int:
+        """Note that a person lets photos of a folder be cloaked into `output`, both absolute; return its number."""
+        key = (os.fsencode(folder), os.fsencode(output))
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO folders (watch, publish, watched, command) VALUES (?, ?, 0, 1)"
+                " ON CONFLICT (watch, publish) WHERE command DO NOTHING",
+                key,
+            )
+            query = "SELECT id FROM folders WHERE watch = ? AND publish = ? AND command"
+            return int(connection.execute(query, key).fetchone()[0])
 
     def scanned(self, folder: int, found: int, new: int, ignored: Mapping[Reason, int] | None = None) -> None:
         """Note what a scan of a folder showed: photos that are there, new ones, what is not taken by its reason."""
@@ -76,6 +88,10 @@ class Folders:
         """Return whether a photo of a folder has ever been published."""
         query = "SELECT 1 FROM jobs WHERE state = 'published' AND folder = ? LIMIT 1"
         return bool(self._database.rows(query, (folder,)))
+
+    def is_given(self, number: int) -> bool:
+        """Return whether the photos of a folder were given to `cloak`: no service takes them up."""
+        return bool(self._database.rows("SELECT command FROM folders WHERE id = ?", (number,))[0]["command"])
 
     def paths(self, number: int) -> tuple[Path, Path]:
         """Return where a folder is watched and where it publishes."""

@@ -127,7 +127,7 @@ def opened(file: Path) -> Iterator[Database | None]:
 
 
 def view(file: Path, concerns: int) -> View | None:
-    """Return what the ledger says, with so many concerns; None where nothing has been run yet.
+    """Return what the ledger says, with so many concerns; None where nothing has been run yet, and nothing is held.
 
     Raises LedgerError.
     """
@@ -141,7 +141,7 @@ def view(file: Path, concerns: int) -> View | None:
         )
         in_all = database.rows(f"SELECT count(*) {_CONCERNS}")[0][0]
         uncertain = tuple(map(_entry, database.rows(_UNCERTAIN, (concerns,))))
-    return None if run is None else View(run, folders, found, in_all, uncertain)
+    return View(run, folders, found, in_all, uncertain) if run is not None or in_all else None
 
 
 def entries(file: Path, states: Collection[State], newest: int | None) -> tuple[list[Entry], int]:
@@ -169,7 +169,10 @@ def watched_folders(file: Path) -> list[Path]:
 _FOLDERS: Final = "SELECT * FROM folders WHERE watched ORDER BY id"
 _ENTRY: Final = "jobs.*, folders.watch, folders.publish"
 _STATES: Final = ", ".join(f"'{state}'" for state in sorted(NEEDS_PERSON))
-_CONCERNS: Final = f"FROM jobs JOIN folders ON folders.id = jobs.folder WHERE watched AND state IN ({_STATES})"
+_CONCERNS: Final = (
+    "FROM jobs JOIN folders ON folders.id = jobs.folder"
+    f" WHERE state IN ({_STATES}) AND (watched OR command AND state = 'held')"  # what failed a command said at once
+)
 _UNCERTAIN: Final = (
     f"SELECT {_ENTRY} FROM jobs INDEXED BY jobs_uncertain JOIN folders ON folders.id = jobs.folder"
     " WHERE watched AND uncertain > 0 AND state = 'published' ORDER BY changed DESC LIMIT ?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ from uncnn.daemon.answers import ERROR, OK
 from uncnn.daemon.audit.last import read_last
 from uncnn.daemon.config import Config, ConfigError, find_config, load
 from uncnn.daemon.crew import PREPARE_SECONDS, Crew
-from uncnn.daemon.files.folders import ledger_file, state_dir
+from uncnn.daemon.files.folders import FolderError, ledger_file, state_dir
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces
 from uncnn.daemon.intake import places_of
 from uncnn.daemon.ledger import Ledger, LedgerError, Run
@@ -19,6 +20,7 @@ from uncnn.daemon.ledger.view import view
 from uncnn.daemon.notice.desktop import Desktop
 from uncnn.daemon.notice.elsewhere import Elsewhere
 from uncnn.daemon.notice.notice import NAMED
+from uncnn.daemon.recovery import prune_kept
 from uncnn.daemon.service.alarm import Alarm
 from uncnn.daemon.service.notify import notify, watchdog_seconds
 from uncnn.daemon.service.place import ServedPlace, say
@@ -28,6 +30,9 @@ from uncnn.daemon.wording import printable, system_words
 
 KEEP_SECONDS: Final = 10.0
 """Between two rounds of house-keeping: health, retries, the heartbeat."""
+
+PRUNE_SECONDS: Final = 3600.0
+"""Between two looks for copies of held photos that are kept no longer."""
 
 STOP_SECONDS: Final = 8.0
 """For what is being done to be given back."""
@@ -46,6 +51,7 @@ class Service:
         self._served: dict[Path, ServedPlace] = {}
         self._problem = ""  # of the configuration
         self._kept: float | None = None  # when the house was last kept
+        self._pruned = time.monotonic()  # when old copies of held photos were last removed
         self._ready = False
         self._said = ""
         self._desktop = Desktop()
@@ -144,6 +150,10 @@ class Service:
         tally = self._workshop.tally
         self._run.tell(problem, self._workshop.doing, tally.published, tally.faces, tally.busy_seconds)
         self._kept = now
+        if now - self._pruned >= PRUNE_SECONDS:
+            self._pruned = now
+            with suppress(FolderError):  # whoever releases or holds a photo says it
+                prune_kept(self._ledger)
         self._tell_others()
         if self._workshop.alive and not self._overdue(now):
             notify(WATCHDOG="1", STATUS=problem or self._workshop.doing or "waiting for photos")

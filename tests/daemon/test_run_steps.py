@@ -63,7 +63,7 @@ def test_a_second_run_does_nothing_and_names_what_is_held(scene: Scene, capsys: 
     capsys.readouterr()
     assert scene.run() == DEGRADED
     said = capsys.readouterr().out
-    assert "held.jpg: still held: 1 of 1 face not protected" in said
+    assert f"held.jpg: still held {scene.jobs()['held.jpg'].id}: 1 of 1 face not protected" in said
     assert "good.jpg" not in said
     assert scene.jobs() == before
     assert scene.looked() == looked
