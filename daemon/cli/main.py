@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +18,6 @@ from uncnn.daemon.cli.options import ConfigFile, Device, Json, Licence
 from uncnn.daemon.cli.people import app as people_commands
 from uncnn.daemon.cli.plugins import app as plugins_commands
 from uncnn.daemon.cli.service import app as service_commands
-from uncnn.daemon.service.alarm import hear_early
-from uncnn.plugins.api import UncnnError
 
 app = typer.Typer(
     name="uncnn-daemon",
@@ -215,24 +211,3 @@ app.add_typer(models_commands)
 app.add_typer(people_commands)
 app.add_typer(plugins_commands)
 app.add_typer(service_commands)
-
-
-def _status_at_once() -> None:
-    """Do what `status` does; typer takes 0.2 s to read the arguments of a command, since it imports pydantic."""
-    from uncnn.daemon.status import print_status
-
-    raise SystemExit(print_status(as_json="--json" in sys.argv))
-
-
-def main() -> None:
-    """Run the command line; an error that a person can mend is one line, not a traceback."""
-    if sys.argv[1:2] == ["run"]:
-        hear_early(once="--once" in sys.argv)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait do not spin: others use this machine too
-    try:
-        if sys.argv[1:2] == ["status"] and sys.argv[2:] in ([], ["--json"]):
-            _status_at_once()
-        app()
-    except UncnnError as error:
-        sys.stderr.write(f"uncnn-daemon: {error}\n")
-        raise SystemExit(getattr(error, "exit_status", 1)) from error

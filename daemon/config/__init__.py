@@ -11,12 +11,12 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-import platformdirs
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 
 from uncnn.daemon.config.checks import expand, field_finding, folder_findings
 from uncnn.daemon.config.document import ConfigError, Document, Problem, read
 from uncnn.daemon.config.policies import Attack, FacesSection, Name, Names, Output, Policy, Protect, Section
+from uncnn.daemon.files.folders import named, usual_folder
 
 __all__ = [
     "Attack",
@@ -30,6 +30,7 @@ __all__ = [
     "Problem",
     "Protect",
     "Service",
+    "config_file",
     "find_config",
     "load",
 ]
@@ -139,15 +140,24 @@ def _problems_between(document: Document) -> list[Problem]:
     return [document.problem(*finding) for finding in findings]
 
 
-def find_config(explicit: Path | None) -> Path:
-    """Return the configuration to use: `explicit` (--config), $UNCNN_CONFIG, or the user's own.
+def config_file(explicit: Path | None) -> Path:
+    """Return where the configuration is, or would be: `explicit` (--config), $UNCNN_CONFIG, or the user's own.
 
-    Raises ConfigError where there is none.
+    Raises FolderError: this user has no home.
     """
     environment = os.environ.get("UNCNN_CONFIG")
-    usual = platformdirs.user_config_path("uncnn", appauthor=False) / "config.yaml"
-    path = explicit or (Path(environment).expanduser() if environment else usual)
+    if explicit is not None:
+        return explicit
+    return named(Path(environment)) if environment else usual_folder("config") / "config.yaml"
+
+
+def find_config(explicit: Path | None) -> Path:
+    """Return the configuration to use.
+
+    Raises ConfigError where there is none. FolderError: this user has no home.
+    """
+    path = config_file(explicit)
     if not path.exists():
-        remedy = "copy the sample config.yaml there, or give another file with --config or $UNCNN_CONFIG"
+        remedy = "uncnn-daemon config init writes one; or give another file with --config or $UNCNN_CONFIG"
         raise ConfigError((Problem(path, 0, "", f"there is no such file: {remedy}"),))
     return path

@@ -10,6 +10,7 @@ from typing import Any
 
 from uncnn.daemon.answers import OK, print_json
 from uncnn.daemon.commands import settings_for, work
+from uncnn.daemon.files.folders import named
 from uncnn.daemon.files.publish import snapshot
 from uncnn.daemon.people.store import PeopleError, Person, Template, people_file, read_people, write_people
 from uncnn.daemon.wording import ago, printable
@@ -30,7 +31,7 @@ def enroll(name: str, photos: Sequence[Path], consent: bool, config: Path | None
     described = []
     with work(settings.models, settings.device) as (crew, spool):
         for photo in photos:
-            real = photo.expanduser().resolve()
+            real = named(photo).resolve()
             taken = snapshot(real.parent, Path(real.name), spool)
             request = {"do": "describe", "source": str(taken.path), "name": photo.name}
             described.append(crew.ask_verifier({**request, "rotated": settings.policy.faces.rotated}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -174,9 +175,10 @@ class ServedPlace:
 
 
 def say(line: str) -> None:
-    """Write a line to the log: standard error, which systemd keeps."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    """Write a line to the log: standard error, which systemd keeps. A log that cannot be written ends no service."""
+    with suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 def _utc(at: float | None, now: float) -> datetime | None:

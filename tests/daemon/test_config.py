@@ -251,7 +251,7 @@ def test_values_do_not_change() -> None:
 def test_the_configuration_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("UNCNN_CONFIG", raising=False)
-    with pytest.raises(ConfigError, match="copy the sample"):
+    with pytest.raises(ConfigError, match="config init writes one"):
         find_config(None)
     usual = tmp_path / "home" / "uncnn" / "config.yaml"
     usual.parent.mkdir(parents=True)
