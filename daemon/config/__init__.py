@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 
-from uncnn.daemon.config.checks import expand, field_finding, folder_findings
+from uncnn.daemon.config.checks import expand, field_finding, folder_findings, telling
 from uncnn.daemon.config.document import ConfigError, Document, Problem, read
 from uncnn.daemon.config.policies import Attack, FacesSection, Name, Names, Output, Policy, Protect, Section
 from uncnn.daemon.files.folders import named, usual_folder
@@ -125,7 +125,7 @@ def load(path: Path) -> Config:
     try:
         config = Config.model_validate(document.value, context={"base": path.parent})
     except ValidationError as error:
-        problems += [document.problem(*field_finding(details, Config)) for details in error.errors()]
+        problems += [document.problem(*field_finding(details, Config)) for details in telling(error.errors())]
     problems += _problems_between(document)
     if problems or config is None:
         raise ConfigError(tuple(sorted(problems, key=lambda problem: problem.line)))
