@@ -27,7 +27,7 @@ import pytest
 from every_command import commands
 from offline import PROGRAM, make_people
 from PIL import Image
-from test_offline import CONFIGURATION, QUICK, REACHES_OUT, SLOW
+from test_offline import CONFIGURATION, OWN, OWN_INPUT, QUICK, REACHES_OUT, SLOW
 
 from uncnn.daemon.answers import ERROR, NOT_RUNNING, OK
 
@@ -223,16 +223,24 @@ def test_a_few_commands_end_in_order(bed: Bed, condition: Callable[[Bed, Sequenc
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_every_command_ends_in_order(tmp_path: Path, condition: Callable[[Bed, Sequence[object]], Ended]) -> None:
     can(condition)
-    bed = Bed(tmp_path).make(people=24)
+    bed = Bed(tmp_path).make(people=3)
     if condition in (no_home, nameless, read_only):
         (bed.root / "work" / "out").mkdir()
     for command, arguments in every_command():
         check(condition(bed, arguments), command)
 
 
+LESS: dict[str, tuple[list[object], int]] = {
+    "evaluate": (["people", "--people", "2", "--photos", "2", "--strength", "subtle", "--view", "as-is"], OK),
+    "models add": ([OWN, "--name", "own", "--role", "judge", *OWN_INPUT, "--yes"], OK),
+    "models check": (["dlib-resnet"], OK),
+}
+"""What takes too long as the test of networks has it: here every command runs many times."""
+
+
 def every_command() -> list[tuple[str, list[object]]]:
     """Return every command with what the test of networks gives it, or with the least that it takes."""
-    known = {**QUICK, **SLOW}
+    known = {**QUICK, **SLOW, **LESS}
     least = commands()
     chosen = [*known, *(command for command in least if command not in known)]
     given: list[tuple[str, list[object]]] = []
