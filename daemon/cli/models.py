@@ -7,14 +7,9 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.cli.options import ConfigFile, Json, Licence
+from uncnn.daemon.cli.options import Commands, ConfigFile, Json, Licence
 
-app = typer.Typer(
-    name="models",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Recognisers and the detector: list, pull, add your own, check, calibrate, remove.",
-)
+app = Commands("models", "Recognisers and the detector: list, pull, add your own, check, calibrate, remove.")
 
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -175,4 +170,4 @@ def _licences(config: Path | None, licence: list[str] | None) -> tuple[str, ...]
     """Return the licences that the configuration and the command line accept."""
     from uncnn.daemon.commands import settings_for
 
-    return settings_for(config, None, None, None, None, licence, None).models.licences
+    return settings_for(config, None, None, None, None, licence, None, any_policy=True).models.licences

@@ -7,14 +7,9 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.cli.options import ConfigFile
+from uncnn.daemon.cli.options import Commands, ConfigFile
 
-app = typer.Typer(
-    name="people",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="People whom a policy treats otherwise: faces.who all-but-enrolled, or only-enrolled.",
-)
+app = Commands("people", "People whom a policy treats otherwise: faces.who all-but-enrolled, or only-enrolled.")
 
 
 @app.command()

@@ -19,6 +19,7 @@ from uncnn.daemon.config.policies import Attack, FacesSection, Name, Names, Outp
 from uncnn.daemon.files.folders import named, usual_folder
 
 __all__ = [
+    "DEFAULT_POLICY",
     "Attack",
     "Config",
     "ConfigError",
@@ -31,6 +32,7 @@ __all__ = [
     "Protect",
     "Service",
     "config_file",
+    "config_of",
     "find_config",
     "load",
 ]
@@ -118,12 +120,15 @@ def load(path: Path) -> Config:
 
     Raises ConfigError with every problem at once.
     """
-    path = path.absolute()
-    document = read(path)
+    return config_of(read(path.absolute()))
+
+
+def config_of(document: Document) -> Config:
+    """Return the configuration in a document. Raises ConfigError."""
     problems = list(document.doubled)
     config = None
     try:
-        config = Config.model_validate(document.value, context={"base": path.parent})
+        config = Config.model_validate(document.value, context={"base": document.file.parent})
     except ValidationError as error:
         problems += [document.problem(*field_finding(details, Config)) for details in telling(error.errors())]
     problems += _problems_between(document)

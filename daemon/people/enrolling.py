@@ -27,7 +27,7 @@ def enroll(name: str, photos: Sequence[Path], consent: bool, config: Path | None
     """
     if not name.strip() or not name.isprintable():
         raise PeopleError(f"{name!r} is no name: give one that can be printed")
-    settings = settings_for(config, None, None, None, None, None, device)
+    settings = settings_for(config, None, None, None, None, None, device, any_policy=True)
     described = []
     with work(settings.models, settings.device) as (crew, spool):
         for photo in photos:

@@ -40,8 +40,8 @@ def parse_view(name: str) -> View:
     meant = difflib.get_close_matches(name, ("as-is", "half-size", f"jpeg-{digits or 75}", f"blur-{digits or 1}"), n=1)
     hint = f"did you mean {meant[0]}? " if meant and meant[0] != name else ""
     raise UncnnError(
-        f"view {name!r} is not known: {hint}use as-is, jpeg-NN with NN from 1 to 100, half-size, or blur-S with S from 0.1 "
-        "to 9.9 pixels"
+        f"view {name!r} is not known: {hint}use as-is, jpeg-NN with NN from 1 to 100, half-size, or blur-S with S from "
+        "0.1 to 9.9 pixels"
     )
 
 

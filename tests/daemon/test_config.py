@@ -9,6 +9,7 @@ import pytest
 
 from uncnn.daemon.config import Config, ConfigError, Policy, find_config, load
 from uncnn.daemon.config.showing import check_config
+from uncnn.daemon.config.writing import InitError, init_config
 
 SAMPLE = Path(__file__).resolve().parents[2] / "config.yaml"
 
@@ -365,3 +366,45 @@ def test_config_check_says_how_the_folders_are_used(tmp_path: Path, capsys: pyte
         assert "  copies go to another file system than photos come from" in capsys.readouterr().out
     assert check_config(written(tmp_path, "policies: {portraits: {}}")) == 0
     assert "no folder is watched: run has nothing to do" in capsys.readouterr().out
+
+
+def test_config_init_writes_the_documented_sample_with_the_folders_that_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("UNCNN_CONFIG", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    folders = [tmp_path / name for name in ("in", "out", 'my "photos": #1', "Ж")]
+    assert init_config(None, folders, force=False) == 0
+    file = tmp_path / ".config" / "uncnn" / "config.yaml"
+    assert f"wrote {file}" in capsys.readouterr().out
+    written_one = load(file)
+    assert [(folder.watch, folder.publish) for folder in written_one.folders] == [
+        tuple(folders[:2]),
+        tuple(folders[2:]),
+    ]
+    assert written_one.policies == Config().policies
+    assert all(folder.is_dir() for folder in folders)
+    text = file.read_text()
+    assert text.count("# ") >= SAMPLE.read_text().count("# ")
+    assert check_config(None) == 0
+    with pytest.raises(InitError, match="is there already: edit it, or give --force"):
+        init_config(None, folders[:2], force=False)
+    assert file.read_text() == text
+    assert init_config(None, [], force=True) == 0
+    assert (file.parent / "config.yaml.old").read_text() == text
+    (folder,) = load(file).folders
+    assert (folder.watch.name, folder.publish.name) == ("Outgoing", "Cloaked")
+    assert folder.watch.is_dir()
+
+
+def test_config_init_refuses_what_would_not_work(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    with pytest.raises(InitError, match="has no publish folder: give folders in pairs"):
+        init_config(file, [tmp_path / "in"], force=False)
+    with pytest.raises(ConfigError, match="publish outside of watched folders"):
+        init_config(file, [tmp_path / "in", tmp_path / "in" / "out"], force=False)
+    (tmp_path / "taken").touch()
+    with pytest.raises(InitError, match="taken cannot be made"):
+        init_config(file, [tmp_path / "taken", tmp_path / "out"], force=False)
+    assert not file.exists()

@@ -40,6 +40,8 @@ QUICK: dict[str, tuple[list[object], int]] = {
     "jobs": ([], OK),
     "held list": ([], OK),
     "config check": ([], OK),
+    "config init": (["in", "out", "--config", "new.yaml"], OK),
+    "help": (["held", "list"], OK),
     "config show": ([], OK),
     "models list": ([], OK),
     "people list": ([], OK),
