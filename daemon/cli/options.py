@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from uncnn.daemon import answers
+from uncnn.plugins.sessions import known_device
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="The configuration; default $UNCNN_CONFIG, then the user's own.")
@@ -22,7 +23,19 @@ Licence = Annotated[
     list[str] | None,
     typer.Option("--licence", help="Accept models of this licence too: permissive (always), research. Repeatable."),
 ]
-Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+
+
+def _known(device: str | None) -> str | None:
+    """Return what --device says. Raises BadParameter, before anything is loaded for it."""
+    try:
+        return device if device is None else known_device(device)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+_DEVICE = typer.Option("--device", callback=_known, help="auto, cpu, cuda or cuda:N.")
+Device = Annotated[str | None, _DEVICE]
+DeviceOrAuto = Annotated[str, _DEVICE]
 PolicyName = Annotated[
     str | None,
     typer.Option("--policy", help="A policy of the configuration; default: everyday, or the only one there is."),

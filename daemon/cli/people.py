@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.cli.options import Commands, ConfigFile
+from uncnn.daemon.cli.options import Commands, ConfigFile, Device
 
 app = Commands("people", "People whom a policy treats otherwise: faces.who all-but-enrolled, or only-enrolled.")
 
@@ -20,7 +20,7 @@ def enroll(
         bool, typer.Option("--consent", help="They agree that attacks make others look like them to recognisers.")
     ] = False,
     config: ConfigFile = None,
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = None,
+    device: Device = None,
 ) -> None:
     """Enroll a person, or enroll them anew, with some photos: three to ten, as different as they come.
 

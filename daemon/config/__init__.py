@@ -7,7 +7,6 @@ repository is the documented sample.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -17,6 +16,7 @@ from uncnn.daemon.config.checks import expand, field_finding, folder_findings, t
 from uncnn.daemon.config.document import ConfigError, Document, Problem, read
 from uncnn.daemon.config.policies import Attack, FacesSection, Name, Names, Output, Policy, Protect, Section
 from uncnn.daemon.files.folders import named, usual_folder
+from uncnn.plugins.sessions import known_device
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -51,12 +51,6 @@ def _auto_or_names(value: Any) -> Any:
     if value == "auto" or isinstance(value, list | tuple):
         return value
     raise ValueError(f"{value!r} is neither auto nor a list: use auto or [name, ...]")
-
-
-def _device(value: str) -> str:
-    if re.fullmatch(r"auto|cpu|cuda|cuda:[0-9]+", value) is None:
-        raise ValueError(f"{value!r} is no device: use auto, cpu, cuda or cuda:N")
-    return value
 
 
 def _list_or_nothing(value: Any) -> Any:
@@ -102,7 +96,7 @@ class Config(Section):
     """The whole configuration; a missing section has its defaults."""
 
     version: Literal[1] = 1
-    device: Annotated[str, AfterValidator(_device)] = "auto"
+    device: Annotated[str, AfterValidator(known_device)] = "auto"
     models: Models = Models()
     service: Service = Service()
     folders: Annotated[tuple[Folder, ...], BeforeValidator(_list_or_nothing)] = ()

@@ -71,7 +71,9 @@ def sample_for(pairs: Sequence[Pair]) -> str:
     assert entry is not None  # a test holds the sample to it
     own = "".join(_entries(entry, pairs))
     _, _, rest = (text[: entry.start()] + own + text[entry.end() :]).partition("\n")
-    return f"# uncnn's configuration: uncnn-daemon config check says whether it is right, config show what holds.\n{rest}"
+    return (
+        f"# uncnn's configuration: uncnn-daemon config check says whether it is right, config show what holds.\n{rest}"
+    )
 
 
 def _entries(entry: re.Match[str], pairs: Sequence[Pair]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from every_command import commands
+from every_command import commands, options_of
 from models_home import PROGRAM, ModelsHome
 
 from uncnn.daemon.answers import NOT_RUNNING, OK, USAGE
@@ -105,3 +105,12 @@ def test_a_fault_of_our_own_is_shown_whole_when_asked_for(tmp_path: Path) -> Non
         )
         assert ("Traceback" in done.stderr) == shown
         assert "internal error, KeyError: 'x'; please report it" in done.stderr
+
+
+def test_a_device_that_there_is_not_is_refused_by_every_command_that_takes_one(home: ModelsHome) -> None:
+    takers = [(name, least) for name, least in commands().items() if "--device" in options_of(name)]
+    assert len(takers) >= 9
+    for name, least in takers:
+        answer = home.run(*name.split(), *least, "--device", "gpu")
+        assert answer.returncode == USAGE, answer
+        assert "'gpu' is no device: use auto, cpu, cuda or cuda:N" in " ".join(answer.stderr.split())
