@@ -103,7 +103,10 @@ def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
     else:
         yield f"  last run ended {ago(run.ended, now)} with exit status {run.exit_status}"
     if run.device is None:
-        yield "  no model was loaded: there was nothing to cloak"
+        if run.ended is not None:
+            yield "  no model was loaded: there was nothing to cloak"
+        else:
+            yield f"  now: {run.doing or 'waiting for the first photo, with which the models are loaded'}"
         return
     if run.kind == "service" and run.published:
         each = f", {run.busy_seconds / run.published:.0f} s each" if run.busy_seconds else ""

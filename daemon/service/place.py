@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon import answers
 from uncnn.daemon.config import ConfigError
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.scan import Found, ScanError
@@ -179,6 +180,12 @@ def say(line: str) -> None:
     with suppress(OSError):
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+
+
+def say_unless_quiet(line: str) -> None:
+    """Write a line to the log that tells of nothing wrong."""
+    if not answers.quiet:
+        say(line)
 
 
 def _utc(at: float | None, now: float) -> datetime | None:
