@@ -76,7 +76,7 @@ def files_of(wanted: Wanted) -> dict[Path, str]:
     if not wanted.name:
         load(find_config(None))
         unit = units.user_unit(program, units.gives_namespaces())
-        state = platformdirs.user_state_path("uncnn", appauthor=False)
+        state = usual_folder("state")
         return {
             wanted.folder / wanted.unit: unit,
             wanted.folder / "uncnn-audit.service": audit_units.audit_user_unit(program, unit),
