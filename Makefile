@@ -54,6 +54,7 @@ bench: setup
 	$(BIN)/python benchmarks/pack.py
 	$(BIN)/python benchmarks/service.py
 	$(BIN)/python benchmarks/audit.py
+	$(BIN)/python benchmarks/sameness.py
 	$(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python benchmarks/mutants.py
 

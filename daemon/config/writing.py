@@ -9,12 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from uncnn.daemon.answers import OK, USAGE
 from uncnn.daemon.config import config_file, config_of
 from uncnn.daemon.config.document import parse
-from uncnn.daemon.files.folders import FolderError, named
+from uncnn.daemon.files.folders import FolderError, named, usual_folder
 from uncnn.daemon.files.opening import make_durable
 from uncnn.daemon.wording import printable, system_words
 
@@ -94,7 +92,7 @@ def _pairs(folders: Sequence[Path]) -> list[Pair]:
         raise error
     paths = [named(folder) for folder in folders]
     if not paths:
-        pictures = platformdirs.user_pictures_path()
+        pictures = usual_folder("pictures")
         paths = [pictures / "Outgoing", pictures / "Cloaked"]
     return list(zip(paths[::2], paths[1::2], strict=True))
 

@@ -50,10 +50,13 @@ def data_dir() -> Path:
     return private(usual_folder("data"))
 
 
-def usual_folder(kind: Literal["state", "data", "config", "cache"], program: str = "uncnn") -> Path:
+def usual_folder(kind: Literal["state", "data", "config", "cache", "pictures"], program: str = "uncnn") -> Path:
     """Return where this user's files of a kind belong. Raises FolderError: this user has no home."""
     try:
-        folder: Path = getattr(platformdirs, f"user_{kind}_path")(program, appauthor=False)
+        if kind == "pictures":
+            folder = platformdirs.user_pictures_path()
+        else:
+            folder = getattr(platformdirs, f"user_{kind}_path")(program, appauthor=False)
     except RuntimeError as error:
         raise _without_home() from error
     if folder.is_absolute():
