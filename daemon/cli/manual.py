@@ -44,7 +44,7 @@ def page() -> str:
     root = typer.main.get_command(app)
     lines = ['.TH UNCNN\\-DAEMON 1 "" "uncnn" "User Commands"', ".SH NAME", f"uncnn\\-daemon \\- {_text(_first(root))}"]
     lines += [".SH SYNOPSIS", ".B uncnn\\-daemon", "COMMAND [OPTION]... [ARGUMENT]..."]
-    lines += [".SH DESCRIPTION", _text(root.help)]
+    lines += [".SH DESCRIPTION", _text(root.help or "")]
     lines += [".SH OPTIONS OF EVERY COMMAND", *(line for entry in _OF_ALL for line in _tagged(*entry))]
     lines += [".SH COMMANDS", *_below(root, ())]
     lines += [".SH EXIT STATUS", *(line for entry in _STATUS for line in _tagged(*entry))]

@@ -58,7 +58,9 @@ class Commands(typer.Typer):
             context_settings={"help_option_names": ["-h", "--help"]},
         )
 
-    def command(self, name: str | None = None, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def command(  # type: ignore[override] # what it takes besides is typer's
+        self, name: str | None = None, **more: Any
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Return what makes a command of a function; one that has a `verbose` of its own keeps it."""
         register = super().command(name, **more)
 

@@ -32,6 +32,12 @@ class InitError(FolderError):
     """A configuration cannot be written as it was asked for."""
 
 
+class PairError(InitError):
+    """Folders that are not in pairs."""
+
+    exit_status = USAGE
+
+
 def init_config(explicit: Path | None, folders: Sequence[Path], force: bool) -> int:
     """Write a configuration for pairs of folders, which are made where they are missing; return the exit status.
 
@@ -87,9 +93,7 @@ def _scalar(path: Path) -> str:
 
 def _pairs(folders: Sequence[Path]) -> list[Pair]:
     if len(folders) % 2:
-        error = InitError(f"{printable(folders[-1])} has no publish folder: give folders in pairs, WATCH PUBLISH")
-        error.exit_status = USAGE
-        raise error
+        raise PairError(f"{printable(folders[-1])} has no publish folder: give folders in pairs, WATCH PUBLISH")
     paths = [named(folder) for folder in folders]
     if not paths:
         pictures = usual_folder("pictures")

@@ -23,7 +23,7 @@ def groups(templates: Sequence[Template], cards: Mapping[str, Card]) -> list[lis
     `cards` are those of the recognisers, by the hash of the model.
     """
     number = max(len(template.embeddings) for template in templates)
-    links = sum(_links(template, cards[template.sha256]) for template in templates)
+    links = np.sum([_links(template, cards[template.sha256]) for template in templates], axis=0)
     same = links > len(templates) / 2
     found: list[list[int]] = []
     left = set(range(number))

@@ -1,0 +1,1 @@
+"""`audit`: does what was released still stand as it was verified, and would it pass today? It changes nothing."""

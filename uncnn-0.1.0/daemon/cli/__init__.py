@@ -1,0 +1,1 @@
+"""The command line: `main` has all commands, the others those of one subject."""

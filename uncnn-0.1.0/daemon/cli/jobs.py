@@ -1,0 +1,102 @@
+"""The commands on photos in the ledger: `jobs`, `retry`, `held`. Nothing heavy is imported before one of them runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from uncnn.daemon.answers import USAGE
+from uncnn.daemon.cli.options import Commands, Json
+
+held = Commands("held", "Photos that wait for a person, because they are not protected or cannot be read.")
+
+Photos = Annotated[
+    list[str] | None, typer.Argument(help="Numbers or paths of photos, as `jobs` has them.", show_default=False)
+]
+
+
+def jobs(
+    state: Annotated[list[str] | None, typer.Option(help="Only photos in this state. Repeatable.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All of them, not the newest 50.")] = False,
+    json: Json = False,
+) -> None:
+    """List the photos that were taken, and what became of each: the newest last.
+
+    Example: uncnn-daemon jobs --state published --state held
+    """
+    from uncnn.daemon.jobs import print_jobs
+
+    raise typer.Exit(print_jobs(state or (), None if every else 50, json))
+
+
+def retry(
+    photos: Photos = None,
+    every: Annotated[bool, typer.Option("--all", help="All that failed, wait for an attempt or are blocked.")] = False,
+    json: Json = False,
+) -> None:
+    """Try photos again, with all attempts before them.
+
+    A photo that was skipped is done after all: a released copy that was put back is cloaked once more.
+
+    A service at work begins at once, else the next run does.
+
+    Exit status: 0 all are queued, 1 one of them is not in a state for that, 2 there is no such photo.
+
+    Example: uncnn-daemon retry 12 ~/Pictures/Outgoing/party.jpg
+    """
+    from uncnn.daemon.jobs import retry as retry_photos
+
+    _some(photos, every)
+    raise typer.Exit(retry_photos(photos or (), every, json))
+
+
+@held.command("list")
+def list_held(json: Json = False) -> None:
+    """List the photos that wait for you, and why.
+
+    Example: uncnn-daemon held list
+    """
+    from uncnn.daemon.jobs import print_held
+
+    raise typer.Exit(print_held(json))
+
+
+@held.command()
+def release(photos: Photos = None, json: Json = False) -> None:
+    """Let photos go though they are not protected.
+
+    They are cloaked again for that, as strongly as the policy has it. What you release, recognisers may link to you.
+    It holds for this content of the photo under this policy.
+
+    Example: uncnn-daemon held release 12
+    """
+    from uncnn.daemon.jobs import release as release_photos
+
+    _some(photos, every=False)
+    raise typer.Exit(release_photos(photos or (), json))
+
+
+@held.command()
+def drop(
+    photos: Photos = None,
+    every: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
+    json: Json = False,
+) -> None:
+    """Be done with photos that wait.
+
+    They are not published, and the originals stay where they are.
+
+    Example: uncnn-daemon held drop 12
+    """
+    from uncnn.daemon.jobs import drop as drop_photos
+
+    _some(photos, every)
+    raise typer.Exit(drop_photos(photos or (), every, json))
+
+
+def _some(photos: list[str] | None, every: bool) -> None:
+    """Refuse a step with nothing, and one with both."""
+    if bool(photos) == every:
+        typer.echo("give photos, or --all" if not every else "give photos or --all, not both", err=True)
+        raise typer.Exit(USAGE)

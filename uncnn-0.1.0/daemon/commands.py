@@ -1,0 +1,206 @@
+"""What the commands do: settings from the configuration and the command line, photos one after another."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from rich.console import Console
+
+from uncnn.daemon.answers import DEGRADED, NO_FACE, OK, USAGE, print_json
+from uncnn.daemon.config import DEFAULT_POLICY, Attack, Config, Models, Policy, find_config, load
+from uncnn.daemon.config.document import ConfigError
+from uncnn.daemon.crew import Crew
+from uncnn.daemon.files.folders import data_dir
+from uncnn.daemon.files.opening import make_durable
+from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
+from uncnn.daemon.files.workspace import sweep_workspaces, workspace
+from uncnn.daemon.pipeline import protect, verify_request
+from uncnn.daemon.processes import stopped_by_sigterm
+from uncnn.daemon.tables import verdict_json, verdict_lines
+from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_counts, say_line
+from uncnn.daemon.verify.statement import verify_words
+from uncnn.daemon.verify.verdict import VERDICT, Verdict
+from uncnn.daemon.wording import printable
+from uncnn.plugins.api import UncnnError
+
+
+class SettingsError(UncnnError):
+    """An option of the command line that cannot be."""
+
+    exit_status = USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run goes by."""
+
+    models: Models
+    device: str
+    policy: Policy
+
+
+def settings_for(
+    config: Path | None,
+    policy: str | None,
+    attack: str | None,
+    strength: str | None,
+    parameters: Sequence[str] | None,
+    licences: Sequence[str] | None,
+    device: str | None,
+    any_policy: bool = False,
+) -> Settings:
+    """Return the configuration's settings (the defaults where there is none) with the command line's put over them.
+
+    `any_policy`: the command has no policy to go by, so that the first one will do where there is no usual one.
+
+    Raises:
+        ConfigError: the configuration is wrong, or a named one is missing. SettingsError: an option is.
+    """
+    found = configuration(config)
+    if any_policy and DEFAULT_POLICY not in found.policies:
+        policy = next(iter(found.policies), None)
+    chosen = named_policy(found, policy)
+    changes: dict[str, Any] = {"name": attack, "strength": strength, **dict(map(_parameter, parameters or ()))}
+    changes = {key: value for key, value in changes.items() if value is not None}
+    if changes:
+        chosen = chosen.model_copy(update={"attack": _attack({**chosen.attack.model_dump(), **changes})})
+    models = found.models
+    unknown = set(licences or ()) - {"permissive", "research"}
+    if unknown:
+        raise SettingsError(f"--licence {', '.join(sorted(unknown))}: give permissive or research")
+    if licences:
+        models = models.model_copy(update={"licences": tuple(dict.fromkeys((*models.licences, *licences)))})
+    return Settings(models, device or found.device, chosen)
+
+
+def cloak_photos(
+    settings: Settings, photos: Sequence[Path], output: Path, surrogates: bool, as_json: bool, verbose: bool = False
+) -> int:
+    """Cloak `photos` into the folder `output` and return the exit status; `verbose`: say first what it is done with."""
+    try:
+        make_durable(output)
+    except OSError as error:
+        raise PublishError.of(error, output, "made") from error
+    done: list[Done] = []
+    with progress_bar(len(photos), as_json) as bar, work(settings.models, settings.device) as (crew, spool):
+        device = crew.start()
+        protection = crew.protection
+        if verbose:
+            sys.stderr.write(f"device: {device}; {protection.words}\n")
+        for photo in photos:
+            done.append(_cloak_one(crew, settings.policy, photo, output, spool, bar))
+            if not as_json:
+                say(done[-1], surrogates)
+    if as_json:
+        photos_json = [each.as_json() for each in done]
+        print_json({"photos": photos_json, "counts": asdict(counts_of(done)), "protection": asdict(protection)})
+    else:
+        say_counts(done)
+    return exit_status(done)
+
+
+def verify_pair(settings: Settings, original: Path, cloaked: Path, surrogates: bool, as_json: bool) -> int:
+    """Print the verdict on `cloaked` as a copy of `original` and return the exit status."""
+    policy = settings.policy
+    with progress_bar(1, as_json), work(settings.models, settings.device) as (crew, spool):
+        first, second = taken(original, spool), taken(cloaked, spool)
+        verdict = VERDICT.validate_python(crew.ask_verifier(verify_request(first.path, second.path, policy, None)))
+    if as_json:
+        print_json({"original": str(original), "cloaked": str(cloaked), "verdict": verdict_json(verdict)})
+    else:
+        _print_verdict(verdict, cloaked, policy, surrogates)
+    return {"protected": OK, "not-protected": DEGRADED, "no-face": NO_FACE}[verdict.kind]
+
+
+def taken(photo: Path, folder: Path) -> Snapshot:
+    """Return a copy of a photo that a person named, in the private `folder`. Raises PublishError."""
+    real = photo.resolve()
+    return snapshot(real.parent, Path(real.name), folder)
+
+
+@contextmanager
+def work(models: Models, device: str) -> Iterator[tuple[Crew, Path]]:
+    """Yield the processes, started when first asked, and a private folder that is removed at the end."""
+    sweep_workspaces()
+    with stopped_by_sigterm(), workspace() as spool, Crew(models, device, data_dir(), spool) as crew:
+        yield crew, spool
+
+
+def _cloak_one(crew: Crew, policy: Policy, photo: Path, output: Path, spool: Path, bar: Bar) -> Done:
+    name = printable(photo)
+    bar.begin(name)
+    try:
+        with tempfile.TemporaryDirectory(dir=spool) as own:
+            copy = taken(photo, Path(own))
+            outcome = protect(crew, copy.path, photo.name, policy, Path(own), bar.report)
+            if outcome.decision != "publish":
+                return Done(name, "held" if outcome.decision == "hold" else "skipped", outcome.reason, None, outcome)
+            wanted = policy.released_name(Path(photo.name))
+            times = copy.mtime_ns if policy.output.times == "same" else None
+            placed = publish(outcome.candidate, output, wanted, outcome.verdict.sha256, policy.output.mode, times)
+    except (UncnnError, OSError) as error:
+        return Done(name, "error", str(error))
+    return Done(name, "published", outcome.reason, placed, outcome)
+
+
+def configuration(explicit: Path | None) -> Config:
+    """Return the named configuration, the user's where there is one, or the defaults. Raises ConfigError."""
+    try:
+        path = find_config(explicit)
+    except ConfigError:
+        if explicit is not None or "UNCNN_CONFIG" in os.environ:
+            raise
+        return Config()
+    return load(path)
+
+
+def named_policy(config: Config, name: str | None) -> Policy:
+    """Return the policy of this name; without a name the usual one. Raises SettingsError."""
+    name = name or usual_policy(config)
+    if name is None:
+        return Policy()
+    if name not in config.policies:
+        raise SettingsError(f"--policy {name!r}: the configuration has {', '.join(config.policies)}")
+    return config.policies[name]
+
+
+def usual_policy(config: Config) -> str | None:
+    """Return the name of the policy that is meant where none is named: everyday, or the only one; None: there is none.
+
+    Raises SettingsError: there are several, none of which is called so.
+    """
+    names = list(config.policies)
+    if len(names) < 2 or DEFAULT_POLICY in names:
+        return DEFAULT_POLICY if DEFAULT_POLICY in names else next(iter(names), None)
+    raise SettingsError(f"--policy: give one of {', '.join(names)}; none of them is called {DEFAULT_POLICY}")
+
+
+def _attack(values: dict[str, Any]) -> Attack:
+    try:
+        return Attack.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError("; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())) from error
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise SettingsError(f"--set {text!r}: write it as name=value, for example steps=20")
+    return key, yaml.safe_load(value)
+
+
+def _print_verdict(verdict: Verdict, cloaked: Path, policy: Policy, surrogates: bool) -> None:
+    colour = {"protected": "green", "not-protected": "red", "no-face": "yellow"}[verdict.kind]
+    say_line(str(cloaked), verdict.kind.replace("-", " "), f": {verify_words(verdict, policy)}", colour)
+    console = Console()
+    for line in verdict_lines(verdict, surrogates=surrogates):
+        console.print(line, soft_wrap=True, highlight=False)

@@ -1,0 +1,77 @@
+"""What `uncnn-daemon compare` does: both files handed to the verifier's process, the picture put where it is wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from uncnn.daemon.answers import OK, print_json
+from uncnn.daemon.commands import Settings, SettingsError, taken, work
+from uncnn.daemon.files.publish import PublishError
+from uncnn.daemon.terminal import progress_bar
+from uncnn.daemon.wording import printable
+
+KINDS: Final = {".png": "png", ".html": "html", ".htm": "html"}
+
+
+def compare_photos(settings: Settings, original: Path, copy: Path, output: Path, as_json: bool) -> int:
+    """Write the comparison to `output`, print its figures and return the exit status.
+
+    Raises:
+        SettingsError: `output` is neither PNG nor HTML, or one of the photos. PublishError: a file cannot be read or
+        written. RequestError: one is no photo, or they have different sizes.
+    """
+    kind = KINDS.get(output.suffix.lower())
+    if kind is None:
+        raise SettingsError(f"--output {printable(output)}: name a file that ends in .png or .html")
+    if any(output.exists() and output.samefile(photo) for photo in (original, copy) if photo.exists()):
+        raise SettingsError(f"--output {printable(output)} is one of the photos: name another file")
+    with progress_bar(1, as_json) as bar, work(settings.models, settings.device) as (crew, spool):
+        bar.begin(printable(copy))
+        files = [taken(photo, spool) for photo in (original, copy)]
+        made = spool / f"comparison.{kind}"
+        bar.report({"stage": "comparing"})
+        request = {
+            "do": "show",
+            "original": str(files[0].path),
+            "original_name": printable(original.name),
+            "copy": str(files[1].path),
+            "copy_name": printable(copy.name),
+            "destination": str(made),
+            "kind": kind,
+        }
+        answer = crew.ask_verifier(request)
+        try:
+            output.write_bytes(made.read_bytes())
+        except OSError as error:
+            raise PublishError.of(error, output, "written") from error
+    if as_json:
+        print_json({"original": str(original), "copy": str(copy), "written": str(output), **answer})
+        return OK
+    console = Console()
+    console.print(_table(answer["subjects"]), soft_wrap=True)
+    if answer["left_out"]:
+        console.print(f"{answer['left_out']} more faces, all smaller, are left out", highlight=False)
+    console.print(f"written: {printable(output)}", markup=False, highlight=False, soft_wrap=True)
+    return OK
+
+
+def _table(subjects: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for title in ("SSIMU-\nLACRA2", "Butter-\naugli", "PSNR,\ndB", "SSIM", "mean\nchange", "99th per-\ncentile"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for one in subjects:
+        table.add_row(
+            one["name"],
+            f"{one['ssimulacra2']:.1f}",
+            "-" if one["butteraugli"] is None else f"{one['butteraugli']:.2f}",
+            "identical" if one["psnr"] is None else f"{one['psnr']:.1f}",
+            f"{one['ssim']:.3f}",
+            f"{one['mean_255']:.1f}",
+            f"{one['p99_255']:.0f}",
+        )
+    return table

@@ -1,0 +1,165 @@
+"""The processes that do the work: started when first needed, started again after one died."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+from pydantic import TypeAdapter
+
+from uncnn.daemon.config import Models
+from uncnn.daemon.people.store import people_file
+from uncnn.daemon.processes import Child, Handler, Message, Report
+from uncnn.daemon.sandbox.protection import Protection, held_in_all
+from uncnn.daemon.sandbox.rules import Sandbox, sandbox_for
+from uncnn.daemon.verify.programs import BUTTERAUGLI
+from uncnn.exporters import store
+
+ROSTER = TypeAdapter(store.Roster)
+
+PREPARE_SECONDS = 600.0  # a first use exports models
+LOADING = "loading the models"  # the stage that a person reads
+JOB_SECONDS = 3600.0  # a photo of a crowd on a slow machine
+
+
+class Crew:
+    """One worker and one verifier over the same models. Use it in a `with` block."""
+
+    def __init__(self, models: Models, device: str, data: Path, spool: Path, job_seconds: float = JOB_SECONDS) -> None:
+        """Nothing is started yet; a process that takes longer than `job_seconds` over a photo is killed.
+
+        `spool` is the folder that the photos are handed over in: both read and write nothing but what is in there.
+        """
+        self.device = device
+        self.settings = (models, device, job_seconds)
+        self.started = False
+        self.providers: tuple[str, ...] = ()  # that the verifier really uses, once it has started
+        self._job_seconds = job_seconds
+        self._models = models
+        self._data = data
+        self._spool = spool
+        self._roster: store.Roster | None = None
+        self._worker: Child | None = None
+        self._verifier: Child | None = None
+
+    @property
+    def roster(self) -> store.Roster:
+        """Return the models of this run; what has to be exported first is exported in a process of its own.
+
+        Raises:
+            RequestError: a model is missing or broken. ProcessDied: the export was killed.
+        """
+        if self._roster is None:
+            child = Child("exporter", partial(make_exporter, self._models, self._data))
+            try:
+                self._roster = ROSTER.validate_python(child.call({"do": "prepare"}, PREPARE_SECONDS))
+            finally:
+                child.close()
+        return self._roster
+
+    @property
+    def worker(self) -> Child:
+        """Return the running worker."""
+        if self._worker is None or not self._worker.alive:
+            make = partial(_make_worker, self.roster, self.device)
+            self._worker = Child("worker", make, self._sandbox(), ["uncnn.daemon.worker"])
+        return self._worker
+
+    @property
+    def verifier(self) -> Child:
+        """Return the running verifier."""
+        if self._verifier is None or not self._verifier.alive:
+            make = partial(_make_verifier, self.roster, self.device)
+            sandbox = self._sandbox([BUTTERAUGLI])
+            self._verifier = Child("verifier", make, sandbox, ["uncnn.daemon.verify.verifier"])
+        return self._verifier
+
+    @property
+    def protection(self) -> Protection:
+        """Return what of the sandbox holds in both processes, once they have started."""
+        return held_in_all(child.protection for child in (self._worker, self._verifier) if child is not None)
+
+    def _sandbox(self, programs: Sequence[str] = ()) -> Sandbox:
+        """Return the rules for a process of this crew."""
+        return sandbox_for(self._spool, [*self.roster.files(), people_file().parent], self.device, programs)
+
+    def start(self) -> str:
+        """Start both, which load their models side by side; return the worker's device when both have.
+
+        Raises:
+            RequestError: a model is missing or broken. ProcessDied: a process ended.
+        """
+        both = (self.worker, self.verifier)
+        answers = [_load(child) for child in both]
+        self.started = True
+        self.providers = tuple(answers[1].get("providers", ()))
+        return str(answers[0]["device"])
+
+    def ask_worker(self, request: Message, report: Report | None = None) -> Message:
+        """Return the worker's answer. Raises RequestError, ProcessDied."""
+        return self._ask(self.worker, request, report)
+
+    def ask_verifier(self, request: Message) -> Message:
+        """Return the verifier's answer. Raises RequestError, ProcessDied."""
+        return self._ask(self.verifier, request)
+
+    def _ask(self, child: Child, request: Message, report: Report | None = None) -> Message:
+        if not child.answered:  # one started anew loads its models first: that is no part of the photo's time
+            if report is not None:
+                report({"stage": LOADING})
+            _load(child)
+        return child.call(request, self._job_seconds, report)
+
+    def kill(self) -> None:
+        """End both processes now, from any thread: what is asked of them fails with ProcessDied."""
+        for child in (self._worker, self._verifier):
+            if child is not None:
+                child.end_now()
+
+    def close(self) -> None:
+        """End both processes."""
+        for child in (self._worker, self._verifier):
+            if child is not None:
+                child.close()
+        self._worker = self._verifier = None
+        self.started = False
+
+    def __enter__(self) -> Crew:
+        """Return the crew; nothing is started yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End both processes."""
+        self.close()
+
+
+def _load(child: Child) -> Message:
+    """Wait until a process has loaded its models, and return what it says of itself."""
+    return child.call({"do": "ready"}, PREPARE_SECONDS)
+
+
+def make_exporter(models: Models, data: Path) -> Handler:
+    """Return the handler of the process that finds the models and exports what has to be."""
+
+    def handle(_request: Message, _report: Report) -> Message:
+        roster = store.prepare(data, models.surrogates, models.judges, models.licences)
+        answer: Message = ROSTER.dump_python(roster, mode="json")
+        return answer
+
+    return handle
+
+
+def _make_worker(roster: store.Roster, device: str) -> Handler:
+    from uncnn.daemon.worker import make_worker  # torch: only in the spawned process
+
+    return make_worker(roster, device)
+
+
+def _make_verifier(roster: store.Roster, device: str) -> Handler:
+    from uncnn.daemon.verify.verifier import make_verifier  # ONNX Runtime: likewise
+
+    return make_verifier(roster, device)

@@ -1,0 +1,27 @@
+"""An evaluation to look at: faces before and after, and the change made large."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from uncnn.daemon.evaluate.values import Sample
+from uncnn.daemon.sheet import AMPLIFIED, Row, amplified, sheet
+from uncnn.plugins.api import Pixels
+
+_TILE_PX: Final = 200
+
+
+def contact_sheet(samples: tuple[Sample, ...], strengths: tuple[str, ...]) -> bytes:
+    """Return as PNG a row a face: the original, then for each strength the cloaked face and the amplified change."""
+    titles = ["original", *(title for name in strengths for title in (name, f"change x {AMPLIFIED}"))]
+    return sheet(titles, [_row(sample, strengths) for sample in samples], _TILE_PX)
+
+
+def _row(sample: Sample, strengths: tuple[str, ...]) -> Row:
+    tiles: list[Pixels] = [sample.original]
+    captions = [f"{sample.original.shape[1]} x {sample.original.shape[0]} px"]
+    for strength in strengths:
+        released, seen = sample.released[strength], sample.ssimulacra2[strength]
+        tiles += [released, amplified(sample.original, released)]
+        captions += ["" if seen is None else f"SSIMULACRA2 {seen:.0f}", ""]
+    return Row(tiles, captions)

@@ -1,0 +1,101 @@
+"""What the judges make of a face: asked of the verifier, which finds the face anew."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from uncnn.daemon.crew import Crew
+from uncnn.daemon.evaluate.plan import Plan
+from uncnn.daemon.evaluate.values import LeftOut, Progress
+from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
+from uncnn.daemon.processes import Message, RequestError
+from uncnn.daemon.verify.verdict import FACE
+from uncnn.daemon.wording import printable
+from uncnn.plugins.api import Face, Rotated, UncnnError
+from uncnn.plugins.cards import Embeddings
+
+
+def ask_judges(
+    crew: Crew, file: Path, name: str, views: Sequence[str], near: Face | None, rotated: Rotated = False
+) -> Message:
+    """Return the verifier's answer about one face of a photo, at any angle if `rotated`.
+
+    Raises RequestError, ProcessDied.
+    """
+    return crew.ask_verifier(
+        {
+            "do": "embed",
+            "source": str(file),
+            "name": name,
+            "judges": [judge.card.name for judge in crew.roster.judges],
+            "views": list(views),
+            "near": None if near is None else FACE.dump_python(near, mode="json"),
+            "rotated": rotated,
+        }
+    )
+
+
+def embeddings_of(answer: Message) -> dict[str, dict[str, Embeddings]]:
+    """Return the embeddings of an answer by judge and view. Raises UncnnError: one is zero or not finite."""
+    told: dict[str, dict[str, Embeddings]] = {}
+    for judge, views in answer["embeddings"].items():
+        for view, values in views.items():
+            embedding = np.array(values, dtype=np.float32)
+            if not np.isfinite(embedding).all() or not embedding.any():
+                raise UncnnError(
+                    f"{judge}: its embedding of a face ({view}) is zero or not finite: run "
+                    "`uncnn-daemon models check`, or leave it out of `models` in config.yaml"
+                )
+            told.setdefault(judge, {})[view] = embedding
+    return told
+
+
+def embed_distractors(
+    crew: Crew, plan: Plan, spool: Path, progress: Progress, left_out: list[str]
+) -> dict[str, Embeddings]:
+    """Return what each judge makes of every distractor, (M, D); those without a face are left out."""
+    rows: dict[str, list[Embeddings]] = {}
+    for photo in plan.distractors:
+        progress.begin(printable(photo.name))
+        with tempfile.TemporaryDirectory(dir=spool) as own:
+            try:
+                taken = take_copy(photo, Path(own), {})
+                with leaving_out():
+                    answer = ask_judges(crew, taken.path, printable(photo.name), ["as-is"], None)
+                if answer["face"] is None:
+                    raise LeftOut("no face found")
+            except LeftOut as reason:
+                left_out.append(f"distractor {printable(photo.name)}: {reason}")
+                continue
+        for judge, views in embeddings_of(answer).items():
+            rows.setdefault(judge, []).append(views["as-is"])
+    return {judge: np.stack(own) for judge, own in rows.items()}
+
+
+def take_copy(photo: Path, spool: Path, seen: dict[str, str]) -> Snapshot:
+    """Return a private copy of a photo. Raises LeftOut: it cannot be read, or its very bytes came before."""
+    real = photo.resolve()
+    try:
+        taken = snapshot(real.parent, Path(real.name), spool)
+    except PublishError as error:
+        raise LeftOut(str(error)) from error
+    if taken.sha256 in seen:
+        raise LeftOut(f"a copy of {seen[taken.sha256]}")
+    seen[taken.sha256] = printable(photo.name)
+    return taken
+
+
+@contextmanager
+def leaving_out() -> Iterator[None]:
+    """Make of what a process finds wrong with a photo itself that it is left out; all else goes on upwards."""
+    try:
+        yield
+    except RequestError as error:
+        if error.kind != "PhotoError":
+            raise
+        raise LeftOut(str(error)) from error

@@ -1,0 +1,78 @@
+"""An evaluation as one HTML page: the pictures lie inside it, nothing is fetched, nothing runs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Final
+
+from uncnn.daemon.evaluate.evaluation import Evaluation
+from uncnn.daemon.evaluate.report import facts
+from uncnn.daemon.evaluate.tables import JUDGES, LOOKS, SUMMARY, Row, judge_rows, look_rows, summary_rows
+from uncnn.daemon.sheet import AMPLIFIED
+
+_STYLE: Final = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 75rem; margin: 2rem auto;
+  padding: 0 1rem }
+h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.5rem }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }
+th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap } th { border-bottom: 2px solid #222 }
+th { white-space: normal; vertical-align: bottom } td:empty { border: 0 }
+.words1 :is(th, td):nth-child(-n+1), .words2 :is(th, td):nth-child(-n+2),
+.words3 :is(th, td):nth-child(-n+3) { text-align: left }
+tr.first td { border-top: 1px solid #ccc } .scroll { overflow-x: auto } img { max-width: 100%; height: auto }
+p, li { max-width: 60rem } li, .small { color: #555; font-size: .9rem }
+"""
+
+_MEANING: Final = (
+    "Each photo was cloaked and released as a JPEG file, and the judges, which the attack did not use, looked at that "
+    "file again: as it is, and after what sites do to photos. “No cloak” is the same photo through the same encoder. A "
+    "rate is the share of photos that still speak for their person, with its 95 % confidence interval over people; in "
+    "the first table it is that of the judge that links most.",
+    "“Matches”: the cloaked photo is linked to another, clean photo of the person. “Own photo”: to its own original, "
+    "which is stricter. “Rank 1”: among all clean photos of these people and the distractors, one of the person is the "
+    "closest. “Gallery”: the other way about, cloaked photos were collected and a clean one is looked up. “Linear "
+    "probe”: a classifier that was trained on cloaked photos names clean ones that it has not seen.",
+)
+
+
+def page(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> str:
+    """Return the page; `pictures` are PNG files by name: `trade-off`, `roc` and `contact-sheet`."""
+    found = "".join(f"<li>{escape(fact)}</li>" for fact in facts(evaluation))
+    chance = f"Who guesses among these people is right with 1 in {evaluation.people}."
+    parts = [
+        "<h1>What the cloaks are worth</h1>",
+        *(f"<p>{escape(text)}</p>" for text in (*_MEANING, chance)),
+        _table(SUMMARY, summary_rows(evaluation), 2),
+        "<h2>What protection costs in looks</h2>",
+        _picture("A plot of match rates against SSIMULACRA2", pictures["trade-off"]),
+        "<h2>The judges before and after</h2>",
+        _picture("Receiver operating characteristics of each judge", pictures["roc"]),
+        "<h2>Faces</h2>",
+        f"<p class=small>One face a person, at most eight; the change is shown {AMPLIFIED} times as large.</p>",
+        _picture("Faces before and after, and the change", pictures["contact-sheet"]),
+        "<h2>What it looks like, measured</h2>",
+        _table(LOOKS, look_rows(evaluation), 1),
+        "<p class=small>Of the square around each face at its own resolution, changes in grey levels; means over "
+        "faces.</p>",
+        "<h2>Each judge</h2>",
+        _table(JUDGES, judge_rows(evaluation), 3),
+        f"<h2>What was evaluated</h2><ul>{found}</ul>",
+    ]
+    head = f'<meta charset="utf-8"><title>uncnn: evaluation</title><style>{_STYLE}</style>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def _table(titles: Row, rows: Iterable[Row], words: int) -> str:
+    whole = [title.replace("-\n", "").replace("\n", " ") for title in titles]
+    head = "".join(f"<th>{escape(title)}</th>" for title in whole)
+    body = ""
+    for row in rows:
+        first = ' class="first"' if row[0] else ""
+        body += f"<tr{first}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
+    return f'<div class="scroll"><table class="words{words}"><tr>{head}</tr>{body}</table></div>'
+
+
+def _picture(words: str, png: bytes) -> str:
+    return f'<img alt="{escape(words)}" src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'

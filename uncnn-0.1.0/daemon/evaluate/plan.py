@@ -1,0 +1,119 @@
+"""What is to be evaluated: whose photos, how strongly cloaked, seen how, hidden among whom."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from uncnn.daemon.wording import printable
+from uncnn.exporters.calibration.faces import photos_in
+from uncnn.plugins.api import UncnnError
+
+UNCLOAKED: Final = "none"
+"""The strength that changes nothing: the photo is only encoded anew, as the others are. What was before."""
+
+STRENGTHS: Final = ("subtle", "balanced", "strong")
+VIEWS: Final = ("as-is", "jpeg-75", "half-size")
+QUALITY: Final = 90
+LEAST_PHOTOS: Final = 2  # of a person: a match is between two photos
+LEAST_PEOPLE: Final = 2  # nobody can be told apart from nobody
+_NAMED: Final = 3  # people in a message
+
+
+class EvaluationError(UncnnError):
+    """Photos that cannot be evaluated: the message names what is wrong and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody, and the photos of them."""
+
+    name: str
+    photos: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that an evaluation goes by besides the settings of the run."""
+
+    folder: Path
+    people: tuple[Person, ...]
+    distractors: tuple[Path, ...]  # photos of others
+    strengths: tuple[str, ...]  # without UNCLOAKED
+    views: tuple[str, ...]
+    far: float
+    quality: int = QUALITY  # of the JPEG that is released
+
+    @property
+    def photos(self) -> int:
+        """Return how many photos of the people there are."""
+        return sum(len(person.photos) for person in self.people)
+
+
+def make_plan(
+    folder: Path,
+    *,
+    strengths: Sequence[str] = STRENGTHS,
+    views: Sequence[str] = VIEWS,
+    far: float = 1e-3,
+    quality: int = QUALITY,
+    photos: int | None = None,
+    people: int | None = None,
+    distractors: Path | None = None,
+) -> Plan:
+    """Return the plan for a folder that holds a folder of photos a person.
+
+    `photos` is how many of each person at most; `people` how many, spread over the folder, those who have that many
+    photos first. People of the folder are not their own distractors: of the same name, they are left out there.
+
+    Raises:
+        FacesError: a folder cannot be read. EvaluationError: there are too few people or photos.
+    """
+    chosen = _chosen(folder, _by_person(folder), photos, people)
+    names = {person.name for person in chosen}
+    others = _by_person(distractors) if distractors else {}
+    strangers = tuple(photo for name, own in others.items() if name not in names for photo in own)
+    if distractors and not strangers:
+        raise EvaluationError(
+            f"{printable(distractors)}: no photo of anybody else: give a folder of photos of people who are not in "
+            f"{printable(folder)}, or leave --distractors out"
+        )
+    return Plan(folder, chosen, strangers, tuple(strengths), tuple(views), far, quality)
+
+
+def _by_person(folder: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for file, name in photos_in(folder):
+        found.setdefault(name, []).append(file)
+    return found
+
+
+def _chosen(folder: Path, found: dict[str, list[Path]], photos: int | None, people: int | None) -> tuple[Person, ...]:
+    """Return the people that are asked for, by name. Raises EvaluationError."""
+    wanted = photos or LEAST_PHOTOS
+    names = sorted(found)
+    if people is not None:
+        able = [name for name in names if len(found[name]) >= wanted]
+        able = able if len(able) >= people else [name for name in names if len(found[name]) >= LEAST_PHOTOS]
+        names = able[:: max(len(able) // people, 1)][:people]
+    single = [name for name in names if len(found[name]) < LEAST_PHOTOS]
+    if single:
+        said = ", ".join(printable(os.path.basename(name)) for name in single[:_NAMED])  # noqa: PTH119
+        more = f" and {len(single) - _NAMED} more" if len(single) > _NAMED else ""
+        raise EvaluationError(
+            f"{printable(folder)}: there is one photo of {said}{more}, and a match is between two photos of a person: "
+            "add photos of them, move them out of the folder, or let --people N choose among those who have enough"
+        )
+    if len(names) < LEAST_PEOPLE:
+        raise EvaluationError(
+            f"{printable(folder)}: {_people(len(names))} with {LEAST_PHOTOS} photos or more, and {LEAST_PEOPLE} are "
+            "needed: give a folder in which every person has one folder of photos"
+        )
+    return tuple(Person(name, tuple(found[name][:photos])) for name in names)
+
+
+def _people(number: int) -> str:
+    return {0: "nobody", 1: "1 person"}.get(number, f"{number} people")

@@ -1,0 +1,72 @@
+"""What an evaluation keeps of each photo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from uncnn.daemon.processes import Message
+from uncnn.daemon.verify.visibility import Visibility
+from uncnn.plugins.api import Pixels, UncnnError
+from uncnn.plugins.cards import Embeddings
+
+Told: TypeAlias = Mapping[str, Mapping[str, Embeddings]]
+"""By judge and view, the embedding (D,) of one face."""
+
+
+class Progress(Protocol):
+    """Hears of each photo that is begun, and of the stage that it is in."""
+
+    def begin(self, name: str) -> None:
+        """Hear that the next photo is begun."""
+        ...
+
+    def report(self, progress: Message) -> None:
+        """Hear of its stage."""
+        ...
+
+
+class LeftOut(UncnnError):
+    """A photo that cannot be used, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """One photo at one strength, as it would be released."""
+
+    seconds: float  # of the worker, to change the face and to write the file
+    found_again: bool  # the detector finds the face on the released bytes
+    visibility: Visibility | None  # None: too small for the metrics
+    told: Told
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One photo of a person."""
+
+    person: str
+    name: str  # below the folder
+    face_px: float
+    clean: Mapping[str, Embeddings]  # by judge: the embedding of the original file
+    takes: Mapping[str, Take]  # by strength, UNCLOAKED too
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One face to look at: the square of the original, and of what was released at each strength."""
+
+    person: str
+    original: Pixels
+    released: Mapping[str, Pixels]
+    ssimulacra2: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """All photos of an evaluation."""
+
+    shots: tuple[Shot, ...]
+    samples: tuple[Sample, ...]
+    distractors: Mapping[str, Embeddings]  # by judge: (M, D)
+    left_out: tuple[str, ...]  # a sentence each

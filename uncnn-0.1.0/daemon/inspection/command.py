@@ -1,0 +1,167 @@
+"""What `uncnn-daemon inspect` does: the photo is looked at in a process of its own; what came of it is printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from uncnn.daemon.answers import OK, print_json
+from uncnn.daemon.commands import SettingsError, configuration, named_policy, taken, usual_policy
+from uncnn.daemon.config import Config, Policy
+from uncnn.daemon.config.policies import Metadata
+from uncnn.daemon.config.showing import watched_policy
+from uncnn.daemon.crew import PREPARE_SECONDS
+from uncnn.daemon.files.folders import data_dir, named
+from uncnn.daemon.files.publish import PublishError
+from uncnn.daemon.files.workspace import sweep_workspaces, workspace
+from uncnn.daemon.inspection.showing import show
+from uncnn.daemon.processes import Child, Handler, Message, Report, stopped_by_sigterm
+from uncnn.daemon.sandbox.rules import sandbox_for
+from uncnn.daemon.terminal import progress_bar
+from uncnn.daemon.wording import printable
+from uncnn.exporters.store import models_dir, search_path
+
+_POLICIES: Final = get_args(Metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """How a photo is looked at."""
+
+    policy: Policy
+    origin: str  # where the policy is from, in words
+    device: str
+    faces: bool = True
+    picture: Path | None = None  # where the photo with its faces drawn in goes
+
+
+def sight_for(
+    config: Path | None,
+    photo: Path,
+    policy: str | None,
+    metadata: str | None,
+    device: str | None,
+    faces: bool,
+    picture: Path | None,
+) -> Sight:
+    """Return how `photo` is looked at: under the named policy, that of its watched folder, or else the usual one.
+
+    Raises:
+        ConfigError: the configuration is wrong, or a named one is missing. SettingsError: an option is.
+    """
+    found = configuration(config)
+    chosen, origin = _policy(found, photo, policy)
+    if metadata is not None:
+        if metadata not in _POLICIES:
+            raise SettingsError(f"--metadata {metadata!r}: give {', '.join(_POLICIES[:-1])} or {_POLICIES[-1]}")
+        chosen = chosen.model_copy(update={"metadata": metadata})
+    if picture is not None:
+        _check_picture(picture, photo, faces)
+    return Sight(chosen, origin, device or found.device, faces, picture)
+
+
+def _policy(config: Config, photo: Path, name: str | None) -> tuple[Policy, str]:
+    """Return the policy that a photo is looked at under, and where it is from."""
+    if name is not None:
+        return named_policy(config, name), f"policy {name}"
+    watched = watched_policy(config, named(photo))
+    if watched is not None:
+        return watched[1], f"policy {watched[0].policy}, of its watched folder"
+    usual = usual_policy(config)
+    return named_policy(config, usual), "the default policy" if usual is None else f"policy {usual}"
+
+
+def _check_picture(picture: Path, photo: Path, faces: bool) -> None:
+    if not faces:
+        raise SettingsError(f"--output {printable(picture)} is for the faces: leave --no-faces out")
+    if picture.suffix.lower() != ".png":
+        raise SettingsError(f"--output {printable(picture)}: name a file that ends in .png")
+    if picture.exists() and photo.exists() and picture.samefile(photo):
+        raise SettingsError(f"--output {printable(picture)} is the photo: name another file")
+
+
+def inspect_photo(sight: Sight, photo: Path, every: bool, as_json: bool) -> int:
+    """Print what a photo is, which faces it shows and what its file says, and return the exit status.
+
+    Raises:
+        PublishError: a file cannot be read or written. RequestError: it is no photo that can be taken. ProcessDied.
+    """
+    answer = _looked_at(sight, photo, as_json)
+    policy: dict[str, Any] = {
+        "origin": sight.origin,
+        "metadata": sight.policy.metadata,
+        "smallest_px": sight.policy.faces.smallest_px,
+        "rotated": sight.policy.faces.rotated,
+        "uncertain": sight.policy.uncertain,
+        "who": sight.policy.faces.who,
+    }
+    written = None if sight.picture is None else str(sight.picture)
+    whole = {"file": str(photo), "policy": policy, **answer, "written": written}
+    if as_json:
+        print_json(whole)
+    else:
+        show(whole, every)
+    return OK
+
+
+def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
+    """Return what the process that looks at the photo says of it."""
+    sweep_workspaces()
+    with progress_bar(1, quiet) as bar, stopped_by_sigterm(), workspace() as spool:
+        bar.begin(printable(photo))
+        copy = taken(photo, spool)
+        bar.report({"stage": "reading"})
+        models_dir(data_dir()).mkdir(parents=True, exist_ok=True)  # what may be exported into it later is to be read
+        sandbox = sandbox_for(spool, search_path(data_dir()), sight.device)
+        inspector = Child("inspector", _make_inspector, sandbox, ["uncnn.daemon.inspection.looking"])
+        try:
+            request = {"source": str(copy.path), "name": photo.name, "metadata": sight.policy.metadata}
+            answer = inspector.call({"do": "read", **request}, PREPARE_SECONDS)
+            if not sight.faces:
+                return {**answer, "faces": None}
+            bar.report({"stage": "finding faces"})
+            made = spool / "faces.png" if sight.picture is not None else None
+            wanted: Message = {
+                **_detector(),
+                "device": sight.device,
+                "smallest_px": sight.policy.faces.smallest_px,
+                "rotated": sight.policy.faces.rotated,
+                "uncertain": sight.policy.uncertain,
+                "destination": None if made is None else str(made),
+            }
+            answer |= inspector.call({"do": "faces", **wanted}, PREPARE_SECONDS)
+        finally:
+            inspector.close()
+        if sight.picture is not None and made is not None:
+            try:
+                sight.picture.write_bytes(made.read_bytes())
+            except OSError as error:
+                raise PublishError.of(error, sight.picture, "written") from error
+        return answer
+
+
+def _detector() -> Message:
+    """Return the detector's file and its hash, exported first where needed: what looks at the photo writes no model."""
+    exporter = Child("exporter", partial(_make_exporter, data_dir()))
+    try:
+        return exporter.call({"do": "prepare"}, PREPARE_SECONDS)
+    finally:
+        exporter.close()
+
+
+def _make_exporter(data: Path) -> Handler:
+    from uncnn.exporters.store import detector_files
+
+    def handle(_request: Message, _report: Report) -> Message:
+        files = detector_files(data)
+        return {"detector": str(files.onnx.resolve()), "detector_sha256": files.onnx_sha256}
+
+    return handle
+
+
+def _make_inspector() -> Any:
+    from uncnn.daemon.inspection.looking import make_inspector  # image libraries: only in the spawned process
+
+    return make_inspector()

@@ -1,0 +1,154 @@
+"""What there is to do in a watched folder: the scan, held against the ledger."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from uncnn.daemon.config import Config, Folder
+from uncnn.daemon.config.document import ConfigError
+from uncnn.daemon.config.overrides import overridden
+from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.files.opening import make_durable
+from uncnn.daemon.files.publish import PublishError, sweep
+from uncnn.daemon.files.scan import Found, candidates
+from uncnn.daemon.files.spool import Snapshot
+from uncnn.daemon.ledger import Job, Ledger
+from uncnn.daemon.ledger.states import NEEDS_PERSON
+from uncnn.daemon.wording import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A watched folder of the configuration and its number in the ledger."""
+
+    number: int
+    folder: Folder
+    policy: Policy
+    digest: str  # the policy's
+
+    def at(self, relative: Path) -> Place:
+        """Return the place with the policy for one photo: a `.uncnn.yaml` on the way to it may say more.
+
+        Raises ConfigError where such a file is wrong.
+        """
+        policy = overridden(self.policy, self.folder.watch, relative)
+        return self if policy is self.policy else replace(self, policy=policy, digest=policy.digest())
+
+    def name(self, relative: Path) -> str:
+        """Return what a person calls a photo of the folder."""
+        return printable(self.folder.watch / relative)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a scan of a folder showed."""
+
+    place: Place
+    seen_at: float  # seconds, monotonic
+    found: int  # candidates there
+    new: tuple[Found, ...]  # to be done, the oldest first; those that work was begun on before come last
+    refused: tuple[Found, ...]  # cannot be taken as what they are
+    standing: tuple[Job, ...]  # done before, and waiting for a person
+
+    def settle_seconds(self, found: Found) -> float:
+        """Return how long to wait until a file has not been changed for as long as the folder asks."""
+        unchanged = time.monotonic() - self.seen_at
+        age = time.time() - found.ctime_ns / 1e9
+        if age > 0:  # otherwise the clock has been set back
+            unchanged = max(unchanged, age)
+        return max(self.place.folder.settle_seconds - unchanged, 0.0)
+
+
+def places_of(config: Config, ledger: Ledger) -> list[Place]:
+    """Return the folders of a configuration; the ledger then knows them as watched, and no others.
+
+    Raises LedgerError.
+    """
+    numbers = ledger.folders.watch([(folder.watch, folder.publish) for folder in config.folders])
+    found = zip(numbers, config.folders, map(config.policy_of, config.folders), strict=True)
+    return [Place(number, folder, policy, policy.digest()) for number, folder, policy in found]
+
+
+def source_of(file: Found | Snapshot) -> str:
+    """Return what tells a file from itself after any change: device, inode, size and times."""
+    return f"{file.device}:{file.inode}:{file.size}:{file.mtime_ns}:{file.ctime_ns}"
+
+
+def look(ledger: Ledger, place: Place) -> Look:
+    """Return what is to do in a folder; what waited for photos that are gone is given up.
+
+    Raises ScanError, and LedgerError.
+    """
+    seen_at = time.monotonic()
+    found = list(candidates(place.folder.watch))
+    waiting = ledger.replaceable(place.number)
+    give_up_gone(ledger, waiting, found)
+    places: dict[Path, Place | str] = {}  # by the folder that a photo is in
+    done: dict[Found, Job | None] = {}
+    refused = [each for each in found if each.refused is not None]
+    for each in found:
+        own = _place_at(place, each.relative, places)
+        if each.refused is not None:
+            continue
+        if isinstance(own, str):
+            refused.append(replace(each, refused=own))
+        else:
+            done[each] = ledger.done(place.number, each.relative, source_of(each), own.digest)
+    tried = {job.relative: job.attempts for job in waiting}  # one that ends the process keeps no other waiting
+    todo = (each for each, job in done.items() if job is None)
+    new = sorted(todo, key=lambda each: (tried.get(each.relative, 0), each.ctime_ns))
+    ledger.folders.scanned(place.number, len(done), len(new))
+    return Look(
+        place,
+        seen_at,
+        len(done),
+        tuple(new),
+        tuple(refused),
+        tuple(job for job in done.values() if job is not None and job.state in NEEDS_PERSON),
+    )
+
+
+def _place_at(place: Place, relative: Path, places: dict[Path, Place | str]) -> Place | str:
+    """Return the place with the policy for a photo, or what is wrong with a `.uncnn.yaml` that counts for it."""
+    if relative.parent not in places:
+        try:
+            places[relative.parent] = place.at(relative)
+        except ConfigError as error:
+            places[relative.parent] = "; ".join(map(str, error.problems))
+    return places[relative.parent]
+
+
+def prepare_publish(ledger: Ledger, place: Place, clean: bool = True) -> None:
+    """Make the publish folder where it is new, and remove what killed runs left in it, where it is to be made `clean`.
+
+    A folder that has been published to and is gone is not made again: it may lie on a disk that is not mounted.
+
+    Raises PublishError.
+    """
+    folder = place.folder.publish
+    try:
+        if not folder.exists() and not ledger.folders.has_published(place.number):
+            make_durable(folder, parents=False)
+        if clean:
+            sweep(folder)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PublishError("permission", f"{printable(folder)} cannot be written: give this user access to it")
+    except OSError as error:
+        raise PublishError.of(error, folder, "made") from error
+
+
+def give_up_gone(ledger: Ledger, jobs: Sequence[Job], found: Iterable[Found]) -> None:
+    """Supersede what waits for photos that are no longer there; what could not be looked into may still be."""
+    there = {each.relative for each in found}
+    hidden = [each.relative for each in found if each.refused is not None]
+    gone = [
+        job
+        for job in jobs
+        if job.relative not in there and not any(job.relative.is_relative_to(each) for each in hidden)
+    ]
+    if gone:
+        ledger.supersede(gone, "the photo was removed")

@@ -1,0 +1,49 @@
+"""What is counted of released photos, so that no release is quiet: those without a face, with uncertain ones, ..."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from uncnn.daemon.wording import photos
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """How many photos were released on less than the full proof that every face is protected."""
+
+    without_face: int = 0  # none was found in them
+    uncertain: int = 0  # faces of theirs may be none, or were not seen by all
+    provisional: int = 0  # judges of one family alone were asked
+
+    @classmethod
+    def of(cls, faces: int | None, uncertain: int | None, provisional: bool | int | None) -> Doubts:
+        """Return those about one released photo, by what the ledger has of its verdict; none where none was kept."""
+        return cls(int(faces == 0), int(bool(uncertain)), int(bool(provisional)))
+
+    def __add__(self, other: Doubts) -> Doubts:
+        """Return those about both."""
+        return Doubts(
+            self.without_face + other.without_face,
+            self.uncertain + other.uncertain,
+            self.provisional + other.provisional,
+        )
+
+    def words(self) -> list[str]:
+        """Return those that there are in words."""
+        said = []
+        if self.without_face:
+            said.append(f"{photos(self.without_face)} released without a face")
+        if self.uncertain:
+            verb = "has" if self.uncertain == 1 else "have"
+            said.append(f"{photos(self.uncertain)} {verb} faces that are uncertain: they may be animals or pictures")
+        if self.provisional:
+            said.append(f"{photos(self.provisional)} protected by judges of one family alone, so provisional")
+        return said
+
+    def as_json(self) -> dict[str, int]:
+        """Return them as JSON values."""
+        return {"without_face": self.without_face, "uncertain": self.uncertain, "provisional": self.provisional}
+
+
+NO_DOUBTS: Final = Doubts()

@@ -1,0 +1,168 @@
+"""`run --once`: what lies in the watched folders goes down its path, then the run ends."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from uncnn.daemon.answers import DEGRADED, ERROR, print_json
+from uncnn.daemon.config import Config, find_config, load
+from uncnn.daemon.crew import LOADING, Crew
+from uncnn.daemon.files.folders import data_dir, ledger_file
+from uncnn.daemon.files.publish import PublishError
+from uncnn.daemon.files.scan import ScanError
+from uncnn.daemon.files.workspace import only_run, sweep_workspaces, workspace
+from uncnn.daemon.intake import Look, Place, look, places_of, prepare_publish
+from uncnn.daemon.ledger import Job, Ledger, Run, State
+from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
+from uncnn.daemon.photo_job import Desk, FolderBlocked, take
+from uncnn.daemon.processes import stopped_by_sigterm
+from uncnn.daemon.recovery import recover
+from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_line
+from uncnn.exporters.store import Installed
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did, and what it met."""
+
+    quiet: bool  # nothing is said before the end
+    done: list[Done] = field(default_factory=list)
+    standing: list[tuple[str, Job]] = field(default_factory=list)  # from earlier runs, waiting for a person
+    problems: dict[Path, str] = field(default_factory=dict)  # of watched folders
+
+    def add(self, done: Done) -> None:
+        """Note a photo that is done."""
+        self.done.append(done)
+        if not self.quiet:
+            say(done)
+
+    def doubts(self) -> Doubts:
+        """Return how many photos were published on less than the full proof."""
+        return sum((done.doubts for done in self.done), NO_DOUBTS)
+
+    def exit_status(self) -> int:
+        """Return 1 where a photo or folder failed, 4 where one is held, 6 where one has a face in doubt, or 0."""
+        states = {job.state for _, job in self.standing}
+        if self.problems or State.QUARANTINED in states:
+            return ERROR
+        own = exit_status(self.done)
+        return DEGRADED if State.HELD in states and own != ERROR else own
+
+
+def run_once(config: Path | None, as_json: bool) -> int:
+    """Cloak and release what lies in the watched folders, and return the exit status.
+
+    Raises:
+        ConfigError: the configuration is wrong. RunningError: another run is at work.
+        LedgerError, FolderError: uncnn's own folders cannot be used. RequestError, ProcessDied: the models are not
+        there or do not load.
+    """
+    settings = load(find_config(config))
+    with only_run(), stopped_by_sigterm(), Ledger(ledger_file()) as ledger, Run(ledger_file()).beating() as run:
+        summary = Summary(as_json)
+        _drain(settings, ledger, run, summary)
+        run.exit_status = summary.exit_status()
+        _print(summary, as_json)
+    return run.exit_status
+
+
+def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
+    """Do what there is to do, one photo after another."""
+    sweep_workspaces()
+    recover(ledger)
+    ledger.wake()
+    looks = [seen for place in places_of(config, ledger) if (seen := _look(ledger, place, summary)) is not None]
+    new = sum(len(seen.new) for seen in looks)
+    if new == 0:
+        return
+    with (
+        workspace() as spool,
+        Crew(config.models, config.device, data_dir(), spool) as crew,
+        progress_bar(new, summary.quiet) as bar,
+    ):
+        desk = Desk(ledger, crew, spool, bar.report, _starter(crew, run, bar))
+        for seen in looks:
+            _drain_folder(desk, seen, bar, summary)
+
+
+def _drain_folder(desk: Desk, seen: Look, bar: Bar, summary: Summary) -> None:
+    watch = seen.place.folder.watch
+    for place, found in enumerate(seen.new):
+        bar.begin(seen.place.name(found.relative))
+        wait = seen.settle_seconds(found)
+        if wait > 0:
+            bar.report({"stage": "waiting until it has settled"})
+            time.sleep(wait)
+        try:
+            summary.add(
+                take(desk, seen.place.at(found.relative), found, lambda changed: seen.settle_seconds(changed) > 0)
+            )
+        except FolderBlocked as error:
+            left = len(seen.new) - place
+            summary.problems[watch] = f"{error} ({left} of its photos wait for that)"
+            desk.ledger.folders.block(seen.place.number, str(error))
+            return
+
+
+def _look(ledger: Ledger, place: Place, summary: Summary) -> Look | None:
+    """Return what is to do in a folder, or None where it cannot be read or published."""
+    try:
+        seen = look(ledger, place)
+        prepare_publish(ledger, place)
+    except (ScanError, PublishError) as error:
+        summary.problems[place.folder.watch] = str(error)
+        ledger.folders.block(place.number, str(error))
+        return None
+    for refused in seen.refused:
+        summary.add(Done(place.name(refused.relative), "error", refused.refused or ""))
+    summary.standing += [(place.name(job.relative), job) for job in seen.standing]
+    return seen
+
+
+def _starter(crew: Crew, run: Run, bar: Bar) -> Callable[[], None]:
+    """Return what loads the models when it is called first."""
+    started = False
+
+    def start() -> None:
+        nonlocal started
+        if not started:
+            bar.report({"stage": LOADING})
+            run.tell("", LOADING, 0, 0, 0.0)
+            device = crew.start()
+            run.tell("", "", 0, 0, 0.0)
+            roster = crew.roster
+            names = (_names(roster.surrogates), _names(roster.judges))
+            run.works_with(device, *names, crew.providers, crew.protection)
+            started = True
+
+    return start
+
+
+def _names(models: Sequence[Installed]) -> list[str]:
+    return [model.card.name for model in models]
+
+
+def _print(summary: Summary, as_json: bool) -> None:
+    """Print what needs a person, last."""
+    if as_json:
+        standing = [{"photo": name, "state": job.state.value, "reason": job.reason} for name, job in summary.standing]
+        folders = [{"watch": str(watch), "problem": problem} for watch, problem in summary.problems.items()]
+        counts, released = asdict(counts_of(summary.done)), summary.doubts().as_json()
+        photos = [each.as_json() for each in summary.done]
+        print_json(
+            {"photos": photos, "counts": counts, "released": released, "standing": standing, "problems": folders}
+        )
+        return
+    if not (summary.done or summary.problems):
+        sys.stdout.write("nothing new in the watched folders\n")
+    proven = replace(summary.doubts(), uncertain=0)  # by the ledger, which knows what became of the same picture before
+    doubtful = replace(counts_of(summary.done), without_a_face=0)
+    sys.stdout.writelines(f"{words}\n" for words in (*proven.words(), *doubtful.words()))
+    for name, job in summary.standing:
+        say_line(name, f"still {job.state}", f": {job.reason}", "yellow")
+    for watch, problem in summary.problems.items():
+        say_line(str(watch), "blocked", f": {problem}", "red")

@@ -1,0 +1,97 @@
+"""The enrolled people on the disk: names, and what each judge makes of their faces. 0600, written in one rename."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from uncnn.daemon.files.folders import private, state_dir
+from uncnn.daemon.wording import printable, system_words
+from uncnn.plugins.api import UncnnError
+
+NAME: Final = "people.json"
+
+
+class PeopleError(UncnnError):
+    """The enrolled people cannot be read or written, or a person cannot be enrolled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What one recogniser makes of a person's photos."""
+
+    recogniser: str
+    sha256: str  # of its model: another's embeddings say nothing
+    embeddings: list[list[float]]  # a photo each
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is enrolled."""
+
+    name: str
+    enrolled: datetime
+    templates: list[Template]  # of judges, who tell them from others, and of the recognisers that are attacked
+    consented: datetime | None = None  # to others being made to look like them, to recognisers
+
+    @property
+    def photos(self) -> int:
+        """Return how many photos they were enrolled with."""
+        return max((len(template.embeddings) for template in self.templates), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """All of them."""
+
+    version: int = 1
+    people: list[Person] = field(default_factory=list)
+
+    def without(self, name: str) -> People:
+        """Return the others."""
+        return People(self.version, [person for person in self.people if person.name != name])
+
+
+_PEOPLE: Final = TypeAdapter(People)
+
+
+def people_file() -> Path:
+    """Return where the enrolled people are kept: a folder of its own, the only one that decoders see of the state.
+
+    Raises FolderError.
+    """
+    file = private(state_dir() / "people") / NAME
+    with suppress(OSError):  # where it lay before
+        if not file.exists():
+            (state_dir() / NAME).rename(file)
+    return file
+
+
+def read_people(file: Path) -> People:
+    """Return the enrolled people; none where there is no file. Raises PeopleError."""
+    try:
+        return _PEOPLE.validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return People()
+    except (OSError, ValidationError) as error:
+        words = system_words(error)[1] if isinstance(error, OSError) else "it is damaged; enroll the people again"
+        raise PeopleError(f"the enrolled people in {printable(file)} cannot be read: {words}") from error
+
+
+def write_people(file: Path, people: People) -> None:
+    """Write the enrolled people, 0600, whole or not at all. Raises PeopleError."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".people-", delete=False) as writer:  # 0600
+            writer.write(_PEOPLE.dump_json(people))
+            writer.flush()
+            os.fsync(writer.fileno())
+        Path(writer.name).replace(file)
+    except OSError as error:
+        raise PeopleError(f"{printable(file)} cannot be written: {system_words(error)[1]}") from error

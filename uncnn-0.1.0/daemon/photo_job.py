@@ -1,0 +1,235 @@
+"""One photo of a watched folder on its way: snapshot, ledger, protect, publish; every step in the ledger first."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from uncnn.daemon.crew import Crew
+from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
+from uncnn.daemon.files.scan import Found
+from uncnn.daemon.files.standing import state_of
+from uncnn.daemon.intake import Place, source_of
+from uncnn.daemon.ledger import Job, Ledger, LedgerError, State, TransitionError
+from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
+from uncnn.daemon.pipeline import Next, Outcome, protect
+from uncnn.daemon.processes import ProcessDied, Report, RequestError
+from uncnn.daemon.recall import Recalled, made_with, recall_copy, recall_picture
+from uncnn.daemon.sight import see
+from uncnn.daemon.terminal import Done, Status
+from uncnn.daemon.verify.keeping import proof_of
+from uncnn.daemon.wording import printable
+from uncnn.plugins.api import UncnnError
+
+ENVIRONMENT: Final = frozenset(
+    {
+        "no-space",
+        "permission",
+        "read-only",
+        "missing",
+        "not-a-folder",
+        "input-output",
+        "stale",
+        "too-many-files",
+        "busy",
+        "replaced",
+        "unsupported",
+    }
+)
+"""Faults of the machine, not of the photo: no attempt is spent on them."""
+
+MISCONFIGURED: Final = frozenset({"UnknownAttack", "AimError"})
+"""What is wrong with the policy, not with a photo: its folder waits for another."""
+
+PASSING: Final = frozenset({"truncated", "no-memory"})
+"""What is wrong with a photo and may not be for long: it is still being written, or others have the memory."""
+
+UNSOUND: Final = frozenset({"CanaryError", "CardError", "DetectorError", "PinsError"})
+"""A model that is not what it should be: no attempt is spent, and nothing is released before it is put right."""
+
+HOPELESS: Final = frozenset({"name-too-long", "no-name"})
+"""Faults of publishing that another attempt meets again."""
+
+_SAID: Final[dict[State, Status]] = {
+    State.PUBLISHED: "published",
+    State.SKIPPED: "skipped",
+    State.HELD: "held",
+    State.QUARANTINED: "error",
+    State.RETRY: "error",
+}
+
+
+Result: TypeAlias = Outcome | Recalled
+"""What is to become of a photo: found out on itself, or before."""
+
+
+class Stopped(UncnnError):
+    """The service ends; the photo was given back."""
+
+
+class FolderBlocked(UncnnError):
+    """A fault of disk, permission, mount or a model: nothing more can be done for this folder at present."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What photos are worked on with.
+
+    `start` is called before a photo needs the models, `stopping` says whether a process that died was ended on purpose,
+    `following` copies the photos that come next into a folder.
+    """
+
+    ledger: Ledger
+    crew: Crew
+    spool: Path
+    report: Report
+    start: Callable[[], None]
+    stopping: Callable[[], bool] = lambda: False
+    following: Callable[[Path], list[Next]] = lambda _folder: []
+
+
+def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool]) -> Done:
+    """Take a settled file down its path, and return what became of it; `young`: whether one that changed is to settle.
+
+    Raises FolderBlocked, LedgerError, and what `desk.start` raises.
+    """
+    name = place.name(found.relative)
+    with tempfile.TemporaryDirectory(dir=desk.spool) as own:
+        try:
+            taken = snapshot(place.folder.watch, found.relative, Path(own))
+        except PublishError as error:
+            if error.kind in {"no-space", "read-only", "too-many-files", "stale"}:  # no fault of this one file
+                raise FolderBlocked(str(error)) from error
+            passing = error.kind in {"changed", "missing"}
+            return Done(name, "waiting" if passing else "error", str(error), taken=passing)
+        changed = Found(found.relative, taken.size, taken.mtime_ns, taken.ctime_ns, taken.device, taken.inode)
+        if changed != found and young(changed):
+            return Done(name, "waiting", "it is still being written: it is taken when it has settled")
+        job = desk.ledger.enqueue(place.number, found.relative, taken.sha256, place.digest, source_of(taken))
+        if job.state is State.QUEUED:
+            return _work(desk, place, job, taken)
+    return Done(name, _SAID.get(job.state, "waiting"), f"as before: {job.reason or job.state}", _where(place, job))
+
+
+def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
+    """Claim a queued photo, and protect and release it; the models are not loaded for a released copy."""
+    outcome: Result | None = recall_copy(desk.ledger, job)
+    if outcome is None:
+        desk.start()
+    job = desk.ledger.claim(job)
+    if job.state is not State.RUNNING:
+        return _done(place, job)
+    try:
+        outcome = outcome or _found_out(desk, place, job, taken)
+        job = _judge(desk, job, place, outcome)
+        if job.state is State.PUBLISHING:
+            job = _release(desk.ledger, job, place, outcome, taken)
+    except (LedgerError, TransitionError):
+        raise
+    except (UncnnError, OSError) as error:
+        if desk.stopping():
+            desk.ledger.give_back(job, State.QUEUED)
+            raise Stopped("the service ends") from error
+        job = _failed(desk.ledger, job, error)
+        return _done(place, job, suspect=_is_suspect(error))
+    except BaseException:  # the run is being stopped
+        if job.state is State.RUNNING:
+            desk.ledger.give_back(job, State.QUEUED)
+        raise
+    return _done(place, job, outcome)
+
+
+def _found_out(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Result:
+    """Return what is to become of a photo: what became of the same picture before, or what protecting it comes to."""
+    name, own = printable(job.relative.name), taken.path.parent
+    seen = see(desk.crew, taken.path, name, desk.report, place.policy.faces.rotated)
+    if seen.fingerprint is not None:
+        job = desk.ledger.pictures.note(job, seen.fingerprint, made_with(desk.crew.roster))
+        recalled = recall_copy(desk.ledger, job) or recall_picture(desk.ledger, job, place.policy.metadata, own)
+        if recalled is not None:
+            return recalled
+    following = desk.following(own)
+    outcome = protect(desk.crew, taken.path, name, place.policy, own, desk.report, following, seen)
+    if job.anyway and outcome.decision == "hold":
+        return replace(outcome, decision="publish", reason=f"{outcome.reason}; a person released it all the same")
+    return outcome
+
+
+def _judge(desk: Desk, job: Job, place: Place, outcome: Result) -> Job:
+    """Write down what the policy decided on the verdict, or on the one that holds for this photo too."""
+    ledger, earlier, proof = desk.ledger, None, None
+    if isinstance(outcome, Recalled):
+        earlier = outcome.earlier
+    else:
+        proof = proof_of(outcome.verdict, outcome.strengths, place.policy, desk.crew.roster)
+    if outcome.decision != "publish":
+        state = State.HELD if outcome.decision == "hold" else State.SKIPPED
+        return ledger.move(job, state, outcome.reason, same_as=earlier, proof=proof)
+    job = ledger.move(
+        job,
+        State.VERIFIED,
+        outcome.reason,
+        released_sha256=outcome.sha256,
+        released_fingerprint=outcome.fingerprint,
+        same_as=earlier,
+        proof=proof,
+    )
+    return ledger.move(job, State.PUBLISHING, outcome.reason, published=_wanted(place, job))
+
+
+def _release(ledger: Ledger, job: Job, place: Place, outcome: Result, taken: Snapshot) -> Job:
+    """Publish the verified bytes, and write down where they are. Raises PublishError."""
+    assert outcome.candidate is not None
+    output = place.policy.output
+    placed = publish(
+        outcome.candidate,
+        place.folder.publish,
+        _wanted(place, job),
+        outcome.sha256,
+        output.mode,
+        taken.mtime_ns if output.times == "same" else None,
+    )
+    published = placed.relative_to(place.folder.publish)
+    return ledger.move(job, State.PUBLISHED, outcome.reason, published=published, placed=state_of(placed))
+
+
+def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
+    """Write down a failure: of the machine, of the photo for good, or one that may pass.
+
+    Raises FolderBlocked.
+    """
+    kind = error.detail if isinstance(error, RequestError) else getattr(error, "kind", "")
+    is_photo = isinstance(error, RequestError) and error.kind == "PhotoError"
+    wrong = isinstance(error, RequestError) and error.kind in MISCONFIGURED | UNSOUND
+    if (kind in ENVIRONMENT and not is_photo) or wrong:
+        ledger.give_back(job, State.BLOCKED, str(error))
+        raise FolderBlocked(str(error)) from error
+    if (is_photo and kind not in PASSING) or kind in HOPELESS:
+        return ledger.move(job, State.QUARANTINED, str(error))
+    return ledger.retry(job, str(error))
+
+
+def _is_suspect(error: UncnnError | OSError) -> bool:
+    """Return whether neither the photo nor the machine failed, but a plugin, a model or a process."""
+    is_photo = isinstance(error, RequestError) and error.kind == "PhotoError"
+    return isinstance(error, RequestError | ProcessDied) and not is_photo
+
+
+def _done(place: Place, job: Job, outcome: Result | None = None, suspect: bool = False) -> Done:
+    message = f"{job.reason}; it is tried again" if job.state is State.RETRY else job.reason
+    own = outcome if isinstance(outcome, Outcome) else None
+    doubts = Doubts.of(job.faces, job.uncertain, job.provisional) if job.state is State.PUBLISHED else NO_DOUBTS
+    where = _where(place, job)
+    return Done(place.name(job.relative), _SAID[job.state], message, where, own, suspect=suspect, doubts=doubts)
+
+
+def _where(place: Place, job: Job) -> Path | None:
+    is_out = job.state is State.PUBLISHED and job.published is not None
+    return place.folder.publish / job.published if is_out and job.published else None
+
+
+def _wanted(place: Place, job: Job) -> Path:
+    return place.policy.released_name(job.relative)

@@ -1,0 +1,26 @@
+"""Photos as files: bytes -> Photo -> bytes, and the views under which a verdict must hold.
+
+One door to the `reader`, the `writer` and the views, so that callers need not know where each part lives.
+"""
+
+from __future__ import annotations
+
+from uncnn.daemon.photos.reader import decode
+from uncnn.daemon.photos.values import PIXEL_LIMIT, Alpha, Encoding, Format, Photo, PhotoError
+from uncnn.daemon.photos.writer import Released, encode
+from uncnn.daemon.verify.views import View, parse_view, reencode
+
+__all__ = [
+    "PIXEL_LIMIT",
+    "Alpha",
+    "Encoding",
+    "Format",
+    "Photo",
+    "PhotoError",
+    "Released",
+    "View",
+    "decode",
+    "encode",
+    "parse_view",
+    "reencode",
+]

@@ -1,0 +1,74 @@
+"""A picture made to fit the format that it is written in; what a format cannot hold is said, never lost quietly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from uncnn.daemon.photos.deep import reduced
+from uncnn.daemon.photos.profiles import srgb_profile
+from uncnn.daemon.photos.reader import seen
+from uncnn.daemon.photos.turning import SIDEWAYS, upright
+from uncnn.daemon.photos.values import MODES, Format, Note, Stored
+
+TURNING: Final = frozenset({"JPEG", "PNG", "WEBP", "AVIF"})  # they say how they are to be turned, and viewers follow
+OPAQUE: Final = frozenset({"JPEG", "BMP"})
+_INKS: Final = frozenset({"JPEG", "TIFF"})
+_DEEP: Final = frozenset({"PNG", "TIFF"})
+_INDEXED: Final = frozenset({"PNG", "TIFF", "BMP", "GIF"})
+_PROFILED: Final = frozenset({"JPEG", "PNG", "TIFF", "HEIF", "AVIF", "WEBP"})
+
+
+def fitting(stored: Stored, source: Format, chosen: Format, note: Note) -> Stored:
+    """Return what is stored of a file of the format `source`, as the format `chosen` can hold it."""
+    if chosen != source or chosen not in TURNING:
+        stored = _baked(stored)
+    if stored.samples.dtype != np.uint8 and chosen not in _DEEP:
+        alpha = None if stored.alpha is None else reduced(stored.alpha)
+        stored = replace(stored, samples=reduced(stored.samples), alpha=alpha)
+        note(f"its 16 bits a sample become 8: {chosen} holds no more")
+    if stored.palette is not None and chosen not in _INDEXED:
+        stored = replace(stored, palette=None)
+    if stored.chunks and chosen != "PNG":
+        stored = replace(stored, chunks=())
+    if _in_srgb_alone(stored, chosen):
+        if MODES[stored.samples.shape[2]] == "CMYK":
+            note(f"its inks become sRGB: {chosen} holds no CMYK")
+        stored = replace(stored, samples=_plain(stored), profile=srgb_profile() if chosen in _PROFILED else None)
+    return stored
+
+
+def _in_srgb_alone(stored: Stored, chosen: Format) -> bool:
+    """Return whether a format cannot hold the colours as they are stored."""
+    channels = stored.samples.shape[2]
+    if MODES[channels] == "CMYK":
+        return chosen not in _INKS
+    # WebP knows no grey, so that a profile of greys would be one of another kind
+    return stored.profile is not None and (chosen not in _PROFILED or (chosen == "WEBP" and channels == 1))
+
+
+def _plain(stored: Stored) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Return the samples in sRGB, (H, W, 1) where they are grey."""
+    pixels = seen(stored)
+    return pixels[..., :1] if stored.samples.shape[2] == 1 else pixels
+
+
+def _baked(stored: Stored) -> Stored:
+    """Return the picture upright, with nothing left for a viewer to do."""
+    turn = stored.orientation
+    if turn == 1:
+        return stored
+    dots = stored.encoding.dots_per_inch
+    if dots and turn >= SIDEWAYS:
+        dots = (dots[1], dots[0])
+    palette = stored.palette
+    return replace(
+        stored,
+        samples=upright(stored.samples, turn),
+        alpha=None if stored.alpha is None else upright(stored.alpha, turn),
+        palette=None if palette is None else replace(palette, indices=upright(palette.indices, turn)),
+        orientation=1,
+        encoding=replace(stored.encoding, dots_per_inch=dots),
+    )

@@ -1,0 +1,130 @@
+"""Photo -> the bytes of a file: what its source stores with the change in it, and none of what it says of its owner.
+
+The file is written from what was decoded, so that nothing can be copied by mistake: no GPS, XMP, comment, thumbnail or
+appended data. What it says is its colours (an ICC profile with nothing else in it), its resolution, how it is to be
+turned where it was stored so, and the EXIF that the policy allows, value by value.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from PIL import Image
+
+from uncnn.daemon.config.policies import Metadata
+from uncnn.daemon.photos import jpeg
+from uncnn.daemon.photos.changing import changed, differing
+from uncnn.daemon.photos.coefficients import OddJpegError, rewritten
+from uncnn.daemon.photos.containers import Quality, Wanted, write
+from uncnn.daemon.photos.deep import reduced
+from uncnn.daemon.photos.fitting import OPAQUE, fitting
+from uncnn.daemon.photos.metadata import exif_bytes, kept
+from uncnn.daemon.photos.reader import decode, exif_of_photo, stored_again
+from uncnn.daemon.photos.remuxing import BOXED, remuxed
+from uncnn.daemon.photos.values import Format, Photo, PhotoError
+from uncnn.daemon.wording import printable
+from uncnn.plugins.api import Pixels
+
+_MOST_GROWTH: Final = 1.25  # of a file whose quality its source does not tell
+_INK_CHANNELS: Final = 4
+_ANEW: Final = "it is a {} of a rare kind: compressed anew as a whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The bytes that would be released, and what a person should know of them."""
+
+    data: bytes
+    notes: tuple[str, ...] = ()
+
+
+def encode(
+    photo: Photo,
+    pixels: Pixels,
+    photo_format: Format | Literal["same"] = "same",
+    quality: Quality = "same",
+    metadata: Metadata = "none",
+) -> Released:
+    """Return the file of `photo` with `pixels`, (H, W, 3) uint8 upright sRGB, in their place; quality is 1..100.
+
+    Where the pixels are those of the photo, a lossless file stores what its source does to the bit, a JPEG the same
+    coefficients, and a WebP, HEIF or AVIF the same coded picture.
+
+    Raises PhotoError (`unwritable`), where the machine is at fault MemoryError or an OSError with an `errno`, as of a
+    full disk, and ValueError where the shape is not that of the photo.
+    """
+    if pixels.shape != photo.pixels.shape or pixels.dtype != np.uint8:
+        raise ValueError(f"pixels {pixels.shape} {pixels.dtype} for a photo of {photo.pixels.shape} uint8")
+    chosen: Format = photo.format if photo_format == "same" else photo_format
+    if chosen in OPAQUE and photo.alpha is not None:
+        raise PhotoError("unwritable", f"{chosen} holds no transparency, and the photo has some: choose png or webp")
+    try:
+        return _encoded(photo, pixels, chosen, quality, metadata)
+    except Exception as error:  # encoders raise OSError, ValueError, RuntimeError, struct.error
+        _raise_of_machine(error)
+        height, width = pixels.shape[:2]
+        reason = printable(str(error))[:120]
+        message = f"a photo of {width} x {height} cannot be written as {chosen} ({reason}): choose another format"
+        raise PhotoError("unwritable", message) from error
+
+
+def _raise_of_machine(error: Exception) -> None:
+    """Raise `error` where it is the system's: encoders give theirs no number."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
+        raise error
+
+
+def _encoded(photo: Photo, pixels: Pixels, chosen: Format, quality: Quality, metadata: Metadata) -> Released:
+    exif = exif_of_photo(photo) if metadata != "none" else Image.Exif()
+    notes: list[str] = []
+    if chosen == photo.format == "JPEG" and quality == "same":
+        try:
+            return Released(_rewritten(photo, pixels, kept(exif, metadata, photo.orientation)))
+        except (OddJpegError, OSError) as error:
+            _raise_of_machine(error)
+            notes.append(_ANEW.format(chosen))
+    if chosen == photo.format in BOXED and quality == "same" and not differing(photo.pixels, pixels).any():
+        data = _copied(photo, kept(exif, metadata, photo.orientation if chosen == "WEBP" else 1))
+        if data is not None:
+            return Released(data)
+        if not photo.encoding.lossless:
+            notes.append(_ANEW.format(chosen))
+    stored = fitting(changed(stored_again(photo), photo, pixels), photo.format, chosen, notes.append)
+    wanted = Wanted(
+        quality,
+        kept(exif, metadata, stored.orientation),
+        photo.encoding.lossless,
+        photo.format if chosen == photo.format else None,
+        None if photo.encoding.lossless and chosen != photo.format else _MOST_GROWTH * len(photo.source),
+    )
+    return Released(write(stored, chosen, wanted), tuple(notes))
+
+
+def _copied(photo: Photo, exif: Image.Exif) -> bytes | None:
+    """Return a file with the same coded picture, or None where that does not decode to what the photo shows.
+
+    Raises MemoryError where there is too little to decode it once more.
+    """
+    try:
+        data = remuxed(photo, exif_bytes(exif))
+        again = decode(data, "copy")
+    except (PhotoError, ValueError, IndexError, KeyError, struct.error) as error:
+        if isinstance(error.__cause__, MemoryError) or getattr(error, "kind", "") == "no-memory":
+            raise MemoryError from error
+        return None
+    alike = _same(again.pixels, photo.pixels) and _same(again.alpha, photo.alpha)
+    return data if alike and again.profile == photo.profile else None
+
+
+def _same(one: Pixels | None, other: Pixels | None) -> bool:
+    return one is other if one is None or other is None else np.array_equal(one, other)
+
+
+def _rewritten(photo: Photo, pixels: Pixels, exif: Image.Exif) -> bytes:
+    """Return a JPEG that keeps its own coefficients where nothing changed. Raises OddJpegError, OSError."""
+    inks = reduced(stored_again(photo).samples) if len(photo.encoding.quantisation) == _INK_CHANNELS else None
+    own = jpeg.head(photo.encoding.dots_per_inch, exif_bytes(exif), photo.profile)
+    return rewritten(photo, pixels, inks, own)

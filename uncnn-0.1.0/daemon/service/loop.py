@@ -1,0 +1,269 @@
+"""`run`: the loop of the service looks, keeps house and answers signals; the workshop does the work."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from uncnn.daemon.answers import ERROR, OK
+from uncnn.daemon.audit.last import read_last
+from uncnn.daemon.config import Config, ConfigError, Folder, find_config, load
+from uncnn.daemon.crew import PREPARE_SECONDS, Crew
+from uncnn.daemon.files.folders import ledger_file, state_dir
+from uncnn.daemon.files.workspace import only_run, sweep_workspaces
+from uncnn.daemon.intake import places_of
+from uncnn.daemon.ledger import Ledger, LedgerError, Run
+from uncnn.daemon.ledger.rows import utc_now
+from uncnn.daemon.ledger.view import view
+from uncnn.daemon.notice.desktop import Desktop
+from uncnn.daemon.notice.elsewhere import Elsewhere
+from uncnn.daemon.notice.notice import NAMED
+from uncnn.daemon.service.alarm import Alarm
+from uncnn.daemon.service.notify import notify, watchdog_seconds
+from uncnn.daemon.service.place import ServedPlace, say, say_unless_quiet
+from uncnn.daemon.service.workshop import Finished, Workshop
+from uncnn.daemon.watch.folder import WatchedFolder
+from uncnn.daemon.wording import printable, system_words
+
+KEEP_SECONDS: Final = 10.0
+"""Between two rounds of house-keeping: health, retries, the heartbeat."""
+
+STOP_SECONDS: Final = 8.0
+"""For what is being done to be given back."""
+
+
+class Service:
+    """The supervisor. It never imports torch."""
+
+    def __init__(self, file: Path, config: Config, ledger: Ledger, run: Run) -> None:
+        self._file = file
+        self._config = config
+        self._ledger = ledger
+        self._run = run
+        self._alarm = Alarm()
+        self._workshop = Workshop(config, self._alarm.ring, self._works_with)
+        self._served: dict[Path, ServedPlace] = {}
+        self._problem = ""  # of the configuration
+        self._kept: float | None = None  # when the house was last kept
+        self._ready = False
+        self._said = ""
+        self._told = ""  # of what is being done, to the ledger
+        self._desktop = Desktop()
+        self._elsewhere = Elsewhere(state_dir())
+
+    def serve(self) -> int:
+        """Serve until a signal ends it, and return the exit status."""
+        with self._alarm.listening():
+            self._workshop.start()
+            try:
+                self._go_by(self._config)
+                while "stop" not in (asked := self._alarm.asked()):
+                    self._answer(asked)
+                    self._turn()
+                    self._alarm.wait(self._idle_seconds())
+            finally:
+                notify(STOPPING="1")
+                for served in self._served.values():
+                    served.close()
+                ended = self._workshop.stop(STOP_SECONDS)
+                self._collect()
+        return OK if ended else ERROR
+
+    def _turn(self) -> None:
+        """Do what there is to do now."""
+        now = time.monotonic()
+        try:
+            self._collect()
+            if self._kept is None or now - self._kept >= self._keep_seconds():
+                self._keep_house(now)
+            if self._workshop.doing != self._told:
+                self._tell()
+            for served in self._served.values():
+                served.tend(now)
+        except LedgerError as error:  # locked, or its disk is full: nothing is lost, it is tried again
+            say(str(error))
+            self._alarm.wait(1.0)
+            return
+        if not self._ready:
+            self._ready = True
+            notify(READY="1", STATUS=f"watching {len(self._served)} folders")
+
+    def _answer(self, asked: set[str]) -> None:
+        now = time.monotonic()
+        if "reload" in asked:
+            notify(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
+            self._reload()
+            notify(READY="1")
+        if "scan" in asked:
+            self._workshop.poke(self._config)
+            for served in self._served.values():
+                served.ask_for_scan(now)
+
+    def _reload(self) -> None:
+        """Go by the configuration as it is now; one that is wrong is said, and the old one kept."""
+        try:
+            config = load(self._file)
+            self._go_by(config)
+        except (ConfigError, LedgerError) as error:
+            self._problem = f"the configuration was not reloaded: {error}"
+            say(self._problem)
+        else:
+            self._problem = ""
+            say(f"reloaded {self._file}")
+        self._kept = None
+
+    def _go_by(self, config: Config) -> None:
+        """Watch the folders of a configuration; those that stay under the same policy are not disturbed.
+
+        Raises LedgerError; all is as before then.
+        """
+        places = places_of(config, self._ledger)
+        before, self._served, self._config = self._served, {}, config
+        for place in places:
+            watch = place.folder.watch
+            same = before.get(watch)
+            if same is not None and same.place == place:
+                self._served[watch] = before.pop(watch)
+        for gone in before.values():
+            gone.close()
+        for place in places:
+            if place.folder.watch not in self._served:
+                watched = WatchedFolder(place.folder.watch, place.folder.settle_seconds, self._alarm.ring)
+                self._served[place.folder.watch] = ServedPlace(place, watched, self._ledger, self._workshop)
+                say_unless_quiet(f"watching {printable(place.folder.watch)}: {_words(place.folder)}")
+        self._workshop.poke(config)
+
+    def _keep_house(self, now: float) -> None:
+        """See that all is well, take up what is due again, and give a sign of life."""
+        for served in self._served.values():
+            served.check(now)
+        for job in self._ledger.wake(utc_now(), blocked=False):
+            for served in self._served.values():
+                if served.place.number == job.folder:
+                    served.look_again(job.relative, now)
+        for served in self._served.values():
+            served.tell(now)
+        problem = self._tell()
+        self._kept = now
+        self._tell_others()
+        if self._workshop.alive and not self._overdue(now):
+            notify(WATCHDOG="1", STATUS=problem or self._workshop.doing or "waiting for photos")
+
+    def _tell(self) -> str:
+        """Write down what is being done, as a sign of life too; return what keeps all photos from being done."""
+        problem = self._problem or self._workshop.problem
+        tally, self._told = self._workshop.tally, self._workshop.doing
+        self._run.tell(problem, self._told, tally.published, tally.faces, tally.busy_seconds)
+        return problem
+
+    def _tell_others(self) -> None:
+        """Tell a person what is new, and write the measures, as the configuration asks."""
+        wanted = self._config.service
+        if wanted.metrics is None and wanted.apprise is None and not wanted.notify:
+            return
+        found = view(ledger_file(), concerns=NAMED)
+        if found is None:
+            return
+        if wanted.notify:
+            self._desktop.tell(found)
+        if wanted.apprise is not None:
+            try:
+                self._elsewhere.tell(found, wanted.notify_names, self._file)
+            except OSError as error:
+                self._say_once(f"nobody can be told elsewhere: {system_words(error)[1]}")
+        if wanted.metrics is not None:
+            from uncnn.daemon.service.metrics import write_metrics
+
+            try:
+                write_metrics(wanted.metrics, found, read_last(state_dir()))
+            except OSError as error:
+                self._say_once(
+                    f"the measures cannot be written to {printable(wanted.metrics)}: {system_words(error)[1]}"
+                )
+
+    def _say_once(self, line: str) -> None:
+        if line != self._said:
+            self._said = line
+            say(line)
+
+    def _overdue(self, now: float) -> bool:
+        """Return whether a photo takes longer than its deadline allows by far: the workshop itself hangs then."""
+        began, loading = self._workshop.began, 2 * PREPARE_SECONDS  # models are exported, then loaded
+        return began is not None and now - began > loading + 4 * self._config.service.deadline_seconds
+
+    def _collect(self) -> None:
+        """Say what was finished, and see to what was not."""
+        now = time.monotonic()
+        for finished in self._workshop.finished():
+            self._settle(finished, now)
+
+    def _settle(self, finished: Finished, now: float) -> None:
+        served = self._served.get(finished.task.place.folder.watch)
+        if finished.done is None:
+            if served is not None:
+                served.block_for_photo(finished.blocked, now)
+            return
+        if served is not None:
+            served.went_well()
+        done = finished.done
+        where = f" -> {done.published}" if done.published else ""
+        tell = say_unless_quiet if done.status == "published" else say
+        tell(f"{done.name}: {done.status}{where}: {done.message}")
+        if served is None:
+            return
+        served.read(finished.task.found.relative, "" if done.taken else done.message)
+        if done.status == "waiting":
+            served.look_again(finished.task.found.relative, now)
+
+    def _idle_seconds(self) -> float:
+        """Return how long there is nothing to do."""
+        now = time.monotonic()
+        times = [due for served in self._served.values() if (due := served.next_due()) is not None]
+        times.append((self._kept if self._kept is not None else now) + self._keep_seconds())
+        return min(times) - now
+
+    def _keep_seconds(self) -> float:
+        wanted = watchdog_seconds()
+        return KEEP_SECONDS if wanted is None else min(KEEP_SECONDS, wanted / 3)
+
+    def _works_with(self, device: str, crew: Crew) -> None:
+        """Note the models; called by the workshop's thread."""
+        roster = crew.roster
+        surrogates, judges = ([model.card.name for model in models] for models in (roster.surrogates, roster.judges))
+        self._run.works_with(device, surrogates, judges, crew.providers, crew.protection)
+        say_unless_quiet(f"models loaded on {device}: attacked {', '.join(surrogates)}; judges {', '.join(judges)}")
+
+
+def _words(folder: Folder) -> str:
+    return f"cloaked copies go to {printable(folder.publish)}, under policy {folder.policy}"
+
+
+def _greet(file: Path, config: Config) -> None:
+    """Say what a person who starts it by hand wants to know: what is passed over, and how it ends."""
+    if not config.folders:
+        say(f"no folder is watched: add some to {printable(file)}, then uncnn-daemon reload")
+    say_unless_quiet("passed over: hidden and unfinished files (*.part, *.crdownload, ...), and what is no photo")
+    if sys.stderr.isatty():
+        say_unless_quiet("Ctrl-C ends it; originals are only read; uncnn-daemon status says how it stands")
+
+
+def run_service(explicit: Path | None) -> int:
+    """Watch and cloak until a signal ends it, and return the exit status.
+
+    Raises:
+        ConfigError: the configuration is wrong. RunningError: another run is at work. LedgerError, FolderError: uncnn's
+        own folders cannot be used. RemovedError: only another start sees a folder anew.
+    """
+    file = find_config(explicit)
+    config = load(file)
+    with only_run(), Ledger(ledger_file()) as ledger:
+        sweep_workspaces()
+        _greet(file, config)
+        run = Run(ledger_file(), "service")
+        try:
+            run.exit_status = Service(file, config, ledger, run).serve()
+        finally:
+            run.end()
+    return run.exit_status

@@ -1,0 +1,192 @@
+"""One folder of the configuration in the service: watched, scanned, blocked and taken up again."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from uncnn.daemon import answers
+from uncnn.daemon.config import ConfigError
+from uncnn.daemon.files.publish import PublishError
+from uncnn.daemon.files.scan import Found, ScanError
+from uncnn.daemon.intake import Place, look, prepare_publish
+from uncnn.daemon.ledger import Ledger
+from uncnn.daemon.ledger.rows import utc_now
+from uncnn.daemon.service.workshop import Task, Workshop
+from uncnn.daemon.watch.folder import NotMounted, WatchedFolder
+from uncnn.daemon.wording import printable, system_words
+from uncnn.plugins.api import UncnnError
+
+REFUSED_NAMED: Final = 3
+FIRST_RETRY_SECONDS: Final = 10.0
+LONGEST_RETRY_SECONDS: Final = 300.0
+
+
+class RemovedError(UncnnError):
+    """A folder was removed, and what is mounted of it here is what it was: only another start sees a new one."""
+
+
+class ServedPlace:
+    """A watched folder, and what of it is done. All raise LedgerError."""
+
+    def __init__(self, place: Place, watched: WatchedFolder, ledger: Ledger, workshop: Workshop) -> None:
+        self.place = place
+        self.blocked = ""
+        self._unclean = True  # until what killed runs left in the publish folder was removed
+        self._blocks = 0  # by photos, in a row
+        self._retry_at = 0.0  # monotonic
+        self._watched = watched
+        self._ledger = ledger
+        self._workshop = workshop
+        self._refused: tuple[Found, ...] = ()  # by the last scan
+        self._unread: dict[Path, str] = {}  # photos that could not be read, and why
+        self._words = ""
+        self._told: tuple[object, ...] = ()
+
+    def close(self) -> None:
+        """Watch no more; what is waiting is forgotten here, a scan finds it again."""
+        self._watched.close()
+        self._workshop.take_back(self.place.number)
+
+    def tend(self, now: float) -> None:
+        """Look at what there is to look at by `now`."""
+        if self.blocked:
+            return
+        self._watched.take_hints(now)
+        if self._watched.scan_due(now):
+            self._scan(now)
+        for found in self._watched.settled(now):
+            try:
+                self._workshop.put(Task(self.place.at(found.relative), found, now))
+            except ConfigError:  # the scan says what is wrong with it
+                self._watched.ask_for_scan(now)
+
+    def check(self, now: float) -> None:
+        """Watch, or see whether the folder is still there and can be published; blocked, take it up when it is well.
+
+        Raises RemovedError.
+        """
+        try:
+            self._check_bound()
+            self._watched.check(now)
+            prepare_publish(self._ledger, self.place, clean=self._unclean)
+            self._unclean = False
+        except (PublishError, NotMounted) as error:
+            self.block(str(error))
+        except OSError as error:
+            self.block(f"watched folder {printable(self._watched.folder)} cannot be read: {system_words(error)[1]}")
+        else:
+            if self.blocked and now >= self._retry_at:
+                self._unblock(now)
+
+    def block_for_photo(self, reason: str, now: float) -> None:
+        """Do nothing for a while: a photo met a fault of the machine that a check of the folders may not show."""
+        self._blocks += 1
+        self._retry_at = now + min(FIRST_RETRY_SECONDS * 2.0 ** (self._blocks - 1), LONGEST_RETRY_SECONDS)
+        self.block(reason)
+
+    def went_well(self) -> None:
+        """Note that a photo met no fault of the machine."""
+        self._blocks = 0
+
+    def read(self, relative: Path, problem: str) -> None:
+        """Note that a photo could be read, or why it could not; the next scan tries again."""
+        if problem or relative in self._unread:
+            self._unread.pop(relative, None)
+            if problem:
+                self._unread[relative] = problem
+            self._tell_refused()
+
+    def block(self, reason: str) -> None:
+        """Do nothing for this folder until a check finds it well."""
+        self._workshop.take_back(self.place.number)
+        if reason != self.blocked:
+            self.blocked = reason
+            self._ledger.folders.block(self.place.number, reason)
+            say(f"{printable(self._watched.folder)}: blocked: {reason}")
+
+    def look_again(self, relative: Path, now: float) -> None:
+        """Wait until a photo has settled, and take it again."""
+        self._watched.look_at(relative, now)
+
+    def ask_for_scan(self, now: float) -> None:
+        """Let a scan come now."""
+        self._watched.ask_for_scan(now)
+
+    def next_due(self) -> float | None:
+        """Return when there is something to do, monotonic."""
+        return None if self.blocked else self._watched.next_due()
+
+    def tell(self, now: float) -> None:
+        """Write to the ledger how it stands, where that has changed."""
+        tasks = self._workshop.waiting(self.place.number)
+        waiting = len(tasks) + len(self._watched.settling)
+        oldest = min((task.since for task in tasks), default=None)
+        told = (self._watched.mode, self._watched.event_at, self._watched.missed, waiting, oldest)
+        if told == self._told:
+            return
+        self._told = told
+        folders, number = self._ledger.folders, self.place.number
+        events = (_utc(self._watched.event_at, now), self._watched.missed)
+        folders.watching(number, self._watched.mode, *events)
+        folders.waiting(number, waiting, _utc(oldest, now))
+
+    def _check_bound(self) -> None:
+        """Refuse a folder of which only a mount is left, as the system's unit makes them (BindPaths)."""
+        for folder in (self.place.folder.watch, self.place.folder.publish):
+            if folder.is_dir() and folder.stat().st_nlink == 0:
+                remedy = "uncnn ends, to be started again where there is a new one"
+                raise RemovedError(f"{printable(folder)} was removed, and is only mounted here: {remedy}")
+
+    def _unblock(self, now: float) -> None:
+        self.blocked = ""
+        self._ledger.folders.block(self.place.number, "")
+        self._ledger.unblock(self.place.number)
+        self._watched.ask_for_scan(now)
+        say(f"{printable(self._watched.folder)}: taken up again")
+
+    def _scan(self, now: float) -> None:
+        try:
+            seen = look(self._ledger, self.place)
+        except ScanError as error:
+            self.block(str(error))
+            return
+        new = [found for found in seen.new if not self._workshop.has(self.place.number, found.relative)]
+        self._watched.scanned(new, time.monotonic())
+        there = {found.relative for found in new}
+        self._unread = {relative: words for relative, words in self._unread.items() if relative in there}
+        self._refused = seen.refused
+        self._tell_refused()
+
+    def _tell_refused(self) -> None:
+        """Say what is not taken, and why, where that has changed."""
+        all_of_them = [f"{printable(each.relative)}: {each.refused}" for each in self._refused]
+        all_of_them += self._unread.values()
+        more = len(all_of_them) - REFUSED_NAMED
+        words = "; ".join(all_of_them[:REFUSED_NAMED]) + (f"; and {more} more" if more > 0 else "")
+        if words != self._words:
+            self._words = words
+            self._ledger.folders.refused(self.place.number, words)
+            if words:
+                say(f"{printable(self._watched.folder)}: not taken: {words}")
+
+
+def say(line: str) -> None:
+    """Write a line to the log: standard error, which systemd keeps. A log that cannot be written ends no service."""
+    with suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def say_unless_quiet(line: str) -> None:
+    """Write a line to the log that tells of nothing wrong."""
+    if not answers.quiet:
+        say(line)
+
+
+def _utc(at: float | None, now: float) -> datetime | None:
+    return None if at is None else utc_now() - timedelta(seconds=max(now - at, 0.0))

@@ -1,0 +1,37 @@
+"""A face that one of the two looks at an original saw, and what is in doubt about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from pydantic import TypeAdapter
+
+from uncnn.plugins.api import Face
+
+Uncertain: TypeAlias = Literal["hold", "cloak", "publish"]
+"""What a policy does with a face that is in doubt: `publish` leaves it as it is."""
+
+FAINT: Final = "seen only by the second look"
+ONLY_IN_COPY: Final = "seen only in the copy"
+TURNED: Final = "turned"
+EDGE: Final = "at the edge of what the detector reads"
+ANIMAL: Final = "may be an animal"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A face of the original, and what speaks against it."""
+
+    face: Face
+    uncertain: str  # in words; "" where both looks and the recognisers agree
+    certain_enough: bool  # cloaked unless the policy leaves doubtful faces alone
+    known: bool  # the worker found it
+
+    def counts(self, uncertain: Uncertain) -> bool:
+        """Return whether it must be protected under a policy that does this with faces in doubt."""
+        return self.certain_enough and (self.known or not self.uncertain or uncertain == "cloak")
+
+
+SIGHTINGS = TypeAdapter(list[Sighting])
+"""Sightings as JSON between the processes."""

@@ -1,0 +1,1 @@
+"""Thresholds and accuracy of a recogniser, measured on a folder of faces."""

@@ -1,0 +1,61 @@
+"""A torch network as the ONNX graph that every format gives: float32, opset 18, a dynamic batch."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import torch
+from onnx import ModelProto
+from torch import nn
+
+OPSET = 18
+
+
+def onnx_of(network: nn.Module, height: int, width: int) -> ModelProto:
+    """Return `network`, (N, 3, `height`, `width`) -> (N, D), as ONNX from `input` to `embedding`.
+
+    torch.onnx folds each normalisation that follows a convolution. What it notes about each node, the paths of this
+    machine among it, is left out: the same weights give the same bytes anywhere.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.onnx speaks of its own parts
+        program = torch.onnx.export(
+            network.eval(),
+            (torch.zeros(2, 3, height, width),),
+            input_names=["input"],
+            output_names=["embedding"],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            dynamo=True,
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None, "torch.onnx gives None only where it writes a file"
+    model: ModelProto = program.model_proto
+    return plainly_named(model)
+
+
+def plainly_named(model: ModelProto) -> ModelProto:
+    """Return `model` without the notes of the tool that made it."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        if hasattr(part, "metadata_props"):
+            del part.metadata_props[:]
+        part.doc_string = ""
+    graph.name = "recogniser"
+    return model
+
+
+def write_program(network: nn.Module, height: int, width: int, path: Path) -> None:
+    """Write `network`, (N, 3, `height`, `width`) -> (N, D), to `path` by torch.export; `load_program` reads it.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        example = (torch.zeros(2, 3, height, width),)
+        program = torch.export.export(network.eval(), example, dynamic_shapes=({0: torch.export.Dim("N")},))
+        for node in program.graph.nodes:
+            node.meta.pop("stack_trace", None)  # the paths of this machine
+        torch.export.save(program, path)

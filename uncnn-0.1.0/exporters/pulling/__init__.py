@@ -1,0 +1,1 @@
+"""Published models fetched: resumed, checked, converted, and put in their place at once."""

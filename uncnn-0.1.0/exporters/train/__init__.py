@@ -1,0 +1,1 @@
+"""How the embedded pack is trained: networks of our own, taught by ones whose licence permits it."""

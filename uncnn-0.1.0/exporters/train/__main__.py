@@ -1,0 +1,104 @@
+"""Trains the detector that comes with uncnn: `python -m uncnn.exporters.train --data ../shared/data -o pack`.
+
+Its teacher is read from `--models`. One core is used. `--device cuda` trains on a GPU. README.md beside this file says
+what came of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from uncnn.exporters.train import detector
+from uncnn.exporters.train.faces import TrainingError, read_faces
+from uncnn.exporters.train.scenes import read_scenes
+from uncnn.exporters.train.ship import ship_detector
+from uncnn.plugins.api import UncnnError
+from uncnn.plugins.detectors.retinaface_forward import InputFormat
+from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace, load_network
+from uncnn.plugins.sessions import known_device
+
+FACES = "faces-144"
+FEWEST = 1000  # samples of a course
+TEACHING_DETECTOR = "retinaface-mobilenet0.25.pth"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the recipe; an error that a person can mend is one line."""
+    options = _options(arguments)
+    torch.set_num_threads(options.threads)
+    try:
+        _detector(options)
+    except UncnnError as error:
+        sys.exit(f"uncnn.exporters.train: {error}")
+
+
+def _detector(options: argparse.Namespace) -> None:
+    (teacher, form), start = _retinaface(options.models / TEACHING_DETECTOR), None
+    course = detector.Course()
+    if options.start:
+        course, start = detector.FURTHER, _retinaface(options.start)[0].requires_grad_(True)
+    course = replace(course, samples=options.samples or course.samples)
+    faces, _ = read_faces(options.data / FACES, training=True)
+    scenes = read_scenes(options.data, faces)
+    device, progress = torch.device(options.device), _Progress(course.samples)
+    network = detector.teach(teacher, form, scenes, course, device, options.seed, progress, start)
+    print(ship_detector(network, options.output))
+
+
+def _retinaface(weights: Path) -> tuple[MobileNetRetinaFace, InputFormat]:
+    network, form = load_network(weights)
+    if not isinstance(network, MobileNetRetinaFace):
+        raise TrainingError(f"{weights}: it is no RetinaFace with a MobileNet-0.25 body")
+    return network, form
+
+
+class _Progress:
+    """Prints a line now and then: how far, how long, and the loss."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.start, self.next = total, time.monotonic(), 0.0
+
+    def __call__(self, done: int, losses: dict[str, float]) -> None:
+        """Say that `done` are done, and what is still wrong."""
+        spent = time.monotonic() - self.start
+        if spent < self.next:
+            return
+        self.next = spent + 15
+        wrong = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
+        print(f"{done} of {self.total} crops, {spent:.0f} s, {wrong}", flush=True)
+
+
+def _samples(text: str) -> int:
+    if not text.isdecimal() or int(text) < FEWEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no course: give a number from {FEWEST} on")
+    return int(text)
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    lines = (__doc__ or "").splitlines()
+    parser = argparse.ArgumentParser(
+        prog="python -m uncnn.exporters.train",
+        description=lines[0],
+        epilog="\n".join(lines[2:]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--models", type=Path, default=Path("../shared/models/reference"), help="folder of its teacher")
+    parser.add_argument("--device", type=known_device, default="cpu", help="cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    folders = f"{FACES}, widerface, noface, groups and people"
+    parser.add_argument("--samples", type=_samples, help="how many crops, instead of the usual course")
+    parser.add_argument("--start", type=Path, help="go on from these weights of an earlier course, .safetensors")
+    parser.add_argument("--data", type=Path, required=True, help=f"the folder that has {folders}")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the folder of models to write to")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

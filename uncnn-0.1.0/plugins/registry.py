@@ -1,0 +1,122 @@
+"""Attacks by name: ours and strangers' come in by the same door, the entry-point group `uncnn.attacks`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from uncnn.plugins.api import Attack, Budget, UncnnError
+
+if TYPE_CHECKING:
+    from uncnn.plugins.aim import Aim, Gallery
+
+GROUP = "uncnn.attacks"
+
+STRENGTHS: Mapping[str, Budget] = {
+    "subtle": Budget(epsilon_255=2.9, texture=1.03, cap_255=22.5, rms=1.63, large=0.5, large_flow=0.01),
+    "balanced": Budget(epsilon_255=3.3, texture=1.2, cap_255=26.0, rms=1.92, large=0.5, large_flow=0.015),
+    "strong": Budget(epsilon_255=3.9, texture=1.4, cap_255=30.0, rms=2.2, large=0.55, large_flow=0.015),
+    "utmost": Budget(epsilon_255=4.8, texture=1.65, cap_255=35.0, rms=2.6, large=0.65, large_flow=0.015),
+}
+"""What each strength may spend, the weakest first; docs/budgets.md has what it looks like."""
+
+AIM = ("target", "objective")
+"""Parameters of what an attack is after, whichever attack it is."""
+
+
+class UnknownAttack(UncnnError):
+    """No such attack, strength or parameter."""
+
+
+def attack_names() -> list[str]:
+    """Return the names of all registered attacks, sorted."""
+    return sorted(entries())
+
+
+def entries() -> dict[str, EntryPoint]:
+    """Return where each attack is found, by its name; nothing is imported."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def load_attack(name: str) -> type[Attack]:
+    """Return the class that is registered as `name`.
+
+    Raises:
+        UnknownAttack: no attack has that name, it cannot be imported, or it is no dataclass with a method `perturb`.
+    """
+    known = entries()
+    if name not in known:
+        raise UnknownAttack(f"attack {name!r} is not installed: choose one of {', '.join(sorted(known))}")
+    try:
+        kind: Any = known[name].load()
+    except (Exception, SystemExit) as error:  # a stranger's module may raise anything
+        words = f"{type(error).__name__}: {error}"
+        raise UnknownAttack(f"attack {name} cannot be loaded ({words}): update it or choose another") from error
+    if not (isinstance(kind, type) and is_dataclass(kind) and callable(getattr(kind, "perturb", None))):
+        raise UnknownAttack(f"attack {name} is no dataclass with a method perturb: update it or choose another")
+    return cast(type[Attack], kind)
+
+
+def make_attack(name: str, parameters: Mapping[str, object]) -> Attack:
+    """Return the attack registered as `name` with `parameters` of its own; those of the budget are left alone.
+
+    Raises:
+        UnknownAttack: no attack has that name, it cannot be loaded, has no such parameter, or refuses the value.
+    """
+    kind = load_attack(name)
+    own = {key: value for key, value in parameters.items() if key not in _budget_fields() and key not in AIM}
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type] # load_attack lets only dataclasses pass
+    for key in own:
+        if key not in known:
+            allowed = ", ".join(sorted({*known, *_budget_fields(), *AIM}))
+            raise UnknownAttack(f"attack {name} has no parameter {key!r}: it takes {allowed}")
+    try:
+        attack: Attack = kind(**own)
+    except (TypeError, ValueError) as error:
+        raise UnknownAttack(f"attack {name}: {error}") from error
+    return attack
+
+
+def notes_of(attack: Attack) -> tuple[str, ...]:
+    """Return what `attack` says that a person should know; most say nothing."""
+    return tuple(str(note) for note in getattr(attack, "notes", ()))
+
+
+def make_budget(strength: str, parameters: Mapping[str, object]) -> Budget:
+    """Return the budget of `strength`, with those of `parameters` that are the budget's set.
+
+    Raises:
+        UnknownAttack: no strength has that name, or a value is no number above 0.
+    """
+    if strength not in STRENGTHS:
+        raise UnknownAttack(f"strength {strength!r} does not exist: choose one of {', '.join(STRENGTHS)}")
+    own = {key: value for key, value in parameters.items() if key in _budget_fields()}
+    for key, value in own.items():
+        wanted = int if key == "steps" else (int, float)
+        if isinstance(value, bool) or not isinstance(value, wanted) or value < 0 or (key == "steps" and value < 1):
+            raise UnknownAttack(f"{key} {value!r}: give a {'whole number above 0' if key == 'steps' else 'number'}")
+    return replace(STRENGTHS[strength], **own)  # type: ignore[arg-type]
+
+
+def make_aim(parameters: Mapping[str, object], gallery: Callable[[], Gallery]) -> Aim:
+    """Return what `parameters` say that an attack is after; the `gallery` of enrolled people is read where it counts.
+
+    Raises:
+        UnknownAttack: no such objective. Whatever `gallery` raises.
+    """
+    from uncnn.plugins.aim import Aim, Gallery
+
+    target, objective = parameters.get("target", "none"), parameters.get("objective", "embeddings")
+    if not isinstance(target, str):
+        raise UnknownAttack(f"target {target!r}: choose none, synthetic, crowd, or the name of an enrolled person")
+    if objective not in {"embeddings", "gallery"}:
+        raise UnknownAttack(f"objective {objective!r} does not exist: choose embeddings or gallery")
+    chosen: Literal["embeddings", "gallery"] = "gallery" if objective == "gallery" else "embeddings"
+    people = chosen == "gallery" or target not in {"none", "synthetic", "crowd"}
+    return Aim(target, chosen, gallery() if people else Gallery())
+
+
+def _budget_fields() -> set[str]:
+    return {field.name for field in fields(Budget)}

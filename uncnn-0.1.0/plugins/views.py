@@ -1,0 +1,101 @@
+"""How a photo reaches a recogniser: found a little elsewhere, blurred, resized, compressed.
+
+An attack that only ever sees the clean patch overfits to it; these views are drawn anew at each step (expectation over
+transformation: Athalye et al., "Synthesizing robust adversarial examples", ICML 2018).
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from uncnn.plugins.geometry import Floats
+from uncnn.plugins.jpeg import recompressed
+
+CLEAN_EVERY = 3  # of three steps one sees the patch as it is
+JITTER_112 = 2.0  # standard deviation of a landmark, in ArcFace-112 pixels
+BLUR_112 = 1.5  # largest sigma, in ArcFace-112 pixels
+SHRINK = 0.7  # smallest factor of a resize
+JPEG_QUALITY = (60, 95)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One way of seeing a batch of patches."""
+
+    landmarks: Floats  # (N, 5, 2) where the detector is taken to have found the points, patch pixels
+    resampling: Tensor | None  # (N, P, P): blur and resize along one axis; None: as it is
+    qualities: list[int] | None  # JPEG quality of each patch
+
+    def show(self, patches: Tensor) -> Tensor:
+        """Return `patches` (N, 3, P, P) as this view has them; JPEG passes the gradient straight through."""
+        if self.resampling is not None:
+            operator = self.resampling.unsqueeze(1)
+            patches = operator @ patches @ operator.transpose(2, 3)
+        if self.qualities is not None:
+            patches = patches + (compressed(patches.detach(), self.qualities) - patches.detach())
+        return patches
+
+
+def draw_view(landmarks: Floats, units: Floats, seeds: list[int], step: int, side: int, device: torch.device) -> View:
+    """Return the view of `step`: clean at every third, else drawn from each face's own seed.
+
+    `units` (N,) is the size of an ArcFace-112 pixel in patch pixels, `side` the patches' width.
+    """
+    if step % CLEAN_EVERY == 0:
+        return View(landmarks, None, None)
+    moved, sigmas, scales, qualities = [], [], [], []
+    for points, unit, seed in zip(landmarks, units, seeds, strict=True):
+        random = np.random.default_rng((seed, step))
+        moved.append(points + random.normal(0, JITTER_112 * unit, points.shape))
+        sigmas.append(BLUR_112 * unit * random.random())
+        scales.append(1 - (1 - SHRINK) * random.random())
+        qualities.append(int(random.integers(JPEG_QUALITY[0], JPEG_QUALITY[1] + 1)))
+    operator = resampling(side, torch.tensor(sigmas, device=device), torch.tensor(scales, device=device))
+    return View(np.stack(moved), operator, qualities)
+
+
+def gaussian(side: int, sigmas: Tensor) -> Tensor:
+    """Return matrices, (N, side, side), that blur a column with Gaussians of `sigmas` (N,) px; rows sum to 1.
+
+    As a matrix product a blur is about ten times faster on a CPU than as a depthwise convolution.
+    """
+    index = torch.arange(side, device=sigmas.device, dtype=torch.float32)
+    distance = (index[:, None] - index) / sigmas.float().clamp(min=1e-3)[:, None, None]
+    weights = torch.where(distance.abs() < 4, torch.exp(-0.5 * distance**2), 0.0)  # no denormals: they are slow
+    return weights / weights.sum(dim=2, keepdim=True)
+
+
+def resampling(side: int, sigmas: Tensor, scales: Tensor) -> Tensor:
+    """Return matrices, (N, side, side), that blur a column, shrink it to `scales` (N,) and enlarge it again."""
+    small = (side * scales.float()).round().clamp(min=1)[:, None, None]  # samples of the small column
+    index = torch.arange(side, device=scales.device, dtype=torch.float32)
+    down = triangle(index[:, None], index, side / small) * (index[:, None] < small)
+    up = triangle(index[:, None], index, small / side) * (index < small)
+    down = down / down.sum(dim=2, keepdim=True).clamp(min=1e-6)
+    up = up / up.sum(dim=2, keepdim=True)
+    return up @ (down @ gaussian(side, sigmas))
+
+
+def triangle(out: Tensor, source: Tensor, ratio: Tensor) -> Tensor:
+    """Return the weights of a bilinear resize by `ratio` source samples a sample, widened when it shrinks."""
+    centres = (out + 0.5) * ratio - 0.5
+    return (1 - (centres - source).abs() / ratio.clamp(min=1)).clamp(min=0)
+
+
+def compressed(patches: Tensor, qualities: list[int]) -> Tensor:
+    """Return `patches` after JPEG (4:2:0) at `qualities`, one a patch: libjpeg's own, or on a GPU its equal there."""
+    if patches.device.type != "cpu":
+        return recompressed(patches, qualities)
+    arrays = patches.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    results = []
+    for array, quality in zip(arrays, qualities, strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(array).save(buffer, "JPEG", quality=quality)
+        results.append(np.asarray(Image.open(buffer)))
+    return torch.from_numpy(np.stack(results)).permute(0, 3, 1, 2).to(patches.device, patches.dtype)
