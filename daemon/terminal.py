@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from uncnn.daemon import answers
 from uncnn.daemon.answers import DEGRADED, ERROR, OK, UNCERTAIN
 from uncnn.daemon.counts import Counts
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
@@ -107,7 +109,9 @@ def say(done: Done, surrogates: bool = False) -> None:
 
 
 def say_line(name: str, state: str, message: str, colour: str) -> None:
-    """Print what is the matter with one thing, in a line."""
+    """Print what is the matter with one thing, in a line; with --quiet only what is not well, to standard error."""
+    if answers.quiet and colour != "green":
+        sys.stderr.write(f"{printable(name)}: {state}{message}\n")
     line = f"[bold]{escape(printable(name))}[/bold]: [{colour}]{state}[/{colour}]{escape(message)}"
     Console().print(line, soft_wrap=True, highlight=False)
 

@@ -87,6 +87,7 @@ def _with_volume(function: Callable[..., Any]) -> Callable[..., Any]:
         own = {name: value for name, value in given.items() if name in signature.parameters}
         with ExitStack() as stack:
             if answers.quiet:
+                os.environ["TTY_COMPATIBLE"] = "0"  # rich draws no bar
                 nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
                 stack.enter_context(redirect_stdout(nowhere))
             return function(**own)

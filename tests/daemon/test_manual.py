@@ -13,7 +13,7 @@ import pytest
 from every_command import commands, options_of
 from models_home import PROGRAM, ModelsHome
 
-from uncnn.daemon.answers import NOT_RUNNING, OK, USAGE
+from uncnn.daemon.answers import ERROR, NOT_RUNNING, OK, USAGE
 from uncnn.daemon.cli.manual import page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +59,17 @@ def test_quiet_says_nothing_but_what_is_wrong(home: ModelsHome, tmp_path: Path) 
     wrong = home.run("config", "check", "--quiet", "--config", tmp_path / "none.yaml")
     assert wrong.stdout == ""
     assert "there is no such file" in wrong.stderr
+
+
+def test_quiet_names_the_photos_that_are_not_well(home: ModelsHome, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "link.jpg").symlink_to("broken.jpg")
+    (tmp_path / "config.yaml").write_text("folders: [{watch: in, publish: out}]\n")
+    answer = home.run("run", "--once", "-q", "--config", tmp_path / "config.yaml")
+    assert answer.returncode == ERROR
+    assert answer.stdout == ""
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith(f"{tmp_path}/in/link.jpg: error: ")
 
 
 @pytest.mark.parametrize("program", [[sys.executable, "-m", "uncnn"], [str(PROGRAM.with_name("uncnn"))]])

@@ -1,1 +1,0 @@
-"""The command line: `main` has all commands, the others those of one subject."""

@@ -1,1 +1,0 @@
-"""What a process that decodes strangers' files may do: read and write in a few folders, and nothing else."""

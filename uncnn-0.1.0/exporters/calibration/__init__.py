@@ -1,1 +1,0 @@
-"""Thresholds and accuracy of a recogniser, measured on a folder of faces."""

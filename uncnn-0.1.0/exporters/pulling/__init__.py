@@ -1,1 +1,0 @@
-"""Published models fetched: resumed, checked, converted, and put in their place at once."""

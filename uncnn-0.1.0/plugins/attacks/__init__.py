@@ -1,1 +1,0 @@
-"""Attacks, one file a paper."""
