@@ -38,7 +38,8 @@ def providers_for(device: str) -> list[Provider]:
     onnxruntime.preload_dlls()  # the CUDA libraries that came with torch
     number, gpus = device.partition(":")[2], NVIDIA_DRIVER.with_name("gpus")
     if number and gpus.is_dir() and int(number) >= len(list(gpus.iterdir())):
-        raise UncnnError(f"device {device}: this machine has {len(list(gpus.iterdir()))} GPUs; use auto or cpu")
+        there = ", ".join(f"cuda:{each}" for each in range(len(list(gpus.iterdir())))) or "none"
+        raise UncnnError(f"device {device}: this machine has {there}; use one of its own, auto or cpu")
     return [(gpu, {"device_id": int(number)}) if number else gpu, "CPUExecutionProvider"]
 
 

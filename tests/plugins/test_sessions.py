@@ -46,7 +46,7 @@ def test_a_gpu_that_is_not_there_is_said() -> None:
     sessions.NVIDIA_DRIVER.with_name("gpus").mkdir()
     sessions.NVIDIA_DRIVER.with_name("gpus").joinpath("0000:01:00.0").mkdir()
     assert providers_for("cuda:0")[0] == (GPU, {"device_id": 0})
-    with pytest.raises(UncnnError, match="device cuda:1: this machine has 1 GPUs; use auto or cpu"):
+    with pytest.raises(UncnnError, match="device cuda:1: this machine has cuda:0; use one of its own, auto or cpu"):
         providers_for("cuda:1")
 
 
