@@ -59,6 +59,7 @@ class Service:
             self._workshop.start()
             try:
                 self._go_by(self._config)
+                _greet(self._file, self._config)
                 while "stop" not in (asked := self._alarm.asked()):
                     self._answer(asked)
                     self._turn()
@@ -260,7 +261,6 @@ def run_service(explicit: Path | None) -> int:
     config = load(file)
     with only_run(), Ledger(ledger_file()) as ledger:
         sweep_workspaces()
-        _greet(file, config)
         run = Run(ledger_file(), "service")
         try:
             run.exit_status = Service(file, config, ledger, run).serve()
