@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, TypeAlias
@@ -149,6 +150,7 @@ def _without_interrupts() -> Iterator[None]:
 
     What is spawned keeps it held back, and would otherwise end with a traceback before its first line.
     """
+    resource_tracker.ensure_running()  # which lets it through again, once it has started its own process
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
