@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup check test coverage slow build lock bench
+.PHONY: setup check test coverage slow build lock bench manual
 
 setup: $(BIN)/uncnn-daemon
 
@@ -54,8 +54,13 @@ bench: setup
 	$(BIN)/python benchmarks/pack.py
 	$(BIN)/python benchmarks/service.py
 	$(BIN)/python benchmarks/audit.py
+	$(BIN)/python benchmarks/sameness.py
 	$(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python benchmarks/mutants.py
+
+# The manual page says what the commands say of themselves.
+manual: setup
+	$(BIN)/python -m uncnn.daemon.cli.manual > docs/uncnn-daemon.1
 
 # Pins without a single host: uv.lock names hosts in every entry.
 lock:

@@ -14,6 +14,10 @@ DEGRADED: Final = 4
 NO_FACE: Final = 5
 UNCERTAIN: Final = 6  # all were released, one with something in doubt as it was
 BAD_CONFIGURATION: Final = 78
+INTERRUPTED: Final = 130  # by Ctrl-C
+
+quiet: bool = False  # --quiet: only what is wrong is said
+talkative: bool = False  # --verbose: all of a fault of uncnn's own is shown
 
 SCHEMA_VERSION: Final = 1
 """Of all JSON that the commands print: its names are a contract."""

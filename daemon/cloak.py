@@ -23,7 +23,7 @@ from uncnn.daemon.config import Folder
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import ledger_file, state_dir
 from uncnn.daemon.files.opening import make_durable
-from uncnn.daemon.files.publish import PublishError
+from uncnn.daemon.files.publish import PublishError, sweep, way_into
 from uncnn.daemon.files.scan import Found, ScanError, candidates
 from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.intake import Place, source_of
@@ -140,6 +140,8 @@ def cloak_photos(
         make_durable(output)
     except OSError as error:
         raise PublishError.of(error, output, "made") from error
+    sweep(output)
+    way_into(output)  # which says what keeps files from it before a photo is cloaked
     request, began = Request(settings, output.resolve()), time.monotonic()
     with Ledger(ledger_file()) as ledger, at_work(ledger), work(settings.models, settings.device) as (crew, spool):
         found = list(_named(request, ledger, photos))

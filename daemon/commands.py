@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from uncnn.daemon.answers import DEGRADED, NO_FACE, OK, USAGE, print_json
-from uncnn.daemon.config import Attack, Config, Models, Policy, find_config, load
+from uncnn.daemon.config import DEFAULT_POLICY, Attack, Config, Models, Policy, find_config, load
 from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir
@@ -53,13 +53,18 @@ def settings_for(
     parameters: Sequence[str] | None,
     licences: Sequence[str] | None,
     device: str | None,
+    any_policy: bool = False,
 ) -> Settings:
     """Return the configuration's settings (the defaults where there is none) with the command line's put over them.
+
+    `any_policy`: the command has no policy to go by, so that the first one will do where there is no usual one.
 
     Raises:
         ConfigError: the configuration is wrong, or a named one is missing. SettingsError: an option is.
     """
     found = configuration(config)
+    if any_policy and DEFAULT_POLICY not in found.policies:
+        policy = next(iter(found.policies), None)
     chosen = named_policy(found, policy)
     changes: dict[str, Any] = {"name": attack, "strength": strength, **dict(map(_parameter, parameters or ()))}
     changes = {key: value for key, value in changes.items() if value is not None}
@@ -113,12 +118,24 @@ def configuration(explicit: Path | None) -> Config:
 
 
 def named_policy(config: Config, name: str | None) -> Policy:
-    """Return the policy of this name; without a name the first. Raises SettingsError."""
+    """Return the policy of this name; without a name the usual one. Raises SettingsError."""
+    name = name or usual_policy(config)
     if name is None:
-        return next(iter(config.policies.values()), Policy())
+        return Policy()
     if name not in config.policies:
         raise SettingsError(f"--policy {name!r}: the configuration has {', '.join(config.policies)}")
     return config.policies[name]
+
+
+def usual_policy(config: Config) -> str | None:
+    """Return the name of the policy that is meant where none is named: everyday, or the only one; None: there is none.
+
+    Raises SettingsError: there are several, none of which is called so.
+    """
+    names = list(config.policies)
+    if len(names) < 2 or DEFAULT_POLICY in names:
+        return DEFAULT_POLICY if DEFAULT_POLICY in names else next(iter(names), None)
+    raise SettingsError(f"--policy: give one of {', '.join(names)}; none of them is called {DEFAULT_POLICY}")
 
 
 def _attack(values: dict[str, Any]) -> Attack:

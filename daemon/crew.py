@@ -20,6 +20,7 @@ from uncnn.exporters import store
 ROSTER = TypeAdapter(store.Roster)
 
 PREPARE_SECONDS = 600.0  # a first use exports models
+LOADING = "loading the models"  # the stage that a person reads
 JOB_SECONDS = 3600.0  # a photo of a crowd on a slow machine
 
 
@@ -107,7 +108,7 @@ class Crew:
     def _ask(self, child: Child, request: Message, report: Report | None = None) -> Message:
         if not child.answered:  # one started anew loads its models first: that is no part of the photo's time
             if report is not None:
-                report({"stage": "loading the models"})
+                report({"stage": LOADING})
             _load(child)
         return child.call(request, self._job_seconds, report)
 

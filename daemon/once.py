@@ -13,7 +13,7 @@ from pathlib import Path
 from uncnn.daemon.answers import DEGRADED, ERROR, print_json
 from uncnn.daemon.audit.last import read_last
 from uncnn.daemon.config import Config, ConfigError, find_config, load
-from uncnn.daemon.crew import Crew
+from uncnn.daemon.crew import LOADING, Crew
 from uncnn.daemon.files.folders import data_dir, ledger_file, state_dir
 from uncnn.daemon.files.names import Reason, ignored_words
 from uncnn.daemon.files.publish import PublishError
@@ -179,8 +179,10 @@ def _starter(crew: Crew, run: Run, bar: Bar) -> Callable[[], None]:
     def start() -> None:
         nonlocal started
         if not started:
-            bar.report({"stage": "loading the models"})
+            bar.report({"stage": LOADING})
+            run.tell("", LOADING, 0, 0, 0.0)
             device = crew.start()
+            run.tell("", "", 0, 0, 0.0)
             roster = crew.roster
             names = (_names(roster.surrogates), _names(roster.judges))
             run.works_with(device, *names, crew.providers, crew.protection)

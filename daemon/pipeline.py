@@ -161,10 +161,10 @@ def _whose(policy: Policy) -> Message:
 
 
 def rungs_of(policy: Policy) -> tuple[str, ...]:
-    """Return the policy's first strength and those of its `escalate` that are stronger, in that order."""
-    order = list(STRENGTHS)
-    first = policy.attack.strength
-    return (first, *(each for each in policy.escalate if order.index(each) > order.index(first)))
+    """Return every strength from the policy's first one up to the strongest of its `escalate`."""
+    order = tuple(STRENGTHS)
+    first, last = order.index(policy.attack.strength), max(map(order.index, policy.escalate), default=0)
+    return order[first : max(first, last) + 1]
 
 
 def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold", "skip"], str]:

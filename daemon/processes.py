@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, TypeAlias
@@ -72,7 +73,8 @@ class Child:
         self._connection, theirs = context.Pipe()
         arguments = (theirs, make_handler, sandbox, tuple(modules))
         self._process = context.Process(target=serve, args=arguments, name=f"uncnn-{name}", daemon=True)
-        self._process.start()
+        with _without_interrupts():
+            self._process.start()
         self._over = False  # once it was waited for, its number may be another's
         theirs.close()
 
@@ -140,6 +142,20 @@ class Child:
         if code is not None and code < 0:
             return f"signal {signal.Signals(-code).name}; out of memory is the usual cause of SIGKILL"
         return f"exit status {code}"
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back from this thread, and from a process that it starts: a terminal sends it to both.
+
+    What is spawned keeps it held back, and would otherwise end with a traceback before its first line.
+    """
+    resource_tracker.ensure_running()  # which lets it through again, once it has started its own process
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

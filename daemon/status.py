@@ -5,8 +5,8 @@ What needs a person comes last, so that it is not scrolled away. Neither torch n
 
 from __future__ import annotations
 
+import select
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -52,15 +52,21 @@ def print_status(as_json: bool) -> int:
 
 
 def watch_status() -> int:
-    """Show the status anew every few seconds until Ctrl-C, and return the last exit status. Raises LedgerError."""
+    """Show the status anew every few seconds until Ctrl-C, or until nobody reads it; return the last exit status.
+
+    Raises LedgerError.
+    """
     clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() else ""
+    reader = select.poll()
+    reader.register(sys.stdout.fileno(), 0)  # a pipe or terminal whose other end is closed
     status = OK
     with suppress(KeyboardInterrupt):
         while True:
             sys.stdout.write(clear)
             status = print_status(as_json=False)
             sys.stdout.flush()
-            time.sleep(WATCH_SECONDS)
+            if reader.poll(1000 * WATCH_SECONDS):
+                break
     return status
 
 
@@ -102,7 +108,10 @@ def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
     else:
         yield f"  last run ended {ago(run.ended, now)} with exit status {run.exit_status}"
     if run.device is None:
-        yield "  no model was loaded: there was nothing to cloak"
+        if run.ended is not None:
+            yield "  no model was loaded: there was nothing to cloak"
+        else:
+            yield f"  now: {run.doing or 'waiting for the first photo, with which the models are loaded'}"
         return
     if run.kind == "service" and run.published:
         each = f", {run.busy_seconds / run.published:.0f} s each" if run.busy_seconds else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 from rich.console import Console
 from rich.markup import escape
 
+from uncnn.daemon import answers
 from uncnn.daemon.answers import DEGRADED, ERROR, OK, UNCERTAIN
 from uncnn.daemon.counts import Counts
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
@@ -92,7 +94,9 @@ def say(done: Done, surrogates: bool = False, full: bool = True) -> None:
 
 
 def say_line(name: str, state: str, message: str, colour: str) -> None:
-    """Print what is the matter with one thing, in a line."""
+    """Print what is the matter with one thing, in a line; with --quiet only what is not well, to standard error."""
+    if answers.quiet and colour != "green":
+        sys.stderr.write(f"{printable(name)}: {state}{message}\n")
     line = f"[bold]{escape(printable(name))}[/bold]: [{colour}]{state}[/{colour}]{escape(message)}"
     say_words(line)
 

@@ -85,7 +85,8 @@ class Roster:
 
 def search_path(data: Path) -> list[Path]:
     """Return the folders in which models are looked for; `data` is the user's data directory."""
-    named = [Path(part).expanduser() for part in os.environ.get("UNCNN_MODELS", "").split(os.pathsep) if part]
+    parts = os.environ.get("UNCNN_MODELS", "").split(os.pathsep)
+    named = [Path(os.path.expanduser(part)) for part in parts if part]  # noqa: PTH111 # which never fails
     return [*named, models_dir(data), EMBEDDED]
 
 

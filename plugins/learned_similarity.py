@@ -39,7 +39,10 @@ def lpips_weights() -> Path | None:
         LpipsError: the variable names a file that is not there.
     """
     named = os.environ.get(VARIABLE)
-    path = Path(named) if named else platformdirs.user_data_path("uncnn", appauthor=False) / FILE
+    try:
+        path = Path(named) if named else platformdirs.user_data_path("uncnn", appauthor=False) / FILE
+    except RuntimeError:  # a user without a home
+        return None
     if named and not path.is_file():
         raise LpipsError(f"{VARIABLE} {named!r} is no file: name the weights of LPIPS, or unset it")
     return path if path.is_file() and importlib.util.find_spec("lpips") is not None else None

@@ -15,7 +15,7 @@ from uncnn.plugins import geometry
 from uncnn.plugins.api import Pixels
 from uncnn.plugins.cards import Card, CardError, read_card
 from uncnn.plugins.model_files import read_model
-from uncnn.plugins.sessions import make_session
+from uncnn.plugins.sessions import Provider, make_session
 
 CHUNK = 16  # crops a run: bounds memory in a crowd
 
@@ -28,7 +28,7 @@ class OnnxRecogniser:
     session: Any  # onnxruntime.InferenceSession
 
     @classmethod
-    def load(cls, folder: Path, providers: Sequence[str]) -> OnnxRecogniser:
+    def load(cls, folder: Path, providers: Sequence[Provider]) -> OnnxRecogniser:
         """Return the recogniser of a model folder, made from the very bytes whose hash was checked.
 
         Raises:

@@ -1,19 +1,34 @@
-"""ONNX Runtime, as everything here runs it: quiet, on the device that is there, without threads that spin."""
+"""ONNX Runtime, as everything here runs it: quiet, on the device that is asked for, without threads that spin."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+from uncnn.plugins.api import UncnnError
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
+Provider: TypeAlias = str | tuple[str, dict[str, int]]
+"""One of ONNX Runtime's, by its name, perhaps with its options."""
 
-def providers_for(device: str) -> list[str]:
+
+def known_device(name: str) -> str:
+    """Return `name`, that of a device: `auto`, `cpu`, `cuda` or `cuda:N`. Raises ValueError."""
+    if re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]?))?", name) is None:
+        raise ValueError(f"{name!r} is no device: use auto, cpu, cuda or cuda:N")
+    return name
+
+
+def providers_for(device: str) -> list[Provider]:
     """Return ONNX Runtime's providers for `auto`, `cpu`, `cuda` or `cuda:N`, the CPU always last.
 
     A GPU is asked for only where there is one: without a driver the CUDA provider complains at every session.
+
+    Raises UncnnError: that GPU is not there.
     """
     import onnxruntime
 
@@ -21,10 +36,14 @@ def providers_for(device: str) -> list[str]:
     if device == "cpu" or gpu not in onnxruntime.get_available_providers() or not NVIDIA_DRIVER.exists():
         return ["CPUExecutionProvider"]
     onnxruntime.preload_dlls()  # the CUDA libraries that came with torch
-    return [gpu, "CPUExecutionProvider"]
+    number, gpus = device.partition(":")[2], NVIDIA_DRIVER.with_name("gpus")
+    if number and gpus.is_dir() and int(number) >= len(list(gpus.iterdir())):
+        there = ", ".join(f"cuda:{each}" for each in range(len(list(gpus.iterdir())))) or "none"
+        raise UncnnError(f"device {device}: this machine has {there}; use one of its own, auto or cpu")
+    return [(gpu, {"device_id": int(number)}) if number else gpu, "CPUExecutionProvider"]
 
 
-def make_session(model: bytes, providers: Sequence[str], threads: int | None = None) -> Any:
+def make_session(model: bytes, providers: Sequence[Provider], threads: int | None = None) -> Any:
     """Return a session of a model file's bytes that keeps quiet and whose idle threads do not spin.
 
     It takes no path: a file that is opened by its name again may be another than the one whose hash was checked.

@@ -7,18 +7,42 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.cli.options import ConfigFile
+from uncnn.daemon.cli.options import Commands, ConfigFile
 
-app = typer.Typer(
-    name="config", no_args_is_help=True, rich_markup_mode=None, help="The configuration: is it right, and what holds?"
-)
+app = Commands("config", "The configuration: is it right, and what holds?")
+
+
+@app.command()
+def init(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[WATCH PUBLISH]...",
+            help="Folders in pairs; default: Outgoing and Cloaked in your pictures.",
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigFile = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace one that is there; it is kept beside, as .old.")
+    ] = False,
+) -> None:
+    """Write a configuration, with a comment on every field, for the folders that you name, and make these folders.
+
+    Photos that you put into WATCH come out cloaked in PUBLISH.
+
+    Example: uncnn-daemon config init ~/Pictures/Outgoing ~/Pictures/Cloaked
+    """
+    from uncnn.daemon.config.writing import init_config
+
+    raise typer.Exit(init_config(config, folders or (), force))
 
 
 @app.command()
 def check(config: ConfigFile = None) -> None:
-    """Check the configuration, and every .uncnn.yaml in the watched folders.
+    """Check the configuration, its folders as they are, and every .uncnn.yaml in them.
 
-    Exit status: 0 it is right, 78 it is wrong: every problem is named with its line.
+    Exit status: 0 it is right, 78 it is wrong, or a folder cannot be used: every problem is named with its line.
 
     Example: uncnn-daemon config check --config config.yaml
     """

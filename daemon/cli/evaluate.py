@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.cli.options import ConfigFile, Device, Json, Licence
+from uncnn.daemon.cli.options import ConfigFile, Device, Json, Licence, PolicyName
 
 
 def evaluate(
@@ -35,7 +35,7 @@ def evaluate(
     ] = None,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEG that is released.")] = 90,
     config: ConfigFile = None,
-    policy: Annotated[str | None, typer.Option(help="A policy of the configuration.")] = None,
+    policy: PolicyName = None,
     attack: Annotated[str | None, typer.Option(help="The attack; default: the policy's.")] = None,
     parameter: Annotated[
         list[str] | None, typer.Option("--set", help="An attack's parameter, as steps=20. Repeatable.")

@@ -31,7 +31,7 @@ def inspect(
     """Show what a photo is, which faces it shows, and what its file says besides: place, camera, owner, previews.
 
     Each thing is marked with what the policy makes of it: kept, or removed. The policy is that of the watched folder
-    that the photo lies in, else the first of the configuration. The picture shows the faces: keep it as you keep the
+    that the photo lies in, else `everyday`, or the only one. The picture shows the faces: keep it as you keep the
     photos. Exit status: 0 shown, 1 it cannot be read or is of a kind that is not taken: the reason is said.
 
     Example: uncnn-daemon inspect holiday.jpg -o faces.png

@@ -8,14 +8,9 @@ from typing import Annotated
 import typer
 
 from uncnn.daemon.answers import USAGE
-from uncnn.daemon.cli.options import ConfigFile, Device, Json
+from uncnn.daemon.cli.options import Commands, ConfigFile, Device, Json
 
-held = typer.Typer(
-    name="held",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Photos that wait for a person, because they are not protected or cannot be read.",
-)
+held = Commands("held", "Photos that wait for a person, because they are not protected or cannot be read.")
 
 Photos = Annotated[
     list[str] | None, typer.Argument(help="Numbers, paths or names of photos, as `jobs` has them.", show_default=False)

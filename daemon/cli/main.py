@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -16,21 +15,46 @@ from uncnn.daemon.cli.config import app as config_commands
 from uncnn.daemon.cli.evaluate import evaluate
 from uncnn.daemon.cli.inspection import inspect
 from uncnn.daemon.cli.models import app as models_commands
-from uncnn.daemon.cli.options import ConfigFile, Device, Json, Licence
+from uncnn.daemon.cli.options import Commands, ConfigFile, Device, Json, Licence, PolicyName
 from uncnn.daemon.cli.people import app as people_commands
 from uncnn.daemon.cli.plugins import app as plugins_commands
 from uncnn.daemon.cli.service import app as service_commands
-from uncnn.daemon.service.alarm import hear_early
-from uncnn.plugins.api import UncnnError
 
-app = typer.Typer(
-    name="uncnn-daemon",
-    no_args_is_help=True,
-    rich_markup_mode=None,  # plain help: rich takes longer to import than all else
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Cloak the faces in your own photos: people see the same photo, face recognisers do not link it to you.",
+app = Commands(
+    "uncnn-daemon",
+    "Cloak the faces in your own photos: people see the same photo, face recognisers do not link it to you.",
+    completion=True,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"uncnn-daemon {version('uncnn')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    asked: Annotated[
+        bool,
+        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command: they have done their work by now."""
+
+
+@app.command("help")
+def help_command(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="COMMAND", help="As `held list`.", show_default=False)
+    ] = None,
+) -> None:
+    """Print what a command does, and its options.
+
+    Example: uncnn-daemon help held list
+    """
+    app([*(words or ()), "--help"], prog_name=context.find_root().info_name)
 
 
 @app.command()
@@ -41,7 +65,7 @@ def cloak(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder that the cloaked copies go to.")],
     config: ConfigFile = None,
-    policy: Annotated[str | None, typer.Option(help="A policy of the configuration.")] = None,
+    policy: PolicyName = None,
     attack: Annotated[str | None, typer.Option(help="The attack; default: the policy's.")] = None,
     strength: Annotated[str | None, typer.Option(help="subtle, balanced, strong or utmost: tried first.")] = None,
     parameter: Annotated[
@@ -83,7 +107,7 @@ def verify(
     original: Annotated[Path, typer.Argument(help="The photo as it was.", show_default=False)],
     cloaked: Annotated[Path, typer.Argument(help="The cloaked copy.", show_default=False)],
     config: ConfigFile = None,
-    policy: Annotated[str | None, typer.Option(help="A policy of the configuration.")] = None,
+    policy: PolicyName = None,
     licence: Licence = None,
     device: Device = None,
     surrogates: Annotated[bool, typer.Option("--all", help="List the attacked recognisers in the table too.")] = False,
@@ -122,7 +146,7 @@ def compare(
     from uncnn.daemon.commands import settings_for
     from uncnn.daemon.compare.command import compare_photos
 
-    settings = settings_for(config, None, None, None, None, licence, device)
+    settings = settings_for(config, None, None, None, None, licence, device, any_policy=True)
     raise typer.Exit(compare_photos(settings, original, copy, output, json))
 
 
@@ -227,24 +251,3 @@ app.add_typer(models_commands)
 app.add_typer(people_commands)
 app.add_typer(plugins_commands)
 app.add_typer(service_commands)
-
-
-def _status_at_once() -> None:
-    """Do what `status` does; typer takes 0.2 s to read the arguments of a command, since it imports pydantic."""
-    from uncnn.daemon.status import print_status
-
-    raise SystemExit(print_status(as_json="--json" in sys.argv))
-
-
-def main() -> None:
-    """Run the command line; an error that a person can mend is one line, not a traceback."""
-    if sys.argv[1:2] == ["run"]:
-        hear_early(once="--once" in sys.argv)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait do not spin: others use this machine too
-    try:
-        if sys.argv[1:2] == ["status"] and sys.argv[2:] in ([], ["--json"]):
-            _status_at_once()
-        app()
-    except UncnnError as error:
-        sys.stderr.write(f"uncnn-daemon: {error}\n")
-        raise SystemExit(getattr(error, "exit_status", 1)) from error

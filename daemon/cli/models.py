@@ -7,16 +7,10 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.cli.options import ConfigFile, Json, Licence
+from uncnn.daemon.cli.options import Commands, ConfigFile, DeviceOrAuto, Json, Licence
 
-app = typer.Typer(
-    name="models",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Recognisers and the detector: list, pull, add your own, check, calibrate, remove.",
-)
+app = Commands("models", "Recognisers and the detector: list, pull, add your own, check, calibrate, remove.")
 
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Names of models; see `models list`.", show_default=False)]
 
@@ -98,7 +92,7 @@ def add(
     faces: Annotated[
         Path | None, typer.Option("--calibrate", help="A folder of faces, one folder a person, for the thresholds.")
     ] = None,
-    device: Device = "auto",
+    device: DeviceOrAuto = "auto",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Take what is usual for what is not given.")] = False,
     json: Json = False,
 ) -> None:
@@ -122,7 +116,7 @@ def check(
     faces: Annotated[
         Path | None, typer.Option(help="A folder of faces, one folder a person: measures the accuracy too.")
     ] = None,
-    device: Device = "auto",
+    device: DeviceOrAuto = "auto",
     json: Json = False,
 ) -> None:
     """Check installed models: hashes, cards, torch against ONNX Runtime, thresholds, accuracy.
@@ -145,7 +139,7 @@ def calibrate(
     called: Annotated[
         str | None, typer.Option("--called", help="What the card calls the data; default: the folder.")
     ] = None,
-    device: Device = "auto",
+    device: DeviceOrAuto = "auto",
     json: Json = False,
 ) -> None:
     """Measure thresholds at FAR 1e-2, 1e-3 and 1e-4 on faces of yours, and write them to the cards.
@@ -175,4 +169,4 @@ def _licences(config: Path | None, licence: list[str] | None) -> tuple[str, ...]
     """Return the licences that the configuration and the command line accept."""
     from uncnn.daemon.commands import settings_for
 
-    return settings_for(config, None, None, None, None, licence, None).models.licences
+    return settings_for(config, None, None, None, None, licence, None, any_policy=True).models.licences

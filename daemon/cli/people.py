@@ -7,14 +7,9 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.cli.options import ConfigFile
+from uncnn.daemon.cli.options import Commands, ConfigFile, Device
 
-app = typer.Typer(
-    name="people",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="People whom a policy treats otherwise: faces.who all-but-enrolled, or only-enrolled.",
-)
+app = Commands("people", "People whom a policy treats otherwise: faces.who all-but-enrolled, or only-enrolled.")
 
 
 @app.command()
@@ -25,7 +20,7 @@ def enroll(
         bool, typer.Option("--consent", help="They agree that attacks make others look like them to recognisers.")
     ] = False,
     config: ConfigFile = None,
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = None,
+    device: Device = None,
 ) -> None:
     """Enroll a person, or enroll them anew, with some photos: three to ten, as different as they come.
 

@@ -6,14 +6,9 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.cli.options import Json
+from uncnn.daemon.cli.options import Commands, Json
 
-app = typer.Typer(
-    name="plugins",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Attacks: which are installed, and what they take.",
-)
+app = Commands("plugins", "Attacks: which are installed, and what they take.")
 
 
 @app.command("list")

@@ -6,12 +6,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    name="service",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Let systemd run uncnn: for yourself, or for a user of this machine.",
-)
+from uncnn.daemon.cli.options import Commands
+
+app = Commands("service", "Let systemd run uncnn: for yourself, or for a user of this machine.")
 
 For = Annotated[
     str,

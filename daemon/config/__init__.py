@@ -7,18 +7,19 @@ repository is the documented sample.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-import platformdirs
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 
-from uncnn.daemon.config.checks import expand, field_finding, folder_findings
+from uncnn.daemon.config.checks import expand, field_finding, folder_findings, telling
 from uncnn.daemon.config.document import ConfigError, Document, Problem, read
 from uncnn.daemon.config.policies import Attack, FacesSection, Name, Names, Output, Policy, Protect, Section
+from uncnn.daemon.files.folders import named, usual_folder
+from uncnn.plugins.sessions import known_device
 
 __all__ = [
+    "DEFAULT_POLICY",
     "Attack",
     "Config",
     "ConfigError",
@@ -30,6 +31,8 @@ __all__ = [
     "Problem",
     "Protect",
     "Service",
+    "config_file",
+    "config_of",
     "find_config",
     "load",
 ]
@@ -48,12 +51,6 @@ def _auto_or_names(value: Any) -> Any:
     if value == "auto" or isinstance(value, list | tuple):
         return value
     raise ValueError(f"{value!r} is neither auto nor a list: use auto or [name, ...]")
-
-
-def _device(value: str) -> str:
-    if re.fullmatch(r"auto|cpu|cuda|cuda:[0-9]+", value) is None:
-        raise ValueError(f"{value!r} is no device: use auto, cpu, cuda or cuda:N")
-    return value
 
 
 def _list_or_nothing(value: Any) -> Any:
@@ -99,7 +96,7 @@ class Config(Section):
     """The whole configuration; a missing section has its defaults."""
 
     version: Literal[1] = 1
-    device: Annotated[str, AfterValidator(_device)] = "auto"
+    device: Annotated[str, AfterValidator(known_device)] = "auto"
     models: Models = Models()
     service: Service = Service()
     folders: Annotated[tuple[Folder, ...], BeforeValidator(_list_or_nothing)] = ()
@@ -117,14 +114,17 @@ def load(path: Path) -> Config:
 
     Raises ConfigError with every problem at once.
     """
-    path = path.absolute()
-    document = read(path)
+    return config_of(read(path.absolute()))
+
+
+def config_of(document: Document) -> Config:
+    """Return the configuration in a document. Raises ConfigError."""
     problems = list(document.doubled)
     config = None
     try:
-        config = Config.model_validate(document.value, context={"base": path.parent})
+        config = Config.model_validate(document.value, context={"base": document.file.parent})
     except ValidationError as error:
-        problems += [document.problem(*field_finding(details, Config)) for details in error.errors()]
+        problems += [document.problem(*field_finding(details, Config)) for details in telling(error.errors())]
     problems += _problems_between(document)
     if problems or config is None:
         raise ConfigError(tuple(sorted(problems, key=lambda problem: problem.line)))
@@ -139,15 +139,24 @@ def _problems_between(document: Document) -> list[Problem]:
     return [document.problem(*finding) for finding in findings]
 
 
-def find_config(explicit: Path | None) -> Path:
-    """Return the configuration to use: `explicit` (--config), $UNCNN_CONFIG, or the user's own.
+def config_file(explicit: Path | None) -> Path:
+    """Return where the configuration is, or would be: `explicit` (--config), $UNCNN_CONFIG, or the user's own.
 
-    Raises ConfigError where there is none.
+    Raises FolderError: this user has no home.
     """
     environment = os.environ.get("UNCNN_CONFIG")
-    usual = platformdirs.user_config_path("uncnn", appauthor=False) / "config.yaml"
-    path = explicit or (Path(environment).expanduser() if environment else usual)
+    if explicit is not None:
+        return explicit
+    return named(Path(environment)) if environment else usual_folder("config") / "config.yaml"
+
+
+def find_config(explicit: Path | None) -> Path:
+    """Return the configuration to use.
+
+    Raises ConfigError where there is none. FolderError: this user has no home.
+    """
+    path = config_file(explicit)
     if not path.exists():
-        remedy = "copy the sample config.yaml there, or give another file with --config or $UNCNN_CONFIG"
+        remedy = "uncnn-daemon config init writes one; or give another file with --config or $UNCNN_CONFIG"
         raise ConfigError((Problem(path, 0, "", f"there is no such file: {remedy}"),))
     return path

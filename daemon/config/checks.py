@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -27,22 +28,35 @@ _WANTED: Final = {
     "dict_type": "it should be a section of keys",
     "tuple_type": "it should be a list: [one, two]",
     "string_type": "it should be text: put it into quotes",
-    "path_type": "it should be the path of a folder",
+    "path_type": "it should be a path",
+    "bool_type": "it should be true or false",
+    "int_type": "it should be a whole number",
+    "float_type": "it should be a number",
+    "too_short": "it should have at least one",
+    "string_too_short": "it should not be empty",
 }
+
+_VARIABLE: Final = re.compile(r"\$[A-Za-z_]\w*|\$\{\w+\}|%\w+%")
+"""A part of a path that a shell would fill in: $HOME, ${USER}, %USERPROFILE%."""
 
 
 def expand(text: str, base: Path) -> Path:
     """Return a folder of the configuration as an absolute path: `~` is the home, others are relative to `base`.
 
-    Raises ValueError where the text is empty or names the home of an unknown user.
+    Raises ValueError where the text is empty, names the home of an unknown user, or a variable that is not filled in.
     """
     if not text.strip() or "\0" in text:
         raise ValueError(f"{text!r} is no folder: give a path")
     try:
         path = Path(text)
-        return named(path if text.startswith("~") else base / path)
+        expanded = named(path if text.startswith("~") else base / path)
     except FolderError as error:
         raise ValueError(str(error)) from error
+    variable = next(filter(_VARIABLE.fullmatch, path.parts), None)
+    if variable is not None and not os.path.lexists(expanded):
+        remedy = "write ~ for your home, or the whole path"
+        raise ValueError(f"{printable(text)!r}: {variable} is not filled in here; {remedy}")
+    return expanded
 
 
 def field_finding(error: ErrorDetails, model: type[BaseModel]) -> Finding:
@@ -50,8 +64,7 @@ def field_finding(error: ErrorDetails, model: type[BaseModel]) -> Finding:
     location: Location = tuple(part for part in error["loc"] if part != "[key]")
     found, kind = error["input"], error["type"]
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(location[-1]), _field_names(model), n=1)
-        return location, f"unknown key: {f'did you mean {near[0]!r}?' if near else 'remove it'}"
+        return location, f"unknown key: {_remedy(str(location[-1]), location[:-1], model)}"
     if kind == "missing":
         return location, "is missing: add it"
     if kind == "value_error":
@@ -65,17 +78,41 @@ def _shortened(found: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _field_names(model: type[BaseModel]) -> set[str]:
-    """Return the names of every field of a model and of the models below it."""
-    names: set[str] = set()
-    waiting: list[Any] = [model]
-    while waiting:
-        kind = waiting.pop()
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names |= set(kind.model_fields)
-            waiting += [field.annotation for field in kind.model_fields.values()]
-        waiting += getattr(kind, "__args__", ())
-    return names
+def telling(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors without those of lists that are too short only since their items are wrong."""
+    lists = {error["loc"][:-1] for error in errors}
+    return [error for error in errors if error["type"] != "too_short" or error["loc"] not in lists]
+
+
+def _remedy(name: str, section: Location, model: type[BaseModel]) -> str:
+    """Return what to do about a key that its section does not have: a slip of the pen, or the wrong place."""
+    homes = _homes(model)
+    elsewhere = next((where for known, where in homes if known == name and where), None)
+    if elsewhere:
+        return f"it belongs under {elsewhere[-1]!r}"
+    own = [known for known, where in homes if where == _kinds(section)]
+    near = difflib.get_close_matches(name, own, n=1) or [known for known in own if name in known.split("_")]
+    return f"did you mean {near[0]!r}?" if near else "remove it"
+
+
+def _kinds(location: Location) -> tuple[str, ...]:
+    """Return a location without what a person chose: the names of policies and the numbers of folders."""
+    parts = tuple(part for part in location if isinstance(part, str))
+    return (parts[0], *parts[2:]) if parts[:1] == ("policies",) else parts
+
+
+def _homes(model: type[BaseModel], above: tuple[str, ...] = ()) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the names of every field of a model and of the models below it, each with the sections that it is in."""
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for name, field in model.model_fields.items():
+        found.append((name, above))
+        waiting: list[Any] = [field.annotation]
+        while waiting:
+            kind = waiting.pop()
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                found += _homes(kind, (*above, name))
+            waiting += getattr(kind, "__args__", ())
+    return found
 
 
 @dataclass(frozen=True, slots=True)

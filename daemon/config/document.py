@@ -86,6 +86,11 @@ def read(file: Path) -> Document:
             content = reader.read(_SIZE_LIMIT + 1)
     except OSError as error:
         raise _unreadable(file, 0, f"cannot be read: {system_words(error)[1]}") from error
+    return parse(file, content)
+
+
+def parse(file: Path, content: bytes) -> Document:
+    """Return the document in the content of a YAML file. Raises ConfigError."""
     if len(content) > _SIZE_LIMIT:
         raise _unreadable(file, 0, f"is larger than {_SIZE_LIMIT} bytes: is this the configuration?")
     try:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from uncnn.daemon.config.checks import field_finding
+from uncnn.daemon.config.checks import field_finding, telling
 from uncnn.daemon.config.document import ConfigError, Document, Location, Problem, read
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.config.tightening import TABLE, FieldPath, Refused
@@ -72,7 +72,7 @@ def _validated(policy: Policy, document: Document) -> tuple[Policy, list[Problem
     try:
         return Policy.model_validate(document.value), problems
     except ValidationError as error:
-        found = error.errors()
+        found = telling(error.errors())
     for details in found:
         location, words = field_finding(details, Policy)
         problems.append(document.problem(location, _refusal(policy, location, details["input"]) or words))

@@ -11,8 +11,9 @@ import yaml
 
 from uncnn.daemon.answers import OK, print_json
 from uncnn.daemon.config import Config, ConfigError, Folder, Policy, Problem, find_config, load
-from uncnn.daemon.config.document import read
+from uncnn.daemon.config.document import Document, read
 from uncnn.daemon.config.overrides import NAME, overridden
+from uncnn.daemon.config.readiness import remarks
 from uncnn.daemon.files.folders import named
 from uncnn.daemon.people.store import people_file, read_people
 from uncnn.daemon.sandbox.entering import offered
@@ -22,16 +23,26 @@ from uncnn.plugins.registry import make_aim, make_attack, make_budget
 
 
 def check_config(explicit: Path | None) -> int:
-    """Say that the configuration is right, and return the exit status. Raises ConfigError where it is not."""
+    """Say that the configuration is right, and how it will go; return the exit status.
+
+    Raises ConfigError where it is wrong, or a folder cannot be used as it is.
+    """
     file = find_config(explicit)
-    config = load(file)
-    problems = [problem for folder in config.folders for problem in _below(config, folder)]
-    problems += _attacks(file, config)
+    config, document = load(file), read(file)
+    if not document.value:
+        raise ConfigError((document.problem((), "says nothing: uncnn-daemon config init --force writes a whole one"),))
+    found = list(remarks(config))
+    problems = [document.problem(each.location, each.words) for each in found if each.kind == "problem"]
+    problems += [problem for folder in config.folders for problem in _below(config, folder)]
+    problems += _attacks(document, config)
     if problems:
         raise ConfigError(tuple(problems))
     folders = "1 folder" if len(config.folders) == 1 else f"{len(config.folders)} folders"
-    sys.stdout.write(f"{printable(file)} is right: {folders}, policies {', '.join(config.policies)}\n")
-    sys.stdout.write(f"{offered().words}\n")
+    lines = [f"{printable(file)} is right: {folders}, policies {', '.join(config.policies)}"]
+    lines += [f"  {each.words}" if each.location else each.words for each in found]
+    if not config.folders:
+        lines.append("no folder is watched: run has nothing to do; add some under `folders`")
+    sys.stdout.write("\n".join([*lines, offered().words]) + "\n")
     return OK
 
 
@@ -65,11 +76,10 @@ def watched_policy(config: Config, path: Path) -> tuple[Folder, Policy] | None:
     return None
 
 
-def _attacks(file: Path, config: Config) -> Iterator[Problem]:
+def _attacks(document: Document, config: Config) -> Iterator[Problem]:
     """Yield what is wrong with the attacks' own parameters: an attack is loaded for that, which takes a moment."""
     from uncnn.daemon.people.gallery import gallery  # torch
 
-    document = read(file)
     for name, policy in config.policies.items():
         attack = policy.attack
         try:

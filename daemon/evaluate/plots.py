@@ -6,11 +6,10 @@ import os
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
-import platformdirs
-
 from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.plan import UNCLOAKED
 from uncnn.daemon.evaluate.tables import cloak_words
+from uncnn.daemon.files.folders import usual_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +42,7 @@ def trade_off(evaluation: Evaluation) -> bytes:
 
 def _figure(**named: Any) -> Figure:
     """Return an empty figure; matplotlib keeps its list of fonts in uncnn's cache folder, unless it is told where."""
-    cache = platformdirs.user_cache_path("uncnn", appauthor=False) / "matplotlib"
+    cache = usual_folder("cache") / "matplotlib"
     os.environ.setdefault("MPLCONFIGDIR", os.fspath(cache))
     from matplotlib.figure import Figure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 
@@ -33,7 +34,7 @@ def state_dir() -> Path:
     Raises FolderError.
     """
     chosen = os.environ.get("UNCNN_STATE")
-    return private(Path(chosen) if chosen else platformdirs.user_state_path("uncnn", appauthor=False))
+    return private(Path(chosen) if chosen else usual_folder("state"))
 
 
 def ledger_file() -> Path:
@@ -46,16 +47,36 @@ def data_dir() -> Path:
 
     Raises FolderError.
     """
-    return private(platformdirs.user_data_path("uncnn", appauthor=False))
+    return private(usual_folder("data"))
+
+
+def usual_folder(kind: Literal["state", "data", "config", "cache", "pictures"], program: str = "uncnn") -> Path:
+    """Return where this user's files of a kind belong. Raises FolderError: this user has no home."""
+    try:
+        if kind == "pictures":
+            folder = platformdirs.user_pictures_path()
+        else:
+            folder = getattr(platformdirs, f"user_{kind}_path")(program, appauthor=False)
+    except RuntimeError as error:
+        raise _without_home() from error
+    if folder.is_absolute():
+        return folder
+    raise _without_home()  # older platformdirs leave the ~ in it
+
+
+def _without_home() -> FolderError:
+    return FolderError("this user has no home that files could be put in: set HOME to a folder")
 
 
 def private(folder: Path) -> Path:
     """Return `folder`, absolute, there, and closed to everyone else. Raises FolderError."""
-    folder = folder.expanduser().absolute()
     try:
+        folder = folder.expanduser().absolute()
         make_durable(folder, 0o700)
         if folder.stat().st_mode & 0o077:
             folder.chmod(0o700)
+    except RuntimeError as error:
+        raise _without_home() from error
     except FileExistsError as error:
         raise FolderError(f"{printable(folder)} is not a folder: move that file away") from error
     except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from uncnn.daemon.answers import OK, print_json
-from uncnn.daemon.commands import SettingsError, configuration, named_policy, taken
+from uncnn.daemon.commands import SettingsError, configuration, named_policy, taken, usual_policy
 from uncnn.daemon.config import Config, Policy
 from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.config.showing import watched_policy
@@ -46,7 +46,7 @@ def sight_for(
     faces: bool,
     picture: Path | None,
 ) -> Sight:
-    """Return how `photo` is looked at: under the named policy, that of its watched folder, or else the first.
+    """Return how `photo` is looked at: under the named policy, that of its watched folder, or else the usual one.
 
     Raises:
         ConfigError: the configuration is wrong, or a named one is missing. SettingsError: an option is.
@@ -69,8 +69,8 @@ def _policy(config: Config, photo: Path, name: str | None) -> tuple[Policy, str]
     watched = watched_policy(config, named(photo))
     if watched is not None:
         return watched[1], f"policy {watched[0].policy}, of its watched folder"
-    first = next(iter(config.policies), None)
-    return named_policy(config, None), "the default policy" if first is None else f"policy {first}"
+    usual = usual_policy(config)
+    return named_policy(config, usual), "the default policy" if usual is None else f"policy {usual}"
 
 
 def _check_picture(picture: Path, photo: Path, faces: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from uncnn.daemon.cli.main import main
+from uncnn.daemon.cli.entry import main
 
 if __name__ == "__main__":
     sys.argv[1:1] = ["notify"]

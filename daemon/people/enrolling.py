@@ -10,7 +10,9 @@ from typing import Any
 
 from uncnn.daemon.answers import OK, print_json
 from uncnn.daemon.commands import settings_for, work
+from uncnn.daemon.files.folders import named
 from uncnn.daemon.files.publish import snapshot
+from uncnn.daemon.people.sameness import groups
 from uncnn.daemon.people.store import PeopleError, Person, Template, people_file, read_people, write_people
 from uncnn.daemon.wording import ago, printable
 from uncnn.daemon.wording import photos as photos_in_words
@@ -22,18 +24,19 @@ def enroll(name: str, photos: Sequence[Path], consent: bool, config: Path | None
     With `consent`, attacks may be aimed at them: it is recorded with the time.
 
     Raises:
-        PeopleError: a photo shows nobody or several people. RequestError: it is no photo.
+        PeopleError: a photo shows nobody or several people, or they show different ones. RequestError: it is no photo.
     """
     if not name.strip() or not name.isprintable():
         raise PeopleError(f"{name!r} is no name: give one that can be printed")
-    settings = settings_for(config, None, None, None, None, None, device)
+    settings = settings_for(config, None, None, None, None, None, device, any_policy=True)
     described = []
     with work(settings.models, settings.device) as (crew, spool):
         for photo in photos:
-            real = photo.expanduser().resolve()
+            real = named(photo).resolve()
             taken = snapshot(real.parent, Path(real.name), spool)
             request = {"do": "describe", "source": str(taken.path), "name": photo.name}
             described.append(crew.ask_verifier({**request, "rotated": settings.policy.faces.rotated}))
+        cards = {model.card.sha256: model.card for model in (*crew.roster.surrogates, *crew.roster.judges)}
     for photo, answer in zip(photos, described, strict=True):
         if answer["faces"] != 1:
             found = "no face" if answer["faces"] == 0 else f"{answer['faces']} faces"
@@ -42,6 +45,7 @@ def enroll(name: str, photos: Sequence[Path], consent: bool, config: Path | None
         Template(model["recogniser"], model["sha256"], [answer["models"][number]["embedding"] for answer in described])
         for number, model in enumerate(described[0]["models"])
     ]
+    _check_sameness(name, photos, groups(templates, cards))
     file = people_file()
     others = read_people(file).without(name)
     now = datetime.now(UTC)
@@ -49,6 +53,19 @@ def enroll(name: str, photos: Sequence[Path], consent: bool, config: Path | None
     write_people(file, others)
     sys.stdout.write(f"enrolled {name} with {photos_in_words(len(photos))}, for {len(templates)} recognisers\n")
     return OK
+
+
+def _check_sameness(name: str, photos: Sequence[Path], found: Sequence[Sequence[int]]) -> None:
+    """Refuse photos of more than one person. Raises PeopleError."""
+    if len(found) < 2:
+        return
+    shown = [", ".join(printable(photos[place]) for place in group) for group in found]
+    if len(found[0]) == 1:
+        words = f"{shown[0]} and {shown[1]} show different people"
+    else:
+        words = f"{', '.join(shown[1:])} shows somebody else than {shown[0]}"
+    remedy = f"leave out who is not {name}, or add photos from the years between"
+    raise PeopleError(f"{words}, as most recognisers see it: {remedy}")
 
 
 def print_people(as_json: bool) -> int:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from uncnn.daemon.answers import OK
 from uncnn.daemon.config import find_config, load
+from uncnn.daemon.files.folders import usual_folder
 from uncnn.daemon.notice.notice import notice_file
 from uncnn.daemon.service import audit_units, notify_units, units
 from uncnn.daemon.service.units import UnitError
@@ -55,7 +54,7 @@ class Wanted:
     @property
     def folder(self) -> Path:
         """Return where its units lie."""
-        own = platformdirs.user_config_path("systemd", appauthor=False) / "user"
+        own = usual_folder("config", "systemd") / "user"
         return self._below(SYSTEM_UNITS) if self.name else own
 
     def systemctl(self, *arguments: str) -> list[str]:
@@ -77,7 +76,7 @@ def files_of(wanted: Wanted) -> dict[Path, str]:
     if not wanted.name:
         load(find_config(None))
         unit = units.user_unit(program, units.gives_namespaces())
-        state = platformdirs.user_state_path("uncnn", appauthor=False)
+        state = usual_folder("state")
         return {
             wanted.folder / wanted.unit: unit,
             wanted.folder / "uncnn-audit.service": audit_units.audit_user_unit(program, unit),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 
 from uncnn.daemon.answers import ERROR, OK
 from uncnn.daemon.audit.last import read_last
-from uncnn.daemon.config import Config, ConfigError, find_config, load
+from uncnn.daemon.config import Config, ConfigError, Folder, find_config, load
 from uncnn.daemon.crew import PREPARE_SECONDS, Crew
 from uncnn.daemon.files.folders import FolderError, ledger_file, state_dir
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces
@@ -23,7 +24,7 @@ from uncnn.daemon.notice.notice import NAMED
 from uncnn.daemon.recovery import prune_kept
 from uncnn.daemon.service.alarm import Alarm
 from uncnn.daemon.service.notify import notify, watchdog_seconds
-from uncnn.daemon.service.place import ServedPlace, say
+from uncnn.daemon.service.place import ServedPlace, say, say_unless_quiet
 from uncnn.daemon.service.workshop import Finished, Workshop
 from uncnn.daemon.watch.folder import WatchedFolder
 from uncnn.daemon.wording import printable, system_words
@@ -54,6 +55,7 @@ class Service:
         self._pruned = time.monotonic()  # when old copies of held photos were last removed
         self._ready = False
         self._said = ""
+        self._told = ""  # of what is being done, to the ledger
         self._desktop = Desktop()
         self._elsewhere = Elsewhere(state_dir())
 
@@ -63,6 +65,7 @@ class Service:
             self._workshop.start()
             try:
                 self._go_by(self._config)
+                _greet(self._file, self._config)
                 while "stop" not in (asked := self._alarm.asked()):
                     self._answer(asked)
                     self._turn()
@@ -82,6 +85,8 @@ class Service:
             self._collect()
             if self._kept is None or now - self._kept >= self._keep_seconds():
                 self._keep_house(now)
+            if self._workshop.doing != self._told:
+                self._tell()
             for served in self._served.values():
                 served.tend(now)
         except LedgerError as error:  # locked, or its disk is full: nothing is lost, it is tried again
@@ -134,6 +139,7 @@ class Service:
             if place.folder.watch not in self._served:
                 watched = WatchedFolder(place.folder.watch, place.folder.settle_seconds, self._alarm.ring)
                 self._served[place.folder.watch] = ServedPlace(place, watched, self._ledger, self._workshop)
+                say_unless_quiet(f"watching {printable(place.folder.watch)}: {_words(place.folder)}")
         self._workshop.poke(config)
 
     def _keep_house(self, now: float) -> None:
@@ -146,9 +152,7 @@ class Service:
                     served.look_again(job.relative, now)
         for served in self._served.values():
             served.tell(now)
-        problem = self._problem or self._workshop.problem
-        tally = self._workshop.tally
-        self._run.tell(problem, self._workshop.doing, tally.published, tally.faces, tally.busy_seconds)
+        problem = self._tell()
         self._kept = now
         if now - self._pruned >= PRUNE_SECONDS:
             self._pruned = now
@@ -157,6 +161,13 @@ class Service:
         self._tell_others()
         if self._workshop.alive and not self._overdue(now):
             notify(WATCHDOG="1", STATUS=problem or self._workshop.doing or "waiting for photos")
+
+    def _tell(self) -> str:
+        """Write down what is being done, as a sign of life too; return what keeps all photos from being done."""
+        problem = self._problem or self._workshop.problem
+        tally, self._told = self._workshop.tally, self._workshop.doing
+        self._run.tell(problem, self._told, tally.published, tally.faces, tally.busy_seconds)
+        return problem
 
     def _tell_others(self) -> None:
         """Tell a person what is new, and write the measures, as the configuration asks."""
@@ -209,7 +220,8 @@ class Service:
             served.went_well()
         done = finished.done
         where = f" -> {done.published}" if done.published else ""
-        say(f"{done.name}: {done.status}{where}: {done.message}")
+        tell = say_unless_quiet if done.status == "published" else say
+        tell(f"{done.name}: {done.status}{where}: {done.message}")
         if served is None:
             return
         served.read(finished.task.found.relative, "" if done.taken else done.message)
@@ -232,6 +244,20 @@ class Service:
         roster = crew.roster
         surrogates, judges = ([model.card.name for model in models] for models in (roster.surrogates, roster.judges))
         self._run.works_with(device, surrogates, judges, crew.providers, crew.protection)
+        say_unless_quiet(f"models loaded on {device}: attacked {', '.join(surrogates)}; judges {', '.join(judges)}")
+
+
+def _words(folder: Folder) -> str:
+    return f"cloaked copies go to {printable(folder.publish)}, under policy {folder.policy}"
+
+
+def _greet(file: Path, config: Config) -> None:
+    """Say what a person who starts it by hand wants to know: what is passed over, and how it ends."""
+    if not config.folders:
+        say(f"no folder is watched: add some to {printable(file)}, then uncnn-daemon reload")
+    say_unless_quiet("passed over: hidden and unfinished files (*.part, *.crdownload, ...), and what is no photo")
+    if sys.stderr.isatty():
+        say_unless_quiet("Ctrl-C ends it; originals are only read; uncnn-daemon status says how it stands")
 
 
 def run_service(explicit: Path | None) -> int:

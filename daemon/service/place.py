@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon import answers
 from uncnn.daemon.config import ConfigError
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.scan import ScanError
@@ -178,9 +180,16 @@ class ServedPlace:
 
 
 def say(line: str) -> None:
-    """Write a line to the log: standard error, which systemd keeps."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    """Write a line to the log: standard error, which systemd keeps. A log that cannot be written ends no service."""
+    with suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def say_unless_quiet(line: str) -> None:
+    """Write a line to the log that tells of nothing wrong."""
+    if not answers.quiet:
+        say(line)
 
 
 def _utc(at: float | None, now: float) -> datetime | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.config import Config
-from uncnn.daemon.crew import Crew
+from uncnn.daemon.crew import LOADING, Crew
 from uncnn.daemon.files.folders import data_dir, ledger_file
 from uncnn.daemon.files.publish import PublishError, snapshot
 from uncnn.daemon.files.scan import Found
@@ -303,7 +303,8 @@ class Workshop:
     def _start(self) -> None:
         crew = self._crew
         if crew is not None and not crew.started:
-            self._report({"stage": "loading the models"})
+            self._report({"stage": LOADING})
+            self._ring()
             device = crew.start()
             self._crew_started(device, crew)
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.sessions import Provider
 
 RECOGNISERS: Final = ("openvino-0095", "mobilefacenet-foamliu", "esp-mfn")
 PLANES: Final = Path(__file__).parent / "human_faces.npz"
@@ -114,13 +115,13 @@ def is_readable(face: Face, shape: tuple[int, ...]) -> bool:
     return inside and from_front and face.size_px >= READABLE_PX
 
 
-def opinion_of(recognisers: Sequence[OnnxRecogniser], providers: Sequence[str]) -> Opinion:
+def opinion_of(recognisers: Sequence[OnnxRecogniser], providers: Sequence[Provider]) -> Opinion:
     """Return the opinion of recognisers that are loaded, or where some that give one are not among them, of our own."""
     opinion = Opinion.of(recognisers)
     return opinion if len(opinion.planes) == len(RECOGNISERS) else load_opinion(providers)
 
 
-def load_opinion(providers: Sequence[str]) -> Opinion:
+def load_opinion(providers: Sequence[Provider]) -> Opinion:
     """Return the opinion of the recognisers that come with uncnn."""
     return Opinion.of([OnnxRecogniser.load(EMBEDDED / name, providers) for name in RECOGNISERS])
 

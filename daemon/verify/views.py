@@ -5,6 +5,7 @@ The names are part of the configuration, so that parsing them needs no image lib
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from io import BytesIO
@@ -35,9 +36,12 @@ def parse_view(name: str) -> View:
         return View("jpeg", quality=int(found[1]))
     if found := re.fullmatch(r"blur-([1-9](?:\.[1-9])?|0\.[1-9])", name):
         return View("blur", sigma_px=float(found[1]))
+    digits = re.sub(r"[^0-9.]", "", name)
+    meant = difflib.get_close_matches(name, ("as-is", "half-size", f"jpeg-{digits or 75}", f"blur-{digits or 1}"), n=1)
+    hint = f"did you mean {meant[0]}? " if meant and meant[0] != name else ""
     raise UncnnError(
-        f"view {name!r} is not known: use as-is, jpeg-NN with NN from 1 to 100, half-size, or blur-S with S from 0.1 "
-        "to 9.9 pixels"
+        f"view {name!r} is not known: {hint}use as-is, jpeg-NN with NN from 1 to 100, half-size, or blur-S with S from "
+        "0.1 to 9.9 pixels"
     )
 
 

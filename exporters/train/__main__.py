@@ -21,6 +21,7 @@ from uncnn.exporters.train.ship import ship_detector
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.detectors.retinaface_forward import InputFormat
 from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace, load_network
+from uncnn.plugins.sessions import known_device
 
 FACES = "faces-144"
 FEWEST = 1000  # samples of a course
@@ -88,7 +89,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--models", type=Path, default=Path("../shared/models/reference"), help="folder of its teacher")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    parser.add_argument("--device", type=known_device, default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     folders = f"{FACES}, widerface, noface, groups and people"

@@ -19,6 +19,7 @@ from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors.retinaface_boxes import Candidates, Floats, decode, fuse, join, mirror
 from uncnn.plugins.detectors.retinaface_forward import DetectorError, Forward, InputFormat, onnx_forward
 from uncnn.plugins.detectors.retinaface_views import LARGEST_SCALE, MULTIPLE, TILE, Span, View, ladder
+from uncnn.plugins.sessions import Provider
 
 __all__ = ["DEFAULT_THRESHOLD", "DetectorError", "Forward", "InputFormat", "RetinaFace", "load_onnx"]
 
@@ -91,7 +92,7 @@ class RetinaFace:
 
 
 def load_onnx(
-    path: Path, providers: Sequence[str], threads: int | None = None, sha256: str | None = None
+    path: Path, providers: Sequence[Provider], threads: int | None = None, sha256: str | None = None
 ) -> RetinaFace:
     """Return the detector of a file that `retinaface_network.export_onnx` wrote, in ONNX Runtime.
 

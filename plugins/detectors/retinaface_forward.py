@@ -15,7 +15,7 @@ from uncnn.plugins.api import Pixels, UncnnError
 from uncnn.plugins.detectors.retinaface_boxes import Floats, Outputs
 from uncnn.plugins.model_files import LARGEST_MODEL, check_whole
 from uncnn.plugins.reading import read_file
-from uncnn.plugins.sessions import make_session
+from uncnn.plugins.sessions import Provider, make_session
 
 METADATA = "uncnn.retinaface.input"  # the key in an exported file's metadata
 OUTPUTS = ("boxes", "logits", "landmarks")
@@ -107,7 +107,9 @@ class OnnxForward:
         return boxes, logits, landmarks
 
 
-def onnx_forward(path: Path, providers: Sequence[str], threads: int | None, sha256: str | None = None) -> OnnxForward:
+def onnx_forward(
+    path: Path, providers: Sequence[Provider], threads: int | None, sha256: str | None = None
+) -> OnnxForward:
     """Return the network of a file that `export_onnx` wrote, made from the very bytes whose `sha256` was checked.
 
     Raises:

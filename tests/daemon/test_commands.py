@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from uncnn.daemon.commands import SettingsError, named_policy, settings_for, usual_policy
+from uncnn.daemon.config import Config, Policy
 from uncnn.exporters.catalog import read_catalog
 from uncnn.exporters.pulling.packages import packaged
 from uncnn.exporters.store import EMBEDDED
@@ -284,3 +286,25 @@ def test_wrong_options_are_named(home: Home, portrait: Path, tmp_path: Path, arg
     assert answer.returncode == 2, answer.stderr
     assert words in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [(["bold", "everyday"], "everyday"), (["bold"], "bold"), ([], None), (["bold", "calm"], SettingsError)],
+)
+def test_the_policy_that_is_not_named_is_everyday(names: list[str], chosen: str | type[Exception] | None) -> None:
+    config = Config(policies={name: Policy() for name in names})
+    if isinstance(chosen, type):
+        with pytest.raises(chosen, match="give one of bold, calm; none of them is called everyday"):
+            named_policy(config, None)
+    else:
+        assert usual_policy(config) == chosen
+
+
+def test_a_command_without_a_policy_to_go_by_takes_any(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("policies: {bold: {attack: {strength: utmost}}, calm: {}}\n")
+    with pytest.raises(SettingsError):
+        settings_for(file, None, None, None, None, None, None)
+    settings = settings_for(file, None, None, None, None, None, None, any_policy=True)
+    assert settings.policy.attack.strength == "utmost"

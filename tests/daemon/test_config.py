@@ -9,6 +9,7 @@ import pytest
 
 from uncnn.daemon.config import Config, ConfigError, Policy, find_config, load
 from uncnn.daemon.config.showing import check_config
+from uncnn.daemon.config.writing import InitError, init_config
 
 SAMPLE = Path(__file__).resolve().parents[2] / "config.yaml"
 
@@ -137,7 +138,21 @@ def test_every_problem_is_said_at_once_with_line_and_path(tmp_path: Path) -> Non
         ("folders: [{watch: w, publish: ''}]", "folders[0].publish: '' is no folder"),
         ("policies: {a: {name: 2024-01-01}}", ":1: policies.a.name: unknown key"),
         ("policies: {a: {escalate: [strong, strong]}}", "'strong' stands here twice"),
-        ("policies: {a: {protect: {views: []}}}", "policies.a.protect.views"),
+        ("policies: {a: {protect: {views: []}}}", "policies.a.protect.views: found []; it should have at least one"),
+        ("policies: {a: {protect: {views: [asis]}}}", "views[0]: view 'asis' is not known: did you mean as-is? use"),
+        ("policies: {a: {protect: {views: [jpeg75]}}}", "view 'jpeg75' is not known: did you mean jpeg-75? use"),
+        ("policies: {a: {protect: {views: [jpeg-200]}}}", "view 'jpeg-200' is not known: use as-is"),
+        ("policies: {a: {strength: subtle}}", "policies.a.strength: unknown key: it belongs under 'attack'"),
+        ("service: {settle_seconds: 5}", "service.settle_seconds: unknown key: it belongs under 'folders'"),
+        ("service: {recycle: 5}", "service.recycle: unknown key: did you mean 'recycle_after'?"),
+        ("folders: [{watch: w, publish: p, settle: 5}]", "settle: unknown key: did you mean 'settle_seconds'?"),
+        ("folders: [{watch: w, publish: p, settle_seconds: 5s}]", "found '5s'; it should be a number"),
+        ("service: {metrics: 3}", "service.metrics: found 3; it should be a path"),
+        ("service: {notify: 'yes'}", "service.notify: found 'yes'; it should be true or false"),
+        ("service: {recycle_after: 4.5}", "found 4.5; it should be a whole number"),
+        ("folders: [{watch: $HOME/in, publish: p}]", "folders[0].watch: '$HOME/in': $HOME is not filled in here"),
+        ("folders: [{watch: w, publish: '/x/${USER}/y'}]", "${USER} is not filled in here; write ~ for your home"),
+        ("folders: [{watch: w, publish: '%USERPROFILE%/y'}]", "%USERPROFILE% is not filled in here"),
     ],
 )
 def test_one_mistake_is_one_line(tmp_path: Path, text: str, expected: str) -> None:
@@ -251,7 +266,7 @@ def test_values_do_not_change() -> None:
 def test_the_configuration_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("UNCNN_CONFIG", raising=False)
-    with pytest.raises(ConfigError, match="copy the sample"):
+    with pytest.raises(ConfigError, match="config init writes one"):
         find_config(None)
     usual = tmp_path / "home" / "uncnn" / "config.yaml"
     usual.parent.mkdir(parents=True)
@@ -285,3 +300,111 @@ def test_config_check_names_parameters_that_an_attack_does_not_take(
     ]
     assert "no parameter 'stepsize'" in caught.value.problems[0].message
     assert "nobody else is ever a target" in caught.value.problems[2].message
+
+
+def test_a_folder_may_be_called_like_a_variable(tmp_path: Path) -> None:
+    (tmp_path / "$HOME").mkdir()
+    assert load(written(tmp_path, "folders: [{watch: $HOME, publish: p}]")).folders[0].watch == tmp_path / "$HOME"
+
+
+def checked(folder: Path, text: str) -> list[str]:
+    """Return what `config check` finds wrong, without the file's name."""
+    with pytest.raises(ConfigError) as caught:
+        check_config(written(folder, text))
+    return str(caught.value).replace(f"{folder}/", "").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "config.yaml:1: says nothing: uncnn-daemon config init --force writes a whole one"),
+        ("# only a remark", "config.yaml:1: says nothing: uncnn-daemon config init --force writes a whole one"),
+        (
+            "folders:\n- watch: gone\n  publish: out",
+            "config.yaml:2: folders[0].watch: gone cannot be read: there is no such file or folder; create it or "
+            "correct the path",
+        ),
+        (
+            "folders:\n- watch: config.yaml\n  publish: out",
+            "config.yaml:2: folders[0].watch: config.yaml cannot be read: a part of the path is not a folder; "
+            "correct the path",
+        ),
+        (
+            "folders:\n- watch: in\n  publish: gone/out",
+            "config.yaml:3: folders[0].publish: gone: there is no such folder: create it, mount its disk or correct "
+            "the path",
+        ),
+        (
+            "folders:\n- watch: in\n  publish: config.yaml",
+            "config.yaml:3: folders[0].publish: config.yaml: it is not a folder: move that file away",
+        ),
+        (
+            "service: {metrics: gone/uncnn.prom}",
+            "config.yaml:1: service.metrics: gone is no folder that can be written: create it, or give this user "
+            "access",
+        ),
+    ],
+)
+def test_config_check_looks_at_the_folders_themselves(tmp_path: Path, text: str, expected: str) -> None:
+    (tmp_path / "in").mkdir()
+    assert checked(tmp_path, text) == [expected]
+
+
+def test_config_check_says_how_the_folders_are_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    assert check_config(written(tmp_path, "folders: [{watch: in, publish: out}]")) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:4] == [
+        f"{tmp_path}/in -> {tmp_path}/out, policy everyday",
+        "  watched by events",
+        f"  {tmp_path}/out is made when the first photo comes",
+    ]
+    assert not (tmp_path / "out").exists()
+    shared_memory = Path("/dev/shm")
+    if shared_memory.is_dir() and shared_memory.stat().st_dev != tmp_path.stat().st_dev:
+        assert check_config(written(tmp_path, f"folders: [{{watch: in, publish: {shared_memory}}}]")) == 0
+        assert "  copies go to another file system than photos come from" in capsys.readouterr().out
+    assert check_config(written(tmp_path, "policies: {portraits: {}}")) == 0
+    assert "no folder is watched: run has nothing to do" in capsys.readouterr().out
+
+
+def test_config_init_writes_the_documented_sample_with_the_folders_that_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("UNCNN_CONFIG", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    folders = [tmp_path / name for name in ("in", "out", 'my "photos": #1', "Ж")]
+    assert init_config(None, folders, force=False) == 0
+    file = tmp_path / ".config" / "uncnn" / "config.yaml"
+    assert f"wrote {file}" in capsys.readouterr().out
+    written_one = load(file)
+    assert [(folder.watch, folder.publish) for folder in written_one.folders] == [
+        tuple(folders[:2]),
+        tuple(folders[2:]),
+    ]
+    assert written_one.policies == Config().policies
+    assert all(folder.is_dir() for folder in folders)
+    text = file.read_text()
+    assert text.count("# ") >= SAMPLE.read_text().count("# ")
+    assert check_config(None) == 0
+    with pytest.raises(InitError, match="is there already: edit it, or give --force"):
+        init_config(None, folders[:2], force=False)
+    assert file.read_text() == text
+    assert init_config(None, [], force=True) == 0
+    assert (file.parent / "config.yaml.old").read_text() == text
+    (folder,) = load(file).folders
+    assert (folder.watch.name, folder.publish.name) == ("Outgoing", "Cloaked")
+    assert folder.watch.is_dir()
+
+
+def test_config_init_refuses_what_would_not_work(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    with pytest.raises(InitError, match="has no publish folder: give folders in pairs"):
+        init_config(file, [tmp_path / "in"], force=False)
+    with pytest.raises(ConfigError, match="publish outside of watched folders"):
+        init_config(file, [tmp_path / "in", tmp_path / "in" / "out"], force=False)
+    (tmp_path / "taken").touch()
+    with pytest.raises(InitError, match="taken cannot be made"):
+        init_config(file, [tmp_path / "taken", tmp_path / "out"], force=False)
+    assert not file.exists()

@@ -303,7 +303,7 @@ def test_the_command_answers_without_models_and_in_one_line_where_it_cannot(tmp_
     program = (
         "import sys\n"
         f"sys.argv = ['uncnn-daemon', 'inspect', {str(tmp_path / 'a.jpg')!r}, '--no-faces', '--json']\n"
-        "from uncnn.daemon.cli.main import main\n"
+        "from uncnn.daemon.cli.entry import main\n"
         "if __name__ == '__main__':\n"
         "    try: main()\n"
         "    except SystemExit as end: assert not end.code\n"

@@ -104,7 +104,7 @@ def test_the_list_shows_what_is_there(home: ModelsHome) -> None:
 def test_the_list_is_light(home: ModelsHome) -> None:
     code = (
         "import sys; sys.argv = ['uncnn-daemon', 'models', 'list']\n"
-        "from uncnn.daemon.cli.main import main\n"
+        "from uncnn.daemon.cli.entry import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "assert not {'torch', 'onnx', 'onnxruntime', 'httpx'} & set(sys.modules)\n"
     )

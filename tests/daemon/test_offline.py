@@ -12,17 +12,15 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
+from every_command import commands
 from offline import PROGRAM, OfflineHome, make_people, stop, tracer
 from PIL import Image
 from running import descendants
 
 from uncnn.daemon.answers import DEGRADED, ERROR, NOT_RUNNING, OK
-from uncnn.daemon.cli.main import app
 from uncnn.exporters.store import EMBEDDED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +40,8 @@ QUICK: dict[str, tuple[list[object], int]] = {
     "jobs": ([], OK),
     "held list": ([], OK),
     "config check": ([], OK),
+    "config init": (["in", "out", "--config", "new.yaml"], OK),
+    "help": (["held", "list"], OK),
     "config show": ([], OK),
     "models list": ([], OK),
     "people list": ([], OK),
@@ -89,19 +89,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> OfflineHome:
     make_people(made.work / "people", face, 24)
     (made.work / "config.yaml").write_text(CONFIGURATION)
     return made
-
-
-def commands() -> Iterator[str]:
-    """Yield every command there is."""
-
-    def walk(command: object, words: tuple[str, ...]) -> Iterator[str]:
-        below = getattr(command, "commands", None)
-        if below is None:
-            yield " ".join(words)
-        for name, each in (below or {}).items():
-            yield from walk(each, (*words, name))
-
-    return walk(typer.main.get_command(app), ())
 
 
 def test_every_command_is_tried_here() -> None:

@@ -111,3 +111,17 @@ def test_only_who_consented_may_be_a_target(home: ModelsHome, identities: Path) 
     for more in ([], ["--set", "objective=gallery"]):
         answer = home.run(*aimed, "target=Adrien", *more, "--config", anyway)  # two steps need not be enough
         assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_photos_of_different_people_enroll_nobody(home: ModelsHome, identities: Path) -> None:
+    """With `all-but-enrolled` the strangers among them would go bare."""
+    before = (home.root / "state" / "people" / "people.json").read_bytes()
+    strangers = [sorted((identities / name).glob("*.jpg"))[0] for name in (PERSON, STRANGER, "Angelina_Jolie")]
+    answer = home.run("people", "enroll", "Three", *strangers)
+    assert answer.returncode == 1
+    assert "show different people, as most recognisers see it: leave out who is not Three" in answer.stderr
+    mixed = [*(identities / PERSON / f"{PERSON}_{number:04}.jpg" for number in (1, 3)), strangers[1]]
+    answer = home.run("people", "enroll", "Mixed", *mixed)
+    assert answer.returncode == 1
+    assert f"{strangers[1]} shows somebody else than {mixed[0]}, {mixed[1]}" in answer.stderr
+    assert (home.root / "state" / "people" / "people.json").read_bytes() == before

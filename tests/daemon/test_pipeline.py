@@ -315,7 +315,10 @@ def test_nothing_to_judge_is_not_protected() -> None:
 def test_rungs_only_lead_up() -> None:
     assert rungs_of(Policy()) == ("balanced", "strong", "utmost")
     assert rungs_of(Policy(attack={"strength": "utmost"})) == ("utmost",)  # type: ignore[arg-type]
-    assert rungs_of(Policy(attack={"strength": "subtle"}, escalate=("utmost",))) == ("subtle", "utmost")  # type: ignore[arg-type]
+    assert rungs_of(Policy(attack={"strength": "subtle"})) == ("subtle", "balanced", "strong", "utmost")  # type: ignore[arg-type]
+    assert rungs_of(Policy(attack={"strength": "balanced"}, escalate=())) == ("balanced",)  # type: ignore[arg-type]
+    assert rungs_of(Policy(escalate=("utmost", "strong"))) == ("balanced", "strong", "utmost")
+    assert rungs_of(Policy(attack={"strength": "strong"}, escalate=("balanced",))) == ("strong",)  # type: ignore[arg-type]
 
 
 def test_a_ladder_ends() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -70,3 +72,23 @@ def test_a_process_that_cannot_start_says_why() -> None:
 
 def test_a_child_does_not_inherit_what_its_parent_imported(child: Child) -> None:
     assert child.call({"do": "look"}, 30) == {"torch": False}
+
+
+FIRST = (
+    "import re, sys; from pathlib import Path\n"
+    "sys.path.insert(0, {folder!r})\n"
+    "import spawned_handlers; from uncnn.daemon.processes import Child\n"
+    "child = Child('worker', spawned_handlers.make_obedient)\n"
+    "status = Path(f'/proc/{{child.pid}}/status').read_text()\n"
+    "child.close()\n"
+    "print(*(re.search(rf'{{mask}}:\\s*([0-9a-f]+)', status)[1] for mask in ('SigBlk', 'SigIgn')))\n"
+)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_ctrl_c_never_reaches_a_child_before_its_first_line() -> None:
+    """The first one of a process is the hard case: multiprocessing begins its tracker then, and lets SIGINT through."""
+    code = FIRST.format(folder=str(Path(__file__).parent / "spawned"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    blocked, ignored = (int(mask, 16) for mask in done.stdout.split())
+    assert (blocked | ignored) & 1 << (signal.SIGINT - 1)

@@ -18,6 +18,7 @@ from running import Running
 from scene import Scene
 
 from uncnn.daemon.ledger import State
+from uncnn.daemon.status import print_status
 
 
 @pytest.fixture
@@ -260,3 +261,39 @@ def test_the_processes_are_started_anew_after_some_photos(scene: Scene) -> None:
 
 def command_of(process: str) -> str:
     return Path(f"/proc/{process}/cmdline").read_text()
+
+
+def test_it_says_what_it_watches_and_what_it_passes_over(running: Running) -> None:
+    scene = running.scene
+    scene.put("a.jpg", "good")
+    running.until_published("a.jpg")
+    running.until_said("models loaded on stub: attacked stub; judges stub")
+    said = running.said()
+    assert f"watching {scene.watch}: cloaked copies go to {scene.publish}, under policy everyday\n" in said
+    assert "passed over: hidden and unfinished files (*.part, *.crdownload, ...), and what is no photo\n" in said
+    assert "Ctrl-C" not in said, "no terminal: nobody presses a key"
+    assert running.stop() == 0
+
+
+def test_without_a_folder_it_says_how_to_get_one(scene: Scene) -> None:
+    (scene.root / "config.yaml").write_text("version: 1\n")
+    running = Running(scene)
+    running.until_said(f"no folder is watched: add some to {scene.root}/config.yaml, then uncnn-daemon reload")
+    assert running.stop() == 0
+
+
+def test_the_status_says_that_models_are_being_loaded(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    log = scene.root / "data" / "uncnn"
+    log.mkdir(parents=True)
+    (log / "loading seconds").write_text("30")
+    running = Running(scene)
+    running.until((scene.state / "ledger.sqlite3").exists)
+    running.until(lambda: "waiting for the first photo, with which the models are loaded" in status_of(capsys))
+    scene.put("a.jpg", "good")
+    running.until(lambda: f"now: {scene.watch}/a.jpg: loading the models" in status_of(capsys))
+    assert running.stop() == 0
+
+
+def status_of(capsys: pytest.CaptureFixture[str]) -> str:
+    print_status(as_json=False)
+    return capsys.readouterr().out

@@ -221,7 +221,7 @@ def test_nothing_heavy_is_imported(file: Path, ledger: Ledger, arguments: list[s
     code = f"""
 import sys
 sys.argv = ["uncnn-daemon", *{arguments!r}]
-from uncnn.daemon.cli.main import main
+from uncnn.daemon.cli.entry import main
 try:
     main()
 except SystemExit:

@@ -186,7 +186,7 @@ def cloaked(sown: Sown, tmp_path: Path, **more: str) -> subprocess.CompletedProc
         "OMP_NUM_THREADS": "1",
         **more,
     }
-    command = "import sys; from uncnn.daemon.cli.main import main; sys.exit(main())"
+    command = "import sys; from uncnn.daemon.cli.entry import main; sys.exit(main())"
     arguments = ["cloak", str(tmp_path / "photo.png"), "-o", str(tmp_path / "out"), "--strength", "subtle"]
     return subprocess.run(
         [sys.executable, "-c", command, *arguments],

@@ -56,6 +56,13 @@ def main() -> None:
         run(uv, "pip", "install", "-q", "--no-deps", wheel.resolve())
         run(environment / "bin" / "python", "-c", TRY)
         run(environment / "bin" / "uncnn-daemon", "--help", quiet=True)
+        run(environment / "bin" / "uncnn", "--version")
+        run(
+            environment / "bin" / "python", "-m", "uncnn", "config", "init", Path(scratch) / "in", Path(scratch) / "out"
+        )
+        run(environment / "bin" / "uncnn-daemon", "config", "check")
+        for name in ("uncnn-daemon.1", "uncnn.1"):
+            assert (environment / "share" / "man" / "man1" / name).is_file(), f"{name} does not ship"
         (portrait,) = environment.glob("lib/python3*/site-packages/skimage/data/astronaut.png")
         run(environment / "bin" / "uncnn-daemon", "cloak", portrait, "-o", Path(scratch) / "cloaked")
     print(f"{wheel.name}, {size:,} bytes, works in a fresh environment")
