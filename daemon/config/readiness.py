@@ -11,6 +11,7 @@ from typing import Literal
 
 from uncnn.daemon.config import Config, Folder
 from uncnn.daemon.config.document import Location
+from uncnn.daemon.files.publish import PublishError, way_into
 from uncnn.daemon.watch.folder import WatchedFolder
 from uncnn.daemon.wording import printable, system_words
 
@@ -64,3 +65,10 @@ def _publish_remarks(location: Location, folder: Folder) -> Iterator[Remark]:
             yield Remark("fact", location, f"{printable(publish)} is made when the first photo comes")
         if folder.watch.is_dir() and folder.watch.stat().st_dev != there.stat().st_dev:
             yield Remark("fact", location, "copies go to another file system than photos come from")
+        try:
+            way = way_into(there)
+        except PublishError as error:
+            yield Remark("problem", location, str(error))
+        else:
+            if way.words:
+                yield Remark("fact", location, way.words)
