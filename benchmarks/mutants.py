@@ -72,7 +72,8 @@ TARGETS: Final = [
     ),
     Target("daemon/config/tightening.py", ("TABLE", *RULES), (TABLE,)),
     Target("daemon/config/overrides.py", ("_files", "_merged", "_given", "_over"), (GUARD, TABLE)),
-    Target("daemon/files/publish.py", ("_fill", "_holds"), (GUARD,)),
+    Target("daemon/files/publish.py", ("_fill",), (GUARD,)),
+    Target("daemon/files/standing.py", ("holds", "reads_as"), (GUARD,)),
     Target("daemon/files/opening.py", ("open_file",), (GUARD,)),
     Target("daemon/photo_job.py", ("_judge",), (GUARD,)),
     Target(
@@ -96,11 +97,11 @@ HARMLESS: Final[dict[tuple[str, str], str]] = {
         "if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):",
         "never",
     ): _FILE,
-    ("return os.fstat(opened).st_size == size and _digest(opened, size) == sha256", "part 1 left out"): _DIGEST,
+    ("return found.st_size == size and reads_as(folder, name, size, sha256)", "part 1 left out"): _DIGEST,
     ("os.close(opened)", "left out"): _OPEN,
     ("os.close(reader)", "left out"): _OPEN,
     (
-        'raise PublishError.of(error, candidate, "read") from error',
+        'raise PublishError.of(error, name, "read") from error',
         "left out",
     ): "what was not read has no hash to compare: it fails all the same",
     (

@@ -17,7 +17,10 @@ def ask(number: signal.Signals) -> bool:
     process = run_at_work()
     if process is None:
         return False
-    os.kill(process, number)
+    try:
+        os.kill(process, number)
+    except ProcessLookupError:  # it ended just now
+        return False
     return True
 
 

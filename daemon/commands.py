@@ -1,13 +1,11 @@
-"""What the commands do: settings from the configuration and the command line, photos one after another."""
+"""What the commands share: settings from the configuration and the command line, the processes; and `verify`."""
 
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +18,15 @@ from uncnn.daemon.config import DEFAULT_POLICY, Attack, Config, Models, Policy, 
 from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir
-from uncnn.daemon.files.opening import make_durable
-from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
+from uncnn.daemon.files.publish import Snapshot, snapshot
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
-from uncnn.daemon.pipeline import protect, verify_request
+from uncnn.daemon.pipeline import verify_request
 from uncnn.daemon.processes import stopped_by_sigterm
+from uncnn.daemon.progress import progress_bar
 from uncnn.daemon.tables import verdict_json, verdict_lines
-from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_counts, say_line
+from uncnn.daemon.terminal import say_line, width_of
 from uncnn.daemon.verify.statement import verify_words
 from uncnn.daemon.verify.verdict import VERDICT, Verdict
-from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError
 
 
@@ -82,32 +79,6 @@ def settings_for(
     return Settings(models, device or found.device, chosen)
 
 
-def cloak_photos(
-    settings: Settings, photos: Sequence[Path], output: Path, surrogates: bool, as_json: bool, verbose: bool = False
-) -> int:
-    """Cloak `photos` into the folder `output` and return the exit status; `verbose`: say first what it is done with."""
-    try:
-        make_durable(output)
-    except OSError as error:
-        raise PublishError.of(error, output, "made") from error
-    done: list[Done] = []
-    with progress_bar(len(photos), as_json) as bar, work(settings.models, settings.device) as (crew, spool):
-        device = crew.start()
-        protection = crew.protection
-        if verbose:
-            sys.stderr.write(f"device: {device}; {protection.words}\n")
-        for photo in photos:
-            done.append(_cloak_one(crew, settings.policy, photo, output, spool, bar))
-            if not as_json:
-                say(done[-1], surrogates)
-    if as_json:
-        photos_json = [each.as_json() for each in done]
-        print_json({"photos": photos_json, "counts": asdict(counts_of(done)), "protection": asdict(protection)})
-    else:
-        say_counts(done)
-    return exit_status(done)
-
-
 def verify_pair(settings: Settings, original: Path, cloaked: Path, surrogates: bool, as_json: bool) -> int:
     """Print the verdict on `cloaked` as a copy of `original` and return the exit status."""
     policy = settings.policy
@@ -133,23 +104,6 @@ def work(models: Models, device: str) -> Iterator[tuple[Crew, Path]]:
     sweep_workspaces()
     with stopped_by_sigterm(), workspace() as spool, Crew(models, device, data_dir(), spool) as crew:
         yield crew, spool
-
-
-def _cloak_one(crew: Crew, policy: Policy, photo: Path, output: Path, spool: Path, bar: Bar) -> Done:
-    name = printable(photo)
-    bar.begin(name)
-    try:
-        with tempfile.TemporaryDirectory(dir=spool) as own:
-            copy = taken(photo, Path(own))
-            outcome = protect(crew, copy.path, photo.name, policy, Path(own), bar.report)
-            if outcome.decision != "publish":
-                return Done(name, "held" if outcome.decision == "hold" else "skipped", outcome.reason, None, outcome)
-            wanted = policy.released_name(Path(photo.name))
-            times = copy.mtime_ns if policy.output.times == "same" else None
-            placed = publish(outcome.candidate, output, wanted, outcome.verdict.sha256, policy.output.mode, times)
-    except (UncnnError, OSError) as error:
-        return Done(name, "error", str(error))
-    return Done(name, "published", outcome.reason, placed, outcome)
 
 
 def configuration(explicit: Path | None) -> Config:
@@ -202,5 +156,5 @@ def _print_verdict(verdict: Verdict, cloaked: Path, policy: Policy, surrogates: 
     colour = {"protected": "green", "not-protected": "red", "no-face": "yellow"}[verdict.kind]
     say_line(str(cloaked), verdict.kind.replace("-", " "), f": {verify_words(verdict, policy)}", colour)
     console = Console()
-    for line in verdict_lines(verdict, surrogates=surrogates):
+    for line in verdict_lines(verdict, surrogates=surrogates, width=width_of(console)):
         console.print(line, soft_wrap=True, highlight=False)

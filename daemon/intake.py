@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from uncnn.daemon.config import Config, Folder
 from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.files.names import Reason
 from uncnn.daemon.files.opening import make_durable
-from uncnn.daemon.files.publish import PublishError, sweep
-from uncnn.daemon.files.scan import Found, candidates
+from uncnn.daemon.files.publish import PublishError, sweep, way_into
+from uncnn.daemon.files.scan import Found, Ignored, scan
 from uncnn.daemon.files.spool import Snapshot
 from uncnn.daemon.ledger import Job, Ledger
 from uncnn.daemon.ledger.states import NEEDS_PERSON
 from uncnn.daemon.wording import printable
+
+REFUSED_NAMED: Final = 3
+"""So many files that are not taken are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,7 @@ class Place:
     folder: Folder
     policy: Policy
     digest: str  # the policy's
+    watched: bool = True  # False: a person gave the photos to `cloak`
 
     def at(self, relative: Path) -> Place:
         """Return the place with the policy for one photo: a `.uncnn.yaml` on the way to it may say more.
@@ -51,8 +58,14 @@ class Look:
     seen_at: float  # seconds, monotonic
     found: int  # candidates there
     new: tuple[Found, ...]  # to be done, the oldest first; those that work was begun on before come last
+    there: tuple[Found, ...]  # all candidates
     refused: tuple[Found, ...]  # cannot be taken as what they are
+    ignored: Counter[Reason]  # how many files and folders are not looked at
     standing: tuple[Job, ...]  # done before, and waiting for a person
+
+    def refusals(self) -> list[str]:
+        """Return what cannot be taken, and why, a line each."""
+        return [f"{printable(each.relative)}: {each.refused}" for each in self.refused]
 
     def settle_seconds(self, found: Found) -> float:
         """Return how long to wait until a file has not been changed for as long as the folder asks."""
@@ -84,7 +97,9 @@ def look(ledger: Ledger, place: Place) -> Look:
     Raises ScanError, and LedgerError.
     """
     seen_at = time.monotonic()
-    found = list(candidates(place.folder.watch))
+    everything = list(scan(place.folder.watch))
+    found = [each for each in everything if isinstance(each, Found)]
+    passed = Counter(each.reason for each in everything if isinstance(each, Ignored))
     waiting = ledger.replaceable(place.number)
     give_up_gone(ledger, waiting, found)
     places: dict[Path, Place | str] = {}  # by the folder that a photo is in
@@ -101,15 +116,23 @@ def look(ledger: Ledger, place: Place) -> Look:
     tried = {job.relative: job.attempts for job in waiting}  # one that ends the process keeps no other waiting
     todo = (each for each, job in done.items() if job is None)
     new = sorted(todo, key=lambda each: (tried.get(each.relative, 0), each.ctime_ns))
-    ledger.folders.scanned(place.number, len(done), len(new))
+    ledger.folders.scanned(place.number, len(done), len(new), passed)
     return Look(
         place,
         seen_at,
         len(done),
         tuple(new),
+        tuple(done),
         tuple(refused),
+        passed,
         tuple(job for job in done.values() if job is not None and job.state in NEEDS_PERSON),
     )
+
+
+def refused_words(problems: Sequence[str]) -> str:
+    """Return what of a folder is not taken, and why, in one line: the first few, and how many more there are."""
+    more = len(problems) - REFUSED_NAMED
+    return "; ".join(problems[:REFUSED_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _place_at(place: Place, relative: Path, places: dict[Path, Place | str]) -> Place | str:
@@ -123,9 +146,10 @@ def _place_at(place: Place, relative: Path, places: dict[Path, Place | str]) -> 
 
 
 def prepare_publish(ledger: Ledger, place: Place, clean: bool = True) -> None:
-    """Make the publish folder where it is new, and remove what killed runs left in it, where it is to be made `clean`.
+    """Make the publish folder where it is new; where it is to be made `clean`, remove what killed runs left in it.
 
-    A folder that has been published to and is gone is not made again: it may lie on a disk that is not mounted.
+    It is found out then how files can be published there, before any photo is cloaked. A folder that has been published
+    to and is gone is not made again: it may lie on a disk that is not mounted.
 
     Raises PublishError.
     """
@@ -137,6 +161,8 @@ def prepare_publish(ledger: Ledger, place: Place, clean: bool = True) -> None:
             sweep(folder)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PublishError("permission", f"{printable(folder)} cannot be written: give this user access to it")
+        if clean:
+            ledger.folders.publishes(place.number, way_into(folder))
     except OSError as error:
         raise PublishError.of(error, folder, "made") from error
 

@@ -12,12 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from uncnn.daemon import held
 from uncnn.daemon.answers import ERROR, OK, print_json
 from uncnn.daemon.asking import ask
 from uncnn.daemon.files.folders import ledger_file, named
+from uncnn.daemon.files.scan import Ignored, ScanError, scan
+from uncnn.daemon.held import Step
 from uncnn.daemon.ledger import Job, Ledger, State, TransitionError
 from uncnn.daemon.ledger.states import NEEDS_PERSON, RETRIABLE
-from uncnn.daemon.ledger.view import Entry, entries
+from uncnn.daemon.ledger.view import Entry, entries, watched_folders
 from uncnn.daemon.status import entry_json
 from uncnn.daemon.wording import ago, printable
 from uncnn.plugins.api import UncnnError
@@ -25,7 +28,7 @@ from uncnn.plugins.api import UncnnError
 WAITS_FOR_RETRY: Final = frozenset({State.QUARANTINED, State.RETRY, State.BLOCKED})
 """What `retry --all` means: a photo that is held would only be held again."""
 
-Step = Callable[[Ledger, Job], Job]
+Take = Callable[[Ledger, Job], Step]
 
 
 class AskedError(UncnnError):
@@ -44,6 +47,27 @@ def print_jobs(states: Sequence[str], newest: int | None, as_json: bool) -> int:
     return OK
 
 
+def print_ignored(as_json: bool) -> int:
+    """Print what lies in the watched folders now and is not taken, and why; return 1 where one cannot be read.
+
+    Raises LedgerError.
+    """
+    passed: list[tuple[Path, Ignored]] = []
+    problems: list[str] = []
+    for watch in watched_folders(ledger_file()):
+        try:
+            passed += [(watch / each.relative, each) for each in scan(watch) if isinstance(each, Ignored)]
+        except ScanError as error:
+            problems.append(str(error))
+    if as_json:
+        files = [{"path": str(path), "reason": each.reason.value, "words": each.words} for path, each in passed]
+        print_json({"ignored": files, "problems": problems})
+        return ERROR if problems else OK
+    lines = [f"{printable(path)}: {each.words}" for path, each in passed] + problems
+    sys.stdout.write("\n".join(lines or ["all that lies in the watched folders is taken"]) + "\n")
+    return ERROR if problems else OK
+
+
 def print_held(as_json: bool) -> int:
     """Print all that waits for a person, and return the exit status. Raises LedgerError."""
     found, in_all = entries(ledger_file(), NEEDS_PERSON, None)
@@ -53,20 +77,20 @@ def print_held(as_json: bool) -> int:
 
 def retry(photos: Sequence[str], every: bool, as_json: bool) -> int:
     """Queue photos again, or every one that failed or waits; return the exit status. Raises AskedError, LedgerError."""
-    return _step(photos, WAITS_FOR_RETRY if every else (), RETRIABLE, Ledger.again, as_json)
+    return _step(photos, WAITS_FOR_RETRY if every else (), RETRIABLE, held.again, as_json)
 
 
 def release(photos: Sequence[str], as_json: bool) -> int:
-    """Let photos go that are held; return the exit status. Raises AskedError, LedgerError."""
-    return _step(photos, (), {State.HELD}, Ledger.let_go, as_json)
+    """Publish the judged copies of photos that are held; return the exit status. Raises AskedError, LedgerError."""
+    return _step(photos, (), {State.HELD}, held.release, as_json)
 
 
 def drop(photos: Sequence[str], every: bool, as_json: bool) -> int:
     """Be done with photos that wait for a person; return the exit status. Raises AskedError, LedgerError."""
-    return _step(photos, NEEDS_PERSON if every else (), NEEDS_PERSON, Ledger.drop, as_json)
+    return _step(photos, NEEDS_PERSON if every else (), NEEDS_PERSON, held.drop, as_json)
 
 
-def _step(photos: Sequence[str], every: Collection[State], able: Collection[State], step: Step, as_json: bool) -> int:
+def _step(photos: Sequence[str], every: Collection[State], able: Collection[State], take: Take, as_json: bool) -> int:
     """Take the step with each of `photos`, or with all that are in a state of `every`."""
     done: list[dict[str, Any]] = []
     with Ledger(ledger_file()) as ledger:
@@ -75,31 +99,87 @@ def _step(photos: Sequence[str], every: Collection[State], able: Collection[Stat
         for job in {job.id: job for job in jobs}.values():
             photo = ledger.folders.paths(job.folder)[0] / job.relative
             try:
-                after, problem = step(ledger, job), None
+                step = take(ledger, job)
             except TransitionError as error:
-                after, problem = job, str(error)
-            done.append({"number": job.id, "photo": str(photo), "state": after.state.value, "problem": problem})
+                step = Step(job, problem=str(error))
+            done.append(_step_json(photo, step))
     ask(signal.SIGUSR1)
     if as_json:
         print_json({"photos": done})
     else:
-        words = [f"{printable(each['photo'])}: {each['problem'] or each['state']}" for each in done]
-        sys.stdout.write("\n".join(words or ["nothing to do"]) + "\n")
+        sys.stdout.write("\n".join(map(_step_words, done) if done else ["nothing to do"]) + "\n")
     return ERROR if any(each["problem"] for each in done) else OK
 
 
+def _step_json(photo: Path, step: Step) -> dict[str, Any]:
+    return {
+        "number": step.job.id,
+        "photo": str(photo),
+        "state": step.job.state.value,
+        "published": None if step.published is None else str(step.published),
+        "problem": step.problem,
+        "note": step.note or None,
+    }
+
+
+def _step_words(step: dict[str, Any]) -> str:
+    where = f" -> {printable(step['published'])}" if step["published"] else ""
+    note = f"; {step['note']}" if step["note"] else ""
+    return f"{printable(step['photo'])}: {step['problem'] or step['state']}{where}{note}"
+
+
+def show(text: str, config: Path | None, device: str | None, output: Path | None, as_json: bool) -> int:
+    """Write a comparison of a held photo with its judged copy, open it where there is a desktop; return the status.
+
+    Raises AskedError, HeldError, LedgerError, and what `compare_photos` raises.
+    """
+    from uncnn.daemon.commands import settings_for  # what it needs takes longer to import than the ledger
+    from uncnn.daemon.compare.command import compare_photos
+
+    with Ledger(ledger_file()) as ledger:
+        pair = held.pair_of(ledger, _find(ledger, text, {State.HELD}))
+    if not as_json:
+        sys.stdout.write(f"{pair.job.id} {printable(pair.original)}: held {ago(pair.job.changed, datetime.now(UTC))}\n")
+        sys.stdout.write(
+            f"  {pair.job.reason}\n  before: {printable(pair.original)}\n  after:  {printable(pair.copy)}\n"
+        )
+    page = output or held.page_of(pair.job)
+    settings = settings_for(config, None, None, None, None, None, device)
+    status = compare_photos(settings, pair.original, pair.copy, page, as_json)
+    if output is None:
+        page.chmod(0o600)
+        if not as_json:
+            held.open_page(page)
+    if not as_json:
+        number = pair.job.id
+        sys.stdout.write(f"to publish it as it is: uncnn-daemon held release {number}; not to: held drop {number}\n")
+    return status
+
+
 def _find(ledger: Ledger, text: str, able: Collection[State]) -> Job:
-    """Return the photo of this number or path; of the versions of a path, the one that the step can be taken with."""
+    """Return the photo of this number, path or name; of its versions, the one that the step can be taken with.
+
+    Raises AskedError: there is none, or the step can be taken with several of that name.
+    """
     if text.isdecimal():
         found = ledger.job(int(text))
         if found is None:
             raise AskedError(f"there is no photo {text} in the ledger: see uncnn-daemon jobs")
         return found
-    path = named(Path(text))
-    versions = ledger.jobs_at(path)
+    versions = ledger.jobs_at(named(Path(text)))
+    if not versions and Path(text).name == text:
+        versions = ledger.jobs_named(text)
     if not versions:
-        raise AskedError(f"{printable(text)} is not in the ledger: give its number or path from uncnn-daemon jobs")
-    return next((job for job in reversed(versions) if job.state in able), versions[-1])
+        raise AskedError(
+            f"{printable(text)} is not in the ledger: give its number, path or name from uncnn-daemon jobs"
+        )
+    photos = {(job.folder, job.relative): job for job in versions if job.state in able}
+    if not photos:
+        return versions[-1]
+    if len(photos) > 1:
+        numbers = ", ".join(str(job.id) for job in photos.values())
+        raise AskedError(f"{len(photos)} photos are called {printable(text)}: give one of the numbers {numbers}")
+    return next(iter(photos.values()))
 
 
 def _states(names: Sequence[str]) -> list[State]:

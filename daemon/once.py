@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from uncnn.daemon.answers import DEGRADED, ERROR, print_json
-from uncnn.daemon.config import Config, find_config, load
+from uncnn.daemon.audit.last import read_last
+from uncnn.daemon.config import Config, ConfigError, find_config, load
 from uncnn.daemon.crew import LOADING, Crew
-from uncnn.daemon.files.folders import data_dir, ledger_file
+from uncnn.daemon.files.folders import data_dir, ledger_file, state_dir
+from uncnn.daemon.files.names import Reason, ignored_words
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.scan import ScanError
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces, workspace
-from uncnn.daemon.intake import Look, Place, look, places_of, prepare_publish
-from uncnn.daemon.ledger import Job, Ledger, Run, State
+from uncnn.daemon.intake import Look, Place, look, places_of, prepare_publish, refused_words
+from uncnn.daemon.ledger import Job, Ledger, LedgerError, Run, State
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
+from uncnn.daemon.ledger.view import view
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
 from uncnn.daemon.processes import stopped_by_sigterm
+from uncnn.daemon.progress import Bar, progress_bar
 from uncnn.daemon.recovery import recover
-from uncnn.daemon.terminal import Bar, Done, counts_of, exit_status, progress_bar, say, say_line
+from uncnn.daemon.terminal import Done, counts_of, exit_status, say, say_line
+from uncnn.daemon.wording import printable, system_words
 from uncnn.exporters.store import Installed
+from uncnn.plugins.api import UncnnError
 
 
 @dataclass(slots=True)
@@ -30,15 +38,18 @@ class Summary:
     """What a run did, and what it met."""
 
     quiet: bool  # nothing is said before the end
+    bar: Bar | None = None  # makes way for what is said
     done: list[Done] = field(default_factory=list)
     standing: list[tuple[str, Job]] = field(default_factory=list)  # from earlier runs, waiting for a person
     problems: dict[Path, str] = field(default_factory=dict)  # of watched folders
+    ignored: dict[Path, Counter[Reason]] = field(default_factory=dict)  # what of each is not taken
 
     def add(self, done: Done) -> None:
         """Note a photo that is done."""
         self.done.append(done)
         if not self.quiet:
-            say(done)
+            with self.bar.aside() if self.bar is not None else nullcontext():
+                say(done)
 
     def doubts(self) -> Doubts:
         """Return how many photos were published on less than the full proof."""
@@ -62,12 +73,40 @@ def run_once(config: Path | None, as_json: bool) -> int:
         there or do not load.
     """
     settings = load(find_config(config))
-    with only_run(), stopped_by_sigterm(), Ledger(ledger_file()) as ledger, Run(ledger_file()).beating() as run:
+    with (
+        only_run(),
+        _measured(settings.service.metrics),
+        stopped_by_sigterm(),
+        Ledger(ledger_file()) as ledger,
+        Run(ledger_file()).beating() as run,
+    ):
         summary = Summary(as_json)
-        _drain(settings, ledger, run, summary)
+        try:
+            _drain(settings, ledger, run, summary)
+        except UncnnError as error:
+            with suppress(LedgerError):  # which may be what ended it
+                run.tell(str(error), "", 0, 0, 0.0)  # what status says of it afterwards
+            raise
         run.exit_status = summary.exit_status()
         _print(summary, as_json)
     return run.exit_status
+
+
+@contextmanager
+def _measured(file: Path | None) -> Iterator[None]:
+    """Write the measures at the end, however it ends, where the configuration names a file for them."""
+    try:
+        yield
+    finally:
+        found = view(ledger_file(), concerns=1) if file is not None else None
+        if file is not None and found is not None:
+            from uncnn.daemon.service.metrics import write_metrics  # a library that only this takes
+
+            try:
+                write_metrics(file, found, read_last(state_dir()))
+            except OSError as error:
+                words = f"the measures cannot be written to {printable(file)}: {system_words(error)[1]}"
+                sys.stderr.write(f"{words}\n")
 
 
 def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
@@ -84,6 +123,7 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
         Crew(config.models, config.device, data_dir(), spool) as crew,
         progress_bar(new, summary.quiet) as bar,
     ):
+        summary.bar = bar
         desk = Desk(ledger, crew, spool, bar.report, _starter(crew, run, bar))
         for seen in looks:
             _drain_folder(desk, seen, bar, summary)
@@ -91,6 +131,7 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
 
 def _drain_folder(desk: Desk, seen: Look, bar: Bar, summary: Summary) -> None:
     watch = seen.place.folder.watch
+    refusals = seen.refusals()
     for place, found in enumerate(seen.new):
         bar.begin(seen.place.name(found.relative))
         wait = seen.settle_seconds(found)
@@ -98,14 +139,20 @@ def _drain_folder(desk: Desk, seen: Look, bar: Bar, summary: Summary) -> None:
             bar.report({"stage": "waiting until it has settled"})
             time.sleep(wait)
         try:
-            summary.add(
-                take(desk, seen.place.at(found.relative), found, lambda changed: seen.settle_seconds(changed) > 0)
-            )
+            policy = seen.place.at(found.relative)
+        except ConfigError as error:  # a .uncnn.yaml that was right when the folder was looked at
+            words = "; ".join(map(str, error.problems))
+            summary.add(Done(seen.place.name(found.relative), "error", words))
+            refusals.append(f"{printable(found.relative)}: {words}")
+            continue
+        try:
+            summary.add(take(desk, policy, found, lambda changed: seen.settle_seconds(changed) > 0))
         except FolderBlocked as error:
             left = len(seen.new) - place
             summary.problems[watch] = f"{error} ({left} of its photos wait for that)"
             desk.ledger.folders.block(seen.place.number, str(error))
-            return
+            break
+    desk.ledger.folders.refused(seen.place.number, refused_words(refusals))
 
 
 def _look(ledger: Ledger, place: Place, summary: Summary) -> Look | None:
@@ -117,6 +164,8 @@ def _look(ledger: Ledger, place: Place, summary: Summary) -> Look | None:
         summary.problems[place.folder.watch] = str(error)
         ledger.folders.block(place.number, str(error))
         return None
+    summary.ignored[place.folder.watch] = seen.ignored
+    ledger.folders.refused(place.number, refused_words(seen.refusals()))
     for refused in seen.refused:
         summary.add(Done(place.name(refused.relative), "error", refused.refused or ""))
     summary.standing += [(place.name(job.relative), job) for job in seen.standing]
@@ -151,10 +200,18 @@ def _print(summary: Summary, as_json: bool) -> None:
     if as_json:
         standing = [{"photo": name, "state": job.state.value, "reason": job.reason} for name, job in summary.standing]
         folders = [{"watch": str(watch), "problem": problem} for watch, problem in summary.problems.items()]
+        passed = {str(watch): dict(found) for watch, found in summary.ignored.items() if found}
         counts, released = asdict(counts_of(summary.done)), summary.doubts().as_json()
         photos = [each.as_json() for each in summary.done]
         print_json(
-            {"photos": photos, "counts": counts, "released": released, "standing": standing, "problems": folders}
+            {
+                "photos": photos,
+                "counts": counts,
+                "released": released,
+                "standing": standing,
+                "problems": folders,
+                "ignored": passed,
+            }
         )
         return
     if not (summary.done or summary.problems):
@@ -162,7 +219,10 @@ def _print(summary: Summary, as_json: bool) -> None:
     proven = replace(summary.doubts(), uncertain=0)  # by the ledger, which knows what became of the same picture before
     doubtful = replace(counts_of(summary.done), without_a_face=0)
     sys.stdout.writelines(f"{words}\n" for words in (*proven.words(), *doubtful.words()))
+    for watch, found in summary.ignored.items():
+        if words := ignored_words(found):
+            sys.stdout.write(f"{printable(watch)}: not taken: {words}; uncnn-daemon jobs --ignored names them\n")
     for name, job in summary.standing:
-        say_line(name, f"still {job.state}", f": {job.reason}", "yellow")
+        say_line(name, f"still {job.state} {job.id}", f": {job.reason}", "yellow")
     for watch, problem in summary.problems.items():
         say_line(str(watch), "blocked", f": {problem}", "red")

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from uncnn.daemon.crew import Crew
+from uncnn.daemon.files.folders import FolderError
+from uncnn.daemon.files.kept import discard, keep
+from uncnn.daemon.files.names import longest_name
 from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
 from uncnn.daemon.files.scan import Found
 from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.intake import Place, source_of
-from uncnn.daemon.ledger import Job, Ledger, LedgerError, State, TransitionError
+from uncnn.daemon.ledger import Job, Kept, Ledger, LedgerError, State, TransitionError
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.pipeline import Next, Outcome, protect
 from uncnn.daemon.processes import ProcessDied, Report, RequestError
-from uncnn.daemon.recall import Recalled, made_with, recall_copy, recall_picture
+from uncnn.daemon.recall import Recalled, made_with, recall_copy, recall_judged, recall_picture
+from uncnn.daemon.recovery import prune_kept, released_before
 from uncnn.daemon.sight import see
 from uncnn.daemon.terminal import Done, Status
 from uncnn.daemon.verify.keeping import proof_of
@@ -79,7 +85,7 @@ class Desk:
     """What photos are worked on with.
 
     `start` is called before a photo needs the models, `stopping` says whether a process that died was ended on purpose,
-    `following` copies the photos that come next into a folder.
+    `following` copies the photos that come next into a folder, `renew` queues what was done if it is to be done again.
     """
 
     ledger: Ledger
@@ -89,6 +95,7 @@ class Desk:
     start: Callable[[], None]
     stopping: Callable[[], bool] = lambda: False
     following: Callable[[Path], list[Next]] = lambda _folder: []
+    renew: Callable[[Job, Place], Job] = lambda job, _place: job
 
 
 def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool]) -> Done:
@@ -97,9 +104,9 @@ def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool])
     Raises FolderBlocked, LedgerError, and what `desk.start` raises.
     """
     name = place.name(found.relative)
-    with tempfile.TemporaryDirectory(dir=desk.spool) as own:
+    with _own_folder(desk.spool) as own:
         try:
-            taken = snapshot(place.folder.watch, found.relative, Path(own))
+            taken = snapshot(place.folder.watch, found.relative, own)
         except PublishError as error:
             if error.kind in {"no-space", "read-only", "too-many-files", "stale"}:  # no fault of this one file
                 raise FolderBlocked(str(error)) from error
@@ -109,22 +116,43 @@ def take(desk: Desk, place: Place, found: Found, young: Callable[[Found], bool])
         if changed != found and young(changed):
             return Done(name, "waiting", "it is still being written: it is taken when it has settled")
         job = desk.ledger.enqueue(place.number, found.relative, taken.sha256, place.digest, source_of(taken))
+        job = desk.renew(job, place)
         if job.state is State.QUEUED:
             return _work(desk, place, job, taken)
-    return Done(name, _SAID.get(job.state, "waiting"), f"as before: {job.reason or job.state}", _where(place, job))
+    return done_before(place, job)
+
+
+def done_before(place: Place, job: Job) -> Done:
+    """Return what became of a photo when it was done."""
+    said, reason = _SAID.get(job.state, "waiting"), f"as before: {job.reason or job.state}"
+    return Done(place.name(job.relative), said, reason, _where(place, job), number=job.id, before=True)
+
+
+@contextmanager
+def _own_folder(spool: Path) -> Iterator[Path]:
+    """Give a folder in the spool for one photo; it is gone afterwards. Raises FolderBlocked: it cannot be made."""
+    try:
+        folder = tempfile.TemporaryDirectory(dir=spool, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise FolderBlocked(str(PublishError.of(error, spool, "written"))) from error
+    with folder as own:
+        yield Path(own)
 
 
 def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
     """Claim a queued photo, and protect and release it; the models are not loaded for a released copy."""
-    outcome: Result | None = recall_copy(desk.ledger, job)
-    if outcome is None:
+    outcome: Result | None = recall_copy(desk.ledger, job) or recall_judged(job, taken.path.parent)
+    stands = released_before(place.folder.publish, job)
+    if outcome is None and stands is None:
         desk.start()
     job = desk.ledger.claim(job)
     if job.state is not State.RUNNING:
         return _done(place, job)
+    if stands is not None:
+        return _done(place, _noted(desk.ledger, job, place, stands))
     try:
         outcome = outcome or _found_out(desk, place, job, taken)
-        job = _judge(desk, job, place, outcome)
+        job = _judge(desk, job, place, outcome, taken)
         if job.state is State.PUBLISHING:
             job = _release(desk.ledger, job, place, outcome, taken)
     except (LedgerError, TransitionError):
@@ -140,6 +168,16 @@ def _work(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Done:
             desk.ledger.give_back(job, State.QUEUED)
         raise
     return _done(place, job, outcome)
+
+
+def _noted(ledger: Ledger, job: Job, place: Place, stands: Path) -> Job:
+    """Write down that a photo is published, which an attempt that was cut short had done."""
+    for state in (State.VERIFIED, State.PUBLISHING):
+        job = ledger.move(job, state, job.reason)
+    placed = state_of(place.folder.publish / stands)
+    return ledger.move(
+        job, State.PUBLISHED, "published by an attempt that was cut short", published=stands, placed=placed
+    )
 
 
 def _found_out(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Result:
@@ -158,7 +196,23 @@ def _found_out(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Result:
     return outcome
 
 
-def _judge(desk: Desk, job: Job, place: Place, outcome: Result) -> Job:
+def _kept(ledger: Ledger, job: Job, place: Place, outcome: Result, taken: Snapshot) -> Kept | None:
+    """Keep the judged copy of a photo that is held, so that a person looks at it and releases it as it is."""
+    if outcome.candidate is None or not outcome.sha256:
+        return None
+    wanted, output = _wanted(place, job), place.policy.output
+    try:
+        name = keep(outcome.candidate, job.id, wanted.suffix)
+        prune_kept(ledger, job)
+    except FolderError:  # the photo is held all the same, and cloaked again when it is released
+        return None
+    if name is None:
+        return None
+    mtime = taken.mtime_ns if output.times == "same" else None
+    return Kept(name, outcome.sha256, outcome.fingerprint, os.fsencode(wanted), output.mode, mtime)
+
+
+def _judge(desk: Desk, job: Job, place: Place, outcome: Result, taken: Snapshot) -> Job:
     """Write down what the policy decided on the verdict, or on the one that holds for this photo too."""
     ledger, earlier, proof = desk.ledger, None, None
     if isinstance(outcome, Recalled):
@@ -167,7 +221,8 @@ def _judge(desk: Desk, job: Job, place: Place, outcome: Result) -> Job:
         proof = proof_of(outcome.verdict, outcome.strengths, place.policy, desk.crew.roster)
     if outcome.decision != "publish":
         state = State.HELD if outcome.decision == "hold" else State.SKIPPED
-        return ledger.move(job, state, outcome.reason, same_as=earlier, proof=proof)
+        kept = _kept(ledger, job, place, outcome, taken) if state is State.HELD else None
+        return ledger.move(job, state, outcome.reason, same_as=earlier, proof=proof, kept=kept)
     job = ledger.move(
         job,
         State.VERIFIED,
@@ -193,7 +248,11 @@ def _release(ledger: Ledger, job: Job, place: Place, outcome: Result, taken: Sna
         taken.mtime_ns if output.times == "same" else None,
     )
     published = placed.relative_to(place.folder.publish)
-    return ledger.move(job, State.PUBLISHED, outcome.reason, published=published, placed=state_of(placed))
+    job = ledger.move(job, State.PUBLISHED, outcome.reason, published=published, placed=state_of(placed))
+    if job.kept is not None:
+        with suppress(FolderError):  # it goes with the old ones
+            discard(job.id)
+    return job
 
 
 def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
@@ -219,11 +278,13 @@ def _is_suspect(error: UncnnError | OSError) -> bool:
 
 
 def _done(place: Place, job: Job, outcome: Result | None = None, suspect: bool = False) -> Done:
-    message = f"{job.reason}; it is tried again" if job.state is State.RETRY else job.reason
+    again = job.state is State.RETRY and place.watched
+    message = f"{job.reason}; it is tried again" if again else job.reason
     own = outcome if isinstance(outcome, Outcome) else None
     doubts = Doubts.of(job.faces, job.uncertain, job.provisional) if job.state is State.PUBLISHED else NO_DOUBTS
     where = _where(place, job)
-    return Done(place.name(job.relative), _SAID[job.state], message, where, own, suspect=suspect, doubts=doubts)
+    name = place.name(job.relative)
+    return Done(name, _SAID[job.state], message, where, own, suspect=suspect, doubts=doubts, number=job.id)
 
 
 def _where(place: Place, job: Job) -> Path | None:
@@ -232,4 +293,4 @@ def _where(place: Place, job: Job) -> Path | None:
 
 
 def _wanted(place: Place, job: Job) -> Path:
-    return place.policy.released_name(job.relative)
+    return place.policy.released_name(job.relative, longest_name(place.folder.publish))

@@ -120,9 +120,9 @@ def protect(
     wanted = [sighting.face for sighting in sighted if sighting.counts(policy.uncertain)]
     ladder.add(face for face in wanted if face.size_px >= policy.faces.smallest_px and face not in alone)
     candidate = spool / f"{source.stem}.candidate"
-    rounds = len(ladder.rungs) + EXTRA_ROUNDS
-    for _ in range(rounds):
-        cloaked = crew.ask_worker(_cloak_request(source, name, candidate, policy, ladder, following), report)
+    for number in range(len(ladder.rungs) + EXTRA_ROUNDS):
+        beside = following if number == 0 else ()  # whether those photos need a stronger cloak is not known yet
+        cloaked = crew.ask_worker(_cloak_request(source, name, candidate, policy, ladder, beside), report)
         report({"stage": "checking"})
         known = [*ladder.levels, *(face for face in found if face not in ladder.levels)]
         asked = verify_request(source, candidate, policy, known, cloaked.get("moved"), seen.faces)
@@ -151,7 +151,8 @@ def _left_alone(crew: Crew, source: Path, name: str, policy: Policy, faces: list
     if policy.faces.who == "all" or not faces:
         return []
     asked = {"do": "whose", "source": str(source), "name": name, "faces": FACES.dump_python(faces, mode="json")}
-    answer = crew.ask_verifier({**asked, **_whose(policy), "far": policy.protect.far})
+    asked |= {**_whose(policy), "far": policy.protect.far, "rotated": policy.faces.rotated}
+    answer = crew.ask_verifier(asked)
     return [face for face, spared in zip(faces, answer["spared"], strict=True) if spared]
 
 

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+from uncnn.daemon.files.kept import kept_file
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
 from uncnn.daemon.ledger import Job, Ledger
 from uncnn.daemon.people.store import people_file
@@ -28,7 +29,7 @@ class Recalled:
     decision: Literal["publish", "hold", "skip"]
     reason: str
     earlier: Job
-    candidate: Path | None = None  # a copy of the bytes that the verifier passed, where they are to be released
+    candidate: Path | None = None  # a copy of the bytes that were judged, where there still is one
     sha256: str = ""  # theirs
     fingerprint: str | None = None  # of the picture in them
 
@@ -87,10 +88,38 @@ def recall_picture(ledger: Ledger, job: Job, metadata: str, spool: Path) -> Reca
     held = None if job.asked or job.anyway else ledger.pictures.held(job)
     if held is None or held.held is None:
         return None
+    kept = _judged_copy(held, spool) if metadata == "none" or held.sha256 == job.sha256 else None
+    judged = (None, "", None) if kept is None else (kept, held.released_sha256 or "", held.released_fingerprint)
     if held.id == job.id:
-        return Recalled("hold", held.held, held)
+        return Recalled("hold", held.held, held, *judged)
     same = f"the same picture as {_name(ledger, held)}, which was held"
-    return Recalled("hold", f"{held.held}: {same}; {_asking(job)}", held)
+    return Recalled("hold", f"{held.held}: {same}; {_asking(job)}", held, *judged)
+
+
+def recall_judged(job: Job, spool: Path) -> Recalled | None:
+    """Return that the judged copy of a photo, which a person released, is to be published; None: it is not kept."""
+    copy = _judged_copy(job, spool) if job.anyway else None
+    if copy is None or job.released_sha256 is None:
+        return None
+    return Recalled("publish", released_words(job), job, copy, job.released_sha256, job.released_fingerprint)
+
+
+def released_words(job: Job) -> str:
+    """Return why a photo that was held is published."""
+    return f"{job.held or job.reason}; a person released it all the same"
+
+
+def _judged_copy(job: Job, spool: Path) -> Path | None:
+    """Return a copy in `spool` of the judged copy that is kept of a photo, or None."""
+    file = kept_file(job.kept)
+    if file is None:
+        return None
+    with suppress(PublishError):
+        taken = snapshot(file.parent, Path(file.name), spool)
+        if taken.sha256 == job.released_sha256:
+            return taken.path
+        taken.path.unlink()
+    return None
 
 
 def _verified_copy(ledger: Ledger, earlier: Job, spool: Path) -> Snapshot | None:

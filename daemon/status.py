@@ -16,6 +16,7 @@ from typing import Any, Final
 from uncnn.daemon.answers import DEGRADED, NOT_RUNNING, OK, print_json
 from uncnn.daemon.audit.last import LastAudit, read_last
 from uncnn.daemon.files.folders import ledger_file, state_dir
+from uncnn.daemon.files.names import ignored_words
 from uncnn.daemon.ledger.states import State
 from uncnn.daemon.ledger.view import Entry, FolderView, LastRun, Life, View, view
 from uncnn.daemon.wording import ago, photos, printable
@@ -71,8 +72,10 @@ def watch_status() -> int:
 
 def exit_status(found: View | None, now: datetime) -> int:
     """Return 4 where something needs a person, else 3 where nothing runs, else 0."""
-    if found is None or found.run is None:
+    if found is None:
         return NOT_RUNNING
+    if found.run is None:
+        return DEGRADED if found.concerns_in_all else NOT_RUNNING
     life = found.run.life(now)
     troubled = any(folder.blocked or folder.refused for folder in found.folders)
     if found.concerns_in_all or troubled or _problem(found.run, life) or life == "silent":
@@ -84,6 +87,8 @@ def status_lines(found: View | None, now: datetime, audit: LastAudit | None = No
     """Yield the status in lines for people."""
     if found is None or found.run is None:
         yield "nothing has been run yet: start with uncnn-daemon run"
+        if found is not None:  # what `cloak` held
+            yield from _concern_lines(found, "")
         return
     yield from _run_lines(found.run, now)
     for folder in found.folders:
@@ -122,8 +127,8 @@ def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
 
 
 def _problem(run: LastRun, life: Life) -> str:
-    """Return what keeps a running service as a whole from working."""
-    return run.problem if life in ("running", "silent") else ""
+    """Return what keeps a running service as a whole from working, or ended the last `run --once`."""
+    return run.problem if life in ("running", "silent") or run.kind == "once" else ""
 
 
 def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
@@ -132,10 +137,14 @@ def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
         yield "  not looked at yet"
     else:
         yield f"  looked at {ago(folder.scanned, now)}: {photos(folder.found)} there, {folder.new} of them new"
+    if passed := ignored_words(folder.ignored):
+        yield f"  not taken: {passed}; uncnn-daemon jobs --ignored names them"
     if folder.mode:
         event = f", the last one {ago(folder.event, now)}" if folder.event else ""
         missed = f"; {photos(folder.missed)} came without one" if folder.missed else ""
         yield f"  watched by {folder.mode}{event}{missed}"
+    if folder.way is not None and folder.way.words:
+        yield f"  {folder.way.words}"
     if folder.waiting:
         oldest = f", the oldest since {ago(folder.oldest, now)}" if folder.oldest else ""
         yield f"  {photos(folder.waiting)} to be done{oldest}"
@@ -150,7 +159,7 @@ def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
 def _uncertain_lines(uncertain: Sequence[Entry]) -> Iterator[str]:
     """Yield the newest photos that were released though faces of theirs are uncertain: they need nobody, but a look."""
     for entry in reversed(uncertain[:NAMED]):
-        yield f"uncertain: {printable(entry.photo)}: {entry.reason}"
+        yield f"uncertain {entry.number}: {printable(entry.photo)}: {entry.reason}"
 
 
 def _concern_lines(found: View, problem: str) -> Iterator[str]:
@@ -160,12 +169,19 @@ def _concern_lines(found: View, problem: str) -> Iterator[str]:
     if number == 0:
         yield "nothing needs you"
         return
-    remedy = "; settle photos with uncnn-daemon held release, held drop or retry" if found.concerns else ""
+    remedy = (
+        "; settle photos with uncnn-daemon held show, held release, held drop or retry, by number or name"
+        if found.concerns
+        else ""
+    )
     yield f"needs you ({number}){remedy}:"
     more = found.concerns_in_all - len(found.concerns)
     if more > 0:
         yield f"  {photos(more)} more, not named here"
-    yield from (f"  {concern.state}: {printable(concern.photo)}: {concern.reason}" for concern in found.concerns[::-1])
+    yield from (
+        f"  {concern.state} {concern.number}: {printable(concern.photo)}: {concern.reason}"
+        for concern in found.concerns[::-1]
+    )
     yield from (f"  not taken: {printable(folder.watch)}: {folder.refused}" for folder in refused)
     yield from (f"  blocked: {printable(folder.watch)}: {folder.blocked}" for folder in blocked)
     if problem:
@@ -176,7 +192,9 @@ def status_json(found: View | None, now: datetime, audit: LastAudit | None = Non
     """Return the status as JSON values."""
     looked = {"audit": audit.as_json() if audit else None}
     if found is None or found.run is None:
-        nothing = {"folders": [], "needs_you": [], "needs_you_in_all": 0, "uncertain": []}
+        held = [] if found is None else [entry_json(concern) for concern in found.concerns]
+        in_all = 0 if found is None else found.concerns_in_all
+        nothing = {"folders": [], "needs_you": held, "needs_you_in_all": in_all, "uncertain": []}
         return {"service": {"state": "not-run"}, **nothing, **looked}
     troubled = sum(bool(folder.blocked) + bool(folder.refused) for folder in found.folders)
     troubled += bool(_problem(found.run, found.run.life(now)))
@@ -223,6 +241,8 @@ def _folder_json(folder: FolderView) -> dict[str, Any]:
         "new": folder.new,
         "blocked": folder.blocked or None,
         "refused": folder.refused or None,
+        "ignored": {reason.value: number for reason, number in folder.ignored.items()},
+        "way": folder.way.value if folder.way else None,
         "mode": folder.mode or None,
         "last_event": _time(folder.event),
         "missed_by_events": folder.missed,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from textwrap import wrap
+from typing import Any, Final
 
 from rich.markup import escape
 
@@ -12,15 +13,26 @@ from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict, familie
 
 _HEAD = ("recogniser", "", "before", "after", "linked if", "view", "")
 _RIGHT = {"before", "after"}
-_LEFT_OUT = 1  # the column of the roles, where none but judges are listed
+_EVERY: Final = (0, 1, 2, 3, 4, 5, 6)
+_WITHOUT_ROLE: Final = (0, 2, 3, 4, 5, 6)  # where none but judges are listed
+_NARROW: Final = (0, 3, 6)
+
+USUAL: Final = 80
+"""Columns of a terminal in which everything has room."""
+
+NARROW_FIGURES: Final = 18
+"""Columns that a similarity and an answer take beside a name."""
 
 Row = tuple[str, ...]
 
 
-def verdict_lines(verdict: Verdict, strengths: Iterable[str] = (), surrogates: bool = False) -> Iterator[str]:
+def verdict_lines(
+    verdict: Verdict, strengths: Iterable[str] = (), surrogates: bool = False, width: int = USUAL
+) -> Iterator[str]:
     """Yield as markup a line for each face, and one for each judge at the view that speaks most for one person.
 
-    `surrogates` adds theirs. No line is made to fit: with names of 23 letters at most they stay within 80 columns.
+    `surrogates` adds theirs. With names of 23 letters at most lines stay within 80 columns; where `width` columns are
+    fewer, each judge has its similarity after and its answer alone, and the words are broken.
     """
     named = [*strengths, *("" for _ in verdict.faces)]
     listed = [
@@ -29,13 +41,19 @@ def verdict_lines(verdict: Verdict, strengths: Iterable[str] = (), surrogates: b
     ]
     if not listed:
         return
-    yield f"  asked: {asked_words(verdict)}"
-    rows = [[_judgement_words(each, surrogates) for each in judgements] for _, _, judgements in listed]
-    head = _HEAD if surrogates else _without_role(_HEAD)
+    narrow = width < USUAL
+    yield from _broken(f"asked: {asked_words(verdict)}", width)
+    chosen = _NARROW if narrow else _EVERY if surrogates else _WITHOUT_ROLE
+    rows = [[_chosen(_judgement_words(each), chosen) for each in judgements] for _, _, judgements in listed]
+    head = _chosen(_HEAD, chosen)
+    if narrow:
+        room = max(width - 2 - NARROW_FIGURES, 4)
+        head = (_cut(head[0], room), *head[1:])
+        rows = [[(_cut(row[0], room), *row[1:]) for row in own] for own in rows]
     widths = [max(map(len, column)) for column in zip(head, *(row for own in rows for row in own), strict=True)]
     yield f"  [bold]{_aligned(head, head, widths)}[/bold]"
     for number, ((face, strength, judgements), own) in enumerate(zip(listed, rows, strict=True), 1):
-        yield f"  face {number}: {_face_words(face, strength)}"
+        yield from _broken(f"face {number}: {_face_words(face, strength)}", width)
         for judgement, row in zip(judgements, own, strict=True):
             colour = "red" if judgement.linked else "green"
             line = escape(_aligned(row[:-1], head, widths))
@@ -118,7 +136,7 @@ def _face_json(face: FaceVerdict, strength: str) -> Mapping[str, Any]:
 
 
 def _face_words(face: FaceVerdict, strength: str) -> str:
-    """Return its size, its cloak, how it looks by SSIMULACRA2 (100: as before; below 90 it shows), and the verdict."""
+    """Return its size, its cloak, how it looks (`visibility.looks`; below 90 it shows), and the verdict."""
     shown = "" if face.ssimulacra2 is None else f", looks {face.ssimulacra2:.0f}"
     shown += f", moved {face.moved:.1%}" if face.moved else ""
     state = "provisional" if face.provisional else "protected" if face.protected else "not protected"
@@ -127,11 +145,11 @@ def _face_words(face: FaceVerdict, strength: str) -> str:
     return f"{face.face.size_px:.0f} px, cloak {strength or 'none'}{shown}: {state}"
 
 
-def _judgement_words(judgement: Judgement, surrogates: bool) -> Row:
+def _judgement_words(judgement: Judgement) -> Row:
     found = "not linked"
     if judgement.linked:
         found = "no proof" if judgement.blind else "too near" if judgement.inside > 0 else "linked"
-    row = (
+    return (
         judgement.recogniser,
         "judge" if judgement.role == "judge" else "attacked",
         f"{judgement.before:.3f}",
@@ -140,11 +158,20 @@ def _judgement_words(judgement: Judgement, surrogates: bool) -> Row:
         judgement.view,
         found,
     )
-    return row if surrogates else _without_role(row)
 
 
-def _without_role(row: Row) -> Row:
-    return (*row[:_LEFT_OUT], *row[_LEFT_OUT + 1 :])
+def _chosen(row: Row, columns: Sequence[int]) -> Row:
+    return tuple(row[column] for column in columns)
+
+
+def _cut(name: str, room: int) -> str:
+    return name if len(name) <= room else f"{name[: room - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def _broken(words: str, width: int) -> Iterator[str]:
+    """Yield words as markup, set in from the left; broken into lines where a terminal is narrower than usual."""
+    lines = [f"  {words}"] if width >= USUAL else wrap(words, width, initial_indent="  ", subsequent_indent="    ")
+    yield from map(escape, lines)
 
 
 def _aligned(row: Sequence[str], head: Sequence[str], widths: Sequence[int]) -> str:

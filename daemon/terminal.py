@@ -1,26 +1,24 @@
-"""What a command shows on the terminal: a bar while photos are worked on, and some lines for each that is done."""
+"""What a command says on the terminal: some lines for each photo that is done, and a summary."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from uncnn.daemon import answers
 from uncnn.daemon.answers import DEGRADED, ERROR, OK, UNCERTAIN
 from uncnn.daemon.counts import Counts
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.pipeline import Outcome
-from uncnn.daemon.processes import Message
-from uncnn.daemon.tables import verdict_json, verdict_lines
-from uncnn.daemon.wording import printable
+from uncnn.daemon.tables import USUAL, verdict_json, verdict_lines
+from uncnn.daemon.wording import duration, printable
 
 Status: TypeAlias = Literal["published", "held", "skipped", "waiting", "error"]
 
@@ -30,6 +28,19 @@ _COLOURS: Final[dict[Status, str]] = {
     "skipped": "yellow",
     "waiting": "yellow",
     "error": "red",
+}
+
+
+NAMED: Final = 8
+"""So many held photos are named by their numbers."""
+
+_COUNTED: Final = {
+    "published": "released",
+    "held": "held",
+    "skipped": "skipped",
+    "waiting": "waiting",
+    "error": "failed",
+    "done before": "done before",
 }
 
 
@@ -45,6 +56,8 @@ class Done:
     taken: bool = True  # whether the ledger knows of it, or will
     suspect: bool = False  # neither the photo nor the machine failed: the attack, a model or a process did
     doubts: Doubts = NO_DOUBTS  # of a photo that was published
+    number: int | None = None  # in the ledger
+    before: bool = False  # it was done by an earlier run or command
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -53,6 +66,8 @@ class Done:
             "status": self.status,
             "message": self.message,
             "published": str(self.published) if self.published else None,
+            "number": self.number,
+            "done_before": self.before,
         }
         if self.outcome is not None:
             answer["seconds"] = round(self.outcome.seconds, 3)
@@ -64,47 +79,17 @@ class Done:
         return answer
 
 
-class Bar:
-    """The progress of a command on the terminal, on standard error: silent where that is no terminal."""
-
-    def __init__(self, progress: Progress, photos: int) -> None:
-        self._progress = progress
-        self._task = progress.add_task("", total=photos, stage="loading the models")
-        self._photos = photos
-        self._begun = 0
-
-    def begin(self, name: str) -> None:
-        """Go on to the next photo."""
-        self._begun += 1
-        title = f"{self._begun}/{self._photos} {escape(Path(name).name)}"
-        self._progress.update(self._task, completed=self._begun - 1, description=title, stage="")
-
-    def report(self, progress: Message) -> None:
-        """Show the stage that the photo is in."""
-        share = progress["done"] / max(progress["of"], 1) if "of" in progress else 0.0
-        detail = f" {share:.0%}" if "of" in progress else ""
-        self._progress.update(self._task, completed=self._begun - 1 + 0.9 * share, stage=progress["stage"] + detail)
-
-
-@contextmanager
-def progress_bar(photos: int, quiet: bool) -> Iterator[Bar]:
-    """Yield a progress bar over `photos` photos."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[stage]}"), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        yield Bar(progress, photos)
-
-
-def say(done: Done, surrogates: bool = False) -> None:
-    """Print what became of a photo, with what each recogniser said."""
+def say(done: Done, surrogates: bool = False, full: bool = True) -> None:
+    """Print what became of a photo; `full`: with what each recogniser said."""
     where = f" -> {printable(done.published)}" if done.published else ""
-    say_line(done.name, done.status, f"{where}: {done.message}", _COLOURS[done.status])
-    if done.outcome is None:
+    number = f" {done.number}" if done.status == "held" and done.number is not None else ""
+    say_line(done.name, f"{done.status}{number}", f"{where}: {done.message}", _COLOURS[done.status])
+    if done.outcome is None or not full:
         return
     console = Console()
     for note in done.outcome.notes:
-        console.print(f"  note: {escape(note)}", soft_wrap=True, highlight=False)
-    for line in verdict_lines(done.outcome.verdict, done.outcome.strengths, surrogates):
+        say_words(f"  note: {escape(note)}")
+    for line in verdict_lines(done.outcome.verdict, done.outcome.strengths, surrogates, width_of(console)):
         console.print(line, soft_wrap=True, highlight=False)
 
 
@@ -113,7 +98,13 @@ def say_line(name: str, state: str, message: str, colour: str) -> None:
     if answers.quiet and colour != "green":
         sys.stderr.write(f"{printable(name)}: {state}{message}\n")
     line = f"[bold]{escape(printable(name))}[/bold]: [{colour}]{state}[/{colour}]{escape(message)}"
-    Console().print(line, soft_wrap=True, highlight=False)
+    say_words(line)
+
+
+def say_words(markup: str) -> None:
+    """Print a line of words, broken between words on a terminal, whole into a pipe or a file."""
+    console = Console()
+    console.print(markup, soft_wrap=not console.is_terminal, highlight=False)
 
 
 def exit_status(done: Sequence[Done]) -> int:
@@ -132,4 +123,32 @@ def counts_of(done: Iterable[Done]) -> Counts:
 def say_counts(done: Iterable[Done]) -> None:
     """Print those counts that are not 0, a line each."""
     for words in counts_of(done).words():
-        Console().print(words, soft_wrap=True, highlight=False)
+        say_words(words)
+
+
+def say_summary(done: Sequence[Done], seconds: float) -> None:
+    """Print how many photos came to what, where there are several, and what may be done with those that are held."""
+    if len(done) > 1:
+        say_words(f"{summary_words(done)}; {duration(seconds)}")
+    held = [each.number for each in done if each.status == "held" and each.number is not None]
+    if not held:
+        return
+    numbers = " ".join(map(str, held[:NAMED])) + (" ..." if len(held) > NAMED else "")
+    say_words(f"held: {numbers}")
+    for words in (
+        f"  uncnn-daemon held show {held[0]}     compares it with the original",
+        f"  uncnn-daemon held release {held[0]}  publishes it as it is",
+        f"  uncnn-daemon held drop {held[0]}     is done with it",
+    ):
+        say_words(words)
+
+
+def summary_words(done: Iterable[Done]) -> str:
+    """Return how many photos came to what."""
+    counted = Counter("done before" if each.before and each.status == "published" else each.status for each in done)
+    return ", ".join(f"{counted[name]} {word}" for name, word in _COUNTED.items() if counted[name]) or "nothing to do"
+
+
+def width_of(console: Console) -> int:
+    """Return how many columns a line may take; what goes into a pipe or a file may take those of a terminal."""
+    return console.width if console.is_terminal else USUAL

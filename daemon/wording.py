@@ -58,6 +58,16 @@ def ago(time: datetime, now: datetime) -> str:
     return "just now"
 
 
+def duration(seconds: float) -> str:
+    """Return a time in words of at most two units: 40 s, 3 min 20 s, 2 h 5 min."""
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 def size_words(size: int) -> str:
     """Return so many bytes in words."""
     if size < 1000:

@@ -112,9 +112,12 @@ class Worker:
     def _others(self, request: Message, subject: Subject, done: str, room: int) -> list[tuple[Subject, Key]]:
         """Return faces of the photos that come next, where the batch has room for all of a photo's.
 
-        A photo that cannot be read is left out here: its own turn says why. So is the same picture once more.
+        A photo that cannot be read is left out here: its own turn says why. So is the same picture once more. One that
+        was decoded stays until its turn where memory allows, whether there was room for it or not.
         """
         found: list[tuple[Subject, Key]] = []
+        if room <= 0:
+            return found
         pictures = {subject.fingerprint: subject}
         pixels = subject.photo.pixels.size
         for other in request.get("next", ()):
@@ -129,8 +132,9 @@ class Worker:
                 known = [face for face in own.faces if face.size_px >= request["smallest_px"]]
                 faces = [(own, (face, done, others)) for face, others in zip(known, beside(known), strict=True)]
                 faces = [pair for pair in faces if pair[1] not in own.patches]
-                if len(found) + len(faces) > room or pixels > MOST_PIXELS:
+                if pixels > MOST_PIXELS:
                     del self.subjects[own.sha256]
+                if len(found) + len(faces) > room or pixels > MOST_PIXELS:
                     break
                 found += faces
         return found

@@ -23,7 +23,7 @@ from uncnn.daemon.config import Config
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.standing import elsewhere, standing
 from uncnn.daemon.processes import ProcessDied
-from uncnn.daemon.terminal import Bar
+from uncnn.daemon.progress import Bar
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 

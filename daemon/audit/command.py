@@ -22,7 +22,7 @@ from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir, ledger_file, named, state_dir
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.processes import stopped_by_sigterm
-from uncnn.daemon.terminal import progress_bar
+from uncnn.daemon.progress import progress_bar
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from uncnn.daemon.answers import USAGE
-from uncnn.daemon.cli.options import Commands, Json
+from uncnn.daemon.cli.options import Commands, ConfigFile, Device, Json
 
 held = Commands("held", "Photos that wait for a person, because they are not protected or cannot be read.")
 
 Photos = Annotated[
-    list[str] | None, typer.Argument(help="Numbers or paths of photos, as `jobs` has them.", show_default=False)
+    list[str] | None, typer.Argument(help="Numbers, paths or names of photos, as `jobs` has them.", show_default=False)
 ]
 
 
 def jobs(
     state: Annotated[list[str] | None, typer.Option(help="Only photos in this state. Repeatable.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All of them, not the newest 50.")] = False,
+    ignored: Annotated[
+        bool, typer.Option("--ignored", help="What lies in the watched folders and is not taken, and why.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """List the photos that were taken, and what became of each: the newest last.
 
     Example: uncnn-daemon jobs --state published --state held
     """
-    from uncnn.daemon.jobs import print_jobs
+    from uncnn.daemon.jobs import print_ignored, print_jobs
 
+    if ignored:
+        raise typer.Exit(print_ignored(json))
     raise typer.Exit(print_jobs(state or (), None if every else 50, json))
 
 
@@ -63,13 +69,36 @@ def list_held(json: Json = False) -> None:
 
 
 @held.command()
+def show(
+    photo: Annotated[str, typer.Argument(help="The number, path or name of a held photo.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write the comparison here (.html or .png) in place of opening it."),
+    ] = None,
+    config: ConfigFile = None,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Show a held photo before and after: the original, and the copy that was judged and that `release` publishes.
+
+    A page opens where there is a desktop; else it says where the page lies. It shows the faces: keep it as you keep the
+    photos. Exit status: 0 shown, 1 it is not held, or what is to be shown is gone, 2 there is no such photo.
+
+    Example: uncnn-daemon held show 12
+    """
+    from uncnn.daemon.jobs import show as show_photo
+
+    raise typer.Exit(show_photo(photo, config, device, output, json))
+
+
+@held.command()
 def release(photos: Photos = None, json: Json = False) -> None:
-    """Let photos go though they are not protected.
+    """Publish photos at once though they are not protected: exactly the copies that were judged and that `show` shows.
 
-    They are cloaked again for that, as strongly as the policy has it. What you release, recognisers may link to you.
-    It holds for this content of the photo under this policy.
+    What you release, recognisers may link to you. It holds for this content of the photo under this policy. The copies
+    are kept for 30 days, the newest 200: an older one is cloaked again for that, by the service or the next `cloak`.
 
-    Example: uncnn-daemon held release 12
+    Example: uncnn-daemon held release 12 party.jpg
     """
     from uncnn.daemon.jobs import release as release_photos
 

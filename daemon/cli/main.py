@@ -59,7 +59,10 @@ def help_command(
 
 @app.command()
 def cloak(
-    photos: Annotated[list[Path], typer.Argument(help="The photos; they are only read.", show_default=False)],
+    photos: Annotated[
+        list[Path],
+        typer.Argument(help="Photos, and folders with all that is below them; only read.", show_default=False),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder that the cloaked copies go to.")],
     config: ConfigFile = None,
     policy: PolicyName = None,
@@ -74,20 +77,29 @@ def cloak(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say on which device, and what protects you from the files.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Cloak also what was done before, whatever came of it.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Cloak photos and release those whose protection was shown.
 
-    A photo that is not protected is not released. Exit status: 0 all released, 1 a photo could not be read or written,
-    4 a photo was held, 6 all were released, and one with a face in doubt as it was: it may be an animal's, or the
-    policy says uncertain: publish. Photos without a face are counted at the end.
+    Of a folder, what lies below it is cloaked too, and the copies lie as the photos do. A photo that was done before
+    into this output, with the same content, policy and models, is passed over. One that is not protected is not
+    released: it is in `held list`, and `held show` and `held release` see to it. Of more than 10 photos each has a line
+    alone, unless --all or --verbose asks for the tables. Exit status: 0 all released, 1 a photo could not be read or
+    written, 4 a photo was held, 6 all were released, and one with a face in doubt as it was: it may be an animal's, or
+    the policy says uncertain: publish. Photos without a face are counted at the end.
 
     Example: uncnn-daemon cloak holiday.jpg party.png -o cloaked/
+
+    Example: uncnn-daemon cloak ~/Pictures/2024 -o ~/Pictures/Cloaked
     """
-    from uncnn.daemon.commands import cloak_photos, settings_for
+    from uncnn.daemon.cloak import cloak_photos
+    from uncnn.daemon.commands import settings_for
 
     settings = settings_for(config, policy, attack, strength, parameter, licence, device)
-    raise typer.Exit(cloak_photos(settings, photos, output, surrogates, json, verbose))
+    raise typer.Exit(cloak_photos(settings, photos, output, surrogates, json, verbose, again))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Final
 
 from rich.console import Console
@@ -11,8 +12,17 @@ from rich.table import Table
 from uncnn.daemon.answers import OK, print_json
 from uncnn.daemon.commands import Settings, SettingsError, taken, work
 from uncnn.daemon.files.publish import PublishError
-from uncnn.daemon.terminal import progress_bar
+from uncnn.daemon.progress import progress_bar
+from uncnn.daemon.terminal import width_of
 from uncnn.daemon.wording import printable
+
+NARROW: Final = 64
+"""Columns that all figures need."""
+
+MEANING: Final = (
+    "looks: 100 as before, 90 not seen, 70 seen by those who compare, 50 plainly (SSIMULACRA2; of a face the figure"
+    " that cloak and verify have)"
+)
 
 KINDS: Final = {".png": "png", ".html": "html", ".htm": "html"}
 
@@ -52,21 +62,25 @@ def compare_photos(settings: Settings, original: Path, copy: Path, output: Path,
         print_json({"original": str(original), "copy": str(copy), "written": str(output), **answer})
         return OK
     console = Console()
-    console.print(_table(answer["subjects"]), soft_wrap=True)
+    console.print(_table(answer["subjects"], width_of(console)), soft_wrap=True)
+    for line in wrap(MEANING, width_of(console)):
+        console.print(line, markup=False, highlight=False)
     if answer["left_out"]:
         console.print(f"{answer['left_out']} more faces, all smaller, are left out", highlight=False)
     console.print(f"written: {printable(output)}", markup=False, highlight=False, soft_wrap=True)
     return OK
 
 
-def _table(subjects: list[dict[str, Any]]) -> Table:
+def _table(subjects: list[dict[str, Any]], width: int) -> Table:
+    """Return the figures; a narrow terminal has room for those that people ask for first."""
     table = Table(box=None, pad_edge=False)
     table.add_column("", no_wrap=True)
-    for title in ("SSIMU-\nLACRA2", "Butter-\naugli", "PSNR,\ndB", "SSIM", "mean\nchange", "99th per-\ncentile"):
+    titles = ("looks", "Butter-\naugli", "PSNR,\ndB", "SSIM", "mean\nchange", "99th per-\ncentile")
+    shown = titles if width >= NARROW else titles[:2]
+    for title in shown:
         table.add_column(title, justify="right", no_wrap=True)
     for one in subjects:
-        table.add_row(
-            one["name"],
+        figures = (
             f"{one['ssimulacra2']:.1f}",
             "-" if one["butteraugli"] is None else f"{one['butteraugli']:.2f}",
             "identical" if one["psnr"] is None else f"{one['psnr']:.1f}",
@@ -74,4 +88,5 @@ def _table(subjects: list[dict[str, Any]]) -> Table:
             f"{one['mean_255']:.1f}",
             f"{one['p99_255']:.0f}",
         )
+        table.add_row(one["name"], *figures[: len(shown)])
     return table

@@ -30,9 +30,10 @@ figcaption { color: #555; font-size: .9rem } .turns { position: relative }
 
 _MEANING: Final = (
     "The first picture shows both versions in turns, the original first: what moves is what differs. Hold the pointer "
-    "over it to see the copy alone. SSIMULACRA2 is 100 where nothing differs, and people begin to see a difference "
-    "below 90; Butteraugli's largest difference is just seen from 1 on. Both are of the pictures as they are shown "
-    "here. They were not made for edges that moved a little, as in cloaks of large faces, and take them for damage."
+    "over it to see the copy alone. How it looks is SSIMULACRA2: 100 where nothing differs, not seen from 90 on, seen "
+    "by those who compare at 70, plainly at 50; of a face it is the figure that cloak and verify have, at 512 pixels "
+    "at most. Butteraugli's largest difference is just seen from 1 on. Neither was made for edges that moved a little, "
+    "as in cloaks of large faces; both take them for damage, which is seen in turns and hardly side by side."
 )
 
 
@@ -46,7 +47,7 @@ def page(subjects: Sequence[Subject]) -> str:
 
 def _part(subject: Subject) -> str:
     looks = subject.looks
-    figures = [f"SSIMULACRA2 {looks.ssimulacra2:.1f}"]
+    figures = [f"looks {looks.ssimulacra2:.1f} (SSIMULACRA2)"]
     if looks.butteraugli is not None:
         figures.append(f"Butteraugli {looks.butteraugli:.2f}")
     figures += ["identical" if looks.psnr is None else f"PSNR {looks.psnr:.1f} dB", f"SSIM {looks.ssim:.3f}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +12,9 @@ from uncnn.daemon.compare.subject import Subject
 from uncnn.daemon.photos import decode
 from uncnn.daemon.processes import Message
 from uncnn.daemon.sheet import AMPLIFIED, Row, amplified, sheet
-from uncnn.daemon.verify.visibility import VISIBILITY, Visibility, as_shown, check_sizes, face_square, visibility
+from uncnn.daemon.verify.visibility import VISIBILITY, Visibility, as_shown, check_sizes, face_square, looks, visibility
 from uncnn.plugins.api import Detector, Pixels
+from uncnn.plugins.detectors.turned import looking
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 
 LARGEST_PX: Final = 1024  # of the longer side: as large as it is shown, and measured
@@ -30,7 +32,7 @@ def show(detector: Detector, _recognisers: Sequence[OnnxRecogniser], request: Me
         decode(Path(request[key]).read_bytes(), request[f"{key}_name"]).pixels for key in ("original", "copy")
     )
     check_sizes(before, after, "give two versions of one photo")
-    faces = sorted(detector.detect(before), key=lambda face: -face.size_px)
+    faces = sorted(looking(detector, "auto").detect(before), key=lambda face: -face.size_px)
     subjects = [_subject("whole photo", before, after)]
     for face in faces[:MOST_FACES]:
         if (square := face_square(face, before.shape)) is not None:
@@ -46,17 +48,20 @@ def show(detector: Detector, _recognisers: Sequence[OnnxRecogniser], request: Me
     }
 
 
-def words(looks: Visibility) -> str:
+def words(seen: Visibility) -> str:
     """Return the figures that people ask for first."""
-    shown = f"SSIMULACRA2 {looks.ssimulacra2:.0f}"
-    return shown if looks.butteraugli is None else f"{shown}, Butteraugli {looks.butteraugli:.1f}"
+    shown = f"looks {seen.ssimulacra2:.0f}"
+    return shown if seen.butteraugli is None else f"{shown}, Butteraugli {seen.butteraugli:.1f}"
 
 
 def _subject(
     name: str, original: Pixels, copy: Pixels, box: tuple[float, float, float, float] | None = None
 ) -> Subject:
     one, other = as_shown(original, LARGEST_PX), as_shown(copy, LARGEST_PX)
-    return Subject(name, one, other, visibility(one, other), box)
+    seen = visibility(one, other)
+    if box is not None:  # the figure that `cloak` and `verify` have
+        seen = replace(seen, ssimulacra2=looks(original, copy))
+    return Subject(name, one, other, seen, box)
 
 
 def _sheet(subjects: Sequence[Subject]) -> bytes:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import string
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
+from uncnn.daemon.files.names import NAME_BYTES
 from uncnn.daemon.verify.views import parse_view
 from uncnn.plugins.api import Rotated, UncnnError
 from uncnn.plugins.registry import STRENGTHS, attack_names
@@ -191,11 +193,21 @@ class Policy(Section):
     metadata: Metadata = "none"
     output: Output = Output()
 
-    def released_name(self, relative: Path) -> Path:
-        """Return the published name of a photo, by the template and the format."""
+    def released_name(self, relative: Path, longest: int = NAME_BYTES) -> Path:
+        """Return the published name of a photo, by the template and the format.
+
+        The stem of one that would be longer than so many bytes is shortened.
+        """
         wanted = self.output.format
         suffix = relative.suffix if wanted == "same" else SUFFIXES[wanted]
-        return relative.with_name(self.output.name.format(stem=relative.stem, suffix=suffix))
+
+        def named(stem: str) -> str:
+            return self.output.name.format(stem=stem, suffix=suffix)
+
+        stem = relative.stem
+        while len(stem) > 1 and len(os.fsencode(named(stem))) > longest:
+            stem = stem[:-1]
+        return relative.with_name(named(stem))
 
     def digest(self) -> str:
         """Return the sha256 of the policy's canonical JSON: another digest means that photos would come out else."""

@@ -11,6 +11,7 @@ from typing import Literal
 
 from uncnn.daemon.config import Config, Folder
 from uncnn.daemon.config.document import Location
+from uncnn.daemon.files.publish import PublishError, way_into
 from uncnn.daemon.watch.folder import WatchedFolder
 from uncnn.daemon.wording import printable, system_words
 
@@ -60,7 +61,14 @@ def _publish_remarks(location: Location, folder: Folder) -> Iterator[Remark]:
     elif not os.access(there, os.W_OK | os.X_OK):
         yield Remark("problem", location, f"{printable(there)} cannot be written: give this user access to it")
     else:
+        try:
+            words = way_into(there).words
+        except PublishError as error:
+            yield Remark("problem", location, str(error))
+            return
         if there != publish:
             yield Remark("fact", location, f"{printable(publish)} is made when the first photo comes")
+        if words:
+            yield Remark("fact", location, words)
         if folder.watch.is_dir() and folder.watch.stat().st_dev != there.stat().st_dev:
             yield Remark("fact", location, "copies go to another file system than photos come from")

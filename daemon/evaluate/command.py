@@ -22,7 +22,7 @@ from uncnn.daemon.evaluate.plots import curves, trade_off
 from uncnn.daemon.evaluate.report import evaluation_json, facts
 from uncnn.daemon.evaluate.tables import tables
 from uncnn.daemon.files.publish import PublishError
-from uncnn.daemon.terminal import progress_bar
+from uncnn.daemon.progress import progress_bar
 from uncnn.daemon.wording import printable
 from uncnn.plugins import registry
 

@@ -167,10 +167,19 @@ def make_durable(folder: Path, mode: int = 0o777, parents: bool = True) -> None:
 
 def sync_folder(folder: int) -> None:
     """Make the names in an open folder durable, where the file system knows how (SMB and some FUSE do not)."""
+    _sync(folder)
+
+
+def sync_file(file: int) -> None:
+    """Make the bytes of an open file durable, where the file system knows how."""
+    _sync(file)
+
+
+def _sync(opened: int) -> None:
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF):
             raise
 
 

@@ -2,45 +2,54 @@
 
 The file is written in the publish folder itself (a rename across mounts fails), given its name by its descriptor, which
 fails where the name is taken, and then looked at under that name: in a folder that others may write, what stands there
-may be another's. A name that holds the same bytes is the file, released before.
+may be another's. A name that holds the same bytes is the file, released before. Where the file system cannot do so, the
+next of `ways` is taken.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import secrets
+import stat
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.files.draft import Draft, UnnamedUnsupported, named_draft, sweep, unnamed_draft
+from uncnn.daemon.files.claim import place_by_claim
+from uncnn.daemon.files.draft import Draft, WayUnsupported, closed_draft, named_draft, unnamed_draft
+from uncnn.daemon.files.leftovers import sweep
+from uncnn.daemon.files.names import LEAST_BYTES, longest_name, numbered
 from uncnn.daemon.files.opening import (
     READ,
     PublishError,
-    open_file,
     opened_below,
     opened_folder,
     safe_parts,
+    sync_file,
     sync_folder,
 )
 from uncnn.daemon.files.spool import Snapshot, copy_hashed, snapshot
+from uncnn.daemon.files.standing import holds, reads_as
+from uncnn.daemon.files.ways import Way
 from uncnn.daemon.wording import printable
 
-__all__ = ["PublishError", "Snapshot", "publish", "snapshot", "sweep"]
+__all__ = ["PublishError", "Snapshot", "publish", "snapshot", "sweep", "way_into"]
 
-_NAME_BYTES: Final = 255
 _NUMBERS: Final = 10_000
-_CHUNK: Final = 1 << 20
+_NOT_KEPT: Final = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+"""What file systems answer that have no times or permissions of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Release:
     """What is to be released, and where."""
 
-    candidate: Path
+    candidate: Path | bytes
     folder: Path
     parts: tuple[str, ...]  # below the folder
     sha256: str  # of the verified bytes
@@ -72,29 +81,90 @@ def publish(
     """
     release = _Release(candidate, folder, safe_parts(relative), sha256, mode, mtime_ns)
     try:
-        with opened_folder(folder, ()) as top:
-            try:
-                placed = _write(release, top, unnamed_draft)
-            except UnnamedUnsupported:
-                placed = _write(release, top, named_draft)
+        placed, _ = _released(release)
     except OSError as error:
         raise PublishError.of(error, folder / relative, "published") from error
     return release.path.with_name(placed)
 
 
-def _write(release: _Release, top: int, new_draft: Callable[[int], AbstractContextManager[Draft]]) -> str:
-    """Write the file, give it its name and make both durable; return the name. Permissions are widened last."""
+def way_into(folder: Path) -> Way:
+    """Return in which way files come to their names in this folder, found out with one that is removed again.
+
+    Raises PublishError: there is none, or the folder cannot be written to.
+    """
+    content = secrets.token_hex(32).encode()
+    name = f".uncnn-{secrets.token_hex(8)}.part"  # what a killed run leaves of it is swept
+    try:
+        placed, way = _released(_Release(content, folder, (name,), hashlib.sha256(content).hexdigest(), None, None))
+        (folder / placed).unlink()
+    except OSError as error:
+        raise PublishError.of(error, folder, "published into") from error
+    return way
+
+
+def _released(release: _Release) -> tuple[str, Way]:
+    """Write the file and give it its name in the first way that the file system knows; return both."""
+    with opened_folder(release.folder, ()) as top:
+        for new_draft in (unnamed_draft, named_draft):
+            with suppress(WayUnsupported):
+                return _write(release, top, new_draft)
+        return _write_claiming(release, top)
+
+
+def _write(release: _Release, top: int, new_draft: Callable[[int], AbstractContextManager[Draft]]) -> tuple[str, Way]:
+    """Write the file, give it its name and make both durable; return the name, and how. Raises WayUnsupported."""
     with new_draft(top) as draft:
         size = _fill(draft.writer, release)
-        if release.mtime_ns is not None:
-            os.utime(draft.writer, ns=(release.mtime_ns, release.mtime_ns))
-        os.fchmod(draft.writer, 0o644 & ~_umask() if release.mode is None else release.mode)
-        os.fsync(draft.writer)
+        _finish(draft.writer, release)
         with opened_below(top, release.folder, release.parts[:-1], create=True) as target:
-            placed = _place(draft, target, release, size)
+            placed, way = _place(target, release, size, lambda name: _link(draft, target, name))
+            if way is not None:
+                _confirm(draft, target, release.path.with_name(placed), size, release.sha256)
             sync_folder(target)
             _find_again(target, release)
-    return placed
+    return placed, way or Way.UNNAMED
+
+
+def _write_claiming(release: _Release, top: int) -> tuple[str, Way]:
+    """Do the same where a name can only be claimed."""
+    size = 0
+
+    def write(writer: int) -> None:
+        nonlocal size
+        size = _fill(writer, release)
+        _finish(writer, release)
+
+    with (
+        closed_draft(top, write) as temporary,
+        opened_below(top, release.folder, release.parts[:-1], create=True) as target,
+    ):
+        below = Path(*release.parts)
+        placed, way = _place(
+            target, release, size, lambda name: place_by_claim(top, temporary, target, below.with_name(name))
+        )
+        sync_folder(target)
+        if not reads_as(target, placed, size, release.sha256):
+            raise _not_ours(release.path.with_name(placed))
+        _find_again(target, release)
+    return placed, way or Way.CLAIM
+
+
+def _finish(writer: int, release: _Release) -> None:
+    """Give a file that is written its times and permissions, and make it durable. Permissions are widened last."""
+    if release.mtime_ns is not None:
+        try:
+            os.utime(writer, ns=(release.mtime_ns, release.mtime_ns))
+        except OSError as error:
+            if error.errno not in _NOT_KEPT:
+                raise
+    wanted = 0o644 & ~_umask() if release.mode is None else release.mode
+    try:
+        os.fchmod(writer, wanted)
+    except OSError as error:
+        kept = stat.S_IMODE(os.fstat(writer).st_mode)
+        if error.errno not in _NOT_KEPT or (release.mode is not None and kept & ~release.mode):
+            raise
+    sync_file(writer)
 
 
 def _umask() -> int:
@@ -109,66 +179,87 @@ def _fill(writer: int, release: _Release) -> int:
 
     Raises PublishError (`mismatch`) where the bytes are not the verified ones.
     """
-    candidate = release.candidate
+    name = release.candidate if isinstance(release.candidate, Path) else release.path
     try:
-        reader = os.open(candidate, READ)
+        reader = _opened(release.candidate)
     except OSError as error:
-        raise PublishError.of(error, candidate, "read") from error
+        raise PublishError.of(error, name, "read") from error
     try:
         size, found = copy_hashed(reader, writer, sys.maxsize, release.path)
     except OSError as error:
-        raise PublishError.of(error, candidate, "read") from error
+        raise PublishError.of(error, name, "read") from error
     finally:
         os.close(reader)
     if found != release.sha256:
-        message = f"{printable(candidate)} has sha256 {found}, verified was {release.sha256}: cloak the photo again"
+        message = f"{printable(name)} has sha256 {found}, verified was {release.sha256}: cloak the photo again"
         raise PublishError("mismatch", message)
     return size
 
 
-def _place(draft: Draft, target: int, release: _Release, size: int) -> str:
-    """Give the file the first free name, or find its bytes already there; return that name. Raises PublishError."""
+def _opened(candidate: Path | bytes) -> int:
+    """Return a descriptor to read a file, or so few bytes that a pipe holds them."""
+    if isinstance(candidate, Path):
+        return os.open(candidate, READ)
+    reader, writer = os.pipe()
+    os.write(writer, candidate)
+    os.close(writer)
+    return reader
+
+
+def _place(target: int, release: _Release, size: int, give: Callable[[str], Way]) -> tuple[str, Way | None]:
+    """Give the file the first free name, or find its bytes already there; return that name, and how (None: it was).
+
+    Raises PublishError and OSError.
+    """
+    try:
+        return _place_within(target, release, size, give, longest_name(release.folder))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+    return _place_within(target, release, size, give, LEAST_BYTES)
+
+
+def _place_within(
+    target: int, release: _Release, size: int, give: Callable[[str], Way], longest: int
+) -> tuple[str, Way | None]:
+    """Do so with names of so many bytes at most."""
     name = release.parts[-1]
     for number in range(1, _NUMBERS):
-        wanted = name if number == 1 else numbered(name, number)
+        wanted = numbered(name, number, longest)
         try:
-            _link(draft, target, wanted)
+            return wanted, give(wanted)
         except FileExistsError:
-            if not _holds(target, wanted, size, release.sha256):
-                continue
-        else:
-            _confirm(draft, target, release.path.with_name(wanted), size, release.sha256)
-        return wanted
+            if holds(target, wanted, size, release.sha256):
+                return wanted, None
     raise PublishError("no-name", f"{printable(name)} and {_NUMBERS} numbered names are taken: empty the folder")
 
 
-def numbered(name: str, number: int) -> str:
-    """Return `stem (number).ext`, the name where that of `stem.ext` is taken; a long stem is shortened to fit."""
-    path = Path(name)
-    stem, ending = path.stem, f" ({number}){path.suffix}"
-    while stem and len(os.fsencode(stem + ending)) > _NAME_BYTES:
-        stem = stem[:-1]
-    return stem + ending
-
-
-def _link(draft: Draft, target: int, name: str) -> None:
-    draft.link(target, name)
+def _link(draft: Draft, target: int, name: str) -> Way:
+    return draft.link(target, name)
 
 
 def _confirm(draft: Draft, target: int, path: Path, size: int, sha256: str) -> None:
     """Look at what stands under the released name: the file that was written, with the verified bytes in it.
 
+    On sshfs, mergerfs and others a file seems to be another one under its new name. So of one that had a temporary name
+    only the bytes are asked for.
+
     Raises PublishError: `replaced` where it is another's file, which is left alone; `mismatch` where it is ours with
     other bytes in it, and is removed.
     """
-    is_whole = _holds(target, path.name, size, sha256)
-    if not draft.is_at(target, path.name):
-        words = "was replaced by another program while it was published: take the right to write there from others"
-        raise PublishError("replaced", f"{printable(path)} {words}")
+    is_whole = reads_as(target, path.name, size, sha256)
+    is_ours = draft.is_at(target, path.name)
+    if not is_ours and (draft.name is None or not is_whole):
+        raise _not_ours(path)
     if not is_whole:
         os.unlink(path.name, dir_fd=target)
         words = "did not keep the verified bytes: check the disk, and what else runs as this user"
         raise PublishError("mismatch", f"{printable(path)} {words}")
+
+
+def _not_ours(path: Path) -> PublishError:
+    words = "was replaced by another program while it was published: take the right to write there from others"
+    return PublishError("replaced", f"{printable(path)} {words}")
 
 
 def _find_again(target: int, release: _Release) -> None:
@@ -177,24 +268,3 @@ def _find_again(target: int, release: _Release) -> None:
         if not os.path.samestat(os.fstat(found), os.fstat(target)):
             words = "was replaced by another program while a photo was published into it: keep it from others"
             raise PublishError("replaced", f"{printable(release.path.parent)} {words}")
-
-
-def _holds(folder: int, name: str, size: int, sha256: str) -> bool:
-    """Return whether a regular file holds the bytes of this size and sha256."""
-    opened = open_file(folder, name)
-    if opened is None:
-        return False
-    try:
-        return os.fstat(opened).st_size == size and _digest(opened, size) == sha256
-    finally:
-        os.close(opened)
-
-
-def _digest(opened: int, size: int) -> str:
-    """Return the sha256 of the first `size` bytes of an open file and of what another may have appended since."""
-    digest = hashlib.sha256()
-    left = size + 1
-    while left > 0 and (chunk := os.read(opened, min(left, _CHUNK))):
-        digest.update(chunk)
-        left -= len(chunk)
-    return digest.hexdigest()

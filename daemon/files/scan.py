@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
-import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon.files import kinds
+from uncnn.daemon.files.names import Reason, ignored, is_ignored, is_photo_name, other_name
+from uncnn.daemon.files.trash import is_bin
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 
-_PHOTO: Final = r"jpe?g|jpe|jfif|a?png|webp|tiff?|hei[cf]s?|hif|avifs?|bmp|dib|gif"
-# RAW files are refused with a reason when they are opened: silence would look like protection.
-_RAW: Final = "3fr|arw|cr[23w]|dng|erf|fff|iiq|kdc|mef|mos|mrw|nef|nrw|orf|pef|raf|raw|rw[2l]|sr[2fw]|x3f"
-_PHOTO_NAME: Final = re.compile(rf".+\.({_PHOTO}|{_RAW})", re.IGNORECASE | re.DOTALL)
+__all__ = ["Found", "Ignored", "ScanError", "candidate", "candidates", "is_ignored", "is_photo_name", "scan"]
 
-_UNFINISHED: Final = ("*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.tmp", "*.temp", "*~", "~$*")
-_NOT_OURS: Final = ("~syncthing~*", "Thumbs.db", "desktop.ini", "@eaDir", "__MACOSX")
-_HIDDEN: Final = ".*"  # with them .~lock.*, ._*, .syncthing.*, .stversions, .Trash* and .uncnn.yaml
-_IGNORE: Final = re.compile("|".join(map(fnmatch.translate, (_HIDDEN, *_UNFINISHED, *_NOT_OURS))), re.IGNORECASE)
+_OUR_OWN: Final = ".uncnn"  # settings, and what is written beside a photo for a moment
 
 
 class ScanError(UncnnError):
@@ -42,6 +38,15 @@ class Found:
     refused: str | None = None  # why it cannot be taken: a symlink, a FIFO, a folder that cannot be read
 
 
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """What is not taken: a file, or a folder with all below it."""
+
+    relative: Path
+    reason: Reason
+    words: str
+
+
 def candidates(watch: Path) -> Iterator[Found]:
     """Yield every photo below `watch` by name in a fixed order; links are not followed.
 
@@ -49,8 +54,13 @@ def candidates(watch: Path) -> Iterator[Found]:
 
     Raises ScanError where `watch` itself cannot be read.
     """
+    yield from (each for each in scan(watch) if isinstance(each, Found))
+
+
+def scan(watch: Path) -> Iterator[Found | Ignored]:
+    """Yield the same, and what is not taken; of a folder that is not taken, only itself. Raises ScanError."""
     try:
-        os.close(os.open(watch, os.O_RDONLY | os.O_DIRECTORY))
+        os.listdir(watch)  # noqa: PTH208 (one that can be opened may still not be listed)
     except OSError as error:
         raise ScanError(f"watched folder {printable(watch)} cannot be read: {system_words(error)[1]}") from error
     waiting = [Path()]
@@ -64,51 +74,83 @@ def candidates(watch: Path) -> Iterator[Found]:
         except OSError as error:
             yield Found(folder, 0, 0, 0, 0, 0, refused=f"this folder cannot be read: {system_words(error)[1]}")
             continue
-        entries = [entry for entry in entries if not is_ignored(entry.name)]
-        yield from _files(folder, entries)
-        waiting += [folder / entry.name for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
+        if is_bin(watch / folder, [entry.name for entry in entries]):
+            yield _ignored(folder, Reason.DELETED)
+            continue
+        folders = []
+        for entry in entries:
+            relative = folder / entry.name
+            if entry.is_dir(follow_symlinks=False) and not is_ignored(entry.name):
+                folders.append(relative)
+            elif (found := _look(watch, relative, partial(entry.stat, follow_symlinks=False))) is not None:
+                yield found
+        waiting += reversed(folders)
 
 
 def candidate(watch: Path, relative: Path) -> Found | None:
     """Return the photo at `relative` as a scan would yield it, or None where one would not."""
-    if any(map(is_ignored, relative.parts)) or not is_photo_name(relative.name):
+    if any(map(is_ignored, relative.parts)):
         return None
     try:
         for parent in relative.parents:
-            if not stat.S_ISDIR((watch / parent).lstat().st_mode) and parent.parts:
+            if parent.parts and not stat.S_ISDIR((watch / parent).lstat().st_mode):
                 return None
-        found = (watch / relative).lstat()
+            if is_bin(watch / parent):
+                return None
+        if stat.S_ISDIR((watch / relative).lstat().st_mode):
+            return None
     except OSError:  # removed since it was hinted at
         return None
-    return None if stat.S_ISDIR(found.st_mode) else _found(relative, found)
+    found = _look(watch, relative, (watch / relative).lstat)
+    return found if isinstance(found, Found) else None
 
 
-def is_ignored(name: str) -> bool:
-    """Return whether a file or folder of this name is never looked at: hidden, unfinished, or another program's own."""
-    return _IGNORE.match(name) is not None
+def _look(watch: Path, relative: Path, look: Callable[[], os.stat_result]) -> Found | Ignored | None:
+    """Return what a directory entry is that is no folder to be gone into; None: it is gone, or our own."""
+    reason = ignored(relative.name)
+    if reason is not None:
+        return None if relative.name.startswith(_OUR_OWN) else _ignored(relative, reason)
+    try:
+        found = look()
+    except OSError:  # removed since it was listed
+        return None
+    return _found(relative, found) if is_photo_name(relative.name) else _by_content(watch, relative, found)
 
 
-def is_photo_name(name: str) -> bool:
-    """Return whether a name ends as photos do, RAW included; the content is looked at later."""
-    return _PHOTO_NAME.fullmatch(name) is not None
+def _by_content(watch: Path, relative: Path, found: os.stat_result) -> Found | Ignored:
+    """Return what a file is whose name does not end as photos do."""
+    if stat.S_ISLNK(found.st_mode):
+        what = "folder" if (watch / relative).is_dir() else "file"
+        return _ignored(relative, Reason.LINK, f"it is a symbolic link: put the {what} itself there")
+    if not stat.S_ISREG(found.st_mode):
+        return _ignored(relative, Reason.OTHER, "it is a FIFO, a socket or a device, not a file")
+    reason = other_name(relative.name)
+    if reason is not None:
+        return _ignored(relative, reason)
+    try:
+        kind = kinds.kind_of_file(watch / relative, found)
+    except OSError as error:
+        return _ignored(relative, Reason.OTHER, f"it cannot be read: {system_words(error)[1]}")
+    return _found(relative, found) if kind == kinds.PHOTO else _no_photo(relative, kind)
 
 
-def _files(folder: Path, entries: list[os.DirEntry[str]]) -> Iterator[Found]:
-    """Yield what has the name of a photo and is not a folder."""
-    for entry in entries:
-        if not is_photo_name(entry.name):
-            continue
-        try:
-            found = entry.stat(follow_symlinks=False)
-        except OSError:  # removed since it was listed
-            continue
-        if not stat.S_ISDIR(found.st_mode):
-            yield _found(folder / entry.name, found)
+def _no_photo(relative: Path, kind: str) -> Ignored:
+    """Return what a file is that is none that is read, by what its first bytes say."""
+    if kind == kinds.EMPTY:
+        return _ignored(relative, Reason.EMPTY)
+    if not kind:
+        return _ignored(relative, Reason.OTHER)
+    words = f"it is a picture of a kind that is not read ({kind}): export it as JPEG, PNG or TIFF"
+    return _ignored(relative, Reason.UNSUPPORTED, words)
 
 
 def _found(relative: Path, found: os.stat_result) -> Found:
     times = found.st_mtime_ns, found.st_ctime_ns
     return Found(relative, found.st_size, *times, found.st_dev, found.st_ino, refused=_refusal(found.st_mode))
+
+
+def _ignored(relative: Path, reason: Reason, words: str = "") -> Ignored:
+    return Ignored(relative, reason, words or f"it is {reason.words}")
 
 
 def _refusal(mode: int) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from uncnn.daemon.files.opening import PublishError, opened_folder, safe_parts
+from uncnn.daemon.files.opening import PublishError, open_file, opened_folder, safe_parts
 from uncnn.daemon.wording import system_words
 
 Kind: TypeAlias = Literal["there", "missing", "replaced", "rotten", "unreadable"]
@@ -82,6 +82,36 @@ def elsewhere(folder: Path, name: str, sha256: str, known: dict[str, list[Path]]
         if standing(folder, parent / name, sha256, None).kind == "there":
             return parent / name
     return None
+
+
+def holds(folder: int, name: str, size: int, sha256: str) -> bool:
+    """Return whether a regular file holds the bytes of this size and sha256."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return found.st_size == size and reads_as(folder, name, size, sha256)
+
+
+def reads_as(folder: int, name: str, size: int, sha256: str) -> bool:
+    """Return the same of a file that was just placed, whose size gocryptfs and others say wrong for a second."""
+    opened = open_file(folder, name)
+    if opened is None:
+        return False
+    try:
+        return _digest(opened, size) == sha256
+    finally:
+        os.close(opened)
+
+
+def _digest(opened: int, size: int) -> str:
+    """Return the sha256 of the first `size` bytes of an open file and of what another may have appended since."""
+    digest = hashlib.sha256()
+    left = size + 1
+    while left > 0 and (chunk := os.read(opened, min(left, _CHUNK))):
+        digest.update(chunk)
+        left -= len(chunk)
+    return digest.hexdigest()
 
 
 def _files(folder: Path) -> Iterator[Path]:

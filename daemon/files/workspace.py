@@ -9,14 +9,17 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from uncnn.daemon.files.folders import FolderError, state_dir
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 
+_ASKED_SECONDS: Final = 2.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -67,7 +70,7 @@ def only_run() -> Iterator[None]:
         raise FolderError(f"{printable(file)} cannot be opened: {system_words(error)[1]}") from error
     try:
         try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_soon(opened)
         except BlockingIOError as error:
             remedy = "see uncnn-daemon status, or wait for it to end"
             raise RunningError(f"another run is at work on {printable(file.parent)}: {remedy}") from error
@@ -76,6 +79,23 @@ def only_run() -> Iterator[None]:
         yield
     finally:
         os.close(opened)
+
+
+def _lock_soon(opened: int) -> None:
+    """Take the lock of the one run. Who asks whether one is at work holds it for an instant, which is waited for.
+
+    Raises BlockingIOError.
+    """
+    deadline = time.monotonic() + _ASKED_SECONDS
+    while True:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def run_at_work() -> int | None:

@@ -18,8 +18,8 @@ from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.inspection.showing import show
 from uncnn.daemon.processes import Child, Handler, Message, Report, stopped_by_sigterm
+from uncnn.daemon.progress import progress_bar
 from uncnn.daemon.sandbox.rules import sandbox_for
-from uncnn.daemon.terminal import progress_bar
 from uncnn.daemon.wording import printable
 from uncnn.exporters.store import models_dir, search_path
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, Final
 
-from PIL import Image, TiffTags
+from PIL import TiffTags
 
 from uncnn.daemon.photos import Format, Photo
 from uncnn.daemon.photos.inventory.exif import orientation_words
 from uncnn.daemon.photos.inventory.icc import description, is_wide
 from uncnn.daemon.photos.inventory.keeping import profile_of
-from uncnn.daemon.photos.inventory.pages import pages_of
 from uncnn.daemon.photos.inventory.segments import frame
 from uncnn.daemon.photos.items import items_of
 from uncnn.daemon.photos.metadata import ORIENTATION
+from uncnn.daemon.photos.opening import open_image
+from uncnn.daemon.photos.pages import pages_of
 from uncnn.daemon.photos.png import colour_chunks
 from uncnn.daemon.photos.reader import exif_of_photo
 
@@ -66,7 +66,7 @@ def facts(photo: Photo) -> dict[str, Any]:
 def _mode(photo: Photo) -> tuple[str, int | None]:
     """Return Pillow's mode of the file, "" where it opens none of its kind, and how many colours its palette has."""
     try:
-        with Image.open(BytesIO(photo.source), formats=[photo.format]) as image:
+        with open_image(photo.source, photo.format) as image:
             return image.mode, len(image.getpalette("RGB") or ()) // 3 if image.mode == "P" else None
     except Exception:  # as others read it
         return "", None

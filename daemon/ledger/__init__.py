@@ -7,10 +7,10 @@ runs, `file` the file, `view` what a reader sees.
 from __future__ import annotations
 
 from uncnn.daemon.ledger.file import LedgerError
-from uncnn.daemon.ledger.jobs import Ledger
+from uncnn.daemon.ledger.jobs import Kept, Ledger
 from uncnn.daemon.ledger.rows import Job
 from uncnn.daemon.ledger.runs import Run
 from uncnn.daemon.ledger.states import State, TransitionError
 from uncnn.daemon.ledger.verdicts import Proof
 
-__all__ = ["Job", "Ledger", "LedgerError", "Proof", "Run", "State", "TransitionError"]
+__all__ = ["Job", "Kept", "Ledger", "LedgerError", "Proof", "Run", "State", "TransitionError"]

@@ -121,12 +121,17 @@ class Database:
         return int(version)
 
     def _migrate(self) -> None:
+        """Bring the schema up to date; a table that others refer to may be made anew on the way."""
+        self._connection.execute("PRAGMA foreign_keys = OFF")  # says nothing inside a transaction
         with self.transaction() as connection:
             for step in MIGRATIONS[self._checked_version() :]:
                 for statement in step:
                     connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+                raise sqlite3.DatabaseError("a photo of it belongs to no folder")
+        self._connection.execute("PRAGMA foreign_keys = ON")
         self.version = len(MIGRATIONS)
 
     @contextmanager

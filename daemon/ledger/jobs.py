@@ -10,6 +10,7 @@ import os
 import random
 import sqlite3
 from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +36,24 @@ from uncnn.daemon.ledger.states import (
 from uncnn.daemon.ledger.verdicts import Proof, keep, keep_too
 from uncnn.daemon.wording import printable
 
+_NOT_JUDGED: Final[dict[str, Any]] = dict.fromkeys(
+    ("kept", "mode", "mtime", "published", "placed", "released_sha256", "released_fingerprint")
+)
+"""Of a photo that is to be cloaked anew: nobody is to take the bytes that were judged before for its own."""
+
 _LONGEST_WAIT: Final = timedelta(seconds=LONGEST_WAIT_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The judged copy of a photo that is held, and what it is released with."""
+
+    kept: str  # its name in the folder of such copies
+    released_sha256: str
+    released_fingerprint: str | None  # of the picture in it
+    published: bytes  # where below the publish folder it is to stand
+    mode: int | None  # permissions; None: the usual ones
+    mtime: int | None  # when it was changed, ns; None: when it is released
 
 
 class Ledger:
@@ -99,10 +117,12 @@ class Ledger:
         placed: str | None = None,
         same_as: Job | None = None,
         proof: Proof | None = None,
+        kept: Kept | None = None,
     ) -> Job:
         """Take a photo to its next state and return its row; `same_as`: whose result it is, where not its own.
 
-        `proof` is the verdict that leads there; where the result is another's, that one's is kept for it too.
+        `proof` is the verdict that leads there; where the result is another's, that one's is kept for it too. `kept` is
+        the judged copy of a photo that is held.
 
         Raises TransitionError: `job` is no longer what the ledger says, or the state cannot follow.
         """
@@ -119,10 +139,12 @@ class Ledger:
                 values["placed"] = placed
             if proof is not None:
                 values |= keep(connection, job, proof)
+            if state is State.HELD and now.state is not State.PUBLISHING:
+                values |= {"kept": None, "mode": None, "mtime": None} if kept is None else asdict(kept)
             if same_as is not None and same_as.id != job.id:
                 values["same_as"] = same_as.id
                 values |= keep_too(connection, job, same_as) if state in {State.VERIFIED, State.HELD} else {}
-            elif state is State.HELD:
+            elif state is State.HELD and now.state is not State.PUBLISHING:
                 values["held"] = printable(reason)
             if state is State.VERIFIED and not now.anyway:
                 values["held"] = None
@@ -143,13 +165,14 @@ class Ledger:
             job = current(connection, job)
             return change(connection, job, state, reason, attempts=max(job.attempts - 1, 0))
 
-    def recover(self, died: bool = True) -> list[Job]:
+    def recover(self, died: bool = True, given: bool = False) -> list[Job]:
         """Return to the queue what a process had in work; a photo without attempts left is quarantined.
 
-        An attempt is spent where the process `died`, which the photo may have caused.
+        An attempt is spent where the process `died`, which the photo may have caused. `given`: what commands had in
+        work, not what the service had.
         """
         with self.database.transaction() as connection:
-            left = [job for state in sorted(IN_WORK) for job in jobs_in(connection, state)]
+            left = [job for state in sorted(IN_WORK) for job in jobs_in(connection, state, given)]
             if not died:
                 return [change(connection, job, State.QUEUED, attempts=max(job.attempts - 1, 0)) for job in left]
             return [
@@ -183,6 +206,22 @@ class Ledger:
         values = {"attempts": 0, "asked": True, "dropped": False}
         return self._decided(job, RETRIABLE, State.QUEUED, "a person asked for another attempt", **values)
 
+    def renew(self, job: Job) -> Job:
+        """Queue what a person gives to `cloak` once more, with all attempts before it. Raises TransitionError."""
+        with self.database.transaction() as connection:
+            job = current(connection, job)
+            if job.state in IN_WORK:
+                raise TransitionError(f"{printable(job.relative)} is being cloaked: wait for that to end")
+            given = "folder IN (SELECT id FROM folders WHERE command)"  # a service's photo stays as it was published
+            connection.execute(f"UPDATE jobs SET state = 'superseded' WHERE id = ? AND {given}", (job.id,))
+            values: dict[str, Any] = {"attempts": 0, "dropped": False, "anyway": False}
+            values |= _NOT_JUDGED if job.state in {State.PUBLISHED, State.HELD} else {}
+            return change(connection, current(connection, job), State.QUEUED, "given to cloak once more", **values)
+
+    def release(self, job: Job) -> Job:
+        """Let the judged copy of what is held be published, at a person's word. Raises TransitionError."""
+        return self._decided(job, {State.HELD}, State.PUBLISHING, job.reason, anyway=True)
+
     def let_go(self, job: Job) -> Job:
         """Queue at a person's word what is held, to be released though it is not protected.
 
@@ -199,6 +238,8 @@ class Ledger:
             job = current(connection, job)
             if job.state not in before:
                 raise TransitionError(f"it is {job.state}, not {' or '.join(sorted(before))}")
+            if (job.state, state) == (State.HELD, State.QUEUED):
+                values |= _NOT_JUDGED
             return change(connection, job, state, reason, **values)
 
     def unblock(self, folder: int) -> list[Job]:
@@ -253,15 +294,19 @@ class Ledger:
 
     def jobs_at(self, photo: Path) -> list[Job]:
         """Return the rows of an absolute path, in the order they came."""
-        query = "SELECT id FROM folders WHERE watch = ?"
-        for watch in photo.parents:
-            for (folder,) in self.database.rows(query, (os.fsencode(watch),)):
-                relative = os.fsencode(photo.relative_to(watch))
-                found = self.database.rows(
-                    "SELECT * FROM jobs WHERE folder = ? AND relative = ? ORDER BY changed", (folder, relative)
-                )
-                return [job_of(row) for row in found]
-        return []
+        query = (
+            "SELECT jobs.* FROM jobs JOIN folders ON folders.id = folder WHERE watch = ? AND relative = ?"
+            " ORDER BY jobs.changed"
+        )
+        places = [(os.fsencode(watch), os.fsencode(photo.relative_to(watch))) for watch in photo.parents]
+        found = [job_of(row) for place in places for row in self.database.rows(query, place)]
+        return sorted(found, key=lambda job: job.changed)
+
+    def jobs_named(self, name: str) -> list[Job]:
+        """Return the rows of all photos of a file name, wherever they lie, in the order they came."""
+        wanted = os.fsencode(name)
+        query = "SELECT * FROM jobs WHERE relative = ? OR substr(relative, -?) = ? ORDER BY changed"
+        return [job_of(row) for row in self.database.rows(query, (wanted, len(wanted) + 1, b"/" + wanted))]
 
     def close(self) -> None:
         """Close the file."""
@@ -279,9 +324,14 @@ class Ledger:
 
 
 def _released_before(connection: sqlite3.Connection, key: tuple[int, bytes, str, str]) -> Job | None:
-    """Return the row by which this content of a path was released or skipped under another policy, if that counts."""
+    """Return the row by which this content of a path was released or skipped under another policy, if that counts.
+
+    Of what is given to `cloak` none does: a person names the policy each time.
+    """
     folder, relative, sha256, policy = key
-    asked = connection.execute("SELECT reprocess FROM folders WHERE id = ?", (folder,)).fetchone()
+    asked = connection.execute("SELECT reprocess, command FROM folders WHERE id = ?", (folder,)).fetchone()
+    if asked is None or asked["command"]:
+        return None
     query = "SELECT * FROM jobs WHERE folder = ? AND relative = ? AND sha256 = ? AND policy != ? ORDER BY id DESC"
     found = (job_of(row) for row in connection.execute(query, (folder, relative, sha256, policy)))
     return next((job for job in found if _stands(job, asked[0])), None)

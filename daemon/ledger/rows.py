@@ -15,7 +15,7 @@ from uncnn.daemon.wording import printable
 
 _AS_THEY_ARE: Final = (
     *("released_sha256", "released_fingerprint", "fingerprint", "made_with", "held", "same_as"),
-    *("faces", "uncertain", "provisional", "placed"),
+    *("faces", "uncertain", "provisional", "placed", "kept", "mode", "mtime"),
 )
 
 
@@ -48,6 +48,9 @@ class Job:
     uncertain: int | None  # so many of them may be no faces, or were not seen by all
     provisional: int | None  # 1 where judges of one family alone were asked, 0 where not
     placed: str | None  # what the file was when it was published: see `files.standing`
+    kept: str | None  # the name of the judged copy that is kept while the photo is held: see `files.kept`
+    mode: int | None  # the permissions that this copy is released with; None: the usual ones
+    mtime: int | None  # and when it was changed, ns; None: then
 
 
 def job_of(row: sqlite3.Row) -> Job:
@@ -92,9 +95,13 @@ def current(connection: sqlite3.Connection, job: Job) -> Job:
     return job_of(connection.execute("SELECT * FROM jobs WHERE id = ?", (job.id,)).fetchone())
 
 
-def jobs_in(connection: sqlite3.Connection, state: State) -> list[Job]:
-    """Return the rows in a state, in the order they came."""
-    return [job_of(row) for row in connection.execute("SELECT * FROM jobs WHERE state = ? ORDER BY id", (state,))]
+def jobs_in(connection: sqlite3.Connection, state: State, given: bool = False) -> list[Job]:
+    """Return the rows in a state, in the order they came: of watched folders, or of those `given` to `cloak`."""
+    query = (
+        "SELECT jobs.* FROM jobs JOIN folders ON folders.id = folder WHERE jobs.state = ? AND command = ?"
+        " ORDER BY jobs.id"
+    )
+    return [job_of(row) for row in connection.execute(query, (state, given))]
 
 
 def utc_now() -> datetime:

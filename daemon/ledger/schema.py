@@ -105,6 +105,46 @@ _SCHEMA_6: Final = (
     "ALTER TABLE runs ADD COLUMN protection TEXT NOT NULL DEFAULT ''",  # of the decoders: what of their sandbox holds
 )
 
+_FOLDERS_6: Final = (
+    "id, watch, publish, watched, scanned, found, new, blocked, reprocess, mode, event, missed, waiting, oldest,"
+    " refused"
+)
+
+_SCHEMA_7: Final = (
+    # The folders anew, since a person may let the photos of one folder be cloaked into several.
+    """CREATE TABLE new_folders (
+        id INTEGER PRIMARY KEY,
+        watch BLOB NOT NULL,
+        publish BLOB NOT NULL,
+        watched INTEGER NOT NULL,
+        scanned TEXT,
+        found INTEGER NOT NULL DEFAULT 0,
+        new INTEGER NOT NULL DEFAULT 0,
+        blocked TEXT NOT NULL DEFAULT '',
+        reprocess TEXT NOT NULL DEFAULT '',
+        mode TEXT NOT NULL DEFAULT '',
+        event TEXT,
+        missed INTEGER NOT NULL DEFAULT 0,
+        waiting INTEGER NOT NULL DEFAULT 0,
+        oldest TEXT,
+        refused TEXT NOT NULL DEFAULT '',
+        command INTEGER NOT NULL DEFAULT 0 -- 1: a person gave photos of it to `cloak`; it is not watched as this row
+    )""",
+    f"INSERT INTO new_folders ({_FOLDERS_6}) SELECT {_FOLDERS_6} FROM folders",
+    "DROP TABLE folders",
+    "ALTER TABLE new_folders RENAME TO folders",
+    "CREATE UNIQUE INDEX folders_by_watch ON folders (watch) WHERE NOT command",
+    "CREATE UNIQUE INDEX folders_of_commands ON folders (watch, publish) WHERE command",
+    "ALTER TABLE jobs ADD COLUMN kept TEXT",  # the name of the judged copy that is kept while the photo is held
+    "ALTER TABLE jobs ADD COLUMN mode INTEGER",  # the permissions that this copy is released with, NULL: the usual ones
+    "ALTER TABLE jobs ADD COLUMN mtime INTEGER",  # and when it was changed, ns; NULL: then
+)
+
+_SCHEMA_8: Final = (
+    "ALTER TABLE folders ADD COLUMN way TEXT NOT NULL DEFAULT ''",  # in which a file comes to its name there
+    "ALTER TABLE folders ADD COLUMN ignored TEXT NOT NULL DEFAULT '{}'",  # JSON: what is not taken, by reason
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _SCHEMA_1,
     _SCHEMA_2,
@@ -112,5 +152,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _SCHEMA_4,
     _SCHEMA_5,
     _SCHEMA_6,
+    _SCHEMA_7,
+    _SCHEMA_8,
 )
 """Number n leads from `user_version` n to n + 1; all that stand here are kept, new ones are added at the end."""

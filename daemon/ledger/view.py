@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from uncnn.daemon.files.names import Reason
+from uncnn.daemon.files.ways import Way
 from uncnn.daemon.ledger.doubts import Doubts
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.schema import MIGRATIONS
@@ -63,12 +65,14 @@ class FolderView:
     found: int  # photos there at the last scan
     new: int  # and how many of them were not done yet
     blocked: str
+    way: Way | None  # in which files come to their names where it publishes, None before the first
     mode: str  # how it is watched, "" by no service
     event: datetime | None  # the last one
     missed: int  # photos that no event told of
     waiting: int  # photos to be done
     oldest: datetime | None  # since when the oldest of them waits
     refused: str  # what there cannot be taken
+    ignored: dict[Reason, int]  # how many files and folders are not looked at
     counts: dict[State, int]
     doubts: Doubts
     last_published: tuple[Path, datetime] | None
@@ -123,7 +127,7 @@ def opened(file: Path) -> Iterator[Database | None]:
 
 
 def view(file: Path, concerns: int) -> View | None:
-    """Return what the ledger says, with so many concerns; None where nothing has been run yet.
+    """Return what the ledger says, with so many concerns; None where nothing has been run yet, and nothing is held.
 
     Raises LedgerError.
     """
@@ -137,7 +141,7 @@ def view(file: Path, concerns: int) -> View | None:
         )
         in_all = database.rows(f"SELECT count(*) {_CONCERNS}")[0][0]
         uncertain = tuple(map(_entry, database.rows(_UNCERTAIN, (concerns,))))
-    return None if run is None else View(run, folders, found, in_all, uncertain)
+    return View(run, folders, found, in_all, uncertain) if run is not None or in_all else None
 
 
 def entries(file: Path, states: Collection[State], newest: int | None) -> tuple[list[Entry], int]:
@@ -156,10 +160,19 @@ def entries(file: Path, states: Collection[State], newest: int | None) -> tuple[
     return [_entry(row) for row in reversed(found)], in_all
 
 
+def watched_folders(file: Path) -> list[Path]:
+    """Return the folders that the last run watched. Raises LedgerError."""
+    with opened(file) as database:
+        return [] if database is None else [_path(row["watch"]) for row in database.rows(_FOLDERS)]
+
+
 _FOLDERS: Final = "SELECT * FROM folders WHERE watched ORDER BY id"
 _ENTRY: Final = "jobs.*, folders.watch, folders.publish"
 _STATES: Final = ", ".join(f"'{state}'" for state in sorted(NEEDS_PERSON))
-_CONCERNS: Final = f"FROM jobs JOIN folders ON folders.id = jobs.folder WHERE watched AND state IN ({_STATES})"
+_CONCERNS: Final = (
+    "FROM jobs JOIN folders ON folders.id = jobs.folder"
+    f" WHERE state IN ({_STATES}) AND (watched OR command AND state = 'held')"  # what failed a command said at once
+)
 _UNCERTAIN: Final = (
     f"SELECT {_ENTRY} FROM jobs INDEXED BY jobs_uncertain JOIN folders ON folders.id = jobs.folder"
     " WHERE watched AND uncertain > 0 AND state = 'published' ORDER BY changed DESC LIMIT ?"
@@ -200,12 +213,14 @@ def _folder(database: Database, row: sqlite3.Row) -> FolderView:
         found=row["found"],
         new=row["new"],
         blocked=row["blocked"],
+        way=Way(row["way"]) if row["way"] else None,
         mode=row["mode"],
         event=_time(row["event"]),
         missed=row["missed"],
         waiting=row["waiting"],
         oldest=_time(row["oldest"]),
         refused=row["refused"],
+        ignored={Reason(reason): count for reason, count in json.loads(row["ignored"]).items()},
         counts={State(state): count for state, count in counted},
         doubts=Doubts(*database.rows(_DOUBTS, number)[0]),
         last_published=last[0] if last else None,

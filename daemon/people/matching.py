@@ -6,28 +6,31 @@ those are cloaked, that it is nobody's who is enrolled where only those are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from uncnn.daemon.people.store import People, Person
-from uncnn.plugins.api import Face, Pixels
+from uncnn.plugins.api import Face
 from uncnn.plugins.cards import compare
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 
 Who: TypeAlias = Literal["all", "all-but-enrolled", "only-enrolled"]
 
 
+Embed: TypeAlias = Callable[[OnnxRecogniser, Sequence[Face]], npt.NDArray[np.float32]]
+"""What a judge makes of faces of a photo, (N, D)."""
+
+
 def spared(
-    who: Who, people: People, judges: Sequence[OnnxRecogniser], far: float, photo: Pixels, faces: Sequence[Face]
+    who: Who, people: People, judges: Sequence[OnnxRecogniser], far: float, embed: Embed, faces: Sequence[Face]
 ) -> list[bool]:
     """Return for each face of a photo whether it is left alone. Where nobody is enrolled, none is."""
     if who == "all" or not people.people or not faces or not judges:
         return [False] * len(faces)
-    landmarks = np.array([face.landmarks for face in faces], dtype=np.float64)
-    told = [(judge, judge.embed(photo, landmarks)) for judge in judges]
+    told = [(judge, embed(judge, faces)) for judge in judges]
     return [
         _left_alone(who, people, [(judge, own[number]) for judge, own in told], far) for number in range(len(faces))
     ]

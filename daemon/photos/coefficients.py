@@ -7,13 +7,8 @@ change keep every coefficient, whatever wrote them and whatever their sampling; 
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +19,7 @@ import numpy.typing as npt
 from uncnn.daemon.photos.changing import differing
 from uncnn.daemon.photos.colour import stored_change
 from uncnn.daemon.photos.jpeg import bare, told_space, with_head
+from uncnn.daemon.photos.quiet import quietly
 from uncnn.daemon.photos.turning import as_stored
 from uncnn.daemon.photos.values import Photo
 from uncnn.plugins.api import Pixels
@@ -62,7 +58,7 @@ def rewritten(photo: Photo, pixels: Pixels, inks: Pixels | None, head: bytes) ->
 
     Raises OddJpegError, and OSError where libjpeg cannot read or write it.
     """
-    with tempfile.TemporaryDirectory() as folder, _quietly():
+    with tempfile.TemporaryDirectory() as folder, quietly():
         source, released = Path(folder, "source.jpg"), Path(folder, "released.jpg")
         source.write_bytes(bare(photo.source))
         jpeglib.version.set(_LIBJPEG)
@@ -79,21 +75,6 @@ def rewritten(photo: Photo, pixels: Pixels, inks: Pixels | None, head: bytes) ->
         jpeglib.version.set(_PROGRESSIVE if photo.encoding.progressive else _LIBJPEG)
         jpeg.write_dct(str(released), flags=["+OPTIMIZE_CODING"])
         return with_head(released.read_bytes(), head)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Let nothing be written to the terminal: libjpeg remarks on small faults there, which Pillow has read over."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        with redirect_stdout(StringIO()):  # jpeglib prints the names of files that libjpeg could not read
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _components(jpeg: Any) -> tuple[str, ...]:

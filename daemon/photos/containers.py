@@ -13,6 +13,7 @@ from PIL import Image
 
 from uncnn.daemon.photos import deep, jpeg, png, tiff
 from uncnn.daemon.photos.metadata import EXIF_NAME, exif_bytes
+from uncnn.daemon.photos.packets import TIFF_TAG
 from uncnn.daemon.photos.rows import bands
 from uncnn.daemon.photos.values import MODES, Format, Stored
 
@@ -33,6 +34,7 @@ class Wanted:
     quality: Quality
     exif: Image.Exif
     lossless: bool = False  # the source is
+    xmp: bytes = b""
     source: Format | None = None  # whose way of encoding is the picture's own; None: of another format
     most_bytes: float | None = None  # at quality `same`; None: no matter
 
@@ -97,7 +99,7 @@ def _jpeg(stored: Stored, wanted: Wanted) -> bytes:
         data = _saved(image, "JPEG", {**options, "qtables": tables})
     else:
         data = _at_best(image, "JPEG", options, wanted)
-    return jpeg.with_head(data, jpeg.head(source.dots_per_inch, exif_bytes(wanted.exif), stored.profile))
+    return jpeg.with_head(data, jpeg.head(source.dots_per_inch, exif_bytes(wanted.exif), stored.profile, wanted.xmp))
 
 
 def _png(stored: Stored, wanted: Wanted) -> bytes:
@@ -105,6 +107,7 @@ def _png(stored: Stored, wanted: Wanted) -> bytes:
     chunks = [*stored.chunks]
     chunks += [png.profile_chunk(stored.profile)] if stored.profile else []
     chunks += [png.resolution_chunk(dots)] if dots else []
+    chunks += [png.xmp_chunk(wanted.xmp)] if wanted.xmp else []
     tags = [(b"eXIf", exif.removeprefix(EXIF_NAME))] if exif else []
     late = stored.encoding.late_exif
     return png.with_chunks(_png_pixels(stored, wanted), chunks + tags * (not late), tags * late)
@@ -124,7 +127,9 @@ def _png_pixels(stored: Stored, wanted: Wanted) -> bytes:
 
 def _tiff(stored: Stored, wanted: Wanted) -> bytes:
     page = wanted.exif.get_ifd(tiff.EXIF_PAGE)
-    data = _tiff_of(stored, wanted, {tag: value for tag, value in wanted.exif.items() if tag != tiff.EXIF_PAGE})
+    tags = {tag: value for tag, value in wanted.exif.items() if tag != tiff.EXIF_PAGE}
+    tags |= {TIFF_TAG: wanted.xmp} if wanted.xmp else {}
+    data = _tiff_of(stored, wanted, tags)
     return tiff.with_exif_page(data, page) if page else data
 
 
@@ -147,6 +152,7 @@ def _tiff_of(stored: Stored, wanted: Wanted, tags: dict[int, Any]) -> bytes:
 def _webp(stored: Stored, wanted: Wanted) -> bytes:
     options: Options = {"icc_profile": stored.profile} if stored.profile else {}
     options |= {"exif": exif_bytes(wanted.exif)} if wanted.exif else {}
+    options |= {"xmp": wanted.xmp} if wanted.xmp else {}
     if wanted.quality == "same" and wanted.lossless:
         return _saved(_image(stored), "WEBP", {**options, "lossless": True, "exact": True})
     return _at_best(_image(stored), "WEBP", options, wanted)
@@ -157,6 +163,7 @@ def _heif(stored: Stored, wanted: Wanted) -> bytes:
     options: Options = {"enc_params": {"preset": _HEIF_PRESET, "chroma": chroma}}
     options |= {"icc_profile": stored.profile} if stored.profile else {}
     options |= {"exif": exif_bytes(wanted.exif)} if wanted.exif else {}
+    options |= {"xmp": wanted.xmp} if wanted.xmp else {}
     return _at_best(_eight_bits(_image(stored)), "HEIF", options, wanted)
 
 
@@ -165,6 +172,7 @@ def _avif(stored: Stored, wanted: Wanted) -> bytes:
     options: Options = {"subsampling": "4:0:0" if grey else stored.encoding.subsampling}
     options |= {"icc_profile": stored.profile} if stored.profile else {}
     options |= {"exif": exif_bytes(wanted.exif)} if wanted.exif else {}
+    options |= {"xmp": wanted.xmp} if wanted.xmp else {}
     return _at_best(_eight_bits(_image(stored)), "AVIF", options, wanted)
 
 

@@ -139,8 +139,8 @@ def _dots_per_inch(page: tifffile.TiffPage, sideways: bool) -> tuple[float, floa
     return (down, across) if sideways else (across, down)
 
 
-def write_tiff(stored: Stored, tags: Mapping[int, str]) -> bytes:
-    """Return a TIFF of 16 bits a sample with these tags, texts all of them."""
+def write_tiff(stored: Stored, tags: Mapping[int, str | bytes]) -> bytes:
+    """Return a TIFF of 16 bits a sample with these tags, texts or bytes."""
     pixels = stored.samples if stored.alpha is None else np.dstack([stored.samples, stored.alpha])
     compression = _NAMES.get(stored.encoding.compression, "adobe_deflate")
     buffer = BytesIO()
@@ -157,6 +157,6 @@ def write_tiff(stored: Stored, tags: Mapping[int, str]) -> bytes:
         resolutionunit="INCH" if stored.encoding.dots_per_inch else "NONE",
         software=False,
         metadata=None,
-        extratags=[(tag, 2, 0, value, True) for tag, value in tags.items()],
+        extratags=[(tag, 2 if isinstance(value, str) else 1, len(value), value, True) for tag, value in tags.items()],
     )
     return buffer.getvalue()

@@ -25,6 +25,8 @@ def fitting(stored: Stored, source: Format, chosen: Format, note: Note) -> Store
     """Return what is stored of a file of the format `source`, as the format `chosen` can hold it."""
     if chosen != source or chosen not in TURNING:
         stored = _baked(stored)
+    if chosen in OPAQUE:  # asked for where every pixel is opaque
+        stored = replace(stored, alpha=None)
     if stored.samples.dtype != np.uint8 and chosen not in _DEEP:
         alpha = None if stored.alpha is None else reduced(stored.alpha)
         stored = replace(stored, samples=reduced(stored.samples), alpha=alpha)

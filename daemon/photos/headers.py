@@ -7,9 +7,9 @@ its size, and show the small preview of a RAW file as if it were the photo; so t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from typing import Final
 
+from uncnn.daemon.photos.jpeg import FRAMES, markers
 from uncnn.daemon.photos.sizes import MOST_SCANS, MOST_SEGMENTS, boxes_size, is_endless, jpeg_size, webp_size
 from uncnn.daemon.photos.tiff import check_tiff
 from uncnn.daemon.photos.values import Format, PhotoError
@@ -35,8 +35,21 @@ _REFUSED: Final[tuple[tuple[bytes, str], ...]] = (
     (b"\xff\x0a", "a JPEG XL"),
     (b"\0\0\0\x0cJXL ", "a JPEG XL"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000"),
+    (b"II\xbc", "a JPEG XR"),
     (b"8BPS", "a Photoshop document"),
+    (b"v/1\x01", "an OpenEXR picture"),
+    (b"qoif", "a QOI picture"),
+    (b"BPG\xfb", "a BPG picture"),
+    (b"%PDF", "a PDF"),
 )
+_CGBI: Final = b"CgBI"
+_ODD_FRAMES: Final = (
+    dict.fromkeys((0xC3, 0xCB), "a lossless JPEG")
+    | dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical JPEG")
+    | {0xF7: "a JPEG-LS"}
+)
+"""By the marker of their frame (ITU-T T.81, table B.1; T.87, C.1.1)."""
 _BMP_HEADERS: Final = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124)}
 _HEIF_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"mif1"}
 _SEQUENCE_BRANDS: Final = {b"hevc", b"hevx", b"hevm", b"hevs", b"msf1", b"avis"}
@@ -90,12 +103,41 @@ def check_header(data: bytes, photo_format: Format, name: str, pixel_limit: int)
     if photo_format == "JPEG" and is_endless(data):
         found = f"more than {MOST_SCANS} scans or {MOST_SEGMENTS} segments"
         raise PhotoError("damaged", f"{name} has {found}, as no camera writes them: export it again")
+    if photo_format == "JPEG":
+        _check_frame(data, name)
+    if photo_format == "PNG":
+        _check_first_chunk(data, name)
     if photo_format == "AVIF" and any(flags & 0x40 for flags in av1_flags(data)):
         raise deep(name, "more than 8 bits a sample")
     size = check_tiff(data, name).size if photo_format == "TIFF" else _header_size(data, photo_format)
     if size:
         check_size(size, name, pixel_limit)
     return size
+
+
+def _check_frame(data: bytes, name: str) -> None:
+    """Refuse a JPEG of a kind that no viewer of photos shows, by its name. Raises PhotoError (`unsupported`)."""
+    frames = FRAMES | set(_ODD_FRAMES)
+    marker, start = next((each for each in markers(data) if each[0] in frames), (0, len(data)))
+    if marker in _ODD_FRAMES:
+        kind = _ODD_FRAMES[marker]
+        raise PhotoError("unsupported", f"{name} is {kind}, which is not supported: export it as an ordinary JPEG")
+    bits = data[start + 4 : start + 5]
+    if bits and bits != b"\x08":
+        raise deep(name, f"{bits[0]} bits a sample (as a JPEG)")
+
+
+def _check_first_chunk(data: bytes, name: str) -> None:
+    """Refuse a PNG that does not begin with its header: its size would be read from anywhere.
+
+    Raises PhotoError (`unsupported`, `damaged`).
+    """
+    first = data[12:16]
+    if first == _CGBI:
+        found = "is a PNG as Xcode packs it for iPhones (CgBI), which is not supported"
+        raise PhotoError("unsupported", f"{name} {found}: export it as an ordinary PNG")
+    if len(data) >= 16 and first != b"IHDR":
+        raise PhotoError("damaged", f"{name} is a PNG without a header at its start: export it again")
 
 
 def _header_size(data: bytes, photo_format: Format) -> tuple[int, int] | None:
@@ -143,32 +185,3 @@ def av1_flags(data: bytes) -> list[int]:
     0x40 is more than 8 bits, 0x10 grey, 0x08 and 0x04 chroma halved across and down.
     """
     return [found.group(1)[0] for found in re.finditer(rb"av1C\x81.(.)", data[: 1 << 20], re.DOTALL)]
-
-
-def cut_short(data: bytes, photo_format: Format) -> bool:
-    """Return whether the file ends before its own structure does: it may still be being written."""
-    return _CUT_SHORT[photo_format](data)
-
-
-def _boxes_cut_short(data: bytes) -> bool:
-    start = 0
-    while start + 8 <= len(data):
-        size = int.from_bytes(data[start : start + 4], "big")
-        if size == 1:
-            size = int.from_bytes(data[start + 8 : start + 16], "big")
-        if size < 8:  # 0: to the end of the file
-            return False
-        start += size
-    return start != len(data)
-
-
-_CUT_SHORT: Final[Mapping[Format, Callable[[bytes], bool]]] = {
-    "JPEG": lambda data: b"\xff\xda" not in data,
-    "PNG": lambda data: b"IEND" not in data[-64:],
-    "GIF": lambda data: not data.rstrip(b"\0").endswith(b";"),
-    "WEBP": lambda data: len(data) < int.from_bytes(data[4:8], "little") + 8,
-    "BMP": lambda data: len(data) < int.from_bytes(data[2:6], "little"),
-    "TIFF": lambda _data: False,
-    "HEIF": _boxes_cut_short,
-    "AVIF": _boxes_cut_short,
-}

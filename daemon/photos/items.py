@@ -22,6 +22,7 @@ class Item:
     name: str = ""
     content_type: str = ""
     content: bytes = b""
+    cut_short: bool = False  # a part of its content lies behind the end of the file
     properties: dict[str, bytes] = field(default_factory=dict)  # by name, `nclx` for a `colr` that is no profile
     references: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -154,5 +155,7 @@ def _add_contents(items: dict[int, Item], content: bytes, data: bytes, inner: by
             start, size = base + reader.number(offset_size), reader.number(length_size)
             source = inner if method == 1 else data if method == 0 else b""
             parts.append(source[start : start + size] if size else source[start:])
+            if item is not None and len(parts[-1]) < size and method < 2:
+                item.cut_short = True
         if item is not None:
             item.content = b"".join(parts)

@@ -14,8 +14,10 @@ SCAN: Final = 0xDA
 END: Final = 0xD9
 FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 START: Final = b"\xff\xd8"
+MARK_OF_END: Final = b"\xff\xd9"
 _MARKER: Final = re.compile(rb"\xff+[^\x00\x01\xd0-\xd8\xff]")  # a length follows; in a scan, 0 is stuffed
 _JFIF: Final = re.compile(rb"\xff\xe0..JFIF\0", re.DOTALL)
+XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _ADOBE: Final = b"\xff\xee\0\x0eAdobe"
 _ADOBE_SIZE: Final = 16
 _ROOM: Final = 20  # for segments that tell of colours
@@ -49,6 +51,43 @@ def bare(data: bytes) -> bytes:
     return b"".join([*kept, data[end:]])
 
 
+_LEAST: Final = ((b"JFIF\0", 14), (b"Adobe", 12), (b"ICC_PROFILE\0", 14))
+"""Segments that tell of a picture, and how long they are at least: Pillow fails at a shorter one."""
+
+
+def without_stumps(data: bytes) -> bytes:
+    """Return a JPEG without segments that end before what they are to say."""
+    kept, end = [], 0
+    for marker, start in markers(data):
+        if marker == SCAN:
+            break
+        size = int.from_bytes(data[start + 2 : start + 4], "big")
+        if _is_remark(marker) and any(data.startswith(name, start + 4) and size - 2 < least for name, least in _LEAST):
+            kept.append(data[end:start])
+            end = start + 2 + size
+    return b"".join([*kept, data[end:]]) if kept else data
+
+
+def picture_alone(data: bytes) -> bytes:
+    """Return a JPEG, or its tables alone, without application segments, comments and what lies between and behind.
+
+    Only Adobe's segment stays, which tells its colours. Raises ValueError where it has no end.
+    """
+    kept, scanning = [START], False
+    end = len(START)
+    for marker, start in markers(data):
+        if scanning:
+            kept.append(data[end:start])
+        if marker == END:
+            return b"".join([*kept, MARK_OF_END])
+        end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+        adobe = data.startswith(_ADOBE, start) and end - start == _ADOBE_SIZE
+        if adobe or not _is_remark(marker):
+            kept.append(data[start:end])
+        scanning = scanning or marker == SCAN
+    raise ValueError("a JPEG without an end")
+
+
 def told_space(data: bytes, components: int) -> str | None:
     """Return libjpeg's name of the colours where JFIF's or Adobe's segment tells them: jpeglib skips both."""
     transform = None
@@ -67,15 +106,18 @@ def _is_remark(marker: int) -> bool:
     return 0xE0 <= marker <= 0xEF or marker == 0xFE  # APPn and COM, T.81, table B.1
 
 
-def head(dots_per_inch: tuple[float, float] | None, exif: bytes, profile: bytes | None) -> bytes:
-    """Return the segments of a resolution, of EXIF (`Exif\\0\\0` and a TIFF; may be empty) and of an ICC profile."""
+def head(dots_per_inch: tuple[float, float] | None, exif: bytes, profile: bytes | None, xmp: bytes = b"") -> bytes:
+    """Return the segments of a resolution, of EXIF (`Exif\\0\\0` and a TIFF), of XMP and of an ICC profile.
+
+    EXIF and XMP may be empty.
+    """
     across, down = (min(max(round(dots), 1), _DOTS_MOST) for dots in dots_per_inch or (1, 1))
     jfif = b"JFIF\0\1\1" + struct.pack(">BHHBB", 1 if dots_per_inch else 0, across, down, 0, 0)
     parts = [profile[at : at + _PROFILE_PART] for at in range(0, len(profile), _PROFILE_PART)] if profile else []
     named = [b"ICC_PROFILE\0" + bytes((number, len(parts))) + part for number, part in enumerate(parts, 1)]
-    return b"".join(
-        [_segment(0xE0, jfif), *([_segment(0xE1, exif)] if exif else []), *(_segment(0xE2, part) for part in named)]
-    )
+    said = [exif, XMP + xmp if xmp else b""]
+    segments = [_segment(0xE0, jfif), *(_segment(0xE1, each) for each in said if each)]
+    return b"".join([*segments, *(_segment(0xE2, part) for part in named)])
 
 
 def _segment(marker: int, content: bytes) -> bytes:

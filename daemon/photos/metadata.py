@@ -27,6 +27,14 @@ EXIF_PAGE: Final = 0x8769
 GPS_PAGE: Final = 0x8825
 
 _MODEL: Final = re.compile(r"(?!.*[0-9A-Fa-f]{10})[A-Za-z0-9 .,/()+*:&_-]{1,48}")  # so many digits are a serial number
+_LENS: Final = re.compile(r"(?!.*[0-9A-Fa-f]{10})[A-Za-z0-9 .,/()+*:&_|\[\]-]{1,72}")
+_LENS_SHORT: Final = 48
+_OPTICS: Final = re.compile(r"\d ?mm\b|\b[fF]/? ?\d")  # a focal length or an f-number
+_SENTENCE: Final = re.compile(  # a small word that is in no name of a lens
+    r"(?<![\w.])(?!(?:adapter|alpha|and|angle|at|atx|back|camera|classic|coated|depth|dual|extender|eye|fisheye|for|front"
+    r"|generation|inch|lens|macro|main|mini|mm|mode|mount|opera|or|other|periscope|plus|prime|quad|rear|smc|speed|super"
+    r"|tele|telephoto|triple|true|ultra|unused|wide|with|xi|zoom)(?!\w))[a-z]{2,}(?!\w)"
+)
 _DATE: Final = "%Y:%m:%d %H:%M:%S"
 _FINEST: Final = 100_000  # the largest denominator: of two numbers as they are, each could be any
 
@@ -34,6 +42,15 @@ _FINEST: Final = 100_000  # the largest denominator: of two numbers as they are,
 def _model(value: Any) -> str:
     text = value.strip("\0 ") if isinstance(value, str) else ""
     if not _MODEL.fullmatch(text):
+        raise ValueError(value)
+    return text
+
+
+def _lens(value: Any) -> str:
+    """Return the name of a lens: a long one gives a focal length or an f-number, and none is a sentence."""
+    text = value.strip("\0 ") if isinstance(value, str) else ""
+    long = len(text) > _LENS_SHORT
+    if not _LENS.fullmatch(text) or _SENTENCE.search(text) or (long and not _OPTICS.search(text)):
         raise ValueError(value)
     return text
 
@@ -69,7 +86,7 @@ _EXPOSURE: Final[Mapping[int, Check]] = {
     **dict.fromkeys((0xA402, 0xA403, 0xA405, 0xA406, 0xA408, 0xA409, 0xA40A), _whole),
     0xA432: _ratios,  # LensSpecification
     0xA433: _model,  # LensMake
-    0xA434: _model,  # LensModel
+    0xA434: _lens,  # LensModel
 }
 _TIMES: Final[Mapping[int, Check]] = {0x0132: _date}  # DateTime
 _TIMES_TAKEN: Final[Mapping[int, Check]] = {0x9003: _date, 0x9004: _date}  # without a time zone, a place

@@ -11,7 +11,6 @@ import logging
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from io import BytesIO
 
 import numpy as np
 import pillow_heif
@@ -19,9 +18,11 @@ from PIL import Image, UnidentifiedImageError, _imaging
 
 from uncnn.daemon.photos import headers
 from uncnn.daemon.photos.colour import changes_colours, to_srgb
+from uncnn.daemon.photos.completeness import check_whole
 from uncnn.daemon.photos.deep import reduced
 from uncnn.daemon.photos.metadata import exif_of
 from uncnn.daemon.photos.needs import check_need
+from uncnn.daemon.photos.opening import open_image
 from uncnn.daemon.photos.rows import bands
 from uncnn.daemon.photos.stored import read_deep_tiff, read_stored
 from uncnn.daemon.photos.turning import upright
@@ -59,6 +60,7 @@ def decode(data: bytes, name: str, pixel_limit: int = PIXEL_LIMIT) -> Photo:
     name = printable(name)
     photo_format = headers.sniff(data, name)
     size = headers.check_header(data, photo_format, name, pixel_limit)
+    check_whole(data, photo_format, name)
     if size is not None:
         check_need(data, photo_format, size, name)
 
@@ -90,7 +92,7 @@ def exif_of_photo(photo: Photo) -> Image.Exif:
     """Return the EXIF of the file of a photo, empty where there is none or it is broken."""
     if photo.format == "TIFF":
         return exif_of(None, photo.source, "TIFF")
-    with Image.open(BytesIO(photo.source), formats=[photo.format]) as image:
+    with open_image(photo.source, photo.format) as image:
         if photo.format == "PNG":
             image.load()  # it may stand behind the pixels
         return exif_of(image, photo.source, photo.format)
@@ -101,14 +103,14 @@ def _stored(
 ) -> Stored:
     if photo_format == "TIFF" and headers.is_deep_tiff(data, name):
         return read_deep_tiff(data, name, note)
-    with Image.open(BytesIO(data), formats=[photo_format]) as image:
+    with open_image(data, photo_format) as image:
         check(image.size)
         _check_opened(image, photo_format, name)
         return read_stored(image, data, photo_format, name, note)
 
 
 def _failure(error: Exception, data: bytes, photo_format: Format, name: str) -> PhotoError:
-    if "truncated" in str(error).lower() or headers.cut_short(data, photo_format):
+    if "truncated" in str(error).lower():
         return PhotoError("truncated", f"{name} is cut short ({len(data)} bytes of a {photo_format}): copy it again")
     return PhotoError("damaged", f"{name} cannot be read as {photo_format} ({_reason(error)}): export it again")
 

@@ -57,15 +57,15 @@ class Part:
     references: list[tuple[bytes, tuple[int, ...]]] = field(default_factory=list)
 
 
-def remuxed(photo: Photo, exif: bytes) -> bytes:
+def remuxed(photo: Photo, exif: bytes, xmp: bytes = b"") -> bytes:
     """Return a file of the same format with the same coded picture; `exif` begins with its name, or is empty.
 
     Raises OddContainerError, ValueError, IndexError and struct.error where the picture is not stored in a known way.
     """
-    return _webp(photo, exif) if photo.format == "WEBP" else _boxes(photo, exif)
+    return _webp(photo, exif, xmp) if photo.format == "WEBP" else _boxes(photo, exif, xmp)
 
 
-def _webp(photo: Photo, exif: bytes) -> bytes:
+def _webp(photo: Photo, exif: bytes, xmp: bytes) -> bytes:
     found: dict[bytes, bytes] = {}
     for name, content in webp.chunks_of(photo.source):
         found.setdefault(name, content)
@@ -73,7 +73,7 @@ def _webp(photo: Photo, exif: bytes) -> bytes:
     if picture is None or b"ANIM" in found:
         raise OddContainerError("no picture of its own")
     height, width = photo.pixels.shape[:2]
-    flags = 0x20 * bool(photo.profile) | 0x10 * (photo.alpha is not None) | 0x08 * bool(exif)
+    flags = 0x20 * bool(photo.profile) | 0x10 * (photo.alpha is not None) | 0x08 * bool(exif) | 0x04 * bool(xmp)
     if photo.orientation >= SIDEWAYS:
         width, height = height, width
     canvas = bytes((flags, 0, 0, 0)) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
@@ -83,11 +83,12 @@ def _webp(photo: Photo, exif: bytes) -> bytes:
         (b"ALPH", found.get(b"ALPH", b"") if picture[0] == b"VP8 " else b""),
         picture,
         (b"EXIF", exif.removeprefix(EXIF_NAME)),
+        (b"XMP ", xmp),
     ]
     return webp.with_chunks(chunks)
 
 
-def _boxes(photo: Photo, exif: bytes) -> bytes:
+def _boxes(photo: Photo, exif: bytes, xmp: bytes) -> bytes:
     primary, items = items_of(photo.source)
     parts: list[Part] = []
     _add_picture(parts, items[primary], items, photo.profile)
@@ -100,6 +101,8 @@ def _boxes(photo: Photo, exif: bytes) -> bytes:
         alpha.references.append((b"auxl", (1,)))
     if exif:
         parts.append(Part(b"Exif", _EXIF_HEAD + exif, [], [(b"cdsc", (1,))]))
+    if xmp:
+        parts.append(Part(b"mime", xmp, [], [(b"cdsc", (1,))]))
     return written(photo.format, parts)
 
 
@@ -246,7 +249,7 @@ def written(photo_format: Format, parts: list[Part]) -> bytes:
         raise OddContainerError("more properties than cameras write")
     hidden = {number for part in parts for name, targets in part.references if name == b"dimg" for number in targets}
     infos = b"".join(
-        _full_box(b"infe", struct.pack(">HH4sx", number, 0, part.kind), 2, int(number in hidden))
+        _full_box(b"infe", struct.pack(">HH4sx", number, 0, part.kind) + _type(part.kind), 2, int(number in hidden))
         for number, part in enumerate(parts, 1)
     )
     owned = b"".join(_owned(number, part, known) for number, part in enumerate(parts, 1))
@@ -269,6 +272,11 @@ def written(photo_format: Format, parts: list[Part]) -> bytes:
     ]
     size = len(_meta(before, parts, 0))
     return kind + _meta(before, parts, len(kind) + size + 8) + _box(b"mdat", b"".join(part.content for part in parts))
+
+
+def _type(kind: bytes) -> bytes:
+    """Return what of an entry of `infe` tells the type of its content: XMP's."""
+    return b"application/rdf+xml\0" if kind == b"mime" else b""
 
 
 def _owned(number: int, part: Part, known: list[tuple[bytes, bytes]]) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
-from uncnn.daemon.photos import deep, headers
+from uncnn.daemon.photos import deep, headers, png
 from uncnn.daemon.photos.colour import changes_colours
 from uncnn.daemon.photos.png import colour_chunks
 from uncnn.daemon.photos.profiles import clean_profile, srgb_profile
@@ -35,10 +35,10 @@ def read_stored(image: Image.Image, data: bytes, photo_format: Format, name: str
     samples: Samples
     orientation = _orientation(image)
     encoding = source_encoding(image, data, photo_format)
-    profile = image.info.get("icc_profile")
+    profile = stored_profile(image, data, photo_format)
     if photo_format == "PNG" and headers.is_deep_png(data):
         image.close()  # what Pillow decoded, with 8 bits
-        fine, alpha = deep.read_png(data)
+        fine, alpha = deep.read_png(png.bare(data))
         own = _profile(profile, fine, note)
         return Stored(fine, alpha, own, orientation, encoding, chunks=colour_chunks(data))
     if image.mode in ("RGBa", "La"):  # premultiplied
@@ -51,6 +51,12 @@ def read_stored(image: Image.Image, data: bytes, photo_format: Format, name: str
     if image.format == "MPO":
         note("further pictures inside the file (MPO) are left out")
     return Stored(samples, clear, _profile(profile, samples, note), orientation, encoding, _palette(image), chunks)
+
+
+def stored_profile(image: Image.Image, data: bytes, photo_format: Format) -> bytes | None:
+    """Return the ICC profile of an opened file as it is, None where it has none."""
+    found = png.profile(data) if photo_format == "PNG" else image.info.get("icc_profile")
+    return found if isinstance(found, bytes) else None
 
 
 def read_deep_tiff(data: bytes, name: str, note: Note) -> Stored:

@@ -1,7 +1,7 @@
 """The pages of a TIFF as bytes: previews, RAW files and deep samples pass Pillow unnoticed, and EXIF its encoder.
 
 TIFF 6.0 (Adobe 1992), section 2: tags 254 NewSubfileType, 256 ImageWidth, 257 ImageLength, 258 BitsPerSample,
-262 PhotometricInterpretation, 330 SubIFDs, 339 SampleFormat; 50706 DNGVersion (Adobe DNG 1.7).
+259 Compression, 262 PhotometricInterpretation, 330 SubIFDs, 339 SampleFormat; 50706 DNGVersion (Adobe DNG 1.7).
 """
 
 from __future__ import annotations
@@ -17,10 +17,24 @@ from uncnn.daemon.photos.values import PhotoError
 
 Tags: TypeAlias = dict[int, tuple[int, ...]]
 
-_WANTED: Final = {254, 256, 257, 258, 262, 330, 339, 50706}
+_WANTED: Final = {254, 256, 257, 258, 259, 262, 330, 339, 50706}
 _TYPES: Final = {1: "B", 3: "H", 4: "I", 13: "I"}  # byte, short, long, offset of a page
 _RAW_PHOTOMETRIC: Final = {32803, 34892}  # colour filter array, linear raw
 _PAGES: Final = 8
+_UNREAD: Final = (
+    dict.fromkeys((33003, 33004, 33005, 34712), "JPEG 2000")
+    | dict.fromkeys((50002, 52546), "JPEG XL")
+    | dict.fromkeys((22610, 34934), "JPEG XR")
+    | {34887: "LERC", 34933: "PNG", 50001: "WebP"}
+)
+"""Ways of packing that no decoder here knows, by their numbers."""
+_ORIENTATION: Final = 274
+_REMARKS: Final = frozenset(
+    {269, 270, 271, 272, 285, 305, 306, 315, 316, 700, 33432, 33723, 34377, 34853, 37724, 50341, 59932}
+)
+"""Names, texts, times and packets of others; the decoder of a picture needs none."""
+
+_UNWRITTEN: Final = "ends before its first page is described: wait until it is written, or copy it again"
 EXIF_PAGE: Final = 34665  # where it is
 
 
@@ -42,8 +56,13 @@ def check_tiff(data: bytes, name: str) -> Page:
     raw = 50706 in first or data[8:10] == b"CR" or first.get(262, (0,))[0] in _RAW_PHOTOMETRIC
     if raw or (_is_preview(first) and 330 in first):
         raise PhotoError("unsupported", f"{name} is a RAW file, which is not supported: export it as JPEG or TIFF")
+    if not first:  # zeros, where it is to be described
+        raise PhotoError("truncated", f"{name} {_UNWRITTEN}")
     if any(not _is_preview(page) for page in pages[1:]) or len(pages) == _PAGES:
         raise PhotoError("animated", f"{name} has more than one page: export the page that is the photo")
+    if first.get(259, (1,))[0] in _UNREAD:
+        packed = f"{name} is a TIFF packed by {_UNREAD[first[259][0]]}, which is not supported"
+        raise PhotoError("unsupported", f"{packed}: export it with LZW or ZIP")
     bits, sample_format = max(first.get(258, (1,))), max(first.get(339, (1,)))
     if (bits > 8 and bits != 16) or sample_format > 1:
         found = f"{bits}-bit {'integer' if sample_format <= 2 else 'floating-point'} samples"
@@ -66,8 +85,7 @@ def _pages(data: bytes, name: str) -> list[Tags]:
             pages.append(page)
     except struct.error as error:
         if not pages:
-            message = f"{name} ends before its first page is described: copy it again"
-            raise PhotoError("truncated", message) from error
+            raise PhotoError("truncated", f"{name} {_UNWRITTEN}") from error
     if not pages:
         raise PhotoError("damaged", f"{name} is a TIFF without a page: export it again")
     return pages
@@ -87,6 +105,24 @@ def _page(data: bytes, order: str, offset: int) -> tuple[Tags, int]:
             tags[tag] = struct.unpack_from(layout, data, at)
     (following,) = struct.unpack_from(f"{order}I", data, offset + 2 + 12 * count)
     return tags, following
+
+
+def bare(data: bytes) -> bytes:
+    """Return a TIFF whose first page tells of its picture alone: a tag of words that makes no sense ends no decoder."""
+    order = "<" if data[:2] == b"II" else ">"
+    (first,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, first)
+    table = [data[at : at + 12] for at in range(first + 2, first + 2 + 12 * count, 12)]
+    kept = [entry for entry in table if not _is_remark(*struct.unpack_from(f"{order}HH", entry))]
+    if len(kept) == len(table):
+        return data
+    start = len(data) + len(data) % 2
+    page = struct.pack(f"{order}H", len(kept)) + b"".join(kept) + data[first + 2 + 12 * count :][:4]
+    return b"".join([data[:4], struct.pack(f"{order}I", start), data[8:], bytes(len(data) % 2), page])
+
+
+def _is_remark(tag: int, kind: int) -> bool:
+    return tag in _REMARKS or (tag == _ORIENTATION and kind not in _TYPES)
 
 
 def with_exif_page(data: bytes, values: Mapping[int, Any]) -> bytes:

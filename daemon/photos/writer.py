@@ -21,7 +21,10 @@ from uncnn.daemon.photos.coefficients import OddJpegError, rewritten
 from uncnn.daemon.photos.containers import Quality, Wanted, write
 from uncnn.daemon.photos.deep import reduced
 from uncnn.daemon.photos.fitting import OPAQUE, fitting
+from uncnn.daemon.photos.jpeg_tiff import copied
 from uncnn.daemon.photos.metadata import exif_bytes, kept
+from uncnn.daemon.photos.packets import HOLDERS
+from uncnn.daemon.photos.panorama import packet_of, projection_of
 from uncnn.daemon.photos.reader import decode, exif_of_photo, stored_again
 from uncnn.daemon.photos.remuxing import BOXED, remuxed
 from uncnn.daemon.photos.values import Format, Photo, PhotoError
@@ -30,6 +33,8 @@ from uncnn.plugins.api import Pixels
 
 _MOST_GROWTH: Final = 1.25  # of a file whose quality its source does not tell
 _INK_CHANNELS: Final = 4
+_SEEN: Final = 255  # an opacity that says nothing
+_STRIPS: Final = "it is a TIFF compressed as JPEG, and its faces were changed: compressed anew as a whole"
 _ANEW: Final = "it is a {} of a rare kind: compressed anew as a whole"
 
 
@@ -59,7 +64,7 @@ def encode(
     if pixels.shape != photo.pixels.shape or pixels.dtype != np.uint8:
         raise ValueError(f"pixels {pixels.shape} {pixels.dtype} for a photo of {photo.pixels.shape} uint8")
     chosen: Format = photo.format if photo_format == "same" else photo_format
-    if chosen in OPAQUE and photo.alpha is not None:
+    if chosen in OPAQUE and photo.alpha is not None and not (photo.alpha == _SEEN).all():
         raise PhotoError("unwritable", f"{chosen} holds no transparency, and the photo has some: choose png or webp")
     try:
         return _encoded(photo, pixels, chosen, quality, metadata)
@@ -80,38 +85,58 @@ def _raise_of_machine(error: Exception) -> None:
 def _encoded(photo: Photo, pixels: Pixels, chosen: Format, quality: Quality, metadata: Metadata) -> Released:
     exif = exif_of_photo(photo) if metadata != "none" else Image.Exif()
     notes: list[str] = []
+    packet = _projection(photo, chosen, notes)
     if chosen == photo.format == "JPEG" and quality == "same":
         try:
-            return Released(_rewritten(photo, pixels, kept(exif, metadata, photo.orientation)))
+            return Released(_rewritten(photo, pixels, kept(exif, metadata, photo.orientation), packet))
         except (OddJpegError, OSError) as error:
             _raise_of_machine(error)
             notes.append(_ANEW.format(chosen))
-    if chosen == photo.format in BOXED and quality == "same" and not differing(photo.pixels, pixels).any():
-        data = _copied(photo, kept(exif, metadata, photo.orientation if chosen == "WEBP" else 1))
+    if _is_copied(photo, chosen, quality) and not differing(photo.pixels, pixels).any():
+        data = _copied(photo, kept(exif, metadata, photo.orientation if chosen == "WEBP" else 1), packet)
         if data is not None:
             return Released(data)
         if not photo.encoding.lossless:
             notes.append(_ANEW.format(chosen))
+    elif chosen == "TIFF" and _is_copied(photo, chosen, quality):
+        notes.append(_STRIPS)
     stored = fitting(changed(stored_again(photo), photo, pixels), photo.format, chosen, notes.append)
     wanted = Wanted(
         quality,
         kept(exif, metadata, stored.orientation),
         photo.encoding.lossless,
+        packet,
         photo.format if chosen == photo.format else None,
         None if photo.encoding.lossless and chosen != photo.format else _MOST_GROWTH * len(photo.source),
     )
     return Released(write(stored, chosen, wanted), tuple(notes))
 
 
-def _copied(photo: Photo, exif: Image.Exif) -> bytes | None:
+def _projection(photo: Photo, chosen: Format, notes: list[str]) -> bytes:
+    """Return the XMP of a panorama, empty where there is none or the format holds none, which is said."""
+    projection = projection_of(photo.source, photo.format)
+    if projection and chosen not in HOLDERS:
+        notes.append(f"how its panorama is projected is left out: {chosen} holds no XMP")
+        return b""
+    return packet_of(projection)
+
+
+def _is_copied(photo: Photo, chosen: Format, quality: Quality) -> bool:
+    """Return whether the coded picture is copied where nothing in it changed."""
+    coded = photo.format in BOXED or (photo.format == "TIFF" and not photo.encoding.lossless)
+    return chosen == photo.format and coded and quality == "same"
+
+
+def _copied(photo: Photo, exif: Image.Exif, xmp: bytes) -> bytes | None:
     """Return a file with the same coded picture, or None where that does not decode to what the photo shows.
 
     Raises MemoryError where there is too little to decode it once more.
     """
     try:
-        data = remuxed(photo, exif_bytes(exif))
+        data = copied(photo, exif, xmp) if photo.format == "TIFF" else remuxed(photo, exif_bytes(exif), xmp)
         again = decode(data, "copy")
-    except (PhotoError, ValueError, IndexError, KeyError, struct.error) as error:
+    except (PhotoError, ValueError, TypeError, LookupError, OSError, struct.error) as error:
+        _raise_of_machine(error)
         if isinstance(error.__cause__, MemoryError) or getattr(error, "kind", "") == "no-memory":
             raise MemoryError from error
         return None
@@ -123,8 +148,8 @@ def _same(one: Pixels | None, other: Pixels | None) -> bool:
     return one is other if one is None or other is None else np.array_equal(one, other)
 
 
-def _rewritten(photo: Photo, pixels: Pixels, exif: Image.Exif) -> bytes:
+def _rewritten(photo: Photo, pixels: Pixels, exif: Image.Exif, xmp: bytes) -> bytes:
     """Return a JPEG that keeps its own coefficients where nothing changed. Raises OddJpegError, OSError."""
     inks = reduced(stored_again(photo).samples) if len(photo.encoding.quantisation) == _INK_CHANNELS else None
-    own = jpeg.head(photo.encoding.dots_per_inch, exif_bytes(exif), photo.profile)
+    own = jpeg.head(photo.encoding.dots_per_inch, exif_bytes(exif), photo.profile, xmp)
     return rewritten(photo, pixels, inks, own)

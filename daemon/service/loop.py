@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ from uncnn.daemon.answers import ERROR, OK
 from uncnn.daemon.audit.last import read_last
 from uncnn.daemon.config import Config, ConfigError, Folder, find_config, load
 from uncnn.daemon.crew import PREPARE_SECONDS, Crew
-from uncnn.daemon.files.folders import ledger_file, state_dir
+from uncnn.daemon.files.folders import FolderError, ledger_file, state_dir
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces
 from uncnn.daemon.intake import places_of
 from uncnn.daemon.ledger import Ledger, LedgerError, Run
@@ -20,6 +21,7 @@ from uncnn.daemon.ledger.view import view
 from uncnn.daemon.notice.desktop import Desktop
 from uncnn.daemon.notice.elsewhere import Elsewhere
 from uncnn.daemon.notice.notice import NAMED
+from uncnn.daemon.recovery import prune_kept
 from uncnn.daemon.service.alarm import Alarm
 from uncnn.daemon.service.notify import notify, watchdog_seconds
 from uncnn.daemon.service.place import ServedPlace, say, say_unless_quiet
@@ -29,6 +31,9 @@ from uncnn.daemon.wording import printable, system_words
 
 KEEP_SECONDS: Final = 10.0
 """Between two rounds of house-keeping: health, retries, the heartbeat."""
+
+PRUNE_SECONDS: Final = 3600.0
+"""Between two looks for copies of held photos that are kept no longer."""
 
 STOP_SECONDS: Final = 8.0
 """For what is being done to be given back."""
@@ -47,6 +52,7 @@ class Service:
         self._served: dict[Path, ServedPlace] = {}
         self._problem = ""  # of the configuration
         self._kept: float | None = None  # when the house was last kept
+        self._pruned = time.monotonic()  # when old copies of held photos were last removed
         self._ready = False
         self._said = ""
         self._told = ""  # of what is being done, to the ledger
@@ -148,6 +154,10 @@ class Service:
             served.tell(now)
         problem = self._tell()
         self._kept = now
+        if now - self._pruned >= PRUNE_SECONDS:
+            self._pruned = now
+            with suppress(FolderError):  # whoever releases or holds a photo says it
+                prune_kept(self._ledger)
         self._tell_others()
         if self._workshop.alive and not self._overdue(now):
             notify(WATCHDOG="1", STATUS=problem or self._workshop.doing or "waiting for photos")

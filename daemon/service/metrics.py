@@ -40,6 +40,7 @@ def write_metrics(file: Path, found: View, audit: LastAudit | None = None) -> No
     doubts = by_folder(
         "released_photos", "Photos released without a face, with uncertain faces, on the word of one family", "doubt"
     )
+    passed = by_folder("ignored_files", "Files and folders that are not taken, by the reason", "reason")
     blocked = by_folder("blocked", "Whether nothing can be done for a folder at present")
     for folder in found.folders:
         name = printable(folder.watch)
@@ -47,6 +48,8 @@ def write_metrics(file: Path, found: View, audit: LastAudit | None = None) -> No
             photos.labels(name, state.value).set(folder.counts.get(state, 0))
         for doubt, number in folder.doubts.as_json().items():
             doubts.labels(name, doubt.replace("_", "-")).set(number)
+        for reason, number in folder.ignored.items():
+            passed.labels(name, reason.value).set(number)
         waiting.labels(name).set(folder.waiting)
         oldest.labels(name).set((now - folder.oldest).total_seconds() if folder.oldest else 0)
         missed.labels(name).set(folder.missed)

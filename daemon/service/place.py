@@ -12,8 +12,8 @@ from typing import Final
 from uncnn.daemon import answers
 from uncnn.daemon.config import ConfigError
 from uncnn.daemon.files.publish import PublishError
-from uncnn.daemon.files.scan import Found, ScanError
-from uncnn.daemon.intake import Place, look, prepare_publish
+from uncnn.daemon.files.scan import ScanError
+from uncnn.daemon.intake import Place, look, prepare_publish, refused_words
 from uncnn.daemon.ledger import Ledger
 from uncnn.daemon.ledger.rows import utc_now
 from uncnn.daemon.service.workshop import Task, Workshop
@@ -21,7 +21,6 @@ from uncnn.daemon.watch.folder import NotMounted, WatchedFolder
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 
-REFUSED_NAMED: Final = 3
 FIRST_RETRY_SECONDS: Final = 10.0
 LONGEST_RETRY_SECONDS: Final = 300.0
 
@@ -38,11 +37,12 @@ class ServedPlace:
         self.blocked = ""
         self._unclean = True  # until what killed runs left in the publish folder was removed
         self._blocks = 0  # by photos, in a row
+        self._scan_failures = 0  # in a row
         self._retry_at = 0.0  # monotonic
         self._watched = watched
         self._ledger = ledger
         self._workshop = workshop
-        self._refused: tuple[Found, ...] = ()  # by the last scan
+        self._refused: list[str] = []  # by the last scan
         self._unread: dict[Path, str] = {}  # photos that could not be read, and why
         self._words = ""
         self._told: tuple[object, ...] = ()
@@ -73,7 +73,7 @@ class ServedPlace:
         try:
             self._check_bound()
             self._watched.check(now)
-            prepare_publish(self._ledger, self.place, clean=self._unclean)
+            prepare_publish(self._ledger, self.place, clean=self._unclean or bool(self.blocked))
             self._unclean = False
         except (PublishError, NotMounted) as error:
             self.block(str(error))
@@ -86,8 +86,12 @@ class ServedPlace:
     def block_for_photo(self, reason: str, now: float) -> None:
         """Do nothing for a while: a photo met a fault of the machine that a check of the folders may not show."""
         self._blocks += 1
-        self._retry_at = now + min(FIRST_RETRY_SECONDS * 2.0 ** (self._blocks - 1), LONGEST_RETRY_SECONDS)
+        self._rest(self._blocks, now)
         self.block(reason)
+
+    def _rest(self, times: int, now: float) -> None:
+        """Let the folder rest, longer each time."""
+        self._retry_at = now + min(FIRST_RETRY_SECONDS * 2.0 ** (times - 1), LONGEST_RETRY_SECONDS)
 
     def went_well(self) -> None:
         """Note that a photo met no fault of the machine."""
@@ -153,21 +157,21 @@ class ServedPlace:
         try:
             seen = look(self._ledger, self.place)
         except ScanError as error:
+            self._scan_failures += 1
+            self._rest(self._scan_failures, now)  # what a check does not show is not asked for every few seconds
             self.block(str(error))
             return
+        self._scan_failures = 0
         new = [found for found in seen.new if not self._workshop.has(self.place.number, found.relative)]
-        self._watched.scanned(new, time.monotonic())
+        self._watched.scanned(new, seen.there, time.monotonic())
         there = {found.relative for found in new}
         self._unread = {relative: words for relative, words in self._unread.items() if relative in there}
-        self._refused = seen.refused
+        self._refused = seen.refusals()
         self._tell_refused()
 
     def _tell_refused(self) -> None:
         """Say what is not taken, and why, where that has changed."""
-        all_of_them = [f"{printable(each.relative)}: {each.refused}" for each in self._refused]
-        all_of_them += self._unread.values()
-        more = len(all_of_them) - REFUSED_NAMED
-        words = "; ".join(all_of_them[:REFUSED_NAMED]) + (f"; and {more} more" if more > 0 else "")
+        words = refused_words([*self._refused, *self._unread.values()])
         if words != self._words:
             self._words = words
             self._ledger.folders.refused(self.place.number, words)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from uncnn.daemon.verify.answers import Answers
 from uncnn.daemon.verify.measuring import same_face
 from uncnn.daemon.verify.opinion import Kind, Opinion
 from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
@@ -39,6 +40,7 @@ class Look:
     pixels: Pixels
     upright: list[Face]  # fainter ones too, best score first
     turned: list[Face]  # those that no upright one explains
+    answers: Answers
     readings: list[Face] = field(default_factory=list)  # all that turned copies show, right or wrong
     kinds: dict[Face, Kind] = field(default_factory=dict)  # opinions that were given
 
@@ -62,7 +64,7 @@ class SecondLook:
             turned = [face for face in whole if not _among(face, sure)] + [
                 face for face in turned if not _at(face, whole)
             ]
-        return Look(sha256, rotated, photo, upright, turned, [reading.face for reading in readings])
+        return Look(sha256, rotated, photo, upright, turned, Answers(photo), [reading.face for reading in readings])
 
     def sightings(self, look: Look, known: Sequence[Face] | None) -> list[Sighting]:
         """Return the faces `known` to the worker, in their order, then those that only this look shows.

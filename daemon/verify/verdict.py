@@ -54,7 +54,7 @@ class FaceVerdict:
     face: Face
     required: bool  # False: smaller than the policy asks for, or spared
     found_again: bool  # the detector finds it on the released bytes
-    ssimulacra2: float | None  # of the face's square, released against original; what was moved is compared as moved
+    ssimulacra2: float | None  # of the face's square, released against original: see `visibility.looks`
     judgements: tuple[Judgement, ...]
     spared: bool = False  # left alone because of whose it is
     moved: float = 0.0  # how far its pixels were moved at most, as a share of the distance between the eyes

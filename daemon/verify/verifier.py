@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from uncnn.daemon.config.policies import Margin
 from uncnn.daemon.people.matching import Who, spared
@@ -21,6 +20,7 @@ from uncnn.daemon.people.store import read_people
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.photos.fingerprint import fingerprint
 from uncnn.daemon.processes import Handler, Message, Report
+from uncnn.daemon.verify.answers import Answers, Likeness, landmarks
 from uncnn.daemon.verify.measuring import MEASURES, same_face
 from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved
 from uncnn.daemon.verify.opinion import Opinion, opinion_of
@@ -28,7 +28,7 @@ from uncnn.daemon.verify.places import Landmarks, places
 from uncnn.daemon.verify.second_look import Look, SecondLook
 from uncnn.daemon.verify.sighting import SIGHTINGS, Uncertain
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
-from uncnn.daemon.verify.visibility import check_sizes, face_square, ssimulacra2
+from uncnn.daemon.verify.visibility import check_sizes, face_square, looks
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels, Rotated
 from uncnn.plugins.canaries import Canaries
@@ -39,8 +39,6 @@ from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.sessions import providers_for
 
 PASSER_BY = 0.6  # of the largest face's size: smaller ones are in the background of a portrait
-
-Likeness = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +87,8 @@ class Verifier:
         """Return the verdict on the file `released` as a cloak of the file `original`.
 
         `faces` are those known in the original, of which the worker `found` these by itself; None: all of them. What
-        the verifier sees in either photo besides is judged as well. `moved` says what the first faces are compared
-        with, as far as looks go; `rotated`: whether faces at any in-plane angle are looked for; `margin`: how far
+        the verifier sees in either photo besides is judged as well. `moved` says how far the first faces were moved;
+        `rotated`: whether faces at any in-plane angle are looked for; `margin`: how far
         beyond each threshold they must lie; `uncertain`: what the policy does with those in doubt.
 
         Raises:
@@ -107,8 +105,8 @@ class Verifier:
         again = second.at(sha256, after, rotated)
         pair = _paired(look.pixels, after, known, second.worth_judging(again, known))
         sightings = second.told(sighted, look, known) + second.only_in_copy(again, pair.faces[len(known) :])
-        judgements = self._judge(pair, far, views, margin)
-        alone = self.spared(look.pixels, pair.faces, far, spare)
+        judgements = self._judge(pair, look.answers, far, views, margin)
+        alone = self.spared(look, pair.faces, far, spare)
         return Verdict(
             sha256,
             far,
@@ -118,7 +116,7 @@ class Verifier:
                     face,
                     face.size_px >= smallest_px and not left and sighting.counts(uncertain),
                     found_again,
-                    _visibility(pair, number, moved),
+                    _visibility(pair, number),
                     tuple(own),
                     left,
                     moved.share(number),
@@ -145,11 +143,15 @@ class Verifier:
             self.memory[key] = self.second_look.at(key, decode(original, name).pixels, rotated)
         return self.memory[key]
 
-    def spared(self, photo: Pixels, faces: Sequence[Face], far: float, spare: Spare | None) -> list[bool]:
+    def found(self, original: bytes, rotated: Rotated) -> list[Face]:
+        """Return the faces that a worker would find in a file. Raises PhotoError: it is no photo."""
+        return looking(self.detector, rotated).detect(self.look(original, "original", rotated).pixels)
+
+    def spared(self, look: Look, faces: Sequence[Face], far: float, spare: Spare | None) -> list[bool]:
         """Return for each face whether the policy leaves it alone because of whose it is. Raises PeopleError."""
         if spare is None:
             return [False] * len(faces)
-        return spared(spare.who, read_people(spare.people), self._judges(), far, photo, faces)
+        return spared(spare.who, read_people(spare.people), self._judges(), far, look.answers.embed, faces)
 
     def describe(self, photo: Pixels, rotated: Rotated = False) -> Message:
         """Return how many faces a photo shows, without passers-by, and what each recogniser makes of the only one."""
@@ -157,25 +159,26 @@ class Verifier:
         faces = [face for face in faces if face.size_px >= PASSER_BY * faces[0].size_px]
         models = []
         for recogniser in self.recognisers if len(faces) == 1 else ():
-            embedding, card = recogniser.embed(photo, _landmarks(faces))[0].tolist(), recogniser.card
+            embedding, card = recogniser.embed(photo, landmarks(faces))[0].tolist(), recogniser.card
             models.append({"recogniser": card.name, "sha256": card.sha256, "embedding": embedding})
         return {"faces": len(faces), "models": models}
 
     def _judges(self) -> list[OnnxRecogniser]:
         return [recogniser for recogniser in self.recognisers if recogniser.card.role == "judge"]
 
-    def _judge(self, pair: Pair, far: float, views: Sequence[str], margin: Margin) -> list[list[Judgement]]:
+    def _judge(
+        self, pair: Pair, answers: Answers, far: float, views: Sequence[str], margin: Margin
+    ) -> list[list[Judgement]]:
         """Return each face's judgements: every recogniser in every view, at its worst over where it may be aligned."""
         if not pair.faces:
             return []
         judgements: list[list[Judgement]] = [[] for _ in pair.faces]
-        there, again = _landmarks(pair.faces), _landmarks(pair.again)
-        where = places(again, there)
-        clean = [recogniser.embed(pair.original, there) for recogniser in self.recognisers]
+        where = places(landmarks(pair.again), landmarks(pair.faces))
+        clean = [answers.embed(recogniser, pair.faces) for recogniser in self.recognisers]
         for view in views:
-            befores = self._alike(clean, reencode(pair.original, view), [there])  # one photo is shown at a time
+            befores = answers.before(self.recognisers, pair.faces, view)  # one photo is shown at a time
             afters = self._alike(clean, reencode(pair.released, view), where)
-            for recogniser, (before,), alike in zip(self.recognisers, befores, afters, strict=True):
+            for recogniser, before, alike in zip(self.recognisers, befores, afters, strict=True):
                 worst = recogniser.most_alike(alike)
                 for number, row in enumerate(judgements):
                     row.append(_judgement(recogniser, view, float(before[number]), float(worst[number]), far, margin))
@@ -218,21 +221,25 @@ def make_verifier(roster: Roster, device: str) -> Handler:
             sighted = verifier.second_look.sightings(look, faces)
             return {"sightings": SIGHTINGS.dump_python(sighted, mode="json")}
         if request["do"] == "whose":
-            photo = decode(Path(request["source"]).read_bytes(), request["name"]).pixels
+            look = verifier.look(Path(request["source"]).read_bytes(), request["name"], request["rotated"])
             faces = FACES.validate_python(request["faces"])
-            return {"spared": verifier.spared(photo, faces, request["far"], _spare(request))}
+            return {"spared": verifier.spared(look, faces, request["far"], _spare(request))}
+        original, rotated = Path(request["original"]).read_bytes(), request.get("rotated", False)
+        known, found = _faces(request["faces"]), _faces(request.get("found"))
+        if known is None:
+            known = found = verifier.found(original, rotated)
         verdict = verifier.verify(
-            Path(request["original"]).read_bytes(),
+            original,
             Path(request["released"]).read_bytes(),
             request["far"],
             request["views"],
             request["smallest_px"],
-            _faces(request["faces"]),
+            known,
             _spare(request),
             read_moved(request.get("moved")),
-            request.get("rotated", False),
+            rotated,
             request.get("margin", "calibrated"),
-            _faces(request.get("found")),
+            found,
             request.get("uncertain", "cloak"),
         )
         answer: Message = VERDICT.dump_python(verdict, mode="json")
@@ -274,11 +281,7 @@ def _judgement(
     return Judgement(card.name, card.role, card.metric, view, before, after, threshold, linked, asked, card.kind)
 
 
-def _landmarks(faces: Sequence[Face]) -> Landmarks:
-    return np.array([face.landmarks for face in faces], dtype=np.float64).reshape(-1, 5, 2)
-
-
-def _visibility(pair: Pair, number: int, moved: Moved) -> float | None:
-    """Return SSIMULACRA2 of a face's square, but for where it was moved; None where it is too small for the metric."""
+def _visibility(pair: Pair, number: int) -> float | None:
+    """Return how much of a face's change is to be seen, `looks`; None where it is too small for the metric."""
     square = face_square(pair.faces[number], pair.original.shape)
-    return ssimulacra2(moved.square(number, pair.original[square]), pair.released[square]) if square else None
+    return looks(pair.original[square], pair.released[square]) if square else None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.config.overrides import NAME as OVERRIDES
 from uncnn.daemon.files.scan import Found, candidate
 from uncnn.daemon.watch.events import Events
+from uncnn.daemon.watch.missing import Appeared
 from uncnn.daemon.watch.mounts import network_file_system
 from uncnn.daemon.watch.settling import Settling
 from uncnn.daemon.wording import printable, system_words
@@ -24,6 +26,7 @@ SCAN_ONLY_SECONDS: Final = 15.0
 DEBOUNCE_SECONDS: Final = 0.5
 """Between a hint that asks for a scan and the scan: a tree that is copied in gives thousands."""
 
+_UNTOLD: Final = f"events, and scans every {SCAN_ONLY_SECONDS:g} s: files came without one"
 _LIMITS: Final = {
     errno.ENOSPC: "the limit of watches is reached; raise fs.inotify.max_user_watches",
     errno.EMFILE: "the limit of inotify instances is reached; raise fs.inotify.max_user_instances",
@@ -41,7 +44,7 @@ class WatchedFolder:
         self.folder = folder
         self.settling = Settling(settle_seconds)
         self.mode = "not watched yet"
-        self.missed = 0  # files that a scan found and no event told of
+        self.appeared = Appeared()
         self.rebuilt = 0  # times that the events had to be begun anew
         self.event_at: float | None = None  # of the last event
         self._wake = wake
@@ -49,7 +52,12 @@ class WatchedFolder:
         self._identity: tuple[int, int] | None = None
         self._device: int | None = None  # that it was on last
         self._scan_at: float | None = 0.0
-        self._scanned_once = False
+        self._interval = SCAN_ONLY_SECONDS  # between scans, until an event shows that there are such
+
+    @property
+    def missed(self) -> int:
+        """Return how many files a scan found that no event told of."""
+        return self.appeared.missed
 
     def open(self, now: float) -> None:
         """Begin to watch, and ask for a scan. Raises OSError where the folder is not there."""
@@ -58,13 +66,15 @@ class WatchedFolder:
         self._identity = (found.st_dev, found.st_ino)
         self._device = found.st_dev
         self._scan_at = now
+        self._interval = SCAN_ONLY_SECONDS
+        self.appeared.begin()
         network = network_file_system(self.folder)
         if network is not None:
             self.mode = f"scans every {SCAN_ONLY_SECONDS:g} s: {network} gives no events"
             return
         try:
             self._events = Events(self.folder, self._wake)
-            self.mode = "events"
+            self.mode = _UNTOLD if self.missed else "events"
         except OSError as error:
             if error.errno == errno.ENOENT:
                 raise
@@ -81,16 +91,22 @@ class WatchedFolder:
     def check(self, now: float) -> None:
         """See that the folder is the one that is watched and that its events are alive; begin anew where not.
 
-        Raises OSError where the folder is not there, NotMounted where it is empty on another disk than before.
+        Raises OSError where the folder is not there or may not be listed, NotMounted where it is empty on another disk
+        than before.
         """
         found = self.folder.stat()
-        if self._device is not None and found.st_dev != self._device and not any(self.folder.iterdir()):
+        with os.scandir(self.folder) as listing:
+            is_empty = next(listing, None) is None
+        if self._device is not None and found.st_dev != self._device and is_empty:
             self.close()
             raise NotMounted(f"{printable(self.folder)} is empty and on another disk than before: is its disk mounted?")
         same = self._identity == (found.st_dev, found.st_ino)
         if not same or (self._events is not None and not self._events.healthy()):
             self.rebuilt += self._identity is not None
             self.open(now)
+        if self._events is not None and self.appeared.check(now):
+            self.mode = _UNTOLD
+            self._scan_at = min(self._scan_at or now, now + SCAN_ONLY_SECONDS)
 
     def take_hints(self, now: float) -> None:
         """Look at what events pointed to."""
@@ -98,6 +114,7 @@ class WatchedFolder:
         if not hints:
             return
         self.event_at = now
+        self.appeared.told(hints.paths, everything=hints.scan)
         if hints.scan:
             self.ask_for_scan(now + DEBOUNCE_SECONDS)
         for relative in hints.paths:
@@ -128,14 +145,21 @@ class WatchedFolder:
         times = [time for time in (self._scan_at, self.settling.next_due()) if time is not None]
         return min(times, default=None)
 
-    def scanned(self, new: Iterable[Found], now: float) -> None:
-        """Take up what a scan found to be done."""
+    def scanned(self, new: Collection[Found], there: Collection[Found], now: float) -> None:
+        """Take up what a scan found to be done; `there` is all that it found."""
         for found in new:
-            if self._scanned_once and self._events is not None and found.relative not in self.settling:
-                self.missed += 1
             self.settling.see(found, now)
-        self._scanned_once = True
-        self._scan_at = now + (SCAN_SECONDS if self._events is not None else SCAN_ONLY_SECONDS)
+        if self._events is not None:
+            self.appeared.scanned(there, now)
+        self._scan_at = now + self._scan_seconds()
+
+    def _scan_seconds(self) -> float:
+        """Return how long until the next scan: longer each time, as long as events may be all that is needed."""
+        if self._events is None or self.missed:
+            return SCAN_ONLY_SECONDS
+        waited = self._interval
+        self._interval = SCAN_SECONDS if self.event_at is not None else min(2 * waited, SCAN_SECONDS)
+        return SCAN_SECONDS if self.event_at is not None else waited
 
     def settled(self, now: float) -> list[Found]:
         """Return the files that have been unchanged for long enough; those that changed are waited for again."""

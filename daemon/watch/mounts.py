@@ -1,4 +1,7 @@
-"""On what kind of file system a folder lies: other machines' changes to a network folder give no events."""
+"""On what kind of file system a folder lies: other machines' changes to a network folder give no events.
+
+The list is a head start and no more: `folder.WatchedFolder` notices by itself that files come without an event.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ MOUNTS: Final = Path("/proc/self/mountinfo")
 
 _NETWORK: Final = re.compile(
     r"nfs.*|cifs|smb.*|fuse(\..*)?|fuseblk|9p|afs|ceph|ncpfs|glusterfs|lustre|virtiofs|davfs|drvfs"
+    r"|vboxsf|prl_fs|(vm)?hgfs|fakeowner|osxfs|grpcfuse|gpfs|beegfs|orangefs|pvfs2|ocfs2|gfs2"
 )
 
 

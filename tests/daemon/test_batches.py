@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from uncnn.daemon.photos import encode
+from uncnn.daemon.photos import decode, encode
 from uncnn.daemon.verify.verdict import FACES
 from uncnn.daemon.worker import Worker
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins import host
 from uncnn.plugins.api import Face, PluginError
 from uncnn.plugins.detectors.retinaface_network import load_torch
+from uncnn.plugins.geometry import region_of
 from uncnn.plugins.recogniser import load_recogniser
 
 ATTACK = {"name": "pgd", "parameters": {"steps": 2}}
@@ -144,6 +146,36 @@ def test_the_same_picture_with_other_metadata_has_the_same_seed_and_no_place_in_
         cloak(worker, edited, tmp_path / "out.png", [])
     assert batches[-1] == [first.seed]
     assert first.seed != other.seed
+
+
+def test_no_photo_is_decoded_twice_for_want_of_room_in_a_batch(
+    photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+    attacked: list[int] = []
+
+    def counted(data, name):
+        decoded.append(name)
+        return decode(data, name)
+
+    def unchanged(portraits, *_arguments):
+        attacked.append(len(portraits))
+        regions = [region_of(np.array(each.face.landmarks), 8) for each in portraits]
+        return [host.Patch(region, torch.zeros(3, 8, 8), torch.zeros(1, 8, 8)) for region in regions]
+
+    monkeypatch.setattr("uncnn.daemon.worker.decode", counted)
+    monkeypatch.setattr("uncnn.daemon.worker.perturb_all", unchanged)
+    monkeypatch.setattr("uncnn.daemon.worker.FACES_A_BATCH", 2)
+    worker = Worker(OneFace(), [])
+    for photo in photos[:3]:
+        cloak(worker, photo, tmp_path / "out.png", photos[:3])
+    assert decoded == ["0.png", "1.png", "2.png"]
+    assert attacked == [2, 1], "the first two share a batch, and the third is alone"
+    worker.subjects.clear()
+    decoded.clear()
+    monkeypatch.setattr("uncnn.daemon.worker.FACES_A_BATCH", 1)
+    cloak(worker, photos[0], tmp_path / "out.png", photos[:3])
+    assert decoded == ["0.png"], "where there is no room at all, no other is looked at"
 
 
 @pytest.mark.slow

@@ -189,6 +189,20 @@ def test_an_unprotected_photo_is_held_and_named(home: Home, portrait: Path, tmp_
     assert "linked" in answer.stdout
     assert list((tmp_path / "out").iterdir()) == []
     assert (portrait.read_bytes(), portrait.stat().st_mtime_ns) == before, "originals are only read"
+    page = tmp_path / "page.html"
+    shown = home.run("held", "show", str(portrait), "-o", page)
+    assert shown.returncode == 0, shown.stderr
+    assert "links the face" in shown.stdout
+    assert "face at" in shown.stdout
+    assert "<h1>Two versions of a photo</h1>" in page.read_text()
+    (judged,) = (home.root / ".local" / "state" / "uncnn" / "held").glob("*.png")
+    content = judged.read_bytes()
+    assert home.run("held", "release", str(portrait)).returncode == 0
+    assert (tmp_path / "out" / "astronaut.png").read_bytes() == content
+    assert not judged.exists()
+    gone = home.run("held", "show", str(portrait))
+    assert gone.returncode == 1
+    assert "published, not held" in gone.stderr
 
 
 def test_verify_tells_a_cloak_from_a_copy(home: Home, cloaked: Cloaked, portrait: Path, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ import pytest
 from uncnn.daemon.config import ConfigError, Policy
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.files.opening import PublishError
-from uncnn.daemon.files.publish import _holds, publish
+from uncnn.daemon.files.publish import publish
+from uncnn.daemon.files.standing import holds, reads_as
 from uncnn.daemon.ledger import State
 from uncnn.daemon.photo_job import _judge
 from uncnn.daemon.pipeline import decide
@@ -186,7 +187,7 @@ def test_only_what_is_to_be_published_gets_on_the_way(
 
     monkeypatch.setattr("uncnn.daemon.photo_job.proof_of", lambda *_: "proof")
     job: Any = SimpleNamespace(relative=PHOTO)
-    place: Any = SimpleNamespace(policy=Policy())
+    place: Any = SimpleNamespace(policy=Policy(), folder=SimpleNamespace(publish=Path("out")))
     desk: Any = SimpleNamespace(ledger=SimpleNamespace(move=move), crew=SimpleNamespace(roster=None))
     judged_now: Any = SimpleNamespace(
         decision=decision, reason="", sha256="", fingerprint=None, verdict=None, strengths=()
@@ -229,12 +230,13 @@ def test_what_is_not_there_or_no_file_does_not_hold_the_bytes(tmp_path: Path) ->
     opened = os.open(tmp_path, os.O_RDONLY)
     try:
         found = [
-            _holds(opened, name, len(content), hashlib.sha256(content).hexdigest())
+            (holds(opened, name, *wanted), reads_as(opened, name, *wanted))
             for name in ("file", "gone", "folder", "link")
+            for wanted in [(len(content), hashlib.sha256(content).hexdigest())]
         ]
     finally:
         os.close(opened)
-    assert found == [True, False, False, False]
+    assert found == [(True, True), (False, False), (False, False), (False, False)]
 
 
 def test_a_candidate_that_is_gone_is_not_published(candidate: Path) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from uncnn.daemon.files.folders import FolderError, data_dir, state_dir
+from uncnn.daemon.files.workspace import RunningError, only_run, run_at_work
 
 
 def test_state_lies_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,3 +46,35 @@ def test_a_file_in_its_place_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("UNCNN_STATE", str(path))
         with pytest.raises(FolderError, match="not a folder"):
             state_dir()
+
+
+ASKING = """
+import fcntl, os, sys, time
+opened = os.open(sys.argv[1], os.O_RDONLY)
+while True:
+    fcntl.flock(opened, fcntl.LOCK_SH)
+    time.sleep(0.05)
+    fcntl.flock(opened, fcntl.LOCK_UN)
+    time.sleep(0.001)
+"""
+
+
+def test_a_run_starts_while_others_ask_whether_one_is_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCNN_STATE", str(tmp_path / "state"))
+    with only_run():
+        pass
+    asking = subprocess.Popen([sys.executable, "-c", ASKING, str(tmp_path / "state" / "run.lock")])
+    try:
+        time.sleep(0.5)
+        for _ in range(5):
+            with only_run():
+                assert run_at_work() is not None
+    finally:
+        asking.kill()
+        asking.wait()
+
+
+def test_two_runs_at_once_are_refused_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCNN_STATE", str(tmp_path / "state"))
+    with only_run(), pytest.raises(RunningError, match="another run is at work"), only_run():
+        pass

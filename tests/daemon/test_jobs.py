@@ -74,7 +74,7 @@ def test_what_is_released_goes_out_with_the_reason_and_holds_for_this_content_al
 ) -> None:
     photo = ran.watch / "held.jpg"
     assert release([str(photo)], as_json=False) == OK
-    assert said(capsys).endswith("held.jpg: queued\n")
+    assert said(capsys).endswith(f"held.jpg: published -> {ran.publish / 'held.jpg'}\n")
     ran.run()
     assert ran.published()["held.jpg"] == "cloaked unprotected"
     ran.check()

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from uncnn.daemon.answers import OK
 from uncnn.daemon.config import ConfigError
 from uncnn.daemon.config.showing import check_config, show_config
+from uncnn.daemon.files.names import Reason
 from uncnn.daemon.ledger import Ledger, Run, State
 from uncnn.daemon.ledger.view import View, view
 from uncnn.daemon.notice.desktop import Desktop
@@ -29,6 +30,7 @@ def found(tmp_path: Path) -> View:
         job = ledger.enqueue(1, Path("a.jpg"), "1", "policy", "1:2:3:4:5")
         ledger.move(ledger.claim(job), State.HELD, "dlib links the face")
         ledger.folders.waiting(1, 3, None)
+        ledger.folders.scanned(1, 4, 3, {Reason.DELETED: 2})
         Run(file, "service").tell("", "", published=5, faces=7, busy_seconds=12.5)
     seen = view(file, 1)
     assert seen is not None
@@ -43,6 +45,7 @@ def test_measures_are_what_prometheus_reads(found: View, tmp_path: Path) -> None
     values = {(sample.name, tuple(sample.labels.items())): sample.value for sample in samples}
     assert values["uncnn_photos", (("folder", folder["folder"]), ("state", "held"))] == 1
     assert values["uncnn_waiting_photos", tuple(folder.items())] == 3
+    assert values["uncnn_ignored_files", (("folder", folder["folder"]), ("reason", "deleted"))] == 2
     assert values["uncnn_published_photos", ()] == 5
     assert values["uncnn_status", ()] == 4
     assert [path.name for path in tmp_path.iterdir() if "prom" in path.name] == ["uncnn.prom"]

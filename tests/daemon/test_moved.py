@@ -1,14 +1,22 @@
-"""What a face is compared with whose pixels were moved: the original with its pixels moved as the copy's are."""
+"""A face whose pixels were moved: what `evaluate` compares it with, and that all commands count the move as seen."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pytest
+from PIL import Image
 
-from uncnn.daemon.verify.moved import UNMOVED, read_moved, write_moved
-from uncnn.daemon.verify.visibility import face_square
+from uncnn.daemon.compare.showing import show
+from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved, write_moved
+from uncnn.daemon.verify.verifier import Verifier
+from uncnn.daemon.verify.visibility import face_square, looks
+from uncnn.exporters.detectors import OWN_ONNX
+from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face
+from uncnn.plugins.detectors.retinaface import load_onnx
+from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 
 FACE = Face((187.0, 75.0, 266.0, 178.0), ((207, 110), (245, 108), (228, 135), (210, 152), (243, 151)), 0.99)
 TINY = Face((10.0, 10.0, 13.0, 13.0), ((11, 11), (12, 11), (11.5, 12), (11, 12.5), (12, 12.5)), 0.9)
@@ -35,3 +43,33 @@ def test_nothing_moved_is_compared_with_the_original() -> None:
     assert read_moved(None) is UNMOVED
     assert UNMOVED.square(0, original) is original
     assert UNMOVED.share(0) == 0
+
+
+def test_how_much_is_to_be_seen_is_one_figure_and_counts_what_was_moved(tmp_path: Path) -> None:
+    """In `cloak`, which knows what the worker moved, in `verify`, which does not, and in `compare`."""
+    skimage = pytest.importorskip("skimage")
+    photo = np.asarray(skimage.data.astronaut())
+    providers = ["CPUExecutionProvider"]
+    judge = OnnxRecogniser.load(EMBEDDED / "openvino-0095", providers)
+    verifier = Verifier(load_onnx(EMBEDDED / OWN_ONNX, providers), [judge])
+    original, copy = tmp_path / "original.png", tmp_path / "copy.png"
+    Image.fromarray(photo).save(original)
+    faces = verifier.found(original.read_bytes(), "auto")
+    square = face_square(faces[0], photo.shape)
+    assert square is not None
+    moved = photo.copy()
+    moved[square] = np.roll(photo[square], 1, axis=1)  # and not one grey level is added
+    Image.fromarray(moved).save(copy)
+    told = Moved([moved[square]], [0.015])
+    judged = [
+        verifier.verify(
+            original.read_bytes(), copy.read_bytes(), 1e-3, ["as-is"], 24, faces, moved=each, rotated="auto"
+        )
+        for each in (told, UNMOVED)
+    ]
+    request = {"original": str(original), "original_name": "original.png", "copy": str(copy), "copy_name": "copy.png"}
+    shown = show(verifier.detector, [], {**request, "destination": str(tmp_path / "made"), "kind": "png"})
+    figures = [*(verdict.faces[0].ssimulacra2 for verdict in judged), shown["subjects"][1]["ssimulacra2"]]
+    assert figures == [looks(photo[square], moved[square])] * 3
+    assert figures[0] < 90, "it is seen"
+    assert judged[0].faces[0].moved == 0.015

@@ -59,6 +59,51 @@ def test_names_of_cameras_and_lenses_stay(value: str) -> None:
     assert written(_MODEL, value) == written(_LENS_MODEL, value + "\0\0") == value
 
 
+LENSES = (
+    "iPhone 16 Pro Max back triple camera 6.765mm f/1.78",
+    "iPhone 15 Pro Max back triple camera 6.765mm f/1.78",
+    "iPhone 13 mini front TrueDepth camera 2.71mm f/2.2",
+    "iPad Pro (11-inch) (2nd generation) back dual wide camera 3mm f/1.8",
+    "Pixel 9 Pro XL back camera 6.9mm f/1.68",
+    "Tamron AF 18-270mm f/3.5-6.3 Di II VC LD Aspherical (IF) Macro (B003)",
+    "Tamron AF 28-200mm Super Zoom F3.8-5.6 Aspherical XR [IF] Macro (A03)",
+    "smc PENTAX-DA* 16-50mm F2.8 ED AL [IF] SDM",
+    "Sigma 24-70mm F2.8 DG DN | A",
+    "100-400mm F5-6.3 DG DN OS | Contemporary 020",
+    "Carl Zeiss Vario-Sonnar T* 16-35mm F2.8 ZA SSM (SAL1635Z)",
+    "LUMIX G VARIO 12-60/F3.5-5.6",
+    "XF16-55mmF2.8 R LM WR",
+    "NIKKOR Z 24-70mm f/2.8 S",
+    "RF24-105mm F4 L IS USM",
+    "OLYMPUS M.12-40mm F2.8",
+    "E 35mm F1.8 OSS",
+    "Summilux-M 1:1.4/50 ASPH.",
+)
+"""Public facts: names as exiftool's tables and phones have them."""
+
+
+@pytest.mark.parametrize("value", LENSES)
+def test_names_that_lenses_have_stay(value: str) -> None:
+    assert written(_LENS_MODEL, value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Property of Jane Doe",
+        "shot by Jane Doe in Berlin with a 50mm f/1.8",
+        "JANE DOE, 12 ELM STREET, SPRINGFIELD, PHONE 555 0199, REWARD",
+        "50mm f/1.8 " + "A" * 80,
+        "50mm f/1.8 serial 3152033478",
+        "50mm f/1.8 <b>",
+        "50mm f/1.8 Jane's",
+        "50mm f/1.8\njane",
+    ],
+)
+def test_a_text_is_no_name_of_a_lens(value: str) -> None:
+    assert written(_LENS_MODEL, value) is None
+
+
 @pytest.mark.parametrize("tag", [_DATE, _TAKEN])
 def test_a_date_is_a_date(tag: int) -> None:
     assert written(tag, "2024:02:29 23:59:59") == "2024:02:29 23:59:59"

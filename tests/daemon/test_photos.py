@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import imagecodecs
 import numpy as np
 import photo_samples as samples
 import pytest
@@ -341,6 +342,43 @@ def test_what_a_format_cannot_hold_is_said() -> None:
         encode(wide, wide.pixels, "WEBP")
     with pytest.raises(ValueError, match="for a photo of"):
         encode(wide, clear.pixels)
+
+
+OPAQUE = {
+    "RGBA": ("RGBA", "PNG", {}),
+    "LA": ("LA", "PNG", {}),
+    "palette": ("P", "PNG", {"transparency": b"\xff" * 200}),
+    "palette, a colour that is nowhere": ("P", "PNG", {"transparency": b"\xff" * 255 + b"\0"}),
+    "WebP": ("RGBA", "WEBP", {"lossless": True}),
+    "TIFF": ("RGBA", "TIFF", {"compression": "tiff_lzw"}),
+    "AVIF": ("RGBA", "AVIF", {}),
+    "HEIC": ("RGBA", "HEIF", {}),
+}
+
+
+@pytest.mark.parametrize("chosen", ["JPEG", "BMP"])
+@pytest.mark.parametrize("kind", OPAQUE)
+def test_an_opacity_that_says_nothing_is_no_transparency(kind: str, chosen: str) -> None:
+    mode, photo_format, options = OPAQUE[kind]
+    image = picture().quantize(200) if mode == "P" else picture().convert(mode)
+    photo = decode(saved(image, photo_format, **options), "screenshot")
+    released = encode(photo, photo.pixels, chosen)  # type: ignore[arg-type]
+    again = decode(released.data, "again")
+    assert again.format == chosen
+    assert again.alpha is None
+    off = np.abs(again.pixels.astype(int) - photo.pixels)
+    assert off.mean() <= (0 if chosen == "BMP" else 3)
+
+
+def test_a_deep_png_whose_opacity_says_nothing_becomes_a_jpeg() -> None:
+    deep = np.dstack([np.asarray(picture()).astype(np.uint16) * 257, np.full((64, 96), 65535, np.uint16)])
+    photo = decode(imagecodecs.png_encode(deep), "deep.png")
+    assert photo.alpha is not None
+    assert decode(encode(photo, photo.pixels, "JPEG").data, "again").alpha is None
+    deep[3, 4, 3] = 0
+    holed = decode(imagecodecs.png_encode(deep), "holed.png")
+    with pytest.raises(PhotoError, match="choose png or webp"):
+        encode(holed, holed.pixels, "JPEG")
 
 
 def test_the_same_photo_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:

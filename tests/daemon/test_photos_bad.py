@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import subprocess
 import sys
 import zlib
 from functools import cache
 
+import imagecodecs
 import numpy as np
 import photo_samples as samples
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from photo_samples import EVERY, picture, saved
 from PIL import Image, TiffImagePlugin
 
-from uncnn.daemon.photos import Photo, PhotoError, decode
+from uncnn.daemon.photos import Photo, PhotoError, decode, encode
 
 FORMATS = sorted(EVERY)
 
@@ -38,8 +41,7 @@ def frames(photo_format: str) -> bytes:
 def huge_png(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
-    whole = b"".join(struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks)
-    return b"\x89PNG\r\n\x1a\n" + whole
+    return png_of(chunks)
 
 
 def huge_jpeg() -> bytes:
@@ -94,7 +96,43 @@ def deep(mode: str, photo_format: str) -> bytes:
     return saved(Image.fromarray(np.zeros((8, 8), kind)), photo_format)
 
 
+def cgbi() -> bytes:
+    """Return a PNG as Xcode packs it: a chunk of its own before the header, pixels without the head of their stream."""
+    pixels = zlib.compressobj(9, zlib.DEFLATED, -15)
+    chunks = [
+        (b"CgBI", b"\x50\0\x20\2"),
+        (b"IHDR", struct.pack(">IIBBBBB", 96, 64, 8, 6, 0, 0, 0)),
+        (b"IDAT", pixels.compress(bytes(64 * (1 + 96 * 4))) + pixels.flush()),
+        (b"IEND", b""),
+    ]
+    return png_of(chunks)
+
+
+def png_of(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    whole = b"".join(struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks)
+    return b"\x89PNG\r\n\x1a\n" + whole
+
+
+def fine() -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
+    return np.asarray(picture()).astype(np.uint16) * 16
+
+
+def packed_tiff(way: str) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, np.asarray(picture()), photometric="rgb", compression=way)
+    return buffer.getvalue()
+
+
 BAD = {
+    "CgBI": (cgbi(), "unsupported", "a PNG as Xcode packs it for iPhones (CgBI)"),
+    "PNG without a header": (png_of([(b"gAMA", bytes(4)), (b"IEND", b"")]), "damaged", "without a header at its start"),
+    "12 bits": (imagecodecs.jpeg8_encode(fine(), bitspersample=12), "unsupported", "12 bits a sample (as a JPEG)"),
+    "lossless": (imagecodecs.jpeg8_encode(np.asarray(picture()), lossless=True), "unsupported", "is a lossless JPEG"),
+    "JPEG-LS": (imagecodecs.jpegls_encode(np.asarray(picture())), "unsupported", "is a JPEG-LS"),
+    "JPEG XR": (imagecodecs.jpegxr_encode(np.asarray(picture())), "unsupported", "is a JPEG XR"),
+    "JPEG 2000": (imagecodecs.jpeg2k_encode(fine(), codecformat="j2k"), "unsupported", "is a JPEG 2000"),
+    "TIFF of JPEG 2000": (packed_tiff("jpeg2000"), "unsupported", "a TIFF packed by JPEG 2000"),
+    "TIFF of JPEG XL": (packed_tiff("jpegxl"), "unsupported", "a TIFF packed by JPEG XL"),
     "nothing": (b"", "empty", "is empty (0 bytes)"),
     "text": (b"Dear diary, today", "not-a-photo", "is not a photo (it starts with b'Dear dia')"),
     "BM in a text": (b"BMW is a maker of cars" * 9, "not-a-photo", "is not a photo"),
@@ -123,7 +161,11 @@ BAD = {
     "huge BMP": (huge_bmp(), "too-large", "60000 x 60000"),
     "cut TIFF": (b"II*\0\x08\0\0\0", "truncated", "copy it again"),
     "TIFF of nothing": (b"II*\0\0\0\0\0" + bytes(9), "damaged", "without a page"),
-    "noise after a JPEG's start": (b"\xff\xd8\xff\xda" + bytes(200), "damaged", "export it again"),
+    "noise after a JPEG's start": (
+        b"\xff\xd8\xff\xda\0\x0c" + b"noise" * 40 + b"\xff\xd9",
+        "damaged",
+        "export it again",
+    ),
 }
 
 
@@ -133,6 +175,108 @@ def test_a_bad_file_is_one_clear_line(what: str) -> None:
     error = refused(content)
     assert error.kind == kind, error
     assert words in str(error)
+
+
+def with_chunk(name: bytes, content: bytes, right: bool = True) -> bytes:
+    """Return a PNG with one more chunk before its pixels."""
+    plain = saved(picture(), "PNG")
+    checksum = zlib.crc32(name + content) ^ (not right)
+    return plain[:33] + struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum) + plain[33:]
+
+
+WORDS = np.random.default_rng(1).integers(32, 126, 3 << 20, dtype=np.uint8).tobytes()
+THROWN_AWAY = {
+    "zTXt of 3 MB": with_chunk(b"zTXt", b"prompt\0\0" + zlib.compress(WORDS)),
+    "iTXt of 3 MB": with_chunk(b"iTXt", b"prompt\0\1\0\0\0" + zlib.compress(WORDS)),
+    "zTXt that is not packed": with_chunk(b"zTXt", b"prompt\0\0" + b"no stream"),
+    "zTXt packed in another way": with_chunk(b"zTXt", b"prompt\0\7" + b"no stream"),
+    "tEXt with a wrong sum": with_chunk(b"tEXt", b"a\0b", right=False),
+    "a resolution of three bytes": with_chunk(b"pHYs", b"abc"),
+    "a resolution with a wrong sum": with_chunk(b"pHYs", bytes(9), right=False),
+    "a gamma of one byte": with_chunk(b"gAMA", b"a"),
+    "primaries of three bytes": with_chunk(b"cHRM", b"abc"),
+    "sRGB of none": with_chunk(b"sRGB", b""),
+    "EXIF of none": with_chunk(b"eXIf", b""),
+    "transparency of none": with_chunk(b"tRNS", b""),
+    "a chunk of its own": with_chunk(b"prVt", WORDS),
+}
+
+
+@pytest.mark.parametrize("what", THROWN_AWAY)
+def test_what_is_thrown_away_makes_no_png_unreadable(what: str) -> None:
+    photo = decode(THROWN_AWAY[what], "holiday.png")
+    assert np.array_equal(photo.pixels, np.asarray(picture()))
+    assert photo.notes == ()
+    assert len(encode(photo, photo.pixels).data) < 20_000
+
+
+def with_segment(marker: int, content: bytes) -> bytes:
+    """Return a JPEG with one more segment at its start."""
+    plain = saved(picture(), "JPEG")
+    return plain[:2] + struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content + plain[2:]
+
+
+def with_extension(content: bytes) -> bytes:
+    """Return a GIF with one more extension before its picture."""
+    plain = saved(picture().convert("P"), "GIF")
+    at = 13 + (3 << (plain[10] & 7) + 1)
+    return plain[:at] + b"\x21" + content + plain[at:]
+
+
+def with_tag(tag: int, kind: int, count: int, value: bytes) -> bytes:
+    """Return a TIFF with one more tag, in place of one of the same number."""
+    plain = saved(picture(), "TIFF", compression="tiff_lzw")
+    (first,) = struct.unpack_from("<I", plain, 4)
+    (number,) = struct.unpack_from("<H", plain, first)
+    table = [plain[at : at + 12] for at in range(first + 2, first + 2 + 12 * number, 12)]
+    table = [entry for entry in table if entry[:2] != struct.pack("<H", tag)]
+    table.append(struct.pack("<HHI", tag, kind, count) + value)
+    table.sort(key=lambda entry: struct.unpack_from("<H", entry)[0])
+    start = len(plain) + len(plain) % 2
+    page = struct.pack("<H", len(table)) + b"".join(table) + bytes(4)
+    return plain[:4] + struct.pack("<I", start) + plain[8:] + bytes(len(plain) % 2) + page
+
+
+ASIDE = {
+    "JPEG: JFIF of nothing": with_segment(0xE0, b"JFIF\0"),
+    "JPEG: Adobe of nothing": with_segment(0xEE, b"Adobe"),
+    "JPEG: profile of nothing": with_segment(0xE2, b"ICC_PROFILE\0\1"),
+    "JPEG: EXIF of nothing": with_segment(0xE1, b"Exif\0\0"),
+    "JPEG: index of pictures of nothing": with_segment(0xE2, b"MPF\0II*\0"),
+    "JPEG: Photoshop's of nothing": with_segment(0xED, b"Photoshop 3.0\x008BIM\3\xed\0\0\0\0\0\x10"),
+    "GIF: application of nothing": with_extension(b"\xff\0"),
+    "GIF: loop of nothing": with_extension(b"\xff\x0bNETSCAPE2.0\0"),
+    "GIF: control of nothing": with_extension(b"\xf9\0"),
+    "GIF: control of one byte": with_extension(b"\xf9\1a\0"),
+    "TIFF: name of a kind that is none": with_tag(270, 12, 4, b"\x10\0\0\0"),
+    "TIFF: orientation of rationals": with_tag(274, 5, 4, b"\x10\0\0\0"),
+    "TIFF: XMP behind the end": with_tag(700, 1, 70_000, b"\xff\xff\xff\x7f"),
+    "TIFF: position nowhere": with_tag(34853, 4, 1, b"\xff\xff\xff\xff"),
+}
+
+
+@pytest.mark.parametrize("what", ASIDE)
+def test_what_stands_beside_a_picture_makes_no_file_unreadable(what: str) -> None:
+    photo = decode(ASIDE[what], "holiday")
+    assert photo.format == what.split(":", maxsplit=1)[0]
+    assert photo.pixels.shape == (64, 96, 3)
+    for metadata in ("none", "all-but-location"):
+        encode(photo, photo.pixels, metadata=metadata)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        (b"printer\0\0" + zlib.compress(samples.display_p3() + WORDS), False),
+        (b"printer\0\0" + zlib.compress(bytes(20 << 20)), True),
+        (b"printer\0\7" + b"no stream", True),
+        (b"no end of its name", True),
+    ],
+)
+def test_a_large_profile_is_read_and_a_broken_one_is_said(content: bytes, note: bool) -> None:
+    photo = decode(with_chunk(b"iCCP", content), "print.png")
+    assert photo.notes == (("its colour profile is broken and was ignored",) if note else ())
+    assert (photo.profile is None) == note
 
 
 @pytest.mark.parametrize("photo_format", ["HEIF", "AVIF"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from uncnn.daemon.config.policies import Policy
-from uncnn.daemon.pipeline import Ladder, decide, protect, rungs_of
+from uncnn.daemon.pipeline import Ladder, Next, decide, protect, rungs_of
 from uncnn.daemon.verify.sighting import SIGHTINGS, Sighting
 from uncnn.daemon.verify.statement import nearest_words, verify_words
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
@@ -51,12 +51,14 @@ class Scripted:
         self.faces, self.similar, self.hidden = faces, similar, hidden
         self.sighted = [Sighting(each, "", True, True) for each in faces] if sighted is None else sighted
         self.strengths: list[dict[Face, str]] = []
+        self.following: list[list[str]] = []  # the photos that came with each request to cloak
 
     def ask_worker(self, request: dict[str, Any], report: object = None) -> dict[str, Any]:
         if request["do"] == "look":
             return {"faces": FACES.dump_python(self.faces, mode="json"), "format": "PNG", "notes": []}
         faces = FACES.validate_python(request["faces"])
         self.strengths.append(dict(zip(faces, request["strengths"], strict=True)))
+        self.following.append([each["name"] for each in request["next"]])
         return {"notes": ["said by the attack"]}
 
     def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +105,16 @@ def test_only_the_faces_that_are_linked_climb(tmp_path: Path) -> None:
     )
     assert outcome.strengths == ("balanced", "utmost")
     assert outcome.notes == ("said by the attack",), "once, however often it was cloaked"
+
+
+def test_photos_that_come_next_share_the_first_batch_alone(tmp_path: Path) -> None:
+    """A stronger cloak may be more than they need: until their turn nobody knows."""
+    hard = face(0)
+    crew = Scripted([hard], {hard: [1, 0.5, 0.4, 0.2]})
+    following = [Next(tmp_path / name, name) for name in ("b.png", "c.png")]
+    protect(crew, tmp_path / "a.png", "a.png", Policy(), tmp_path, lambda _: None, following)  # type: ignore[arg-type]
+    assert [list(each.values()) for each in crew.strengths] == [["balanced"], ["strong"], ["utmost"]]
+    assert crew.following == [["b.png", "c.png"], [], []]
 
 
 @pytest.mark.parametrize("rotated", [False, "auto", True])

@@ -12,14 +12,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from uncnn.daemon.files import claim, draft
 from uncnn.daemon.files.draft import rename_without_replacing
-from uncnn.daemon.files.publish import PublishError, publish, snapshot, sweep
+from uncnn.daemon.files.publish import PublishError, publish, snapshot, sweep, way_into
+from uncnn.daemon.files.ways import Way
+from uncnn.daemon.recovery import find_released
 
 CONTENT = b"the bytes of a photo" * 1000
 STRANGER = Path(__file__).parent / "spawned" / "stranger.py"
@@ -46,17 +49,23 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.fixture(params=["without a name", "by a temporary name", "renamed"])
+@pytest.fixture(params=["without a name", "by a temporary name", "renamed", "claimed", "copied"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Let the file system be one of three kinds: it knows all, knows no files without names, or no links either."""
-    if request.param != "without a name":
+    """Let the file system be one of five kinds: each knows less than the one before."""
+    kinds = ["without a name", "by a temporary name", "renamed", "claimed", "copied"]
+    weakness = kinds.index(request.param)
+
+    def refused_call(*_arguments: object, **_named: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if weakness > 0:
         monkeypatch.delattr(os, "O_TMPFILE")
-    if request.param == "renamed":
-
-        def no_links(*_arguments: object, **_named: object) -> None:
-            raise PermissionError(errno.EPERM, "Operation not permitted")
-
-        monkeypatch.setattr(os, "link", no_links)
+    if weakness > 1:
+        monkeypatch.setattr(os, "link", refused_call)
+    if weakness > 2:
+        monkeypatch.setattr("uncnn.daemon.files.draft.rename_without_replacing", refused_call)
+    if weakness > 3:
+        monkeypatch.setattr(os, "rename", refused_call)
     return str(request.param)
 
 
@@ -233,6 +242,30 @@ def test_a_long_name_is_shortened_for_its_number(folder: Path, candidate: Path) 
 
 
 @pytest.mark.usefixtures("way")
+def test_a_folder_that_takes_shorter_names_than_it_says_gets_a_shorter_one(
+    folder: Path, candidate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As encfs, which says 189 bytes and takes 175."""
+
+    def limited(real: Callable[..., Any], at: int) -> Callable[..., Any]:
+        def short(*arguments: Any, **named: Any) -> Any:
+            if len(os.fsencode(arguments[at])) > 175:
+                raise OSError(errno.ENAMETOOLONG, "File name too long")
+            return real(*arguments, **named)
+
+        return short
+
+    for module, call, at in ((os, "link", 1), (os, "open", 0), (draft, "rename_without_replacing", 2)):
+        monkeypatch.setattr(module, call, limited(getattr(module, call), at))
+    name = "x" * 200 + ".jpg"
+    (folder / ("x" * 139 + ".jpg")).write_bytes(b"mine")
+    placed = publish(candidate, folder, Path(name), DIGEST)
+    assert placed.name == "x" * 135 + " (2).jpg"
+    assert placed.read_bytes() == CONTENT
+    assert find_released(folder, Path(name), DIGEST) == Path(placed.name)
+
+
+@pytest.mark.usefixtures("way")
 def test_other_bytes_than_the_verified_are_not_released(folder: Path, candidate: Path) -> None:
     candidate.write_bytes(CONTENT + b"!")
     with pytest.raises(PublishError, match="cloak the photo again") as caught:
@@ -298,7 +331,7 @@ def test_permissions_are_widened_last_and_the_times_are_set(
         wide = publish(candidate, folder, Path("wide.jpg"), DIGEST, 0o644, 10**18).stat()
     finally:
         assert os.umask(before) == 0o027
-    assert seen == [0o600, 0o600]
+    assert set(seen) == {0o600}
     assert (stat.S_IMODE(usual.st_mode), stat.S_IMODE(wide.st_mode)) == (0o640, 0o644)
     assert usual.st_mtime_ns == 10**18
 
@@ -402,17 +435,201 @@ def test_a_folder_that_is_swapped_meanwhile_is_said(
     assert caught.value.kind == "replaced"
 
 
-def test_a_file_system_that_can_do_neither_is_said(
+WAYS = {
+    "without a name": Way.UNNAMED,
+    "by a temporary name": Way.LINK,
+    "renamed": Way.RENAME,
+    "claimed": Way.CLAIM,
+    "copied": Way.COPY,
+}
+
+
+def test_it_is_found_out_what_the_folder_can_do_and_nothing_is_left(folder: Path, way: str) -> None:
+    assert way_into(folder) is WAYS[way]
+    assert everything(folder) == []
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EIO, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES])
+def test_whatever_a_file_system_without_links_answers_the_photo_is_released(
+    folder: Path, candidate: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused_call(*_arguments: object, **_named: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refused_call)
+    monkeypatch.setattr("uncnn.daemon.files.draft.rename_without_replacing", refused_call)
+    (folder / "a.jpg").write_bytes(b"mine")
+    assert publish(candidate, folder, Path("a.jpg"), DIGEST) == folder / "a (2).jpg"
+    assert (folder / "a (2).jpg").read_bytes() == CONTENT
+    assert everything(folder) == ["a (2).jpg", "a.jpg"]
+
+
+CLAIMED_AND_KILLED = """
+import errno, hashlib, os, signal, sys
+from pathlib import Path
+from uncnn.daemon.files import claim, draft, publish
+del os.O_TMPFILE
+def refused(*arguments, **named):
+    raise PermissionError(errno.EPERM, "")
+os.link = draft.rename_without_replacing = refused
+def killed(*arguments, **named):
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[3] == "before the rename":
+    os.rename = killed
+elif sys.argv[3] == "after the rename":
+    real = os.rename
+    os.rename = lambda *arguments, **named: (real(*arguments, **named), killed())
+else:
+    os.rename = refused
+    claim._CHUNK = 1000
+    real = os.write
+    seen = []
+    def write(descriptor, data):
+        seen.append(len(data)) if len(data) == 1000 else None
+        return killed() if len(seen) == 5 else real(descriptor, data)
+    os.write = write
+candidate = Path(sys.argv[1])
+publish.publish(candidate, Path(sys.argv[2]), Path("sub/a.jpg"), hashlib.sha256(candidate.read_bytes()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("when", ["before the rename", "after the rename", "while it is copied"])
+def test_a_name_that_a_killed_run_claimed_is_free_again_or_whole(folder: Path, candidate: Path, when: str) -> None:
+    command = [sys.executable, "-c", CLAIMED_AND_KILLED, str(candidate), str(folder), when]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    (temporary,) = [path.name for path in folder.glob("*.part")] or [""]
+    wanted = {"before": temporary.encode(), "after": CONTENT, "while": CONTENT[:4000]}
+    assert (folder / "sub" / "a.jpg").read_bytes() == wanted[when.split(maxsplit=1)[0]]
+    sweep(folder)
+    assert everything(folder) == (["sub", "sub/a.jpg"] if when == "after the rename" else ["sub"])
+    assert publish(candidate, folder, Path("sub/a.jpg"), DIGEST) == folder / "sub" / "a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("left", "is_removed"),
+    [
+        (CONTENT[:5000], True),
+        (CONTENT[:5000] + bytes(3000), True),
+        (CONTENT[:5000] + bytes(len(CONTENT) - 5000), True),
+        (bytes(len(CONTENT)), True),
+        (CONTENT, False),
+        (CONTENT[:5000] + b"theirs", False),
+        (CONTENT[:5000] + bytes(10) + b"theirs", False),
+        (CONTENT + bytes(10), False),
+        (CONTENT + b"!", False),
+        (b"", True),
+        (b".uncnn-0123456789abcdef.part", True),
+        (b".uncnn-01234567" + bytes(13), True),
+        (b".uncnn-01234567" + b"theirs", False),
+        (b".uncnn-0123456789abcdef.part" + b"theirs", False),
+        (bytes(5000) + b"theirs", False),
+    ],
+)
+def test_what_a_power_failure_left_of_a_copied_photo_is_removed(
+    folder: Path, left: bytes, is_removed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "_CHUNK", 1024)
+    name = ".uncnn-0123456789abcdef"
+    (folder / "a.jpg").write_bytes(left)
+    (folder / f"{name}.claim").write_bytes(b"a.jpg")
+    (folder / f"{name}.part").write_bytes(CONTENT)
+    sweep(folder)
+    assert everything(folder) == ([] if is_removed else ["a.jpg"])
+
+
+def test_a_note_of_another_user_or_for_another_file_removes_nothing(folder: Path, tmp_path: Path) -> None:
+    name = ".uncnn-0123456789abcdef"
+    (folder / "whole.jpg").write_bytes(b"a whole photo")
+    (folder / "empty.jpg").touch()
+    for claimed, temporary in (
+        (b"whole.jpg", b"a whole"),
+        (b"whole.jpg", b"another photo of theirs"),
+        (b"../outside.jpg", b"outside!"),
+        (b"none.jpg", b""),
+        (b"", b""),
+        (b"a\0b", b""),
+        (b"link.jpg", b"outside!"),
+    ):
+        (tmp_path / "outside.jpg").write_bytes(b"outside")
+        (folder / "link.jpg").unlink(missing_ok=True)
+        (folder / "link.jpg").symlink_to(tmp_path / "outside.jpg")
+        (folder / f"{name}.claim").write_bytes(claimed)
+        (folder / f"{name}.part").write_bytes(temporary)
+        sweep(folder)
+        assert everything(folder) == ["empty.jpg", "link.jpg", "whole.jpg"]
+        assert (tmp_path / "outside.jpg").read_bytes() == b"outside"
+    if os.geteuid() != 0:
+        pytest.skip("only root can make another user's note")
+    (folder / f"{name}.claim").write_bytes(b"whole.jpg")
+    (folder / f"{name}.part").write_bytes(b"a whole photo, and more")
+    for each in (".claim", ".part"):
+        os.chown(folder / f"{name}{each}", 65533, 65533)
+    sweep(folder)
+    assert everything(folder) == ["empty.jpg", "link.jpg", "whole.jpg"]
+
+
+def test_a_claim_that_another_program_fills_is_left_to_it(
     folder: Path, candidate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unsupported(*_arguments: object, **_named: object) -> None:
-        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+    def refused_call(*_arguments: object, **_named: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(os, "link", unsupported)
-    monkeypatch.setattr("uncnn.daemon.files.draft.rename_without_replacing", unsupported)
-    with pytest.raises(PublishError, match="choose a folder on another one") as caught:
+    monkeypatch.setattr(os, "link", refused_call)
+    monkeypatch.setattr("uncnn.daemon.files.draft.rename_without_replacing", refused_call)
+    real = claim._mark
+
+    def marked(writer: int, temporary: str) -> None:
+        real(writer, temporary)
+        (folder / "a.jpg").write_bytes(b"mine")
+
+    monkeypatch.setattr(claim, "_mark", marked)
+    with pytest.raises(PublishError, match="replaced by another program") as caught:
         publish(candidate, folder, Path("a.jpg"), DIGEST)
-    assert caught.value.kind == "unsupported"
+    assert caught.value.kind == "replaced"
+    assert everything(folder) == ["a.jpg"]
+    assert (folder / "a.jpg").read_bytes() == b"mine"
+
+
+def test_a_file_system_that_can_do_nothing_at_all_is_said(
+    folder: Path, candidate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def opened(path: Any, flags: int, *arguments: Any, **named: Any) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        return real(path, flags, *arguments, **named)
+
+    monkeypatch.delattr(os, "O_TMPFILE")
+    monkeypatch.setattr(os, "open", opened)
+    for release in (lambda: publish(candidate, folder, Path("a.jpg"), DIGEST), lambda: way_into(folder)):
+        with pytest.raises(PublishError, match="choose a folder on another one") as caught:
+            release()
+        assert caught.value.kind == "unsupported"
+    assert everything(folder) == []
+
+
+@pytest.mark.parametrize(("mode", "is_out"), [(None, True), (0o600, False)])
+def test_permissions_that_cannot_be_had_count_only_where_they_were_asked_for(
+    folder: Path, candidate: Path, monkeypatch: pytest.MonkeyPatch, mode: int | None, is_out: bool
+) -> None:
+    """As on FAT and many network folders, whose mount says who may read."""
+    change = os.fchmod
+
+    def refused_call(opened: int, _mode: int) -> None:
+        change(opened, 0o644)
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    def no_times(*_arguments: object, **_named: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(os, "fchmod", refused_call)
+    monkeypatch.setattr(os, "utime", no_times)
+    if is_out:
+        assert publish(candidate, folder, Path("a.jpg"), DIGEST, mode, 10**18).read_bytes() == CONTENT
+        return
+    with pytest.raises(PublishError, match="does not permit"):
+        publish(candidate, folder, Path("a.jpg"), DIGEST, mode, 10**18)
     assert everything(folder) == []
 
 
@@ -468,15 +685,20 @@ import hashlib, os, sys
 from pathlib import Path
 from uncnn.daemon.files.publish import publish
 folder, candidate = map(Path, sys.argv[1:3])
-if sys.argv[3] == "named":
+if sys.argv[3] != "unnamed":
     del os.O_TMPFILE
+if sys.argv[3] == "claimed":
+    from uncnn.daemon.files import draft
+    def refused(*arguments, **named):
+        raise PermissionError(1, "")
+    os.link = draft.rename_without_replacing = refused
 digest = hashlib.sha256(candidate.read_bytes()).hexdigest()
 for number in range(100):
     publish(candidate, folder, Path(f"sub/{number}.jpg"), digest)
 """
 
 
-@pytest.mark.parametrize("kind", ["unnamed", "named"])
+@pytest.mark.parametrize("kind", ["unnamed", "named", "claimed"])
 def test_processes_release_every_file_once(folder: Path, tmp_path: Path, kind: str) -> None:
     candidates = []
     for name in ("one", "other", "one again"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,11 +16,16 @@ from typing import Any
 
 import pytest
 from scene import Scene
+from stub_crew import StubCrew
 
+from uncnn.daemon import photo_job
 from uncnn.daemon.answers import DEGRADED, ERROR, OK
 from uncnn.daemon.files.scan import Found
 from uncnn.daemon.intake import give_up_gone
+from uncnn.daemon.jobs import print_ignored
 from uncnn.daemon.ledger import Ledger, State
+from uncnn.daemon.processes import RequestError
+from uncnn.daemon.status import print_status
 
 
 def test_every_photo_ends_where_it_belongs_and_the_others_go_on(scene: Scene, capsys: pytest.CaptureFixture) -> None:
@@ -56,7 +63,7 @@ def test_a_second_run_does_nothing_and_names_what_is_held(scene: Scene, capsys: 
     capsys.readouterr()
     assert scene.run() == DEGRADED
     said = capsys.readouterr().out
-    assert "held.jpg: still held: 1 of 1 face not protected" in said
+    assert f"held.jpg: still held {scene.jobs()['held.jpg'].id}: 1 of 1 face not protected" in said
     assert "good.jpg" not in said
     assert scene.jobs() == before
     assert scene.looked() == looked
@@ -156,8 +163,9 @@ def test_a_publish_folder_that_others_meddle_with_is_blocked(
 
         def link(*arguments: Any, **named: Any) -> None:
             real(*arguments, **named)
-            (scene.publish / "theirs").write_text("evil")
-            (scene.publish / "theirs").replace(scene.publish / "a.jpg")
+            if arguments[1] == "a.jpg":  # not the file by which it is found out what the folder can do
+                (scene.publish / "theirs").write_text("evil")
+                (scene.publish / "theirs").replace(scene.publish / "a.jpg")
 
         patched.setattr(os, "link", link)
         assert scene.run() == ERROR
@@ -371,3 +379,186 @@ def test_times_and_permissions_are_the_policys(scene: Scene, permissions: str, m
     assert scene.run() == OK
     found = (scene.publish / "a.jpg").stat()
     assert (found.st_mode & 0o777, found.st_mtime_ns) == (mode, 10**18)
+
+
+def test_what_is_not_taken_is_counted_with_its_reason(scene: Scene, capsys: pytest.CaptureFixture) -> None:
+    (scene.watch / "#recycle").mkdir()
+    (scene.watch / "#recycle" / "deleted.jpg").write_text("good")
+    (scene.watch / "linked").symlink_to(scene.root)
+    (scene.watch / "a.jxl").write_bytes(b"\xff\x0a" + bytes(20))
+    (scene.watch / "without an ending").write_bytes(b"hello")
+    assert scene.run() == OK
+    words = "1 in a recycle bin, 1 a symbolic link, 1 a picture of a kind that is not read, 1 no photo"
+    assert f"{scene.watch}: not taken: {words}; uncnn-daemon jobs --ignored names them" in capsys.readouterr().out
+    assert scene.run(as_json=True) == OK
+    counts = {"deleted": 1, "link": 1, "unsupported": 1, "other": 1}
+    assert json.loads(capsys.readouterr().out)["ignored"] == {str(scene.watch): counts}
+    print_status(as_json=False)
+    assert f"  not taken: {words}; uncnn-daemon jobs --ignored names them\n" in capsys.readouterr().out
+    print_status(as_json=True)
+    assert json.loads(capsys.readouterr().out)["folders"][0]["ignored"] == counts
+    assert print_ignored(as_json=False) == OK
+    said = capsys.readouterr().out.splitlines()
+    assert f"{scene.watch}/#recycle: it is in a recycle bin" in said
+    assert f"{scene.watch}/linked: it is a symbolic link: put the folder itself there" in said
+    assert len(said) == 4
+    print_ignored(as_json=True)
+    assert {each["reason"] for each in json.loads(capsys.readouterr().out)["ignored"]} == set(counts)
+    shutil.rmtree(scene.watch)
+    assert print_ignored(as_json=False) == ERROR
+    assert "cannot be read" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("template", ["{stem}{suffix}", "{stem}-cloaked{suffix}", "mine-{stem}{suffix}"])
+def test_a_name_that_would_be_too_long_is_shortened_before_any_work(scene: Scene, template: str) -> None:
+    scene.configure(policy=f"{{output: {{format: jpeg, name: '{template}'}}}}")
+    names = ["é" * 125 + ".png", "é" * 125 + "x.png", "a" * 251 + ".jpg"]  # 254, 255 and 255 bytes
+    for number, name in enumerate(names):
+        scene.put(name, f"good {number}")
+    assert scene.run() == OK
+    assert set(scene.states().values()) == {State.PUBLISHED}
+    assert sorted(scene.published().values()) == [f"cloaked good {number}" for number in range(3)]
+    assert all(len(os.fsencode(name)) <= 255 for name in scene.published())
+    scene.check()
+
+
+BAD = "no_face: nonsense\n"
+
+
+def test_a_settings_file_that_turns_bad_midway_costs_its_own_photos_alone(
+    scene: Scene, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = scene.root / "uncnn.prom"
+    scene.configure()
+    with (scene.root / "config.yaml").open("a") as writer:
+        writer.write(f"service: {{metrics: {metrics}}}\n")
+    for name in ("1.jpg", "sub/2.jpg", "3.jpg"):
+        scene.put(name, f"good {name}")
+        time.sleep(0.02)  # the oldest is taken first
+    real, taken = photo_job.snapshot, []
+
+    def snapshot(*arguments: Any) -> Any:
+        taken.append(arguments)
+        (scene.watch / "sub" / ".uncnn.yaml").write_text(BAD)
+        return real(*arguments)
+
+    monkeypatch.setattr(photo_job, "snapshot", snapshot)
+    assert scene.run() == ERROR
+    assert "no_face" in capsys.readouterr().out
+    assert set(scene.published()) == {"1.jpg", "3.jpg"}
+    assert len(taken) == 2
+    assert print_status(as_json=False) == DEGRADED
+    said = capsys.readouterr().out
+    assert "nothing needs you" not in said
+    assert "sub/2.jpg" in said
+    measured = metrics.read_text()
+    assert 'state="published"} 2.0' in measured.replace("\n", " ")
+    assert "uncnn_status 4.0" in measured
+    (scene.watch / "sub" / ".uncnn.yaml").unlink()
+    assert scene.run() == OK
+    assert set(scene.published()) == {"1.jpg", "sub/2.jpg", "3.jpg"}
+    print_status(as_json=False)
+    assert "nothing needs you" in capsys.readouterr().out
+
+
+def test_a_run_that_ends_early_is_said_by_status(
+    scene: Scene, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_crew: object) -> str:
+        raise RequestError("CardError", "model stub is not what it should be")
+
+    scene.put("a.jpg", "good")
+    with monkeypatch.context() as patched:
+        patched.setattr(StubCrew, "start", broken)
+        with pytest.raises(RequestError):
+            scene.run()
+    assert print_status(as_json=False) == DEGRADED
+    assert "all photos wait: " in capsys.readouterr().out
+    assert scene.run() == OK
+    print_status(as_json=False)
+    assert "nothing needs you" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("gone", ["a.jpg", "a (2).jpg"])
+def test_a_photo_under_a_number_is_known_after_a_kill_though_the_names_before_are_free(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    for name in ("a.jpg", "a (2).jpg"):
+        scene.publish.mkdir(exist_ok=True)
+        (scene.publish / name).write_text("another's")
+    scene.put("a.jpg", "good")
+    with monkeypatch.context() as patched:
+        patched.setattr("uncnn.daemon.photo_job.publish", killed_after(photo_job.publish))
+        with pytest.raises(Killed):
+            scene.run()
+    assert scene.jobs()["a.jpg"].state is State.PUBLISHING
+    (scene.publish / gone).unlink()
+    cloaked = scene.cloaked()
+    assert scene.run() == OK
+    assert scene.states() == {"a.jpg": State.PUBLISHED}
+    assert scene.jobs()["a.jpg"].published == Path("a (3).jpg")
+    assert list(scene.published().values()).count("cloaked good") == 1
+    assert scene.cloaked() == cloaked
+
+
+def test_a_photo_that_was_published_before_a_kill_is_known_once_its_folder_is_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.put("first.jpg", "good first")
+    assert scene.run() == OK
+    scene.put("a.jpg", "good")
+    with monkeypatch.context() as patched:
+        patched.setattr("uncnn.daemon.photo_job.publish", killed_after(photo_job.publish))
+        with pytest.raises(Killed):
+            scene.run()
+    (scene.publish).rename(scene.root / "unplugged")
+    assert scene.run() == ERROR  # the ledger is brought in line without it
+    (scene.root / "unplugged").rename(scene.publish)
+    cloaked = scene.cloaked()
+    assert scene.run() == OK
+    assert scene.states() == {"first.jpg": State.PUBLISHED, "a.jpg": State.PUBLISHED}
+    assert set(scene.published()) == {"first.jpg", "a.jpg"}
+    assert scene.cloaked() == cloaked
+    scene.check()
+
+
+class Killed(BaseException):
+    """Ends a run without anything being written down, as SIGKILL does."""
+
+
+def killed_after(real: Callable[..., Path]) -> Callable[..., Path]:
+    def publish(*arguments: Any) -> Path:
+        real(*arguments)
+        raise Killed
+
+    return publish
+
+
+def test_what_the_publish_folder_can_do_is_found_out_before_any_photo_is_cloaked(
+    scene: Scene, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def opened(path: Any, flags: int, *arguments: Any, **named: Any) -> int:
+        if flags & os.O_CREAT and named.get("dir_fd") is not None:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, flags, *arguments, **named)
+
+    scene.put("a.jpg", "good")
+    with monkeypatch.context() as patched:
+        patched.delattr(os, "O_TMPFILE")
+        patched.setattr(os, "open", opened)
+        assert scene.run() == ERROR
+    assert f"{scene.publish} cannot be published into: the disk reports" in capsys.readouterr().out
+    assert scene.cloaked() == scene.looked() == 0
+    with monkeypatch.context() as patched:
+        patched.delattr(os, "O_TMPFILE")
+        assert scene.run() == OK
+    print_status(as_json=False)
+    assert "  photos are written under a temporary name first: this" in capsys.readouterr().out
+    print_status(as_json=True)
+    assert json.loads(capsys.readouterr().out)["folders"][0]["way"] == "link"
+    assert scene.run() == OK
+    print_status(as_json=False)
+    assert "temporary name" not in capsys.readouterr().out
+    scene.check()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from uncnn.daemon.verify.answers import Answers
 from uncnn.daemon.verify.opinion import Opinion, is_readable, load_opinion, planes
 from uncnn.daemon.verify.second_look import Look, SecondLook
 from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
@@ -104,7 +105,7 @@ def test_a_face_that_lies_and_is_misread_as_an_animals_is_read_anew() -> None:
             return ["human" if each == right else "animal" for each in faces]
 
     second = SecondLook(Upright(misread), Arbiter())  # type: ignore[arg-type]
-    look = Look("", "auto", PHOTO, [misread], [], [misread, right])
+    look = Look("", "auto", PHOTO, [misread], [], Answers(PHOTO), [misread, right])
     first, found = second.sightings(look, [misread])
     assert (first.face, first.uncertain, first.counts("cloak")) == (misread, ANIMAL, False)
     assert (found.face, found.counts("cloak")) == (right, True)
@@ -120,7 +121,7 @@ def test_an_animal_is_left_and_a_sure_face_is_not_whatever_recognisers_say() -> 
 def test_small_faces_of_a_large_photo_are_at_the_edge() -> None:
     detector = RetinaFace(None, view_pixels=PHOTO.size // 3 // 4)  # type: ignore[arg-type]
     second = SecondLook(detector, Human())  # type: ignore[arg-type]
-    look = Look("", False, PHOTO, [face(size=40), face(250, size=60)], [])
+    look = Look("", False, PHOTO, [face(size=40), face(250, size=60)], [], Answers(PHOTO))
     assert [each.uncertain for each in second.sightings(look, [])] == [EDGE, FAINT]
 
 

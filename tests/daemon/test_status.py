@@ -125,7 +125,7 @@ def test_what_needs_a_person_comes_last_and_is_not_endless(file: Path, ledger: L
     lines = text(file).splitlines()
     last = lines[[line.startswith("needs you (26);") for line in lines].index(True) :]
     assert last[1] == "  5 photos more, not named here"
-    assert last[-2] == "  quarantined: /home/me/in/bad.jpg: bad.jpg is empty"
+    assert last[-2] == "  quarantined 25: /home/me/in/bad.jpg: bad.jpg is empty"
     assert last[-1] == "  blocked: /home/me/in: the disk is full"
     assert len(last) == 1 + 1 + 20 + 1
     answer = status_json(seen(file), datetime.now(UTC))
@@ -208,7 +208,7 @@ def test_the_command_answers(file: Path, ledger: Ledger) -> None:
     Run(file).end()
     plain, as_json = command("status"), command("status", "--json")
     assert (plain.returncode, as_json.returncode) == (DEGRADED, DEGRADED)
-    assert "quarantined: /home/me/in/a.jpg: a.jpg is empty" in plain.stdout
+    assert "quarantined 1: /home/me/in/a.jpg: a.jpg is empty" in plain.stdout
     answer: dict[str, Any] = json.loads(as_json.stdout)
     assert (answer["schema_version"], answer["needs_you_in_all"]) == (1, 1)
     assert "--json" in command("status", "--help").stdout
@@ -256,7 +256,7 @@ def test_no_release_is_quiet(file: Path, ledger: Ledger, tmp_path: Path) -> None
         "  1 photo released without a face",
         "  2 photos have faces that are uncertain: they may be animals or pictures",
         "  2 photos protected by judges of one family alone, so provisional",
-        "uncertain: /home/me/in/1.jpg: 1 face protected, 1 may be an animal\nuncertain: /home/me/in/2.jpg: ",
+        "uncertain 2: /home/me/in/1.jpg: 1 face protected, 1 may be an animal\nuncertain 3: /home/me/in/2.jpg: ",
         "needs you (1)",
     ):
         assert words in said

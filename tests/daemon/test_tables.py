@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from uncnn.daemon.pipeline import Outcome
 from uncnn.daemon.tables import verdict_json, verdict_lines
-from uncnn.daemon.terminal import Done, say
+from uncnn.daemon.terminal import Done, say, say_line
 from uncnn.daemon.verify.verdict import VERDICT, FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face
 
@@ -48,6 +49,19 @@ def test_nothing_is_cut(columns: str, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "0.636 <= 0.550 half-size not linked" in " ".join(said.split()), (
         "the worst view, and the limit with its margin"
     )
+
+
+@pytest.mark.parametrize("width", [20, 40, 60])
+def test_a_narrow_terminal_breaks_no_line_by_itself(width: int) -> None:
+    words = ["balanced"]
+    lines = [Text.from_markup(line).plain for line in verdict_lines(VERDICT_OF_ONE, words, True, width)]
+    assert max(map(len, lines)) <= max(width, 24)
+    said = " ".join(" ".join(lines).split())
+    assert "looks 79" in said
+    assert sum("not linked" in line for line in lines) == 3
+    if width >= 40:
+        assert "openvino-0095" in said
+        assert "0.636" in said
 
 
 def test_a_name_of_any_length_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,3 +116,19 @@ def test_without_a_face_nothing_is_protected() -> None:
 
 def test_a_verdict_goes_between_the_processes_whole() -> None:
     assert VERDICT.validate_python(VERDICT.dump_python(VERDICT_OF_ONE, mode="json")) == VERDICT_OF_ONE
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_on_a_terminal_a_line_is_broken_between_words_and_in_a_pipe_it_is_whole(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = ": 1 of 1 face not protected: openvino-0095 is too near to linking the face at 58,55"
+    say_line("photo.jpg", "held 12", message, "yellow")
+    assert capsys.readouterr().out == f"photo.jpg: held 12{message}\n"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    say_line("photo.jpg", "held 12", message, "yellow")
+    lines = Text.from_ansi(capsys.readouterr().out).plain.splitlines()
+    assert max(map(len, lines)) <= width
+    assert " ".join(line.strip() for line in lines) == f"photo.jpg: held 12{message}"

@@ -129,6 +129,30 @@ def test_a_face_is_asked_about_around_where_it_is_found(verifier: Verifier, phot
     assert asked[-1] == 2 + len(JITTERS), "and where it was, for it is elsewhere now"
 
 
+def test_the_unchanged_photo_is_asked_about_once_however_many_copies_are_judged(
+    verifier: Verifier, photo: np.ndarray
+) -> None:
+    unchanged: list[int] = []
+
+    class Counting(OnnxRecogniser):
+        def embed(self, photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+            if photo.mean() > 100:  # the original: the copies are darker
+                unchanged.append(len(landmarks))
+            return OnnxRecogniser.embed(self, photo, landmarks)
+
+    counting = [Counting(each.card, each.session) for each in verifier.recognisers]
+    judging = Verifier(verifier.detector, counting)
+    copies = [png((photo * share).astype(np.uint8)) for share in (0.8, 0.7, 0.6)]
+    told = [judging.verify(png(photo), copies[0], 1e-3, VIEWS, 24)]
+    asked = len(unchanged)
+    assert asked >= len(counting) * (1 + len(VIEWS))
+    told += [judging.verify(png(photo), copy, 1e-3, VIEWS, 24) for copy in copies[1:]]
+    assert len(unchanged) == asked
+    for copy, verdict in zip(copies, told, strict=True):
+        fresh = Verifier(verifier.detector, verifier.recognisers)
+        assert fresh.verify(png(photo), copy, 1e-3, VIEWS, 24) == verdict, "what is remembered changes no verdict"
+
+
 def test_a_shifted_face_is_no_protection(verifier: Verifier, photo: np.ndarray) -> None:
     """The landmarks of the original do not fit any more; those found again do."""
     verdict = verifier.verify(png(photo), png(np.roll(photo, 3, axis=1)), 1e-3, VIEWS, 24)

@@ -201,6 +201,10 @@ class Disk:
         file = self._thing(call.path(0, 1))
         return self._name(call.path(0, 1), None) and self._name(call.path(2, 3), file)
 
+    def _renameat(self, call: Call) -> bool:
+        file = self._thing(call.path(0, 1))
+        return self._name(call.path(2, 3), file) and self._name(call.path(0, 1), None)
+
     def _mkdir(self, call: Call) -> bool:
         return self._name(call.text(0).decode(), Folder())
 

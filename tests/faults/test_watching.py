@@ -45,7 +45,7 @@ def test_an_overflow_of_the_kernels_queue_asks_for_a_scan(tmp_path: Path) -> Non
 def test_a_dead_thread_of_the_watcher_is_found_and_replaced(tmp_path: Path, victim: str) -> None:
     watched = WatchedFolder(tmp_path, 0.0, lambda: None)
     watched.open(0.0)
-    watched.scanned([], 0.0)
+    watched.scanned([], [], 0.0)
     observer = watched._events._observer
     {"observer": observer, "emitter": next(iter(observer.emitters)), "reader": observer._inotify_fd}[victim].stop()
     time.sleep(0.1)
@@ -81,7 +81,7 @@ def test_where_watches_run_out_it_scans_and_says_so(tmp_path: Path, monkeypatch:
     watched = WatchedFolder(tmp_path, 0.0, lambda: None)
     watched.open(0.0)
     assert "max_user_watches" in watched.mode
-    watched.scanned([], 100.0)
+    watched.scanned([], [], 100.0)
     assert watched.scan_due(116.0)
 
 

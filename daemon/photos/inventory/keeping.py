@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
-from PIL import Image
-
 from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.photos.colour import changes_colours
 from uncnn.daemon.photos.inventory.icc import COLOURS, description
 from uncnn.daemon.photos.inventory.values import Key
+from uncnn.daemon.photos.inventory.xmp import PANORAMA
 from uncnn.daemon.photos.metadata import EXIF_PAGE, kept
+from uncnn.daemon.photos.opening import open_image
+from uncnn.daemon.photos.panorama import projection_of
 from uncnn.daemon.photos.png import colour_chunks
 from uncnn.daemon.photos.profiles import clean_profile
 from uncnn.daemon.photos.reader import exif_of_photo
+from uncnn.daemon.photos.stored import stored_profile
 from uncnn.daemon.photos.values import Photo
 
 
@@ -26,17 +26,17 @@ def kept_keys(photo: Photo, metadata: Metadata) -> frozenset[Key]:
         keys.add(("resolution", ""))
     if photo.format == "PNG":
         keys |= {("PNG", name.decode("ascii")) for name, _ in colour_chunks(photo.source)}
+    keys |= {(PANORAMA, name) for name in projection_of(photo.source, photo.format)}
     return frozenset(keys | _colours(photo))
 
 
 def profile_of(photo: Photo) -> bytes | None:
     """Return the ICC profile of a photo's file as it is."""
     try:
-        with Image.open(BytesIO(photo.source), formats=[photo.format]) as image:
-            profile = image.info.get("icc_profile")
+        with open_image(photo.source, photo.format) as image:
+            return stored_profile(image, photo.source, photo.format)
     except Exception:  # of a kind that Pillow does not open, though others do
-        profile = photo.profile
-    return profile if isinstance(profile, bytes) else None
+        return photo.profile
 
 
 def _colours(photo: Photo) -> set[Key]:

@@ -12,10 +12,10 @@ from typing import Final
 from uncnn.daemon.photos.inventory.exif import exif_things
 from uncnn.daemon.photos.inventory.icc import icc_things
 from uncnn.daemon.photos.inventory.iptc import iptc_things, resource_things
-from uncnn.daemon.photos.inventory.pages import pages_of
 from uncnn.daemon.photos.inventory.trailing import trailing_things
 from uncnn.daemon.photos.inventory.values import Part, Thing
 from uncnn.daemon.photos.inventory.xmp import xmp_things
+from uncnn.daemon.photos.pages import pages_of
 from uncnn.daemon.wording import size_words
 
 _PICTURE: Final = frozenset(

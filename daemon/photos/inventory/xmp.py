@@ -13,9 +13,11 @@ from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
 
-from uncnn.daemon.photos.inventory.values import About, Thing, about, shortened
+from uncnn.daemon.photos.inventory.values import About, Key, Thing, about, shortened
+from uncnn.daemon.photos.panorama import NAMESPACE
 from uncnn.daemon.wording import size_words
 
+PANORAMA: Final = "panorama"
 _MOST_BYTES: Final = 32_000_000
 _RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _REGION_NAMES: Final = ("Name", "PersonDisplayName")
@@ -67,23 +69,31 @@ def _nested(tree: Element) -> set[Element]:
 def _of_node(node: Element, prefixes: Mapping[str, str], place: str) -> Iterator[Thing]:
     for name, value in node.attrib.items():
         if not name.startswith(_RDF):
-            yield _property(_named(name, prefixes), value, place)
+            yield _property(name, _named(name, prefixes), value, place)
     for child in node:
         name = _named(child.tag, prefixes)
         regions = list(_regions(child)) if name.split(":")[-1] in _REGIONS else []
         yield from regions
         if not regions:
-            yield _property(name, _words(child), place)
+            yield _property(child.tag, name, _words(child), place)
 
 
-def _property(name: str, value: str, place: str) -> Thing:
+def _property(full: str, name: str, value: str, place: str) -> Thing:
     kind: About | None = about(name.rsplit(":", maxsplit=1)[-1])
     if name.startswith(_POSITION):
         kind = "position"
     if _PICTURES.search(name):
         kind = "second picture"
     long = len(value) > _SAID_SHORT and " " not in value
-    return Thing(place, shortened(name, 80), size_words(len(value)) if long else shortened(value), kind)
+    return Thing(
+        place, shortened(name, 80), size_words(len(value)) if long else shortened(value), kind, _key(full, place)
+    )
+
+
+def _key(full: str, place: str) -> Key | None:
+    """Return how a policy knows a property: those of a panorama are kept."""
+    address, _, local = full.removeprefix("{").rpartition("}")
+    return (PANORAMA, local) if address == NAMESPACE and place == "XMP" else None
 
 
 def _named(name: str, prefixes: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
 """`run --once` as a process of its own, with processes without networks: `python stub_once.py CONFIG [named]`.
 
-With `named` the system has no files without names.
+With `named` the system has no files without names, with `claimed` neither links nor renaming that never replaces.
 """
 
 import os
@@ -15,6 +15,13 @@ if __name__ == "__main__":
     from uncnn.daemon import once
 
     once.Crew = stub_crew.StubCrew
-    if "named" in sys.argv[2:]:
+    if len(sys.argv) > 2 and sys.argv[2] in ("named", "claimed"):
         del os.O_TMPFILE
+    if "claimed" in sys.argv[2:]:
+        from uncnn.daemon.files import draft
+
+        def refused(*_arguments, **_named):
+            raise PermissionError(1, "Operation not permitted")
+
+        os.link = draft.rename_without_replacing = refused
     sys.exit(once.run_once(Path(sys.argv[1]), as_json=False))

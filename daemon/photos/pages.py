@@ -15,7 +15,11 @@ _NUMBERS: Final = {1: "B", 3: "H", 4: "I", 13: "I"}
 _BELOW: Final = (330, 34665, 34853, 40965)  # SubIFDs, EXIF, GPS, interoperability
 _DATA: Final = ((273, 279), (324, 325), (513, 514))  # where strips, tiles and an old JPEG are, and how long
 _WIDTH, _LENGTH, _BITS, _COMPRESSION = 256, 257, 258, 259
-_READ: Final = frozenset({_WIDTH, _LENGTH, _BITS, _COMPRESSION, *_BELOW, *(tag for pair in _DATA for tag in pair)})
+_SAMPLES, _PLANAR, _TILE_WIDTH = 277, 284, 322
+_READ: Final = frozenset(
+    {_WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLES, _PLANAR, _TILE_WIDTH, *_BELOW}
+    | {tag for pair in _DATA for tag in pair}
+)
 _MOST_PAGES, _MOST_ENTRIES, _MOST_VALUES = 64, 4096, 100_000
 
 

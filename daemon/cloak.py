@@ -1,0 +1,256 @@
+"""The command `cloak`: photos and folders that a person names go down the path of watched ones, into one output folder.
+
+What becomes of each is in the ledger: a photo that was done before is passed over, one that is held waits in `held`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from uncnn.daemon.answers import print_json
+from uncnn.daemon.commands import Settings, SettingsError, work
+from uncnn.daemon.config import Folder
+from uncnn.daemon.crew import Crew
+from uncnn.daemon.files.folders import ledger_file, state_dir
+from uncnn.daemon.files.opening import make_durable
+from uncnn.daemon.files.publish import PublishError
+from uncnn.daemon.files.scan import Found, ScanError, candidates
+from uncnn.daemon.files.standing import state_of
+from uncnn.daemon.intake import Place, source_of
+from uncnn.daemon.ledger import Job, Ledger, State
+from uncnn.daemon.ledger.states import IN_WORK, SETTLED
+from uncnn.daemon.photo_job import Desk, FolderBlocked, done_before, take
+from uncnn.daemon.progress import Bar, progress_bar
+from uncnn.daemon.recall import made_with
+from uncnn.daemon.recovery import recover
+from uncnn.daemon.terminal import Done, counts_of, exit_status, say, say_counts, say_summary
+from uncnn.daemon.wording import printable
+
+FULL: Final = 10
+"""So many photos at most are said with their table; of more, each has a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A photo that is to be cloaked."""
+
+    place: Place
+    found: Found
+    name: str  # as the person wrote it
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asks `cloak` for."""
+
+    settings: Settings
+    output: Path  # absolute
+
+    def place(self, ledger: Ledger, folder: Path) -> Place:
+        """Return a folder that photos are taken from."""
+        number = ledger.folders.given(folder, self.output)
+        policy = self.settings.policy
+        where = Folder.model_construct(watch=folder, publish=self.output, policy="", settle_seconds=0.0)
+        return Place(number, where, policy, policy.digest(), watched=False)
+
+
+@dataclass(slots=True)
+class Said:
+    """What became of the photos so far, and how it is said."""
+
+    quiet: bool
+    full: bool  # with the table of each
+    surrogates: bool
+    done: list[Done] = field(default_factory=list)
+
+    def add(self, done: Done, bar: Bar | None = None) -> None:
+        """Note what became of a photo, and say it, unless it was done before."""
+        self.done.append(done)
+        if not self.quiet and not (done.before and done.status == "published"):
+            with bar.aside() if bar is not None else nullcontext():
+                say(done, self.surrogates, self.full)
+
+
+class Before:
+    """What was done by earlier commands, and whether it would come out the same today."""
+
+    def __init__(self, ledger: Ledger, crew: Crew, again: bool) -> None:
+        """Nothing counts where a person wants all done `again`."""
+        self._ledger, self._crew, self._again = ledger, crew, again
+
+    def passes_over(self, errand: Errand, said: Said) -> bool:
+        """Return whether a photo needs nothing; what became of it then is noted in `said`."""
+        place, found = errand.place, errand.found
+        job = self._ledger.done(place.number, found.relative, source_of(found), place.digest)
+        if job is None or job.policy != place.digest or not self._stands(job):
+            return False
+        said.add(replace(done_before(place, job), name=errand.name))
+        return True
+
+    def renewed(self, job: Job, _place: Place) -> Job:
+        """Queue what was done before, unless it would come out the same. Raises TransitionError."""
+        if job.state is State.QUEUED or job.state in IN_WORK or self._stands(job):
+            return job
+        return self._ledger.renew(job)
+
+    @cached_property
+    def _models(self) -> str:
+        return made_with(self._crew.roster)
+
+    def _stands(self, job: Job) -> bool:
+        """Return whether what became of a photo holds: by the same models, and the copy is where it was published."""
+        if self._again or job.state not in SETTLED or job.state is State.QUARANTINED:
+            return False
+        if job.made_with not in (None, self._models):
+            return False
+        if job.state is not State.PUBLISHED or job.published is None:
+            return True
+        _, output = self._ledger.folders.paths(job.folder)
+        return job.placed is not None and state_of(output / job.published) == job.placed
+
+
+def cloak_photos(
+    settings: Settings,
+    photos: Sequence[Path],
+    output: Path,
+    surrogates: bool,
+    as_json: bool,
+    verbose: bool = False,
+    again: bool = False,
+) -> int:
+    """Cloak `photos`, files or folders, into the folder `output` and return the exit status.
+
+    `verbose`: say first what it is done with. `again`: also what was done before.
+
+    Raises:
+        PublishError: `output` cannot be made. SettingsError: it is one of the folders. LedgerError, FolderError:
+        uncnn's own folders cannot be used. RequestError, ProcessDied: the models are not there or do not load.
+    """
+    try:
+        make_durable(output)
+    except OSError as error:
+        raise PublishError.of(error, output, "made") from error
+    request, began = Request(settings, output.resolve()), time.monotonic()
+    with Ledger(ledger_file()) as ledger, at_work(ledger), work(settings.models, settings.device) as (crew, spool):
+        found = list(_named(request, ledger, photos))
+        errands = [each for each in found if isinstance(each, Errand)]
+        said = Said(as_json, verbose or surrogates or len(errands) <= FULL, surrogates)
+        for each in found:
+            if isinstance(each, Done):
+                said.add(each)
+        before = Before(ledger, crew, again)
+        todo = [each for each in errands if not before.passes_over(each, said)]
+        with progress_bar(len(todo), as_json) as bar:
+            desk = Desk(ledger, crew, spool, bar.report, _starter(crew, bar, verbose), renew=before.renewed)
+            _work(desk, todo, said, bar)
+        protection = crew.protection
+    if as_json:
+        photos_json = [each.as_json() for each in said.done]
+        print_json({"photos": photos_json, "counts": asdict(counts_of(said.done)), "protection": asdict(protection)})
+    else:
+        say_counts(said.done)
+        say_summary(said.done, time.monotonic() - began)
+    return exit_status(said.done)
+
+
+def _work(desk: Desk, todo: Sequence[Errand], said: Said, bar: Bar) -> None:
+    """Take the photos down their path, one after another; a fault of the machine ends it."""
+    for number, errand in enumerate(todo):
+        bar.begin(errand.name)
+        try:
+            done = take(desk, errand.place, errand.found, lambda _: False)
+        except FolderBlocked as error:
+            said.add(Done(errand.name, "error", str(error)), bar)
+            for left in todo[number + 1 :]:
+                said.add(Done(left.name, "error", f"{left.name} was not begun: {error}"), bar)
+            return
+        said.add(replace(done, name=errand.name), bar)
+
+
+def _named(request: Request, ledger: Ledger, photos: Sequence[Path]) -> Iterator[Errand | Done]:
+    """Yield each photo that a person named, or that lies in a folder that they named, once.
+
+    Raises SettingsError: the output is one of the folders.
+    """
+    seen: set[Path] = set()
+    for photo in photos:
+        name = printable(photo)
+        try:
+            real = photo.resolve()
+            is_folder = real.is_dir()
+            found = [] if is_folder else [(real.parent, _found(real), name)]
+        except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
+            error = error if isinstance(error, OSError) else OSError(errno.ELOOP, str(error))
+            yield Done(name, "error", str(PublishError.of(error, photo, "read")))
+            continue
+        if is_folder:
+            found = list(_in_folder(request, real, photo))
+            if not found:
+                yield Done(name, "error", f"there is no photo in the folder {name}: name another")
+        place = request.place(ledger, real if is_folder else real.parent) if found else None
+        for folder, each, own in found:
+            if folder / each.relative in seen or place is None:
+                continue
+            seen.add(folder / each.relative)
+            yield Errand(place, each, own) if each.refused is None else Done(own, "error", f"{own}: {each.refused}")
+
+
+def _in_folder(request: Request, real: Path, named: Path) -> Iterator[tuple[Path, Found, str]]:
+    """Yield the photos in a folder and those below it, but not what lies in the output. Raises SettingsError."""
+    if real == request.output:
+        raise SettingsError(f"--output {printable(request.output)} is the folder of the photos: name another")
+    try:
+        for found in candidates(real):
+            if not (real / found.relative).is_relative_to(request.output):
+                yield real, found, printable(named / found.relative)
+    except ScanError as error:
+        raise PublishError("permission", str(error)) from error
+
+
+def _found(real: Path) -> Found:
+    """Return a file that a person named, whatever it is: the snapshot refuses what is no photo. Raises OSError."""
+    found = real.stat()
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return Found(Path(real.name), found.st_size, *times, found.st_dev, found.st_ino)
+
+
+@contextmanager
+def at_work(ledger: Ledger) -> Iterator[None]:
+    """Say that a command is at work; the first one takes up what others left that were killed.
+
+    Raises LedgerError, FolderError.
+    """
+    opened = os.open(state_dir() / "cloak.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with suppress(BlockingIOError):  # another one is at work
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            recover(ledger, given=True)
+        fcntl.flock(opened, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _starter(crew: Crew, bar: Bar, verbose: bool) -> Callable[[], None]:
+    """Return what loads the models when it is called first."""
+
+    def start() -> None:
+        if crew.started:
+            return
+        bar.report({"stage": "loading the models"})
+        device = crew.start()
+        if verbose:
+            with bar.aside():
+                sys.stderr.write(f"device: {device}; {crew.protection.words}\n")
+
+    return start
