@@ -61,8 +61,15 @@ def _publish_remarks(location: Location, folder: Folder) -> Iterator[Remark]:
     elif not os.access(there, os.W_OK | os.X_OK):
         yield Remark("problem", location, f"{printable(there)} cannot be written: give this user access to it")
     else:
+        try:
+            words = way_into(there).words
+        except PublishError as error:
+            yield Remark("problem", location, str(error))
+            return
         if there != publish:
             yield Remark("fact", location, f"{printable(publish)} is made when the first photo comes")
+        if words:
+            yield Remark("fact", location, words)
         if folder.watch.is_dir() and folder.watch.stat().st_dev != there.stat().st_dev:
             yield Remark("fact", location, "copies go to another file system than photos come from")
         try:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from uncnn.daemon.config import Config, ConfigError, Policy, find_config, load
+from uncnn.daemon.config import Config, ConfigError, Policy, find_config, load, readiness
 from uncnn.daemon.config.showing import check_config
 from uncnn.daemon.config.writing import InitError, init_config
+from uncnn.daemon.files.publish import PublishError
+from uncnn.daemon.files.ways import Way
 
 SAMPLE = Path(__file__).resolve().parents[2] / "config.yaml"
 
@@ -408,3 +410,20 @@ def test_config_init_refuses_what_would_not_work(tmp_path: Path) -> None:
     with pytest.raises(InitError, match="taken cannot be made"):
         init_config(file, [tmp_path / "taken", tmp_path / "out"], force=False)
     assert not file.exists()
+
+
+def test_config_check_says_how_copies_get_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    file = written(tmp_path, "folders: [{watch: in, publish: out}]")
+    monkeypatch.setattr(readiness, "way_into", lambda _: Way.CLAIM)
+    assert check_config(file) == 0
+    assert f"  {Way.CLAIM.words}" in capsys.readouterr().out.splitlines()
+
+    def refuse(folder: Path) -> Way:
+        raise PublishError("permission", f"{folder} cannot be published into: no")
+
+    monkeypatch.setattr(readiness, "way_into", refuse)
+    with pytest.raises(ConfigError, match=r"1: folders\[0\].publish: .* cannot be published into: no"):
+        check_config(file)
