@@ -72,10 +72,3 @@ def _publish_remarks(location: Location, folder: Folder) -> Iterator[Remark]:
             yield Remark("fact", location, words)
         if folder.watch.is_dir() and folder.watch.stat().st_dev != there.stat().st_dev:
             yield Remark("fact", location, "copies go to another file system than photos come from")
-        try:
-            way = way_into(there)
-        except PublishError as error:
-            yield Remark("problem", location, str(error))
-        else:
-            if way.words:
-                yield Remark("fact", location, way.words)

@@ -149,8 +149,8 @@ class Seer:
 class Doubting:
     """Recognisers that take what is small for an animal."""
 
-    def human(self, photo: Pixels, faces: list[Face], sure: float) -> list[bool]:
-        return [face.size_px > self.least for face in faces]
+    def kinds(self, photo: Pixels, faces: list[Face], sure: float) -> list[str]:
+        return ["human" if face.size_px > self.least else "animal" for face in faces]
 
     def __init__(self, least: float) -> None:
         self.least = least
