@@ -186,18 +186,20 @@ def test_only_what_is_to_be_published_gets_on_the_way(
         return job
 
     monkeypatch.setattr("uncnn.daemon.photo_job.proof_of", lambda *_: "proof")
+    monkeypatch.setattr("uncnn.daemon.photo_job._kept", lambda *_: None)
+    taken: Any = None
     job: Any = SimpleNamespace(relative=PHOTO)
     place: Any = SimpleNamespace(policy=Policy(), folder=SimpleNamespace(publish=Path("out")))
     desk: Any = SimpleNamespace(ledger=SimpleNamespace(move=move), crew=SimpleNamespace(roster=None))
     judged_now: Any = SimpleNamespace(
         decision=decision, reason="", sha256="", fingerprint=None, verdict=None, strengths=()
     )
-    _judge(desk, job, place, judged_now)
+    _judge(desk, job, place, judged_now, taken)
     assert [state for state, _, _ in steps] == states
     assert steps[0][1:] == (None, "proof"), "what was judged is kept"
     steps.clear()
     earlier: Any = 7
-    _judge(desk, job, place, Recalled(decision, "", earlier))
+    _judge(desk, job, place, Recalled(decision, "", earlier), taken)
     assert [state for state, _, _ in steps] == states
     assert steps[0][1:] == (earlier, None), "what was judged before is named"
 
