@@ -19,8 +19,7 @@ from uncnn.plugins.api import Detector, Face, Pixels, Rotated
 from uncnn.plugins.detectors.retinaface import DEFAULT_THRESHOLD, RetinaFace
 from uncnn.plugins.detectors.turned import Glance, Reading, Turned
 
-FAINTEST: Final = 0.03  # the least score of a face that the second look sees in an original
-FAINTEST_IN_COPY: Final = 0.06
+FAINTEST: Final = 0.06  # the least score of a face that the second look sees
 NO_SCORE: Final = 2.0  # is sure enough: a face must look human to recognisers
 SURE: Final = 0.95  # from this score on a face is cloaked, whatever the recognisers make of it
 LARGEST_SCALE: Final = (
@@ -117,7 +116,7 @@ class SecondLook:
     def worth_judging(self, copy: Look, known: Sequence[Face]) -> list[Face]:
         """Return the faces of the released photo: the sure ones, and fainter ones that are known or look human."""
         sure = [face for face in copy.upright if face.score >= _threshold(self.detector)]
-        faint = [face for face in copy.upright if face not in sure and face.score >= FAINTEST_IN_COPY]
+        faint = [face for face in copy.upright if face not in sure]
         new = [face for face in faint if not _at(face, known)]
         human = [face for face, kind in zip(new, self._kinds(copy.pixels, new), strict=True) if kind == "human"]
         return [*sure, *copy.turned, *(face for face in faint if face in human or _among(face, known))]

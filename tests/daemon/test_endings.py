@@ -1,6 +1,7 @@
 """No command ever ends with a traceback, whatever its terminal, its home, its user and its machine are like.
 
-The commands are found from the application, so that a new one is covered; the long walk is `slow`.
+The commands are found from the application, so that a new one is covered; the long walk is `slow`. Commands that load
+models are tried under two of the conditions, in turns; with UNCNN_WALK=whole in the environment under each (hours).
 """
 
 from __future__ import annotations
@@ -227,7 +228,7 @@ def test_every_command_ends_in_order(tmp_path: Path, condition: Callable[[Bed, S
     if condition in (no_home, nameless, read_only):
         (bed.root / "work" / "out").mkdir()
     for command, arguments in every_command():
-        if command not in LONG or condition in (full, nameless, narrow, one_processor):
+        if condition in conditions_of(command):
             check(condition(bed, arguments), command)
 
 
@@ -239,8 +240,15 @@ LESS: dict[str, tuple[list[object], int]] = {
 """What takes too long as the test of networks has it: here every command runs many times."""
 
 
-LONG = {"evaluate", "models add", "models calibrate"}
-"""Commands that take minutes: tried where what they do matters, or how they say it."""
+WHOLE = os.environ.get("UNCNN_WALK") == "whole"
+
+
+def conditions_of(command: str) -> list[Callable[[Bed, Sequence[object]], Ended]]:
+    """Return under which conditions a command is tried: of those that load models two, which differ between them."""
+    if WHOLE or command not in SLOW:
+        return CONDITIONS
+    number = sorted(SLOW).index(command)
+    return [CONDITIONS[(number + step) % len(CONDITIONS)] for step in (0, len(CONDITIONS) // 2)]
 
 
 def every_command() -> list[tuple[str, list[object]]]:
@@ -267,7 +275,7 @@ def test_an_interrupt_at_any_moment_ends_a_command_in_silence(bed: Bed, command:
 def test_an_interrupt_at_any_moment_ends_every_command_in_silence(tmp_path: Path) -> None:
     bed, choice = Bed(tmp_path).make(people=3), random.Random(0)
     for command, arguments in [*every_command(), ("run", ["run"]), ("status", ["status", "--watch"])]:
-        for _ in range(3):
+        for _ in range(3 if WHOLE else 1):
             moment = choice.choice([choice.uniform(0.05, 1.0), choice.uniform(0.5, 8.0)])
             check(interrupted(bed, arguments, moment), command, {*SANE, -signal.SIGINT})
     assert list((tmp_path / "home" / ".local" / "state" / "uncnn" / "spool").iterdir()) == []
