@@ -25,14 +25,11 @@ from uncnn.plugins.sessions import Provider
 RECOGNISERS: Final = ("openvino-0095", "mobilefacenet-foamliu", "esp-mfn")
 PLANES: Final = Path(__file__).parent / "human_faces.npz"
 
-Kind: TypeAlias = Literal["human", "animal", "nothing"]
-"""`nothing`: the detector hardly sees it, and to recognisers it is like no person at all."""
+Kind: TypeAlias = Literal["human", "animal"]  # or a thing
 
 DISMISSED: Final = -0.2  # of the way from people, 1, to animals, -1: what lies beyond is taken for an animal
 DISMISSED_ASIDE: Final = -0.9  # the same of a large face that is seen from the side or cut by the photo's border
 FAINTLY_HUMAN: Final = 0.0  # a face that the detector hardly sees must be more like people than that, to count
-FAINT: Final = 0.15  # of a score below that one is not even mentioned where it is less like people than that:
-NOTHING: Final = -0.6
 IN_PROFILE: Final = 0.5  # distances between the eyes by which the nose lies beside their middle
 NARROW: Final = 0.2  # of the face's size: eyes that are nearer are seen from the side
 BORDER_PX: Final = 1.0
@@ -80,18 +77,12 @@ class Opinion:
         landmarks = np.array([face.landmarks for face in faces], np.float64)
         sides = np.mean([plane.sides(photo, landmarks) for plane in self.planes], axis=0)
         return [
-            _faint_kind(face, side) if face.score < sure else _sure_kind(face, side, photo.shape)
+            ("human" if side >= FAINTLY_HUMAN else "animal") if face.score < sure else _kind(face, side, photo.shape)
             for face, side in zip(faces, map(float, sides), strict=True)
         ]
 
 
-def _faint_kind(face: Face, side: float) -> Kind:
-    if side >= FAINTLY_HUMAN:
-        return "human"
-    return "nothing" if face.score < FAINT and side < NOTHING else "animal"
-
-
-def _sure_kind(face: Face, side: float, shape: tuple[int, ...]) -> Kind:
+def _kind(face: Face, side: float, shape: tuple[int, ...]) -> Kind:
     if face.size_px < READABLE_PX:
         return "human"
     return "human" if side >= (DISMISSED if is_readable(face, shape) else DISMISSED_ASIDE) else "animal"

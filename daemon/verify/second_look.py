@@ -53,7 +53,7 @@ class SecondLook:
 
     def at(self, sha256: str, photo: Pixels, rotated: Rotated) -> Look:
         """Return what there is to see in `photo`, (H, W, 3) uint8 RGB."""
-        upright = self._upright(photo)
+        upright = _fainter(self.detector).detect(photo)
         sure = [face for face in upright if face.score >= _threshold(self.detector)]
         glance = Glance.of(self.detector)
         readings = glance.readings(photo)
@@ -64,14 +64,6 @@ class SecondLook:
                 face for face in turned if not _at(face, whole)
             ]
         return Look(sha256, rotated, photo, upright, turned, Answers(photo), [reading.face for reading in readings])
-
-    def _upright(self, photo: Pixels) -> list[Face]:
-        """Return the faces of a photo as it stands, fainter ones too, best score first."""
-        found = _fainter(self.detector).detect(photo)
-        detector = self.detector
-        if isinstance(detector, RetinaFace) and _is_small(photo, detector):
-            found += [face for face in replace(detector, threshold=FAINTEST).detect(photo) if not _at(face, found)]
-        return sorted(found, key=lambda face: -face.score)
 
     def sightings(self, look: Look, known: Sequence[Face] | None) -> list[Sighting]:
         """Return the faces `known` to the worker, in their order, then those that only this look shows.
@@ -87,7 +79,6 @@ class SecondLook:
                 own.append(face)
         self._look_at(look, [*known, *own])
         animals = [face for face in (*known, *own) if look.kinds[face] == "animal"]
-        own = [face for face in own if look.kinds[face] != "nothing"]
         return self.told([], look, [*known, *own, *self._read_anew(look, animals)], len(known))
 
     def _read_anew(self, look: Look, animals: Sequence[Face]) -> list[Face]:
@@ -151,11 +142,6 @@ def _fainter(detector: Detector) -> Detector:
         return detector
     pixels = round(detector.view_pixels * VIEW_SHARE)
     return replace(detector, threshold=FAINTEST, view_pixels=pixels, largest_scale=LARGEST_SCALE)
-
-
-def _is_small(photo: Pixels, detector: RetinaFace) -> bool:
-    """Return whether the worker looks at an enlarged copy of a photo that may show what another enlargement hides."""
-    return photo.shape[0] * photo.shape[1] * LARGEST_SCALE**2 < VIEW_SHARE * detector.view_pixels
 
 
 def _threshold(detector: Detector) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -131,15 +130,6 @@ def test_without_a_worker_its_own_sure_faces_are_known() -> None:
     assert (second.known, second.uncertain) == (False, FAINT)
 
 
-def test_what_is_like_no_person_at_all_is_not_mentioned() -> None:
-    class Nothing(Human):
-        def kinds(self, photo: Pixels, faces: Sequence[Face], sure: float) -> list[str]:
-            return ["nothing" if face.score < 0.1 else "human" for face in faces]
-
-    second = SecondLook(Upright(face(), face(250, score=0.05)), Nothing())  # type: ignore[arg-type]
-    assert [each.face for each in second.sightings(second.at("", PHOTO, False), [face()])] == [face()]
-
-
 def test_faces_of_the_copy_alone_are_said_too() -> None:
     second = SecondLook(Upright(), Human(face(250)))  # type: ignore[arg-type]
     copy = second.at("", PHOTO, False)
@@ -209,8 +199,6 @@ def test_recognisers_do_not_read_a_cat_as_a_person(opinion: Opinion) -> None:
     points = np.array([[173, 112], [317, 134], [262, 244], [205, 262], [300, 278]], float)
     cat = Face((90, 20, 370, 295), tuple(map(tuple, points)), 0.9)
     assert opinion.kinds(photo, [cat], 0.46) == ["animal"]
-    faint = [replace(cat, score=score) for score in (0.1, 0.2)]
-    assert opinion.kinds(photo, faint, 0.46) == ["nothing", "animal"]
 
 
 def test_a_large_cat_at_the_border_is_none_either(opinion: Opinion) -> None:

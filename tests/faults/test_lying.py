@@ -99,9 +99,6 @@ def test_a_deep_tiff_without_one_of_its_strips_is_refused(tag: int, value: int) 
     data = bytearray(MAKERS["TIFF 16 bits 3 lzw"](picture()))
     entry = next(at for at, _, own in entries(bytes(data)) if own == tag)
     struct.pack_into("<I", data, struct.unpack_from("<I", data, entry + 8)[0], value)
-    if tag == 279 and value:
-        assert decode(bytes(data), "photo").pixels.shape == (64, 96, 3)  # some programs count too many
-        return
     with pytest.raises(PhotoError, match="copy it again") as caught:
         decode(bytes(data), "photo")
     assert caught.value.kind == "truncated"
@@ -143,12 +140,12 @@ def test_a_loop_of_pages_ends() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG RGB", "PNG 16 bits 3"])
-def test_a_profile_that_swells_is_refused(kind: str) -> None:
+def test_a_profile_that_swells_is_left_out_and_said(kind: str) -> None:
     swelling = chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(64 << 20), 9))
     data = MAKERS[kind](picture())
-    with pytest.raises(PhotoError) as caught:
-        decode(data[:33] + swelling + data[33:], "photo")
-    assert caught.value.kind == "damaged"
+    photo = decode(data[:33] + swelling + data[33:], "photo")
+    assert np.array_equal(photo.pixels, decode(data, "photo").pixels)
+    assert any("profile" in note for note in photo.notes), photo.notes
 
 
 @pytest.mark.parametrize(
