@@ -39,6 +39,7 @@ build: setup
 
 bench: setup
 	$(BIN)/python benchmarks/formats.py
+	$(BIN)/python benchmarks/half_written.py
 	$(BIN)/python benchmarks/cloak.py
 	$(BIN)/python benchmarks/attacks.py
 	$(BIN)/python benchmarks/portraits.py
