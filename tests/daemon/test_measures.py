@@ -88,7 +88,8 @@ def configuration(tmp_path: Path) -> Path:
 
 def test_a_configuration_that_is_right_is_said_to_be(configuration: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check_config(configuration) == OK
-    right, sandbox = capsys.readouterr().out.splitlines()
+    right, *facts, sandbox = capsys.readouterr().out.splitlines()
+    assert any("watched by" in line for line in facts)
     assert right.endswith("config.yaml is right: 1 folder, policies everyday")
     assert "sandbox" in sandbox
     file = configuration.parent / "in" / "trip" / ".uncnn.yaml"
