@@ -49,10 +49,11 @@ def _silence_libtiff() -> None:
 _silence_libtiff()
 
 
-def decode(data: bytes, name: str, pixel_limit: int = PIXEL_LIMIT) -> Photo:
+def decode(data: bytes, name: str, pixel_limit: int = PIXEL_LIMIT, written_here: bool = False) -> Photo:
     """Return the photo in `data`; `name` is only for messages, the content says what it is.
 
-    `pixel_limit` is read from the header before anything is decoded.
+    `pixel_limit` is read from the header before anything is decoded. Where a file was `written_here`, it is not asked
+    whether its writer is done.
 
     Raises PhotoError, whose `kind` says why: `empty`, `truncated`, `damaged`, `not-a-photo`, `too-large`, `no-memory`,
     `animated` or `unsupported`.
@@ -60,7 +61,8 @@ def decode(data: bytes, name: str, pixel_limit: int = PIXEL_LIMIT) -> Photo:
     name = printable(name)
     photo_format = headers.sniff(data, name)
     size = headers.check_header(data, photo_format, name, pixel_limit)
-    check_whole(data, photo_format, name)
+    if not written_here:
+        check_whole(data, photo_format, name)
     if size is not None:
         check_need(data, photo_format, size, name)
 

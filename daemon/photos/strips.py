@@ -49,7 +49,7 @@ def tiff_missing(data: bytes) -> str | None:
         return None  # said by `check_tiff`
     if any(is_unwritten(data[page.places[tag]]) for tag in _ASIDE if tag in page.places):
         return "there are zeros in place of what it says"
-    compression = page.numbers.get(_COMPRESSION, (1,))[0]
+    compression = _first(page, _COMPRESSION, 1)
     found = list(_strips(page))
     for strip in found:
         if strip.start == 0 or strip.size == 0 or strip.start >= len(data):
@@ -84,13 +84,17 @@ def bmp_missing(data: bytes) -> str | None:
 
 def _strips(page: Page) -> Iterator[Strip]:
     """Yield the strips or tiles of a page."""
-    numbers = page.numbers
-    samples = numbers.get(_SAMPLES, (1,))[0] if numbers.get(_PLANAR, (1,))[0] == 1 else 1
-    width = numbers.get(_TILE_WIDTH, numbers.get(_WIDTH, (0,)))[0]
-    row = -(-width * samples * max(numbers.get(_BITS, (1,))) // 8)
+    samples = _first(page, _SAMPLES, 1) if _first(page, _PLANAR, 1) == 1 else 1
+    width = _first(page, _TILE_WIDTH, _first(page, _WIDTH, 0))
+    row = -(-width * samples * max(page.numbers.get(_BITS) or (1,)) // 8)
     for starts, sizes in _PLACES:
-        for start, size in zip(numbers.get(starts, ()), numbers.get(sizes, ()), strict=False):
+        for start, size in zip(page.numbers.get(starts, ()), page.numbers.get(sizes, ()), strict=False):
             yield Strip(start, size, row)
+
+
+def _first(page: Page, tag: int, usual: int) -> int:
+    """Return the first number of a tag; the usual one where the page has none of it."""
+    return next(iter(page.numbers.get(tag, ())), usual)
 
 
 def _joined(strips: list[Strip]) -> Iterator[Strip]:

@@ -134,7 +134,7 @@ def _copied(photo: Photo, exif: Image.Exif, xmp: bytes) -> bytes | None:
     """
     try:
         data = copied(photo, exif, xmp) if photo.format == "TIFF" else remuxed(photo, exif_bytes(exif), xmp)
-        again = decode(data, "copy")
+        again = decode(data, "copy", written_here=True)
     except (PhotoError, ValueError, TypeError, LookupError, OSError, struct.error) as error:
         _raise_of_machine(error)
         if isinstance(error.__cause__, MemoryError) or getattr(error, "kind", "") == "no-memory":

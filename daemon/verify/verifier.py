@@ -94,7 +94,7 @@ class Verifier:
         Raises:
             PhotoError: a file is no photo. UncnnError: the two have different sizes.
         """
-        look, photo = self.look(original, "original", rotated), decode(released, "released photo")
+        look, photo = self.look(original, "original", rotated), decode(released, "released photo", written_here=True)
         picture, after = fingerprint(photo), photo.pixels
         del photo  # what it stores besides its pixels is as large again
         check_sizes(look.pixels, after, "give the cloaked copy of that original")
