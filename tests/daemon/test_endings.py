@@ -289,7 +289,8 @@ def interrupted(bed: Bed, arguments: Sequence[object], moment: float) -> Ended:
     Python takes signals before the program's first line, and speaks of one then: that much is left alone.
     """
     master, slave = pty.openpty()
-    with Bed(bed.root, ["setsid", "--ctty"]).start(arguments, stdin=slave, stdout=slave, stderr=slave) as running:
+    hearing = Bed(bed.root, ["env", "--default-signal=INT", "setsid", "--ctty"])  # tests may run where it is ignored
+    with hearing.start(arguments, stdin=slave, stdout=slave, stderr=slave) as running:
         os.close(slave)
         said, pressed = b"", False
         wait_for_the_program(running.pid)
