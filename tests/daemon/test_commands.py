@@ -229,9 +229,7 @@ def test_verify_of_photos_without_a_face_shows_nothing(home: Home, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_large_face_is_moved_and_its_looks_are_those_of_what_was_added(
-    home: Home, portrait: Path, tmp_path: Path
-) -> None:
+def test_a_large_face_is_moved_and_its_looks_count_that(home: Home, portrait: Path, tmp_path: Path) -> None:
     with Image.open(portrait) as image:
         image.crop((130, 20, 330, 260)).resize((1000, 1200)).save(tmp_path / "large.png")
     settings = ("--attack", "veil", "--strength", "balanced", "--set", "steps=4", "--policy", "feeble", "--json")
@@ -239,7 +237,7 @@ def test_a_large_face_is_moved_and_its_looks_are_those_of_what_was_added(
     (found,) = json.loads(answer.stdout)["photos"]
     (face,) = found["verdict"]["faces"]
     assert 0.004 < face["moved"] <= 0.0151
-    assert face["ssimulacra2"] > 60
+    assert 30 < face["ssimulacra2"] < 60  # what was added alone leaves more
 
 
 def test_verify_refuses_another_photo(home: Home, portrait: Path, tmp_path: Path) -> None:

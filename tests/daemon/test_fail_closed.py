@@ -183,10 +183,12 @@ def test_only_what_is_to_be_published_gets_on_the_way(
 
     def move(job: Any, state: State, *_arguments: Any, same_as: Any = None, proof: Any = None, **_named: Any) -> Any:
         steps.append((state, same_as, proof))
+        copies.append(_named.get("kept"))
         return job
 
     monkeypatch.setattr("uncnn.daemon.photo_job.proof_of", lambda *_: "proof")
-    monkeypatch.setattr("uncnn.daemon.photo_job._kept", lambda *_: None)
+    monkeypatch.setattr("uncnn.daemon.photo_job._kept", lambda *_: "kept")
+    copies: list[Any] = []
     taken: Any = None
     job: Any = SimpleNamespace(relative=PHOTO)
     place: Any = SimpleNamespace(policy=Policy(), folder=SimpleNamespace(publish=Path("out")))
@@ -197,6 +199,7 @@ def test_only_what_is_to_be_published_gets_on_the_way(
     _judge(desk, job, place, judged_now, taken)
     assert [state for state, _, _ in steps] == states
     assert steps[0][1:] == (None, "proof"), "what was judged is kept"
+    assert copies[0] == ("kept" if decision == "hold" else None), "the judged copy is kept of held photos alone"
     steps.clear()
     earlier: Any = 7
     _judge(desk, job, place, Recalled(decision, "", earlier), taken)
