@@ -35,6 +35,7 @@ class Elsewhere:
     def tell(self, found: View, names: bool, config: Path) -> None:
         """Have what is new sent, and what was not sent sent again. Raises OSError: the notice cannot be written."""
         notice = Notice.of(found, names)
+        at_work = self._sender is not None and self._sender.poll() is None
         if self._growth.is_news(notice.number):
             write_notice(self._file, notice)
             self._at = -AGAIN_SECONDS
@@ -43,7 +44,7 @@ class Elsewhere:
         if os.environ.get(BY_UNIT) or not self._file.exists():
             return
         now = time.monotonic()
-        if (self._sender is None or self._sender.poll() is not None) and now - self._at >= AGAIN_SECONDS:
+        if not at_work and now - self._at >= AGAIN_SECONDS:
             self._at = now
             command = [sys.executable, "-m", "uncnn.daemon.notice", "--config", str(config)]
             self._sender = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)

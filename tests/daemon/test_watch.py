@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,16 @@ class Idle:
         pass
 
 
+@contextmanager
+def served_place(watch: Path, publish: Path, file: Path) -> Iterator[ServedPlace]:
+    """Give a folder as the service tends it, with a ledger in `file`."""
+    with Ledger(file) as ledger:
+        ledger.folders.watch([(watch, publish)])
+        policy = Policy()
+        place = Place(1, Folder(watch=watch, publish=publish, policy="everyday"), policy, policy.digest())
+        yield ServedPlace(place, WatchedFolder(watch, 0.0, lambda: None), ledger, Idle())
+
+
 def test_a_folder_that_may_be_seen_and_not_be_listed_stays_blocked_until_it_may(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -160,11 +171,7 @@ def test_a_folder_that_may_be_seen_and_not_be_listed_stays_blocked_until_it_may(
 
     monkeypatch.setattr(os, "scandir", refusing(os.scandir))
     monkeypatch.setattr(os, "listdir", refusing(os.listdir))
-    with Ledger(file) as ledger:
-        ledger.folders.watch([(watch, publish)])
-        policy = Policy()
-        place = Place(1, Folder(watch=watch, publish=publish, policy="everyday"), policy, policy.digest())
-        served = ServedPlace(place, WatchedFolder(watch, 0.0, lambda: None), ledger, Idle())
+    with served_place(watch, publish, file) as served:
         for now in range(0, 300, 10):
             served.check(float(now))
             served.tend(float(now))
@@ -190,11 +197,7 @@ def test_a_folder_whose_scan_fails_though_it_can_be_listed_rests_longer_each_tim
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "listdir", lambda path=".": failing() if path == watch else [])
-    with Ledger(file) as ledger:
-        ledger.folders.watch([(watch, publish)])
-        policy = Policy()
-        place = Place(1, Folder(watch=watch, publish=publish, policy="everyday"), policy, policy.digest())
-        served = ServedPlace(place, WatchedFolder(watch, 0.0, lambda: None), ledger, Idle())
+    with served_place(watch, publish, file) as served:
         for now in range(0, 600, 10):
             served.check(float(now))
             served.tend(float(now))
