@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import numpy.typing as npt
     from torch import Tensor
@@ -75,11 +77,14 @@ class Detector(Protocol):
 class Budget:
     """What an attack may spend on a face; the host holds it, whatever the attack returns.
 
-    The bound of a pixel is ``min(epsilon_255 + texture * local standard deviation, cap_255)`` grey levels of luma, and
-    `chroma` times that for each of the two chroma channels. `texture` 0 gives a plain L-infinity bound of luma. Around
-    each pixel the root mean square of the luma change is at most `rms` times the square root of its bound. `flow`
-    bounds how far a pixel may move, as a share of the distance between the eyes. On large faces, of which people see
-    more, `large` of the bounds is left, and pixels may move by `large_flow` instead.
+    `visibility` bounds the contrast of each band of spatial frequencies at each place: that many times what is just
+    seen on a phone, on a desktop, and there at twice the size. `colour` is what of that red-green and yellow-violet
+    may have.
+
+    Beside it holds the bound of a pixel, ``min(epsilon_255 + texture * local standard deviation, cap_255)`` grey levels
+    of luma, and `chroma` times that for each of the two chroma channels. `texture` 0 gives a plain L-infinity bound of
+    luma. Around each pixel the root mean square of the luma change is at most `rms` times the square root of its bound.
+    `flow` bounds how far a pixel may move, as a share of the distance between the eyes.
     """
 
     steps: int = parameter(32, "gradients that an attack may ask for", least=1)
@@ -93,10 +98,9 @@ class Budget:
     chroma: float = parameter(0.1, "bound of each chroma channel", "share of the luma bound", least=0)
     # people notice other proportions from about 0.02 on
     flow: float = parameter(0.0, "how far a pixel may move", "share of the distance between the eyes", least=0)
-    large: float = parameter(1.0, "what is left of the bounds on a large face", "share", least=0, most=1)
-    large_flow: float = parameter(
-        0.0, "how far a pixel of a large face may move", "share of the distance between the eyes", least=0
-    )
+    # ColorVideoVDP's thresholds: what masks a change and how finely it is seen are in them
+    visibility: float = parameter(0.0, "contrast of each band at most; 0: not bounded", "thresholds of sight", least=0)
+    colour: float = parameter(0.4, "what colours may have of that", "share", least=0, most=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,23 @@ class Change:
 
     pixels: Tensor
     flow: Tensor | None = None
+
+
+class Bands(Protocol):
+    """The bands of spatial frequencies of a batch of patches, and how much contrast each may have.
+
+    Its values are a tensor a band, (N, 3, h, w): shares of the bounds, in -1..1, of luminance, red-green and
+    yellow-violet contrast.
+    """
+
+    @property
+    def bounds(self) -> tuple[Tensor, ...]:
+        """Return the bounds of contrast, (N, 3, h, w) each; 0 where nothing may change."""
+        ...
+
+    def pixels(self, values: Sequence[Tensor]) -> Tensor:
+        """Return the change, (N, 3, P, P) grey levels, that has these `values`; differentiable."""
+        ...
 
 
 class Faces(Protocol):
@@ -127,6 +148,11 @@ class Faces(Protocol):
     @property
     def luma_limits(self) -> Tensor:
         """Return the bound of each pixel's change, (N, 1, P, P) grey levels of luma."""
+        ...
+
+    @property
+    def bands(self) -> Bands | None:
+        """Return what each band of spatial frequencies may have; None: the budget does not bound what is seen."""
         ...
 
     @property

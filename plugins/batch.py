@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from uncnn.plugins import geometry
+from uncnn.plugins import contrast, geometry
 from uncnn.plugins.api import Budget, Face, Pixels
 from uncnn.plugins.backdrop import backdrop
+from uncnn.plugins.contrast import Bands
 from uncnn.plugins.enlarging import enlarging
 from uncnn.plugins.flow import displaced
 from uncnn.plugins.perception import (
@@ -27,10 +28,6 @@ from uncnn.plugins.perception import (
 PATCH_PX = 224
 """Side of every patch: 1.8 patch pixels to a pixel of a 112 px crop, so no recogniser asks for more than is there."""
 
-SMALL_UNIT, LARGE_UNIT = 1.6, 2.4
-"""Photo pixels to an ArcFace-112 pixel, up to which a face is small and from which on it is large: 56 and 85 px between
-the eyes. Between the two it is the more so the larger it is."""
-
 
 @dataclass(frozen=True, slots=True)
 class FaceBatch:
@@ -44,6 +41,7 @@ class FaceBatch:
     flow_limits: Tensor  # (N, 1, P, P) patch pixels
     seeds: list[int]
     rms_limits: Tensor | None = None  # (N, 1, P, P) grey levels
+    bands: Bands | None = None  # what each band of spatial frequencies may have
 
     @property
     def side(self) -> int:
@@ -63,7 +61,8 @@ class FaceBatch:
 
     def valid(self, pixels: Tensor) -> Tensor:
         """Return the nearest change inside the budget and inside 0..255, (N, 3, P, P)."""
-        bounded = bound_chroma_and_luma(pixels, self.luma_limits, self.chroma_limits)
+        bounded = pixels if self.bands is None else self.bands.held(pixels)
+        bounded = bound_chroma_and_luma(bounded, self.luma_limits, self.chroma_limits)
         if self.rms_limits is not None:
             bounded = bound_rms(bounded, self.rms_limits)
         return torch.minimum(torch.maximum(bounded, -self.patches), 255 - self.patches)
@@ -87,7 +86,8 @@ class FaceBatch:
         """Return the faces with less than their bounds: `share` (N, 1, P, P) of them, in 0..1."""
         luma, chroma, flow = self.luma_limits * share, self.chroma_limits * share, self.flow_limits * share
         rms = None if self.rms_limits is None else self.rms_limits * share
-        return replace(self, luma_limits=luma, chroma_limits=chroma, flow_limits=flow, rms_limits=rms)
+        bands = None if self.bands is None else self.bands.bounded(share)
+        return replace(self, luma_limits=luma, chroma_limits=chroma, flow_limits=flow, rms_limits=rms, bands=bands)
 
     def part(self, faces: slice) -> FaceBatch:
         """Return the batch of some of the faces."""
@@ -100,6 +100,7 @@ class FaceBatch:
             self.flow_limits[faces],
             self.seeds[faces],
             None if self.rms_limits is None else self.rms_limits[faces],
+            None if self.bands is None else self.bands.part(faces),
         )
 
 
@@ -117,16 +118,18 @@ def cut(
     to_template = geometry.similarities(points, geometry.ARCFACE_112)
     windows = torch.cat([window(matrix, PATCH_PX, device) for matrix in to_template])
     units = 1 / np.hypot(to_template[:, 0, 0], to_template[:, 1, 0])
-    largeness = np.clip((units / scales - SMALL_UNIT) / (LARGE_UNIT - SMALL_UNIT), 0, 1)
-    left = _each(1 - largeness * (1 - budget.large), device)
     may = windows * (1 - backdrop(patches, inside > 0.999, to_template)) * (inside > 0.999)
     luma = pixel_limits(luma_of(patches), budget) * may
     rms = rms_limits(luma, budget)
-    luma, rms = luma * left, None if rms is None else rms * left
+    chroma, bands = luma * budget.chroma, None
+    if budget.visibility:
+        most = may * budget.visibility
+        bands = contrast.bands_of(patches, most, list(1 / scales), photo.shape[:2], budget.colour)
+        luma, chroma = (torch.minimum(each, bands.limits()) for each in (luma, chroma))
     eyes = np.linalg.norm(points[:, 0] - points[:, 1], axis=1)
-    flow = _each(eyes * np.maximum(budget.flow, largeness * budget.large_flow), device) * windows
+    flow = _each(eyes * budget.flow, device) * windows
     seeds = [_face_seed(seed, face) for face in faces]
-    return FaceBatch(patches, points, units, luma, luma * budget.chroma, flow, seeds, rms)
+    return FaceBatch(patches, points, units, luma, chroma, flow, seeds, rms, bands)
 
 
 def _each(values: geometry.Floats, device: str) -> Tensor:
@@ -137,6 +140,7 @@ def _each(values: geometry.Floats, device: str) -> Tensor:
 def together(batches: Sequence[FaceBatch]) -> FaceBatch:
     """Return the faces of several batches as one; all have the same budget."""
     rms = [batch.rms_limits for batch in batches if batch.rms_limits is not None]
+    bands = [batch.bands for batch in batches if batch.bands is not None]
     return FaceBatch(
         torch.cat([batch.patches for batch in batches]),
         np.concatenate([batch.points for batch in batches]),
@@ -146,6 +150,7 @@ def together(batches: Sequence[FaceBatch]) -> FaceBatch:
         torch.cat([batch.flow_limits for batch in batches]),
         [seed for batch in batches for seed in batch.seeds],
         torch.cat(rms) if rms else None,
+        contrast.together(bands) if bands else None,
     )
 
 

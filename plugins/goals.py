@@ -17,6 +17,9 @@ LOGIT_SCALE = (
     32.0  # of cosines, before the softmax: as networks with a margin loss are trained (ArcFace: 64, CosFace: 32)
 )
 
+RIGHT_ANGLE = 0.0  # the cosine of two strangers
+SHARPNESS = 12.0  # of the bend at a floor: half of the slope is left there, a tenth 0.18 below
+
 
 class Goal(Protocol):
     """A score for each face of a batch."""
@@ -39,16 +42,21 @@ class Goal(Protocol):
 class Cosine:
     """The cosine to an anchor: to get away from the own clean embedding, or (`sign` -1) toward a target's.
 
-    The plain cosine, with no clamp at 0.
+    Below `floor` it hardly falls any more. A stranger is at a right angle to a person; who is pushed on from there ends
+    at the person's opposite, where all cloaked photos of that person meet, and are linked to each other.
     """
 
     anchors: Tensor  # (N, D), unit
     sign: float = 1.0
     raw: bool = False
+    floor: float | None = None
 
     def score(self, outputs: Tensor) -> Tensor:
         """Return the signed cosine of each face, (N,)."""
-        return self.sign * (outputs * self.anchors).sum(dim=1)
+        signed = self.sign * (outputs * self.anchors).sum(dim=1)
+        if self.floor is None:
+            return signed
+        return self.floor + functional.softplus((signed - self.floor) * SHARPNESS) / SHARPNESS
 
     def part(self, faces: slice) -> Cosine:
         """Return the goal of some of the faces."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins.batch import FaceBatch
-from uncnn.plugins.goals import Cosine, CrossEntropy, Goal
+from uncnn.plugins.goals import RIGHT_ANGLE, Cosine, CrossEntropy, Goal
 from uncnn.plugins.oracle import Oracle
 from uncnn.plugins.recogniser import Frame, Recogniser
 from uncnn.plugins.views import View, draw_view
@@ -82,7 +82,7 @@ class EnsembleLoss:
     def _crops(self, seen: Tensor, view: View) -> dict[Frame, Tensor]:
         """Return the aligned crops of `seen` in each frame that a surrogate asks for: most ask for the same."""
         by_frame = {surrogate.frame: surrogate for surrogate in self.surrogates}
-        return {frame: surrogate.crops(seen, view.landmarks) for frame, surrogate in by_frame.items()}
+        return {frame: view.turn(each.crops(seen, view.landmarks)) for frame, each in by_frame.items()}
 
     def _gradient(self, shown: Tensor, step: int) -> Tensor:
         view = self._view(step)
@@ -123,8 +123,8 @@ def _one_core() -> None:
 
 
 def away(surrogates: Sequence[Recogniser], faces: FaceBatch, candidates: Sequence[Tensor] = ()) -> EnsembleLoss:
-    """Return the untargeted loss: away from what each surrogate makes of the clean face."""
-    goals = [Cosine(own) for own in embeddings(surrogates, faces)]
+    """Return the untargeted loss: from what each surrogate makes of the clean face to where a stranger is."""
+    goals = [Cosine(own, floor=RIGHT_ANGLE) for own in embeddings(surrogates, faces)]
     return EnsembleLoss(surrogates, faces, goals, _oracle(surrogates, faces), candidates)
 
 

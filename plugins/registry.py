@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 GROUP = "uncnn.attacks"
 
+# of a single pixel: what no sum of bands needs
+_CAPS: Mapping[str, Any] = {"epsilon_255": 48.0, "cap_255": 48.0, "chroma": 1.0}
+
 STRENGTHS: Mapping[str, Budget] = {
-    "subtle": Budget(epsilon_255=2.9, texture=1.03, cap_255=22.5, rms=1.63, large=0.5, large_flow=0.01),
-    "balanced": Budget(epsilon_255=3.3, texture=1.2, cap_255=26.0, rms=1.92, large=0.5, large_flow=0.015),
-    "strong": Budget(epsilon_255=3.9, texture=1.4, cap_255=30.0, rms=2.2, large=0.55, large_flow=0.015),
-    "utmost": Budget(epsilon_255=4.8, texture=1.65, cap_255=35.0, rms=2.6, large=0.65, large_flow=0.015),
+    "subtle": Budget(visibility=5.0, **_CAPS),
+    "balanced": Budget(visibility=7.0, **_CAPS),
+    "strong": Budget(visibility=8.5, **_CAPS),
+    "utmost": Budget(visibility=11.0, **_CAPS),
 }
 """What each strength may spend, the weakest first; docs/budgets.md has what it looks like."""
 

@@ -1,4 +1,4 @@
-"""How a photo reaches a recogniser: found a little elsewhere, blurred, resized, compressed.
+"""How a photo reaches a recogniser: found a little elsewhere, mirrored, blurred, resized, compressed.
 
 An attack that only ever sees the clean patch overfits to it; these views are drawn anew at each step (expectation over
 transformation: Athalye et al., "Synthesizing robust adversarial examples", ICML 2018).
@@ -31,6 +31,9 @@ class View:
     landmarks: Floats  # (N, 5, 2) where the detector is taken to have found the points, patch pixels
     resampling: Tensor | None  # (N, P, P): blur and resize along one axis; None: as it is
     qualities: list[int] | None  # JPEG quality of each patch
+    mirrored: tuple[
+        bool, ...
+    ] = ()  # whether each crop is shown in a mirror, as recognisers often are asked; (): none is
 
     def show(self, patches: Tensor) -> Tensor:
         """Return `patches` (N, 3, P, P) as this view has them; JPEG passes the gradient straight through."""
@@ -41,6 +44,13 @@ class View:
             patches = patches + (compressed(patches.detach(), self.qualities) - patches.detach())
         return patches
 
+    def turn(self, crops: Tensor) -> Tensor:
+        """Return aligned `crops` (N, 3, H, W), those of mirrored faces in a mirror."""
+        if not any(self.mirrored):
+            return crops
+        mirrored = torch.tensor(self.mirrored, device=crops.device)[:, None, None, None]
+        return torch.where(mirrored, crops.flip(3), crops)
+
 
 def draw_view(landmarks: Floats, units: Floats, seeds: list[int], step: int, side: int, device: torch.device) -> View:
     """Return the view of `step`: clean at every third, else drawn from each face's own seed.
@@ -49,15 +59,16 @@ def draw_view(landmarks: Floats, units: Floats, seeds: list[int], step: int, sid
     """
     if step % CLEAN_EVERY == 0:
         return View(landmarks, None, None)
-    moved, sigmas, scales, qualities = [], [], [], []
+    moved, sigmas, scales, qualities, mirrored = [], [], [], [], []
     for points, unit, seed in zip(landmarks, units, seeds, strict=True):
         random = np.random.default_rng((seed, step))
         moved.append(points + random.normal(0, JITTER_112 * unit, points.shape))
         sigmas.append(BLUR_112 * unit * random.random())
         scales.append(1 - (1 - SHRINK) * random.random())
         qualities.append(int(random.integers(JPEG_QUALITY[0], JPEG_QUALITY[1] + 1)))
+        mirrored.append(bool(random.integers(2)))
     operator = resampling(side, torch.tensor(sigmas, device=device), torch.tensor(scales, device=device))
-    return View(np.stack(moved), operator, qualities)
+    return View(np.stack(moved), operator, qualities, tuple(mirrored))
 
 
 def gaussian(side: int, sigmas: Tensor) -> Tensor:

@@ -1,36 +1,36 @@
 """Veil: our own, and the default. As little of a change as people see for as much as recognisers lose.
 
-It goes down the gradient of the plain cosine to the face's own clean embedding, averaged over all surrogates, in views
-of its own at each step, and back toward the original at once, as P-FGVM does (`uncnn.plugins.attacks.p_fgvm`). What it
-adds: of each gradient a part of its coarse half is left out. Coarse changes are seen as easily as fine ones and
-recognisers lose less by them. It is made for budgets that bound the local root mean square (`Budget.rms`), as those of
-the strengths do: the change fills the face evenly, and no spot stands out. Where pixels may also be moved, as those of
-large faces, each step moves them too, smoothly. docs/veil.md has what was tried.
+It goes down the gradient of the cosine to the face's own clean embedding, averaged over all surrogates, in views of its
+own at each step. Its steps are not of pixels but of the bands of spatial frequencies that the budget bounds
+(`uncnn.plugins.contrast`): each band of luminance and of both colours goes, at each place, as far as it may before it
+shows, and the change is their sum. So the eye pays the same everywhere, and a place where the gradient is long is
+followed no further than others. Where pixels may also be moved, each step moves them too, smoothly. docs/veil.md has
+what was tried.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from uncnn.plugins import steps
-from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
+from uncnn.plugins.api import Bands, Budget, Change, Faces, Loss, parameter
 from uncnn.plugins.drift import Drift
 from uncnn.plugins.parameters import check
-from uncnn.plugins.views import gaussian
-
-COARSE_SIGMA_PX = 3.0  # of the Gaussian that leaves the coarse half, patch pixels: 1.7 of a 112 px crop
 
 
 @dataclass(frozen=True, slots=True)
 class Veil:
-    """Step along the finer part of the gradient and back toward the original: the most protection that shows least."""
+    """Step in bands of spatial frequencies, each as far as it may before it shows: most protection for least to see."""
 
     step_size: float = parameter(2.5, "how far all steps go together, on average", "bounds of the face", above=0)
-    realism: float = parameter(0.5, "how strongly it is pulled back to the original", least=0)
-    fineness: float = parameter(0.5, "how much of the gradient's coarse part is left out", "share", least=0, most=1)
-    views: bool = parameter(True, "each step sees the face moved, blurred, resized, compressed; false: as it is")
+    evenness: float = parameter(
+        0.5, "1: each step goes as far in all places; 0: in proportion to the gradient", "share", least=0, most=1
+    )
+    views: bool = parameter(True, "each step sees the face moved, mirrored, blurred, resized, compressed")
 
     def __post_init__(self) -> None:
         """Refuse parameters that mean nothing."""
@@ -38,18 +38,48 @@ class Veil:
 
     def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
         """Return what the steps come to, (N, 3, P, P) grey levels, and the flow of faces that may be moved."""
-        alpha = self.step_size / budget.steps
-        blur = gaussian(faces.patches.shape[3], faces.patches.new_tensor([COARSE_SIGMA_PX]))[0]
-        pixels = steps.start(faces)
+        rate = self.step_size / budget.steps
+        bands = faces.bands or _Pixels(faces)
+        values = [steps.START * noise for noise in _noise(faces, bands)]
         drift = Drift(faces) if bool((faces.flow_limits > 0).any()) else None
         for step in range(budget.steps):
             patches = faces.patches if drift is None else drift.patches
-            gradient = loss.gradient(patches + pixels, steps.view(step, self.views))
+            with torch.enable_grad():
+                leaves = [value.requires_grad_() for value in values]
+                shown = (patches + bands.pixels(leaves)).clamp(0, 255)
+            gradient = loss.gradient(shown.detach(), steps.view(step, self.views))
             if drift is not None:
-                drift.down(gradient, alpha)
-            towards = alpha * steps.values(self._finer(gradient, blur), faces)
-            pixels = faces.valid((pixels - towards) / (1 + alpha * self.realism))
-        return Change(pixels, None if drift is None else drift.flow)
+                drift.down(gradient, rate)
+            slopes = torch.autograd.grad(shown, leaves, gradient)
+            pairs = zip(values, slopes, bands.bounds, strict=True)
+            values = [(value.detach() - rate * self._even(slope, bound)).clamp(-1, 1) for value, slope, bound in pairs]
+        return Change(faces.valid(bands.pixels(values)), None if drift is None else drift.flow)
 
-    def _finer(self, gradient: Tensor, blur: Tensor) -> Tensor:
-        return gradient - self.fineness * (blur @ gradient @ blur.T)
+    def _even(self, slope: Tensor, bound: Tensor) -> Tensor:
+        """Return a band's direction, (N, 3, h, w), whose mean absolute value is 1 where the face may change."""
+        may = (bound > 0).to(slope)
+        direction = slope.sign() * slope.abs() ** (1 - self.evenness) * may
+        total = direction.abs().sum(dim=(1, 2, 3), keepdim=True).clamp(min=steps.SMALLEST)
+        return direction * may.sum(dim=(1, 2, 3), keepdim=True) / total
+
+
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """One band that has every frequency, bounded pixel by pixel: of budgets that do not bound what is seen."""
+
+    faces: Faces
+
+    @property
+    def bounds(self) -> tuple[Tensor, ...]:
+        return (self.faces.luma_limits.expand_as(self.faces.patches),)
+
+    def pixels(self, values: Sequence[Tensor]) -> Tensor:
+        return self.faces.valid(values[0] * self.bounds[0])
+
+
+def _noise(faces: Faces, bands: Bands) -> list[Tensor]:
+    """Return noise in -1..1 of the size of each band."""
+    drawn = [faces.noise(level) for level in range(len(bands.bounds))]
+    return [
+        each[:, :, : bound.shape[2], : bound.shape[3]].clone() for each, bound in zip(drawn, bands.bounds, strict=True)
+    ]

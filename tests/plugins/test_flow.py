@@ -119,24 +119,6 @@ def test_the_bound_of_the_flow_is_that_of_each_face(photo: np.ndarray) -> None:
     )
 
 
-ON_LARGE = replace(BUDGET, rms=0.8, large=0.4, large_flow=0.015)
-
-
-@pytest.mark.parametrize(("times", "share"), [(1, 0.0), (2, 0.687), (4, 1.0)])
-def test_the_larger_a_face_the_less_it_may_change_and_the_more_it_may_move(
-    photo: np.ndarray, times: int, share: float
-) -> None:
-    shown, face = larger(photo, times)
-    bounded, plain = (batch_of(shown, [face], budget) for budget in (ON_LARGE, replace(BUDGET, rms=0.8)))
-    left = 1 - 0.6 * share
-    assert torch.allclose(bounded.luma_limits, left * plain.luma_limits, rtol=0.03)
-    assert torch.allclose(bounded.chroma_limits, left * plain.chroma_limits, rtol=0.03)
-    assert bounded.rms_limits is not None
-    assert plain.rms_limits is not None
-    assert torch.allclose(bounded.rms_limits, left * plain.rms_limits, rtol=0.03)
-    assert float(bounded.flow_limits.max()) == pytest.approx(share * 0.015 * bounded.eyes[0], rel=0.06)
-
-
 def test_a_drift_stays_inside_its_limits_and_never_folds(photo: np.ndarray) -> None:
     faces = batch_of(photo, [FACE, BESIDE], replace(BUDGET, flow=0.02))
     drift = Drift(faces)

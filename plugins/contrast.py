@@ -1,0 +1,189 @@
+"""What people see of a change: how much contrast each band of spatial frequencies may have before it shows.
+
+The thresholds are those of ColorVideoVDP (Mantiuk, Hanji, Ashraf, Asano, Chapiro, ACM TOG 43(4), 2024): the
+sensitivity to luminance, red-green and yellow-violet contrast at each frequency and luminance (castleCSF: Ashraf,
+Mantiuk, Chapiro, Wuerger, Journal of Vision 24(4), 2024), raised where the photo's own contrast masks the change. Of
+all displays the strictest counts.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from uncnn.plugins import pyramid
+from uncnn.plugins.displays import DESKTOP, DISPLAYS, Display
+from uncnn.plugins.views import gaussian
+
+LUMA_SHARES = (1.0, 1.0, 1.0, 0.8, 0.4)  # of the bands, the finest first: coarse light is the shape of a face
+COLOUR_SHARES = (1.0, 1.0, 0.6, 0.3, 0.1)  # and coarse colour its complexion
+LEVELS = len(LUMA_SHARES)  # what is coarser, a quarter of the face and more, stays as it is
+SENSITIVITY = Path(__file__).with_name("contrast_sensitivity.json")
+CHANNELS = ("luma", "red-green", "yellow-violet")
+
+FINEST, NEXT = 0.5, 0.1614  # cycles a pixel: where the finest band and the one after it are centred
+GAINS = (1.0, 1.45, 1.0)  # of the channels
+CORRECTION = 10 ** (-0.2797 / 20)  # of all sensitivities
+MASK_GAIN, MASK_SIGMA_PX = 10**-0.7955, 3.0
+MASK_POWERS = (1.3026, 2.8886, 3.6808)
+POWER = 2.2644  # of a difference
+CROSS_MASKING = (  # of a channel, the row, by each channel, as powers of two
+    (-0.1895, 2.5656, 3.8118),
+    (-5.9622, 0.3441, -1.0052),
+    (-4.3183, -2.7196, -0.5193),
+)
+
+# RGB of sRGB to DKL with the white of D65: luminance, red against green, yellow against violet
+OPPONENT = ((0.23320, 0.72883, 0.08900), (0.12762, -0.08707, -0.03678), (-0.21482, -0.62625, 0.85140))
+
+COLOURFUL = 0.3  # saturation from which on a place may take all the colour that does not show
+COLOURLESS = 0.15  # what teeth, whites of eyes and grey hair may take of that
+GROUND_SIGMA_PX = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """The bands of a batch of patches, and how much contrast each may have at each place.
+
+    A change is given by `values`, a tensor a band, (N, 3, h, w) in -1..1: shares of the bounds, of luminance,
+    red-green and yellow-violet.
+    """
+
+    bounds: tuple[Tensor, ...]  # (N, 3, h, w) contrast: of the light around
+    ground: Tensor  # (N, 1, P, P) the light around, cd/m2
+    slope: Tensor  # (N, 3, P, P) light of a grey level, cd/m2
+    to_light: Tensor  # (N, 3, 3) of opponent colours to RGB
+    to_opponent: Tensor  # (N, 3, 3)
+
+    def pixels(self, values: Sequence[Tensor]) -> Tensor:
+        """Return the change, (N, 3, P, P) grey levels, that has these `values`; differentiable."""
+        parts = [value * bound for value, bound in zip(values, self.bounds, strict=True)]
+        return self._pixels(pyramid.limited(parts))
+
+    def held(self, pixels: Tensor) -> Tensor:
+        """Return a change, (N, 3, P, P) grey levels, without what is more than each band may have."""
+        bands, _ = pyramid.split(self._contrast(pixels), LEVELS)
+        return self._pixels([band.clamp(-bound, bound) for band, bound in zip(bands, self.bounds, strict=True)])
+
+    def limits(self) -> Tensor:
+        """Return how far any channel of a pixel goes at most, (N, 1, P, P) grey levels."""
+        most = pyramid.merge(self.bounds) * self.ground
+        return (_mixed(self.to_light.abs(), most) / self.slope).amax(dim=1, keepdim=True)
+
+    def _pixels(self, bands: Sequence[Tensor]) -> Tensor:
+        return _mixed(self.to_light, pyramid.merge(bands) * self.ground) / self.slope
+
+    def _contrast(self, pixels: Tensor) -> Tensor:
+        return _mixed(self.to_opponent, pixels * self.slope) / self.ground
+
+    def bounded(self, share: Tensor) -> Bands:
+        """Return the bands with `share` (N, 1, P, P), 0..1, of what they may have."""
+        shares = pyramid.reduced(share, LEVELS)
+        return replace(self, bounds=tuple(bound * part for bound, part in zip(self.bounds, shares, strict=True)))
+
+    def part(self, faces: slice) -> Bands:
+        """Return the bands of some of the faces."""
+        bounds = tuple(bound[faces] for bound in self.bounds)
+        return Bands(bounds, self.ground[faces], self.slope[faces], self.to_light[faces], self.to_opponent[faces])
+
+
+def bands_of(patches: Tensor, may: Tensor, scales: Sequence[float], size: tuple[int, int], colour: float) -> Bands:
+    """Return the bands of `patches` (N, 3, P, P) in 0..255, with as much contrast as is at the threshold of sight.
+
+    `may` (N, 1, P, P) is what of that each place may have, `scales` how many pixels of the photo a patch pixel is,
+    `size` the photo's height and width. `colour` is what both colours may have of their threshold; 0: a grey change.
+    """
+    least = [_thresholds(patches, scales, size, display) for display in DISPLAYS]
+    wear = may * _colourfulness(patches) * colour
+    masks = zip(pyramid.reduced(may, LEVELS), pyramid.reduced(wear, LEVELS), strict=True)
+    *finer, rest = [torch.cat([luma, chroma, chroma], dim=1) for luma, chroma in masks]
+    bounds = [torch.stack(each).amin(dim=0) * mask for each, mask in zip(zip(*least, strict=True), finer, strict=True)]
+    shares = patches.new_tensor([LUMA_SHARES, COLOUR_SHARES, COLOUR_SHARES]).T.view(LEVELS, 3, 1, 1)
+    bounds = [bound * share for bound, share in zip(bounds, shares, strict=True)]
+    light, slope = DESKTOP.light(patches), DESKTOP.slope(patches)
+    to_opponent = torch.tensor(OPPONENT, device=patches.device)
+    to_light = torch.linalg.inv(to_opponent)
+    if not colour:
+        slope = slope.mean(dim=1, keepdim=True).expand_as(slope)
+        to_light[:, 0] = 1 / to_opponent[0].sum()
+        to_opponent = torch.linalg.inv(to_light)
+    ground = _blurred(_mixed(to_opponent[None], light)[:, :1], GROUND_SIGMA_PX)
+    count = len(patches)
+    return Bands(
+        (*bounds, torch.zeros_like(rest)), ground, slope, to_light.expand(count, 3, 3), to_opponent.expand(count, 3, 3)
+    )
+
+
+def together(batches: Sequence[Bands]) -> Bands:
+    """Return the bands of several batches as one."""
+    bounds = tuple(torch.cat(each) for each in zip(*(batch.bounds for batch in batches), strict=True))
+    rest = (
+        torch.cat([getattr(batch, name) for batch in batches])
+        for name in ("ground", "slope", "to_light", "to_opponent")
+    )
+    return Bands(bounds, *rest)
+
+
+def _thresholds(patches: Tensor, scales: Sequence[float], size: tuple[int, int], display: Display) -> list[Tensor]:
+    """Return at which contrast each band, but what is left in the end, is seen on `display`: (N, 3, h, w)."""
+    opponent = torch.tensor(OPPONENT, device=patches.device)[None]
+    bands, grounds = pyramid.split(_mixed(opponent, display.light(patches)), LEVELS)
+    gains = patches.new_tensor(GAINS).view(3, 1, 1)
+    degree = [display.pixels_per_degree / (display.scale(*size) * scale) for scale in scales]  # patch pixels
+    found = []
+    for level, (band, ground) in enumerate(zip(bands, grounds, strict=False)):
+        light = ground[:, :1].clamp(min=0.01)
+        cycles = FINEST if level == 0 else NEXT * 2.0 ** (1 - level)
+        rows = [_sensitivity(one[0], cycles * each) for one, each in zip(light, degree, strict=True)]
+        seen = torch.stack(rows) * gains
+        twice = 1 if level == 0 else 2  # as ColorVideoVDP weighs its pyramid
+        masked = (1 + _masking((band / light * seen * twice).abs())) ** (1 / POWER)
+        found.append(masked / (seen * twice))
+    return found
+
+
+def _masking(contrast: Tensor) -> Tensor:
+    """Return how much the photo's own contrast, (N, 3, H, W) in thresholds, hides in each channel."""
+    powers = contrast.new_tensor(MASK_POWERS).view(3, 1, 1)
+    around = (_blurred(contrast, MASK_SIGMA_PX) * MASK_GAIN).clamp(min=1e-5) ** powers
+    return torch.einsum("cd,nchw->ndhw", 2 ** contrast.new_tensor(CROSS_MASKING).T, around)
+
+
+def _sensitivity(light: Tensor, cycles: float) -> Tensor:
+    """Return the sensitivity, (3, H, W), to contrast of `cycles` a degree on `light` (H, W) in cd/m2."""
+    luminance, frequency, tables = _table()
+    at = np.log10(np.clip(cycles, 10 ** frequency[0], 10 ** frequency[-1]))
+    where = np.log10(light.cpu().numpy())
+    rows = [np.interp(where, luminance, [np.interp(at, frequency, row) for row in table]) for table in tables]
+    return torch.from_numpy(10 ** np.stack(rows) * CORRECTION).to(light)
+
+
+@functools.cache
+def _table() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], list[npt.NDArray[np.float64]]]:
+    """Return logarithms of luminances (L,), of frequencies (F,), and of each channel's sensitivities (L, F)."""
+    read = json.loads(SENSITIVITY.read_text())
+    return np.log10(read["luminance"]), np.log10(read["frequency"]), [np.array(read[name]) for name in CHANNELS]
+
+
+def _colourfulness(patches: Tensor) -> Tensor:
+    """Return how much of a colour each place can take, (N, 1, P, P): little where the photo has none."""
+    largest, least = patches.amax(dim=1, keepdim=True), patches.amin(dim=1, keepdim=True)
+    saturation = _blurred((largest - least) / largest.clamp(min=30.0), GROUND_SIGMA_PX)
+    return (saturation / COLOURFUL).clamp(COLOURLESS, 1.0)
+
+
+def _mixed(matrices: Tensor, pixels: Tensor) -> Tensor:
+    return torch.einsum("nij,njhw->nihw", matrices.expand(len(pixels), 3, 3), pixels)
+
+
+def _blurred(picture: Tensor, sigma: float) -> Tensor:
+    blur = gaussian(picture.shape[3], picture.new_tensor([sigma]))[0]
+    return blur @ picture @ blur.T
