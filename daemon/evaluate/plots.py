@@ -77,7 +77,9 @@ def curves(evaluation: Evaluation) -> bytes:
     panels = figure.subplots(1, len(evaluation.judges), sharey=True, squeeze=False)[0]
     for axes, judge in zip(panels, evaluation.judges, strict=True):
         for number, look in enumerate(evaluation.looks):
-            found = next(each for each in evaluation.of(look.strength, view) if each.judge == judge.name)
+            found = next((each for each in evaluation.of(look.strength, view) if each.judge == judge.name), None)
+            if found is None or found.curve is None:
+                continue
             before = look.strength == UNCLOAKED
             colour = _BEFORE if before else _COLOURS[(number - 1) % len(_COLOURS)]
             style = "--" if before else "-"

@@ -8,8 +8,11 @@ versions that are 1 JOD apart 75 % of people prefer the better one. It comes wit
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -19,7 +22,6 @@ import numpy as np
 from PIL import Image
 from pydantic import TypeAdapter
 
-from uncnn.daemon.files.folders import usual_folder
 from uncnn.daemon.verify.visibility import Square, check_sizes, face_square
 from uncnn.plugins.api import Face, Pixels, UncnnError
 
@@ -117,7 +119,23 @@ def _metric(display: str) -> Any:
     """Return ColorVideoVDP for a display, on the CPU: it is the same figure everywhere."""
     import torch
 
-    os.environ.setdefault("MPLCONFIGDIR", os.fspath(usual_folder("cache") / "matplotlib"))  # it imports matplotlib
-    from pycvvdp import cvvdp
-
+    with _quietly():
+        from pycvvdp import cvvdp
     return cvvdp(display_name=display, device=torch.device("cpu"), quiet=True)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Let it be imported without matplotlib, which looks for fonts, and without warnings about what is not used."""
+    drawing = sys.modules.get("matplotlib.pyplot")
+    sys.modules["matplotlib.pyplot"] = None  # type: ignore[assignment] # so that its import fails
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+        del sys.modules["matplotlib.pyplot"]
+        if drawing is not None:
+            sys.modules["matplotlib.pyplot"] = drawing

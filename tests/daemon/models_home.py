@@ -53,11 +53,11 @@ class ModelsHome:
         environment = self.environment(**more)
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
-    def json(self, *arguments: object, **more: str) -> tuple[int, dict[str, Any]]:
+    def json(self, *arguments: object, version: int = 1, **more: str) -> tuple[int, dict[str, Any]]:
         answer = self.run(*arguments, "--json", **more)
         assert answer.stdout.startswith("{"), answer
         content = json.loads(answer.stdout)
-        assert content["schema_version"] == 1
+        assert content["schema_version"] == version
         return answer.returncode, content
 
 

@@ -1,0 +1,114 @@
+"""The processes that only an evaluation needs: recognisers from outside, and ColorVideoVDP.
+
+Recognisers from outside have a process of their own, so that they have no part in any verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from uncnn.daemon.crew import Crew
+from uncnn.daemon.evaluate.looks import LIKENESS
+from uncnn.daemon.evaluate.plan import EvaluationError
+from uncnn.daemon.photos import decode
+from uncnn.daemon.processes import Child, Handler, Message, Report
+from uncnn.daemon.sandbox.rules import sandbox_for
+from uncnn.daemon.verify.displays import JOD, Jod, installed, on_displays
+from uncnn.daemon.verify.verdict import FACE
+from uncnn.daemon.wording import printable
+from uncnn.exporters.choice import Installed
+from uncnn.exporters.store import EMBEDDED, Roster
+from uncnn.plugins.api import Face
+from uncnn.plugins.cards import CARD_FILE, read_card
+
+_SECONDS: Final = 3600.0  # for one photo, on a slow machine
+
+
+@dataclass(frozen=True, slots=True)
+class Aides:
+    """The processes, and the models in them. Those that are not needed are not there."""
+
+    models: tuple[Installed, ...] = ()
+    outside: Child | None = None
+    displays: Child | None = None
+
+    def embed(self, request: Message) -> Message:
+        """Return what the recognisers from outside make of a face: embeddings by name and view. Raises as a crew."""
+        if self.outside is None:
+            return {}
+        names = [model.card.name for model in self.models]
+        answer: Message = self.outside.call({**request, "judges": names}, _SECONDS)["embeddings"]
+        return answer
+
+    def jod(self, original: Path, released: Path, name: str, face: Face) -> Jod | None:
+        """Return how far a released photo shows as changed on displays; None: nothing is installed that tells it."""
+        if self.displays is None:
+            return None
+        asked = {"original": str(original), "released": str(released), "name": name}
+        return JOD.validate_python(self.displays.call({**asked, "face": FACE.dump_python(face, mode="json")}, _SECONDS))
+
+
+NO_AIDES: Final = Aides()
+
+
+@contextmanager
+def aides(crew: Crew, spool: Path, folder: Path | None) -> Iterator[Aides]:
+    """Yield the processes, with the recognisers of `folder`; they end with the block.
+
+    Raises:
+        EvaluationError: there is none in it, or one of them is attacked or judges already. CardError: a card is broken.
+    """
+    models = outside_models(crew.roster, folder)
+    with ExitStack() as stack:
+        outside = displays = None
+        if models:
+            outside = crew.new_verifier(replace(crew.roster, surrogates=(), judges=models))
+            stack.enter_context(closing(outside))
+        if installed():
+            sandbox = sandbox_for(spool, [], "cpu")
+            displays = Child("displays", make_displays, sandbox, ["uncnn.daemon.evaluate.aides", "torch"])
+            stack.enter_context(closing(displays))
+        yield Aides(models, outside, displays)
+
+
+def outside_models(roster: Roster, folder: Path | None) -> tuple[Installed, ...]:
+    """Return the recognisers in `folder`, and the one that tells likeness where it came with uncnn and judges nothing.
+
+    Raises:
+        EvaluationError: there is none in it, or one of them is attacked or judges already. CardError: a card is broken.
+    """
+    folders = [] if folder is None else sorted(card.parent for card in folder.glob(f"[!.]*/{CARD_FILE}"))
+    if folder is not None and not folders:
+        raise EvaluationError(
+            f"--judge-models {printable(folder)}: no folder in it has a {CARD_FILE}: give a folder of model folders, "
+            "as `uncnn-daemon models add` makes them"
+        )
+    known = {model.card.name for model in (*roster.surrogates, *roster.judges)}
+    models = [Installed(each, read_card(each)) for each in folders]
+    twice = sorted({model.card.name for model in models} & known)
+    if twice and folder is not None:
+        raise EvaluationError(
+            f"--judge-models {printable(folder)}: {', '.join(twice)} is attacked or judges already in this run: "
+            "take it out of the folder, or out of `models` in config.yaml"
+        )
+    shipped = EMBEDDED / LIKENESS
+    if LIKENESS not in known | {model.card.name for model in models} and (shipped / CARD_FILE).is_file():
+        models.append(Installed(shipped, read_card(shipped)))
+    return tuple(models)
+
+
+def make_displays() -> Handler:
+    """Return the handler of the process that tells how far a change shows: of two files of one photo, and a face."""
+
+    def handle(request: Message, _report: Report) -> Message:
+        before, after = (
+            decode(Path(request[key]).read_bytes(), request["name"]).pixels for key in ("original", "released")
+        )
+        found: Message = JOD.dump_python(on_displays(before, after, [FACE.validate_python(request["face"])]))
+        return found
+
+    return handle
