@@ -33,6 +33,7 @@ class Aides:
     """The processes, and the models in them. Those that are not needed are not there."""
 
     models: tuple[Installed, ...] = ()
+    notes: tuple[str, ...] = ()  # which models are passed over, and why
     outside: Child | None = None
     displays: Child | None = None
 
@@ -60,9 +61,9 @@ def aides(crew: Crew, spool: Path, folder: Path | None) -> Iterator[Aides]:
     """Yield the processes, with the recognisers of `folder`; they end with the block.
 
     Raises:
-        EvaluationError: there is none in it, or one of them is attacked or judges already. CardError: a card is broken.
+        EvaluationError: there is none in it, or one has the name of another. CardError: a card is broken.
     """
-    models = outside_models(crew.roster, folder)
+    models, notes = outside_models(crew.roster, folder)
     with ExitStack() as stack:
         outside = displays = None
         if models:
@@ -72,33 +73,40 @@ def aides(crew: Crew, spool: Path, folder: Path | None) -> Iterator[Aides]:
             sandbox = sandbox_for(spool, [], "cpu")
             displays = Child("displays", make_displays, sandbox, ["uncnn.daemon.evaluate.aides", "torch"])
             stack.enter_context(closing(displays))
-        yield Aides(models, outside, displays)
+        yield Aides(models, notes, outside, displays)
 
 
-def outside_models(roster: Roster, folder: Path | None) -> tuple[Installed, ...]:
-    """Return the recognisers in `folder`, and the one that tells likeness where it came with uncnn and judges nothing.
+def outside_models(roster: Roster, folder: Path | None) -> tuple[tuple[Installed, ...], tuple[str, ...]]:
+    """Return the recognisers in `folder` that have no part in the run, and why others of it are passed over.
+
+    With them is the one that tells likeness, where it came with uncnn and is no judge.
 
     Raises:
-        EvaluationError: there is none in it, or one of them is attacked or judges already. CardError: a card is broken.
+        EvaluationError: there is none in it, or one has the name of another. CardError: a card is broken.
     """
+    where = "" if folder is None else f"--judge-models {printable(folder)}"
     folders = [] if folder is None else sorted(card.parent for card in folder.glob(f"[!.]*/{CARD_FILE}"))
-    if folder is not None and not folders:
+    if where and not folders:
         raise EvaluationError(
-            f"--judge-models {printable(folder)}: no folder in it has a {CARD_FILE}: give a folder of model folders, "
+            f"{where}: no folder in it has a {CARD_FILE}: give a folder of model folders, "
             "as `uncnn-daemon models add` makes them"
         )
-    known = {model.card.name for model in (*roster.surrogates, *roster.judges)}
-    models = [Installed(each, read_card(each)) for each in folders]
-    twice = sorted({model.card.name for model in models} & known)
-    if twice and folder is not None:
-        raise EvaluationError(
-            f"--judge-models {printable(folder)}: {', '.join(twice)} is attacked or judges already in this run: "
-            "take it out of the folder, or out of `models` in config.yaml"
-        )
+    used = {model.card.name: model.card.sha256 for model in (*roster.surrogates, *roster.judges)}
+    models, notes = [], []
+    for model in (Installed(each, read_card(each)) for each in folders):
+        if model.card.sha256 in used.values():
+            notes.append(f"{model.folder.name}: not outside: it is attacked or judges already")
+        elif model.card.name in used:
+            raise EvaluationError(
+                f"{where}: {model.card.name} has the name of another model of this run: give its card another name"
+            )
+        else:
+            models.append(model)
     shipped = EMBEDDED / LIKENESS
-    if LIKENESS not in known | {model.card.name for model in models} and (shipped / CARD_FILE).is_file():
+    known = {model.card.name for model in (*roster.judges, *models)}
+    if LIKENESS not in known and (shipped / CARD_FILE).is_file():
         models.append(Installed(shipped, read_card(shipped)))
-    return tuple(models)
+    return tuple(models), tuple(notes)
 
 
 def make_displays() -> Handler:

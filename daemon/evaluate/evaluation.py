@@ -120,7 +120,7 @@ def evaluate(settings: Settings, plan: Plan, progress: Progress | None = None) -
         tuple(faces_of(session, plan, judges)),
         session.samples,
         Machine(device, os.cpu_count() or 1, time.monotonic() - started, *memory),
-        session.left_out,
+        (*others.notes, *session.left_out),
     )
 
 

@@ -50,7 +50,7 @@ class JudgeCommand:
     @classmethod
     def of(cls, text: str) -> JudgeCommand:
         """Return what the command line says: `COMMAND` or `NAME=COMMAND`. Raises EvaluationError: it is neither."""
-        found = re.fullmatch(r"(?:([A-Za-z0-9._-]+)=)?(.+)", text, re.DOTALL)
+        found = re.fullmatch(r"(?:([A-Za-z0-9._-]+)=)?(.*)", text, re.DOTALL)
         try:
             words = shlex.split(found[2]) if found else []
         except ValueError as error:

@@ -113,7 +113,7 @@ def test_mixed_galleries_link_what_their_cloaked_part_links() -> None:
     scattered = np.eye(16, dtype=np.float32)[np.arange(4, 16)]
     linked, found = mixed_galleries(COSINE, scattered, clean, PEOPLE, None, 0.5)
     assert not linked.any()
-    assert not found.any()
+    assert found.mean() < 0.5, "chance"
     linked, found = mixed_galleries(COSINE, cloaked, clean, PEOPLE, cloaked[:3], 0.75)
     assert linked.all()
     assert found[:3].tolist() == [0] * 3, "a distractor is closer"
