@@ -61,7 +61,7 @@ def aides(crew: Crew, spool: Path, folder: Path | None) -> Iterator[Aides]:
     """Yield the processes, with the recognisers of `folder`; they end with the block.
 
     Raises:
-        EvaluationError: there is none in it, or one has the name of another. CardError: a card is broken.
+        EvaluationError: there is none in it. CardError: a card is broken.
     """
     models, notes = outside_models(crew.roster, folder)
     with ExitStack() as stack:
@@ -82,7 +82,7 @@ def outside_models(roster: Roster, folder: Path | None) -> tuple[tuple[Installed
     With them is the one that tells likeness, where it came with uncnn and is no judge.
 
     Raises:
-        EvaluationError: there is none in it, or one has the name of another. CardError: a card is broken.
+        EvaluationError: there is none in it. CardError: a card is broken.
     """
     where = "" if folder is None else f"--judge-models {printable(folder)}"
     folders = [] if folder is None else sorted(card.parent for card in folder.glob(f"[!.]*/{CARD_FILE}"))
@@ -94,12 +94,8 @@ def outside_models(roster: Roster, folder: Path | None) -> tuple[tuple[Installed
     used = {model.card.name: model.card.sha256 for model in (*roster.surrogates, *roster.judges)}
     models, notes = [], []
     for model in (Installed(each, read_card(each)) for each in folders):
-        if model.card.sha256 in used.values():
-            notes.append(f"{model.folder.name}: not outside: it is attacked or judges already")
-        elif model.card.name in used:
-            raise EvaluationError(
-                f"{where}: {model.card.name} has the name of another model of this run: give its card another name"
-            )
+        if model.card.name in used or model.card.sha256 in used.values():
+            notes.append(f"{printable(model.folder.name)}: not outside: it is attacked or judges already")
         else:
             models.append(model)
     shipped = EMBEDDED / LIKENESS

@@ -20,7 +20,7 @@ from uncnn.daemon.evaluate.evaluation import Evaluation, evaluate
 from uncnn.daemon.evaluate.judge_commands import VIEW
 from uncnn.daemon.evaluate.page import page
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, STRENGTHS, VIEWS, JudgeCommand, Plan, make_plan
-from uncnn.daemon.evaluate.plots import curves, trade_off
+from uncnn.daemon.evaluate.plots import curves, drawable, trade_off
 from uncnn.daemon.evaluate.report import evaluation_json, facts
 from uncnn.daemon.evaluate.tables import tables
 from uncnn.daemon.files.publish import PublishError
@@ -130,11 +130,9 @@ def evaluate_people(settings: Settings, plan: Plan, output: Path, as_json: bool)
 
 def write(evaluation: Evaluation, folder: Path) -> None:
     """Write tables, JSON, pictures and the page into `folder`. Raises PublishError: one cannot be written."""
-    pictures = {
-        "trade-off": trade_off(evaluation),
-        "roc": curves(evaluation),
-        "contact-sheet": contact_sheet(evaluation.samples, evaluation.plan.strengths),
-    }
+    pictures = {"contact-sheet": contact_sheet(evaluation.samples, evaluation.plan.strengths)}
+    if drawable():
+        pictures |= {"trade-off": trade_off(evaluation), "roc": curves(evaluation)}
     content = evaluation_json(evaluation)
     files = {
         "table.txt": _text(evaluation).encode(),

@@ -101,7 +101,8 @@ def evaluate(settings: Settings, plan: Plan, progress: Progress | None = None) -
         device = crew.start()
         exhibits = Exhibits(spool / "exhibits", bool(plan.commands))
         session = take_shots(crew, others, plan, settings.policy, spool, exhibits, heard)
-        memory = (peak_bytes(crew.worker.pid), peak_bytes(crew.verifier.pid))
+        children = (crew.worker, crew.verifier, others.displays)
+        memory = [None if child is None else peak_bytes(child.pid) for child in children]
         surrogates = tuple(model.card.name for model in crew.roster.surrogates)
         heard.report({"stage": "asking the judges outside"})
         session, programs = ask_commands(session, plan, exhibits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Final
 
@@ -61,7 +61,7 @@ _SEEN: Final = (
 
 
 def page(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> str:
-    """Return the page; `pictures` are PNG files by name: `trade-off`, `roc` and `contact-sheet`."""
+    """Return the page; `pictures` are PNG files by name: `contact-sheet`, and `trade-off` and `roc` where drawn."""
     found = "".join(f"<li>{escape(fact)}</li>" for fact in facts(evaluation))
     chance = f"Who guesses among these people is right with 1 in {evaluation.people}."
     parts = [
@@ -71,10 +71,7 @@ def page(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> str:
         "<h2>What is seen, by size of face</h2>",
         _table(SEEN, seen_rows(evaluation), 2),
         f"<p class=small>{escape(_SEEN)}</p>",
-        "<h2>What protection costs in looks</h2>",
-        _picture("A plot of match rates against SSIMULACRA2", pictures["trade-off"]),
-        "<h2>The judges before and after</h2>",
-        _picture("Receiver operating characteristics of each judge", pictures["roc"]),
+        *_plots(pictures),
         "<h2>Faces</h2>",
         f"<p class=small>One face a person, at most eight; the change is shown {AMPLIFIED} times as large.</p>",
         _picture("Faces before and after, and the change", pictures["contact-sheet"]),
@@ -94,6 +91,18 @@ def page(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> str:
     ]
     head = f'<meta charset="utf-8"><title>uncnn: evaluation</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def _plots(pictures: Mapping[str, bytes]) -> Iterator[str]:
+    """Yield the plots that there are, each under its title."""
+    titles = {
+        "trade-off": ("What protection costs in looks", "A plot of match rates against how far the change shows"),
+        "roc": ("The judges before and after", "Receiver operating characteristics of each judge"),
+    }
+    for name, (title, words) in titles.items():
+        if name in pictures:
+            yield f"<h2>{title}</h2>"
+            yield _picture(words, pictures[name])
 
 
 def _table(titles: Row, rows: Iterable[Row], words: int) -> str:

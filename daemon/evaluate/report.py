@@ -10,6 +10,7 @@ from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.faces import FaceFinding
 from uncnn.daemon.evaluate.findings import RATES, Finding
 from uncnn.daemon.evaluate.looks import Look, likeness
+from uncnn.daemon.evaluate.plots import drawable
 from uncnn.daemon.evaluate.values import Shot
 from uncnn.daemon.verify.displays import REMEDY
 from uncnn.daemon.wording import printable
@@ -29,7 +30,11 @@ def facts(evaluation: Evaluation) -> list[str]:
     parameters = ", ".join(f"{key} {value}" for key, value in evaluation.attack.parameters.items())
     memory = [
         f"{name} {size / 2**20:,.0f} MiB"
-        for name, size in (("worker", machine.worker_bytes), ("verifier", machine.verifier_bytes))
+        for name, size in (
+            ("worker", machine.worker_bytes),
+            ("verifier", machine.verifier_bytes),
+            ("ColorVideoVDP", machine.displays_bytes),
+        )
         if size is not None
     ]
     found = [
@@ -38,12 +43,14 @@ def facts(evaluation: Evaluation) -> list[str]:
         f"{len(evaluation.surrogates)} surrogates: {', '.join(evaluation.surrogates)}",
         f"judges, never attacked, with what links two faces at FAR {plan.far:g}: {judges}",
         f"{machine.device}, {machine.cores} cores, {machine.seconds:.0f} s in all"
-        + (f"; at most {' and '.join(memory)} of memory" if memory else ""),
+        + (f"; at most {', '.join(memory)} of memory" if memory else ""),
     ]
     if all(look.mean is not None and look.mean.butteraugli is None for look in evaluation.looks):
         found.append("no Butteraugli: butteraugli_main is not installed (on Debian: libjxl-devtools)")
     if all(look.jod is None for look in evaluation.looks):
         found.append(f"no JOD on displays: ColorVideoVDP is not installed: {REMEDY}")
+    if not drawable():
+        found.append(f"no plots: matplotlib is not installed: {REMEDY}")
     return found + [f"left out: {reason}" for reason in evaluation.left_out]
 
 
