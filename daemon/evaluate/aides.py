@@ -28,6 +28,32 @@ from uncnn.plugins.cards import CARD_FILE, read_card
 _SECONDS: Final = 3600.0  # for one photo, on a slow machine
 
 
+class Displays:
+    """ColorVideoVDP's process: started when it is first asked, since its imports take seconds."""
+
+    def __init__(self, spool: Path) -> None:
+        """Nothing is started yet; the photos to be compared lie in `spool`."""
+        self._spool = spool
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Return the process id; None: it was not started."""
+        return None if self._child is None else self._child.pid
+
+    def ask(self, request: Message) -> Jod:
+        """Return how far a photo shows as changed. Raises RequestError, ProcessDied."""
+        if self._child is None:
+            sandbox = sandbox_for(self._spool, [], "cpu")
+            self._child = Child("displays", make_displays, sandbox, ["uncnn.daemon.evaluate.aides", "torch"])
+        return JOD.validate_python(self._child.call(request, _SECONDS))
+
+    def close(self) -> None:
+        """End the process."""
+        if self._child is not None:
+            self._child.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Aides:
     """The processes, and the models in them. Those that are not needed are not there."""
@@ -35,7 +61,7 @@ class Aides:
     models: tuple[Installed, ...] = ()
     notes: tuple[str, ...] = ()  # which models are passed over, and why
     outside: Child | None = None
-    displays: Child | None = None
+    displays: Displays | None = None
 
     def embed(self, request: Message) -> Message:
         """Return what the recognisers from outside make of a face: embeddings by name and view. Raises as a crew."""
@@ -50,7 +76,7 @@ class Aides:
         if self.displays is None:
             return None
         asked = {"original": str(original), "released": str(released), "name": name}
-        return JOD.validate_python(self.displays.call({**asked, "face": FACE.dump_python(face, mode="json")}, _SECONDS))
+        return self.displays.ask({**asked, "face": FACE.dump_python(face, mode="json")})
 
 
 NO_AIDES: Final = Aides()
@@ -65,14 +91,11 @@ def aides(crew: Crew, spool: Path, folder: Path | None) -> Iterator[Aides]:
     """
     models, notes = outside_models(crew.roster, folder)
     with ExitStack() as stack:
-        outside = displays = None
+        outside = None
         if models:
             outside = crew.new_verifier(replace(crew.roster, surrogates=(), judges=models))
             stack.enter_context(closing(outside))
-        if installed():
-            sandbox = sandbox_for(spool, [], "cpu")
-            displays = Child("displays", make_displays, sandbox, ["uncnn.daemon.evaluate.aides", "torch"])
-            stack.enter_context(closing(displays))
+        displays = stack.enter_context(closing(Displays(spool))) if installed() else None
         yield Aides(models, notes, outside, displays)
 
 
