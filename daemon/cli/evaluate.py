@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.cli.options import ConfigFile, Device, Json, Licence, PolicyName
+from uncnn.daemon.cli.options import ConfigFile, Device, Licence, PolicyName
 
 
 def evaluate(
@@ -56,7 +56,7 @@ def evaluate(
     ] = None,
     licence: Licence = None,
     device: Device = None,
-    json: Json = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 2) instead of text.")] = False,
 ) -> None:
     """Measure what cloaks are worth on photos of several people, against four adversaries and every judge.
 

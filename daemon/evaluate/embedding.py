@@ -83,7 +83,7 @@ def embed_distractors(
                     answer = ask_judges(crew, aides, taken.path, printable(photo.name), ["as-is"], None)
                 if answer["face"] is None:
                     raise LeftOut("no face found")
-                exhibits.add_distractor(taken.path, photo, person)
+                exhibits.add_distractor(taken.path, person)
             except LeftOut as reason:
                 left_out.append(f"distractor {printable(photo.name)}: {reason}")
                 continue

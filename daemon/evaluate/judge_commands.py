@@ -28,7 +28,6 @@ VIEW: Final = "as-is"
 """What these judges are shown: the file as it was released."""
 
 _AGE: Final = "age"
-_READ: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})  # by what the web has
 
 Rows: TypeAlias = Mapping[str, Mapping[str, Any]]
 """By a photo's place, `kind/number`, what was written of it."""
@@ -42,39 +41,42 @@ class Exhibits:
     wanted: bool
     numbers: dict[str, int] = field(default_factory=dict)  # of each photo, by its name
     whose: list[str] = field(default_factory=list)  # who is on each distractor
+    laid: set[str] = field(default_factory=set)  # where photos of the people lie
 
     def add_shot(self, source: Path, name: str, released: Mapping[str, Path]) -> None:
         """Lay out the files of one photo; an original that the web cannot show is shown as no cloak leaves it."""
         if self.wanted:
             number = self.numbers.setdefault(name, len(self.numbers))
-            suffix = Path(name).suffix.lower()
-            clean = (source, suffix) if suffix in _READ else (released[UNCLOAKED], ".jpg")
-            self._add("clean", number, *clean)
-            for strength, file in released.items():
-                self._add(strength, number, file, ".jpg" if strength == UNCLOAKED else _suffix(file))
+            files = {"clean": source if _suffix(source) else released[UNCLOAKED], **released}
+            for kind, file in files.items():
+                if _suffix(file):
+                    self._add(kind, number, file)
+                    self.laid.add(self.place(kind, name))
 
-    def add_distractor(self, source: Path, photo: Path, person: str) -> None:
+    def add_distractor(self, source: Path, person: str) -> None:
         """Lay out the file of a distractor, unless it is one that the web cannot show."""
-        if self.wanted and photo.suffix.lower() in _READ:
-            self._add("distractors", len(self.whose), source, photo.suffix.lower())
+        if self.wanted and _suffix(source):
+            self._add("distractors", len(self.whose), source)
             self.whose.append(person)
 
     def place(self, kind: str, name: str) -> str:
         """Return where a photo of the people lies."""
         return f"{kind}/{self.numbers[name]:05d}"
 
-    def _add(self, kind: str, number: int, file: Path, suffix: str) -> None:
+    def _add(self, kind: str, number: int, file: Path) -> None:
         (self.folder / kind).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, self.folder / kind / f"{number:05d}{suffix}")
+        shutil.copyfile(file, self.folder / kind / f"{number:05d}{_suffix(file)}")
 
 
 def _suffix(file: Path) -> str:
-    """Return the suffix of a released file by its first bytes: it may be named as anything."""
+    """Return the suffix of a file that the web can show, by its first bytes; "" of all others."""
     with file.open("rb") as stream:
         head = stream.read(12)
+    if head.startswith(b"\xff\xd8\xff"):
+        return ".jpg"
     if head.startswith(b"\x89PNG"):
         return ".png"
-    return ".webp" if head[8:12] == b"WEBP" else ".jpg"
+    return ".webp" if head[8:12] == b"WEBP" else ""
 
 
 def ask_commands(session: Session, plan: Plan, exhibits: Exhibits) -> tuple[Session, tuple[Judge, ...]]:
@@ -103,7 +105,9 @@ def run(command: JudgeCommand, folder: Path) -> Rows:
     folders = sorted(path for path in folder.iterdir() if path.is_dir())
     asked = [*command.command, str(output), *map(str, folders)]
     try:
-        done = subprocess.run(asked, capture_output=True, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+        )
     except OSError as error:
         raise EvaluationError(f"{command}: cannot be started ({error.strerror}): name a program that runs") from error
     if done.returncode:
@@ -161,16 +165,17 @@ def _joined(
     judge = Judge(name, "cosine", _threshold(name, strangers, people, plan.far), outside=True)
     mean = strangers.mean(axis=0)
 
-    def seen(kind: str, photo: str, otherwise: float) -> Embeddings:
-        found = told.get(exhibits.place(kind, photo))
-        return (np.full(width, otherwise) if found is None else found - mean).astype(np.float32)
+    def seen(kind: str, photo: str) -> Embeddings:
+        found = told.get(place := exhibits.place(kind, photo))
+        unseen = 0.0 if kind != "clean" and place in exhibits.laid else np.nan
+        return (np.full(width, unseen) if found is None else found - mean).astype(np.float32)
 
     shots = [
         replace(
             shot,
-            clean={**shot.clean, name: seen("clean", shot.name, np.nan)},
+            clean={**shot.clean, name: seen("clean", shot.name)},
             takes={
-                strength: replace(take, told={**take.told, name: {VIEW: seen(strength, shot.name, 0.0)}})
+                strength: replace(take, told={**take.told, name: {VIEW: seen(strength, shot.name)}})
                 for strength, take in shot.takes.items()
             },
         )

@@ -71,7 +71,7 @@ def exhibits(folder: Path, people: int = 3, distractors: int = 20) -> tuple[Sess
     for number in range(distractors):
         other = folder / f"{number}.png"
         Image.fromarray(np.kron(random.integers(40, 255, (6, 6)), np.ones((8, 8))).astype(np.uint8)).save(other)
-        made.add_distractor(other, other, str(number))
+        made.add_distractor(other, str(number))
     return Session(tuple(shots), (), {}, ()), made
 
 
@@ -166,15 +166,18 @@ def test_commands_are_read_as_a_shell_does() -> None:
 
 def test_originals_that_the_web_does_not_show_are_shown_as_no_cloak_leaves_them(tmp_path: Path) -> None:
     made = Exhibits(tmp_path / "exhibits", True)
-    for name in ("original", "none", "strong"):
-        (tmp_path / name).write_bytes(name.encode())
-    released = {UNCLOAKED: tmp_path / "none", "strong": tmp_path / "strong"}
-    made.add_shot(tmp_path / "original", "ada/1.heic", released)
-    made.add_shot(tmp_path / "original", "ada/2.PNG", released)
-    assert (tmp_path / "exhibits/clean/00000.jpg").read_text() == "none"
-    assert (tmp_path / "exhibits/clean/00001.png").read_text() == "original"
-    assert (tmp_path / "exhibits/strong/00001.jpg").read_text() == "strong"
-    Exhibits(tmp_path / "unwanted", False).add_shot(tmp_path / "original", "1.jpg", released)
+    kinds = {"tiff": "TIFF", "png": "PNG", "none": "JPEG", "webp": "WEBP"}
+    for name, kind in kinds.items():
+        Image.new("RGB", (8, 8)).save(tmp_path / name, kind)
+    released = {UNCLOAKED: tmp_path / "none", "strong": tmp_path / "webp"}
+    made.add_shot(tmp_path / "tiff", "ada/1", released)
+    made.add_shot(tmp_path / "png", "ada/2", {**released, "strong": tmp_path / "tiff"})
+    assert (tmp_path / "exhibits/clean/00000.jpg").read_bytes() == (tmp_path / "none").read_bytes()
+    assert (tmp_path / "exhibits/clean/00001.png").read_bytes() == (tmp_path / "png").read_bytes()
+    assert (tmp_path / "exhibits/strong/00000.webp").exists()
+    assert made.place("strong", "ada/1") in made.laid
+    assert made.place("strong", "ada/2") not in made.laid, "nothing is asked about it"
+    Exhibits(tmp_path / "unwanted", False).add_shot(tmp_path / "png", "1.jpg", released)
     assert not (tmp_path / "unwanted").exists()
 
 
@@ -288,13 +291,16 @@ def test_real_photos_as_installed_before_judges_from_outside(
     folder = some_people(shared_data / "lfw" / "identities", tmp_path / "people", people=2, photos=2)
     others = some_people(shared_data / "lfw" / "distractors", tmp_path / "others", people=15, photos=1)
     another(home.models, "pulled", role="surrogate")
+    another(tmp_path / "named", "named", role="judge")
     shutil.copytree(recogniser_folder("edgeface-xxs"), tmp_path / "judges" / LIKENESS)
     card = tmp_path / "judges" / LIKENESS / "card.yaml"
     card.chmod(0o644)
     card.write_text(card.read_text().replace("name: edgeface-xxs", f"name: {LIKENESS}", 1))
     options = ("--as-installed", "--set", "steps=4", "--view", "as-is", "--far", "1e-2", "--distractors", others)
     judges = ("--judge-models", tmp_path / "judges", "--judge-command", f"web={program(tmp_path, PIXELS)}")
-    code, content = home.json("evaluate", folder, "-o", tmp_path / "out", *options, *judges, version=2)
+    code, content = home.json(
+        "evaluate", folder, "-o", tmp_path / "out", *options, *judges, version=2, UNCNN_MODELS=str(tmp_path / "named")
+    )
     assert code == 0
     assert content["as_installed"]
     assert "pulled" not in content["surrogates"]
