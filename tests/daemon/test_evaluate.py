@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -20,20 +21,21 @@ from models_home import ModelsHome, some_people
 from PIL import Image
 
 from uncnn.daemon.config import Attack, Policy
-from uncnn.daemon.evaluate import adversaries
+from uncnn.daemon.evaluate import adversaries, plots
 from uncnn.daemon.evaluate.adversaries import Judge
 from uncnn.daemon.evaluate.cloaking import Cloaking
 from uncnn.daemon.evaluate.command import write
 from uncnn.daemon.evaluate.embedding import embeddings_of
 from uncnn.daemon.evaluate.evaluation import Evaluation
-from uncnn.daemon.evaluate.faces import faces_of
+from uncnn.daemon.evaluate.faces import FaceFinding, Nearest, faces_of, worst_faces
 from uncnn.daemon.evaluate.findings import RATES, findings_of
 from uncnn.daemon.evaluate.intervals import effective_size, rate, wilson
 from uncnn.daemon.evaluate.looks import looks_of
 from uncnn.daemon.evaluate.machine import Machine
 from uncnn.daemon.evaluate.mixed import mixed_galleries
-from uncnn.daemon.evaluate.plan import UNCLOAKED, EvaluationError, Plan, make_plan
+from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, EvaluationError, Plan, make_plan
 from uncnn.daemon.evaluate.probe import deal, linear_probe
+from uncnn.daemon.evaluate.report import facts
 from uncnn.daemon.evaluate.sizes import members, size_class
 from uncnn.daemon.evaluate.values import Sample, Session, Shot, Take
 from uncnn.daemon.sheet import AMPLIFIED, amplified
@@ -410,6 +412,75 @@ def test_everything_is_written_and_opens(evaluation: Evaluation, tmp_path: Path)
     assert re.search(r"^ +portraits +4 +9\.54 +9\.00 +8\.00 ", table, re.MULTILINE)
     summary = table[: table.index("each judge")].splitlines()[4:]
     assert max(map(len, summary)) <= 80, "it fits a terminal"
+
+
+def test_without_the_extra_packages_the_rest_is_written(
+    evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plots, "find_spec", lambda name: None)
+    bare = replace(evaluation, every_look=tuple(replace(look, jod=None) for look in evaluation.every_look))
+    write(bare, tmp_path)
+    files = {"table.txt", "evaluation.json", "contact-sheet.png", "index.html"}
+    assert {file.name for file in tmp_path.iterdir()} == files
+    found = Page()
+    found.feed((tmp_path / "index.html").read_text())
+    assert len(found.sources) == 1
+    text = (tmp_path / "table.txt").read_text()
+    assert 'no JOD on displays: ColorVideoVDP is not installed: pip install "uncnn[evaluate]"' in text
+    assert 'no plots: matplotlib is not installed: pip install "uncnn[evaluate]"' in text
+    assert not any("no JOD" in fact for fact in facts(evaluation))
+
+
+def test_what_is_held_is_said_first(evaluation: Evaluation) -> None:
+    plan = replace(evaluation.plan, strengths=(AS_INSTALLED,))
+    look = replace(evaluation.looks[-1], strength=AS_INSTALLED, held=2)
+    (first, *_) = facts(replace(evaluation, plan=plan, every_look=(look,)))
+    assert "as the default policy of a fresh installation releases them, 2 held and left out" in first
+
+
+def test_the_faces_nearest_to_a_link_are_listed_worst_first() -> None:
+    """One is linked to another photo, two to their own original alone, one to none, and of one nothing is known."""
+    near = {"a": (0.3, 0.2), "b": (-0.1, -0.4), "c": (0.2, -0.3), "d": (0.4, -0.2), "e": None}
+    made = [
+        FaceFinding("Ada", name, 90.0, "strong", None, own and Nearest("j", own[1]), own and Nearest("j", own[0]))
+        for name, own in near.items()
+    ]
+    assert [face.photo for face in worst_faces(made, "strong", 9)] == ["b", "c", "d", "a", "e"]
+    assert len(worst_faces(made, "strong", 2)) == 2
+    assert worst_faces(made, "subtle", 9) == []
+
+
+def test_how_far_beyond_a_threshold_a_face_lies() -> None:
+    """At the threshold it is 0, for either metric; the judge that is nearest is named; a held photo has none."""
+    clean = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]]
+    exactly = np.array([[0.5, 0.75**0.5]] * 4, dtype=np.float32)
+    judges = [Judge("at", "cosine", 0.5), Judge("far", "cosine", 0.9)]
+    shots = tuple(
+        Shot(
+            "AABB"[number],
+            f"{number}.jpg",
+            90.0,
+            {judge.name: clean[number] for judge in judges},
+            {
+                "strong": Take(
+                    1.0,
+                    True,
+                    None,
+                    {judge.name: {"as-is": exactly[number]} for judge in judges},
+                    held="" if number else "x",
+                )
+            },
+        )
+        for number in range(4)
+    )
+    plan = Plan(Path("people"), (), (), ("strong",), ("as-is",), 1e-3)
+    held, second, *_ = faces_of(Session(shots, (), {}, ()), plan, judges)
+    assert held.own is held.cross is None
+    assert second.own is not None
+    assert second.own.judge == "at"
+    assert second.own.beyond == pytest.approx(0, abs=1e-6)
+    assert second.cross is not None
+    assert second.cross.judge == "at"
 
 
 def test_the_json_is_a_contract(evaluation: Evaluation, tmp_path: Path) -> None:
