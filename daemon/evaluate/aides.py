@@ -118,7 +118,7 @@ def outside_models(roster: Roster, folder: Path | None) -> tuple[tuple[Installed
     models, notes = [], []
     for model in (Installed(each, read_card(each)) for each in folders):
         if model.card.name in used or model.card.sha256 in used.values():
-            notes.append(f"{printable(model.folder.name)}: not outside: it is attacked or judges already")
+            notes.append(f"{printable(model.folder.name)} is no judge outside: it is attacked or judges already")
         else:
             models.append(model)
     shipped = EMBEDDED / LIKENESS

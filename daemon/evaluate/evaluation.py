@@ -50,6 +50,7 @@ class Evaluation:
     samples: tuple[Sample, ...]
     machine: Machine
     left_out: tuple[str, ...]  # photos and people, and why
+    notes: tuple[str, ...] = ()  # on the judges outside
 
     @property
     def looks(self) -> tuple[Look, ...]:
@@ -121,7 +122,8 @@ def evaluate(settings: Settings, plan: Plan, progress: Progress | None = None) -
         tuple(faces_of(session, plan, judges)),
         session.samples,
         Machine(device, os.cpu_count() or 1, time.monotonic() - started, *memory),
-        (*others.notes, *session.left_out),
+        session.left_out,
+        (*others.notes, *session.notes),
     )
 
 

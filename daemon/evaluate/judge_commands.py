@@ -11,7 +11,7 @@ import json
 import math
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -182,7 +182,20 @@ def _joined(
         for shot in session.shots
     ]
     others = (strangers - mean).astype(np.float32)
-    return replace(session, shots=tuple(shots), distractors={**session.distractors, name: others}), judge
+    told_of = {**session.distractors, name: others}
+    notes = (*session.notes, *_faceless(session, plan, name, told, exhibits))
+    return replace(session, shots=tuple(shots), distractors=told_of, notes=notes), judge
+
+
+def _faceless(
+    session: Session, plan: Plan, name: str, told: Mapping[str, Embeddings], exhibits: Exhibits
+) -> Iterator[str]:
+    """Yield in words on how many photos a judge finds no face: cloaked ones then count as not linked."""
+    for kind, words in (("clean", "originals"), *((each, f"photos, {each}") for each in plan.strengths)):
+        shown = exhibits.laid & {exhibits.place(kind, shot.name) for shot in session.shots}
+        missed = len(shown - told.keys())
+        if missed:
+            yield f"{printable(name)} finds no face on {missed} of {len(shown)} {words}"
 
 
 def _threshold(name: str, distractors: Embeddings, people: Sequence[str], far: float) -> float:

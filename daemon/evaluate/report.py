@@ -51,6 +51,7 @@ def facts(evaluation: Evaluation) -> list[str]:
         found.append(f"no JOD on displays: ColorVideoVDP is not installed: {REMEDY}")
     if not drawable():
         found.append(f"no plots: matplotlib is not installed: {REMEDY}")
+    found += evaluation.notes
     return found + [f"left out: {reason}" for reason in evaluation.left_out]
 
 
@@ -82,6 +83,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "findings": [_finding_json(found) for found in evaluation.findings],
         "photos": [_shot_json(shot, evaluation.faces) for shot in evaluation.shots],
         "machine": asdict(evaluation.machine),
+        "notes": list(evaluation.notes),
         "left_out": list(evaluation.left_out),
     }
 

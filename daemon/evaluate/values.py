@@ -76,3 +76,4 @@ class Session:
     samples: tuple[Sample, ...]
     distractors: Mapping[str, Embeddings]  # by judge: (M, D)
     left_out: tuple[str, ...]  # a sentence each
+    notes: tuple[str, ...] = ()  # what else is to be said, a sentence each

@@ -489,7 +489,7 @@ def test_the_json_is_a_contract(evaluation: Evaluation, tmp_path: Path) -> None:
     assert content["schema_version"] == 2
     assert set(content) == {
         *("schema_version", "folder", "people", "distractors", "far", "views", "quality", "attack", "surrogates"),
-        *("judges", "strengths", "findings", "photos", "machine", "left_out", "as_installed"),
+        *("judges", "strengths", "findings", "photos", "machine", "notes", "left_out", "as_installed"),
     }
     (first, second, *_) = content["findings"]
     rates = {"match", "own_photo", "rank1", "gallery_match", "gallery_rank1", "linear_probe", "cloaked_match"}

@@ -93,6 +93,7 @@ def test_a_program_judges_the_files_as_they_were_released(tmp_path: Path) -> Non
     assert strong.own_photo.photos == 6
     assert strong.cloaked_match.value == pytest.approx(4 / 6), "each mirrored one to the other; the dark one to none"
     assert not session.shots[-1].takes["strong"].told["mine:pixels"]["as-is"].any()
+    assert session.notes == ("mine:pixels finds no face on 1 of 6 photos, strong",)
 
 
 def _over_all(session: Session, plan: Plan, judges: list[Any]) -> list[Any]:
@@ -199,10 +200,10 @@ def test_models_from_outside_have_no_part_in_the_run(tmp_path: Path) -> None:
     ((mine,), notes) = outside_models(roster_of("dlib-resnet"), tmp_path)
     assert (mine.card.name, notes) == ("mine", ())
     models, notes = outside_models(roster_of("openvino-0095"), tmp_path)
-    assert (models, notes) == ((), ("mine: not outside: it is attacked or judges already",)), "by its content"
+    assert (models, notes) == ((), ("mine is no judge outside: it is attacked or judges already",)), "by its content"
     another(tmp_path, "dlib-resnet")
     _, notes = outside_models(roster_of("dlib-resnet"), tmp_path)
-    assert notes == ("dlib-resnet: not outside: it is attacked or judges already",), "by its name"
+    assert notes == ("dlib-resnet is no judge outside: it is attacked or judges already",), "by its name"
     (tmp_path / "empty").mkdir()
     with pytest.raises(EvaluationError, match=r"empty: no folder in it has a card\.yaml"):
         outside_models(roster_of("dlib-resnet"), tmp_path / "empty")
