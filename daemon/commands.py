@@ -62,7 +62,20 @@ def settings_for(
     Raises:
         ConfigError: the configuration is wrong, or a named one is missing. SettingsError: an option is.
     """
-    found = configuration(config)
+    return settings_over(configuration(config), policy, attack, strength, parameters, licences, device, any_policy)
+
+
+def settings_over(
+    found: Config,
+    policy: str | None,
+    attack: str | None,
+    strength: str | None,
+    parameters: Sequence[str] | None,
+    licences: Sequence[str] | None,
+    device: str | None,
+    any_policy: bool = False,
+) -> Settings:
+    """Return the settings of a configuration with the command line's put over them. Raises SettingsError."""
     if any_policy and DEFAULT_POLICY not in found.policies:
         policy = next(iter(found.policies), None)
     chosen = named_policy(found, policy)
@@ -99,11 +112,33 @@ def taken(photo: Path, folder: Path) -> Snapshot:
 
 
 @contextmanager
-def work(models: Models, device: str) -> Iterator[tuple[Crew, Path]]:
-    """Yield the processes, started when first asked, and a private folder that is removed at the end."""
+def work(models: Models, device: str, shipped_only: bool = False) -> Iterator[tuple[Crew, Path]]:
+    """Yield the processes, started when first asked, and a private folder that is removed at the end.
+
+    `shipped_only`: models that do not come with uncnn are not looked for.
+    """
     sweep_workspaces()
-    with stopped_by_sigterm(), workspace() as spool, Crew(models, device, data_dir(), spool) as crew:
+    with (
+        stopped_by_sigterm(),
+        workspace() as spool,
+        _searching(spool, shipped_only) as data,
+        Crew(models, device, data, spool) as crew,
+    ):
         yield crew, spool
+
+
+@contextmanager
+def _searching(spool: Path, shipped_only: bool) -> Iterator[Path]:
+    """Yield the user's data directory, or an empty one while no other folder of models is named."""
+    if not shipped_only:
+        yield data_dir()
+        return
+    named = os.environ.pop("UNCNN_MODELS", None)
+    try:
+        yield spool / "no-models"
+    finally:
+        if named is not None:
+            os.environ["UNCNN_MODELS"] = named
 
 
 def configuration(explicit: Path | None) -> Config:

@@ -64,26 +64,29 @@ class Crew:
         """Return the running worker."""
         if self._worker is None or not self._worker.alive:
             make = partial(_make_worker, self.roster, self.device)
-            self._worker = Child("worker", make, self._sandbox(), ["uncnn.daemon.worker"])
+            self._worker = Child("worker", make, self._sandbox(self.roster), ["uncnn.daemon.worker"])
         return self._worker
 
     @property
     def verifier(self) -> Child:
         """Return the running verifier."""
         if self._verifier is None or not self._verifier.alive:
-            make = partial(_make_verifier, self.roster, self.device)
-            sandbox = self._sandbox([BUTTERAUGLI])
-            self._verifier = Child("verifier", make, sandbox, ["uncnn.daemon.verify.verifier"])
+            self._verifier = self.new_verifier(self.roster)
         return self._verifier
+
+    def new_verifier(self, roster: store.Roster) -> Child:
+        """Return a new process that asks these models; the caller closes it."""
+        make = partial(_make_verifier, roster, self.device)
+        return Child("verifier", make, self._sandbox(roster, [BUTTERAUGLI]), ["uncnn.daemon.verify.verifier"])
 
     @property
     def protection(self) -> Protection:
         """Return what of the sandbox holds in both processes, once they have started."""
         return held_in_all(child.protection for child in (self._worker, self._verifier) if child is not None)
 
-    def _sandbox(self, programs: Sequence[str] = ()) -> Sandbox:
+    def _sandbox(self, roster: store.Roster, programs: Sequence[str] = ()) -> Sandbox:
         """Return the rules for a process of this crew."""
-        return sandbox_for(self._spool, [*self.roster.files(), people_file().parent], self.device, programs)
+        return sandbox_for(self._spool, [*roster.files(), people_file().parent], self.device, programs)
 
     def start(self) -> str:
         """Start both, which load their models side by side; return the worker's device when both have.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.cli.options import ConfigFile, Device, Json, Licence, PolicyName
+from uncnn.daemon.cli.options import ConfigFile, Device, Licence, PolicyName
 
 
 def evaluate(
@@ -34,6 +34,20 @@ def evaluate(
         Path | None, typer.Option(help="A folder of photos of other people, to be hidden among.", show_default=False)
     ] = None,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEG that is released.")] = 90,
+    as_installed: Annotated[
+        bool,
+        typer.Option(
+            "--as-installed", help="What a fresh installation would release: what ships alone, the default policy."
+        ),
+    ] = False,
+    judge_models: Annotated[
+        Path | None,
+        typer.Option(help="A folder of model folders that judge from outside, in no verdict.", show_default=False),
+    ] = None,
+    judge_command: Annotated[
+        list[str] | None,
+        typer.Option(help="COMMAND or NAME=COMMAND, run as COMMAND OUT.json DIR..., judges from outside. Repeatable."),
+    ] = None,
     config: ConfigFile = None,
     policy: PolicyName = None,
     attack: Annotated[str | None, typer.Option(help="The attack; default: the policy's.")] = None,
@@ -42,19 +56,24 @@ def evaluate(
     ] = None,
     licence: Licence = None,
     device: Device = None,
-    json: Json = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 2) instead of text.")] = False,
 ) -> None:
-    """Measure what cloaks are worth on photos of several people, against three adversaries and every judge.
+    """Measure what cloaks are worth on photos of several people, against four adversaries and every judge.
 
     Cloaks each photo at each strength, without escalation, and asks the judges whether they still link it to the
-    person's other photos, find it among all, or learn from it. Writes tables, JSON, plots, a contact sheet and a page
-    of all of it. It shows the people's faces: keep it as you keep the photos. Exit status: 0 done, 1 error.
+    person's other photos, clean or cloaked, find it among all, or learn from it. Writes tables, JSON, plots, a contact
+    sheet and a page of all of it. It shows the people's faces: keep it as you keep the photos. Exit status: 0 done, 1
+    error.
 
     Example: uncnn-daemon evaluate people/ --photos 4 --strength balanced --distractors strangers/
     """
     from uncnn.daemon.commands import settings_for
-    from uncnn.daemon.evaluate.command import evaluate_people, plan_for
+    from uncnn.daemon.evaluate.command import evaluate_people, installed_settings, plan_for
 
-    settings = settings_for(config, policy, attack, None, parameter, licence, device)
-    plan = plan_for(settings, people, strength, view, far, quality, photos, number, distractors)
+    if as_installed:
+        settings = installed_settings(config, policy, attack, parameter, licence, device)
+    else:
+        settings = settings_for(config, policy, attack, None, parameter, licence, device)
+    outside = (judge_models, judge_command)
+    plan = plan_for(settings, people, strength, view, far, quality, photos, number, distractors, as_installed, *outside)
     raise typer.Exit(evaluate_people(settings, plan, output, json))

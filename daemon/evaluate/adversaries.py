@@ -2,6 +2,9 @@
 
 Arrays only: `probes` and `gallery` are embeddings (N, D) of the same N photos, one of the two cloaked; `people`, (N,),
 says whose each is. A photo is never compared with itself, except where that is what is asked.
+
+A row of zeros is a photo on which the judge finds no face: it is like nothing. A row of NaN is a photo that there is
+not, so that nothing is asked about it: shares of such probes are NaN.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ class Judge:
     name: str
     metric: Metric
     threshold: float  # in its metric, at the false accept rate that is asked for
+    outside: bool = False  # it has no part in any verdict
 
     @property
     def least(self) -> float:
@@ -47,35 +51,40 @@ class Curve:
 def closeness(metric: Metric, probes: Embeddings, gallery: Embeddings) -> Floats:
     """Return how close each of `probes` (N, D) is to each of `gallery` (M, D), (N, M), larger is closer.
 
-    Cosine similarity, or the Euclidean distance below zero.
+    Cosine similarity, or the Euclidean distance below zero; -inf where a face was not found, NaN where there is none.
     """
     one, other = probes.astype(np.float64), gallery.astype(np.float64)
+    alike: Floats
     if metric == "cosine":
-        alike: Floats = unit(one) @ unit(other).T
-        return alike
-    squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
-    near: Floats = -np.sqrt(np.maximum(squares, 0))
-    return near
+        alike = unit(one) @ unit(other).T
+    else:
+        alike = -np.sqrt(np.maximum((one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T, 0))
+    unseen = ~np.any(one, axis=1, keepdims=True) | ~np.any(other, axis=1, keepdims=True).T
+    alike[unseen & ~np.isnan(alike)] = -np.inf
+    return alike
 
 
 def unit(embeddings: Floats) -> Floats:
-    """Return `embeddings`, (N, D), at length 1."""
-    scaled: Floats = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    """Return `embeddings`, (N, D), at length 1; zeros stay so."""
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    scaled: Floats = embeddings / np.where(lengths == 0, 1, lengths)
     return scaled
 
 
 def verification(judge: Judge, probes: Embeddings, gallery: Embeddings, people: Codes) -> Floats:
-    """Return for each probe the share, (N,), of the other photos of its person that the judge links it to."""
-    others = _same_person(people) & ~np.eye(len(people), dtype=bool)
-    linked = closeness(judge.metric, probes, gallery) >= judge.least
-    shares: Floats = (linked & others).sum(axis=1) / others.sum(axis=1)
-    return shares
+    """Return for each probe the share, (N,), of the other photos of its person that the judge links it to.
+
+    With cloaked photos on both sides: how far cloaks give each other away.
+    """
+    alike = closeness(judge.metric, probes, gallery)
+    others = _others(people) & ~np.isnan(alike)
+    return _share((alike >= judge.least) & others, others)
 
 
 def own_photo(judge: Judge, probes: Embeddings, originals: Embeddings) -> Floats:
     """Return for each probe, (N,), 1 where the judge links it to its own original, the stricter question, else 0."""
     alike = np.diagonal(closeness(judge.metric, probes, originals))
-    return np.asarray(alike >= judge.least, dtype=np.float64)
+    return np.where(np.isnan(alike), np.nan, alike >= judge.least)
 
 
 def identification(
@@ -87,13 +96,12 @@ def identification(
     the probe's own person is found only if nobody else's is.
     """
     alike = closeness(judge.metric, probes, gallery)
-    same = _same_person(people)
-    np.fill_diagonal(alike, -np.inf)
-    own = np.where(same, alike, -np.inf).max(axis=1)
-    foreign = np.where(same, -np.inf, alike).max(axis=1)
+    others = _others(people) & ~np.isnan(alike)
+    own = np.where(others, alike, -np.inf).max(axis=1)
+    foreign = np.where(_same_person(people) | np.isnan(alike), -np.inf, alike).max(axis=1)
     if distractors is not None and len(distractors):
-        foreign = np.maximum(foreign, closeness(judge.metric, probes, distractors).max(axis=1))
-    return np.asarray(own > foreign, dtype=np.float64)
+        foreign = np.fmax(foreign, closeness(judge.metric, probes, distractors).max(axis=1))
+    return np.where(others.any(axis=1), own > foreign, np.nan)
 
 
 def curve(
@@ -101,12 +109,12 @@ def curve(
 ) -> Curve:
     """Return the judge's receiver operating characteristic over all pairs of a probe and another photo."""
     alike = closeness(judge.metric, probes, gallery)
-    same = _same_person(people)
-    genuine = alike[same & ~np.eye(len(people), dtype=bool)]
-    impostors = [alike[~same]]
+    genuine = alike[_others(people) & ~np.isnan(alike)]
+    impostors = [alike[~_same_person(people)]]
     if distractors is not None and len(distractors):
         impostors.append(closeness(judge.metric, probes, distractors).ravel())
-    falling = -np.sort(-np.concatenate(impostors))
+    every = np.concatenate(impostors)
+    falling = -np.sort(-every[~np.isnan(every)])
     fars = FARS[FARS * len(falling) >= 1 - 1e-9]
     accepted = np.clip((fars * len(falling) * (1 + 1e-12)).astype(int), 1, len(falling))
     tars = [(genuine >= limit).mean() for limit in falling[accepted - 1]]
@@ -115,3 +123,14 @@ def curve(
 
 def _same_person(people: Codes) -> npt.NDArray[np.bool_]:
     return np.asarray(people[:, None] == people, dtype=bool)
+
+
+def _others(people: Codes) -> npt.NDArray[np.bool_]:
+    """Return which photos, (N, N), are of one person without being one photo."""
+    return _same_person(people) & ~np.eye(len(people), dtype=bool)
+
+
+def _share(linked: npt.NDArray[np.bool_], of: npt.NDArray[np.bool_]) -> Floats:
+    """Return the share, (N,), of each row's pairs that is linked; NaN where there is no pair."""
+    count = of.sum(axis=1)
+    return np.where(count == 0, np.nan, linked.sum(axis=1) / np.maximum(count, 1))

@@ -1,21 +1,23 @@
 """One photo at every strength: cloaked by the worker as for a release, without escalation and without a verdict.
 
-Only the face that the photo is of is cloaked and asked about.
+Only the face that the photo is of is cloaked and asked about. As installed, the photo goes the whole path of a release:
+every face is cloaked, judged and escalated; only the one that it is of is asked about.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uncnn.daemon.config import Policy
 from uncnn.daemon.crew import Crew
+from uncnn.daemon.evaluate.aides import NO_AIDES, Aides
 from uncnn.daemon.evaluate.embedding import ask_judges, embeddings_of, leaving_out
-from uncnn.daemon.evaluate.plan import UNCLOAKED, Plan
+from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress, Sample, Shot, Take
-from uncnn.daemon.pipeline import attack_request
-from uncnn.daemon.processes import Message
+from uncnn.daemon.pipeline import attack_request, protect
+from uncnn.daemon.processes import Message, Report
 from uncnn.daemon.sight import look_request
 from uncnn.daemon.verify.measuring import read_squares
 from uncnn.daemon.verify.verdict import FACE, FACES
@@ -34,6 +36,7 @@ class Cloaking:
     source: Path
     name: str
     progress: Progress
+    aides: Aides = NO_AIDES
 
     def face(self) -> Face:
         """Return the face that the photo is of. Raises LeftOut."""
@@ -51,7 +54,7 @@ class Cloaking:
 
     def shot(self, person: str, face: Face) -> Shot:
         """Return the photo cloaked at every strength, and what the judges make of it. Raises LeftOut."""
-        told = ask_judges(self.crew, self.source, self.name, ["as-is"], face, self.policy.faces.rotated)
+        told = ask_judges(self.crew, self.aides, self.source, self.name, ["as-is"], face, self.policy.faces.rotated)
         clean = {judge: views["as-is"] for judge, views in embeddings_of(told).items()}
         takes = {strength: self._take(strength, face) for strength in (UNCLOAKED, *self.plan.strengths)}
         return Shot(person, self.name, face.size_px, clean, takes)
@@ -76,19 +79,36 @@ class Cloaking:
         }
         return Sample(shot.person, original, released, shown)
 
+    def released(self) -> dict[str, Path]:
+        """Return the file of each strength, once the shot was taken."""
+        return {strength: self._file(strength) for strength in (UNCLOAKED, *self.plan.strengths)}
+
     def _take(self, strength: str, face: Face) -> Take:
         file = self._file(strength)
+        if strength == AS_INSTALLED:
+            with leaving_out():
+                outcome = protect(self.crew, self.source, self.name, self.policy, file.parent, self._reporter(strength))
+            outcome.candidate.replace(file)
+            take = self._seen(strength, face, file, None, outcome.seconds / max(outcome.faces, 1))
+            held = "" if outcome.decision == "publish" else outcome.reason
+            return replace(take, held=held, strengths=outcome.strengths)
         started = time.monotonic()
         moved = self._cloak(strength, face, file)
-        seconds = time.monotonic() - started
+        return self._seen(strength, face, file, moved, time.monotonic() - started)
+
+    def _seen(self, strength: str, face: Face, file: Path, moved: str | None, seconds: float) -> Take:
+        """Return what the judges make of a released file, and what it looks like."""
         self._tell(strength, {"stage": f"asking the judges, {strength}", "done": 1, "of": 1})
-        told = ask_judges(self.crew, file, self.name, self.plan.views, face, self.policy.faces.rotated)
+        told = ask_judges(self.crew, self.aides, file, self.name, self.plan.views, face, self.policy.faces.rotated)
         pair = {"original": str(self.source), "released": str(file), "name": self.name}
         asked = {"do": "compare", **pair, "face": FACE.dump_python(face, mode="json"), "moved": moved}
-        compared = self.crew.ask_verifier(asked)
-        shown = compared["visibility"]
+        shown = self.crew.ask_verifier(asked)["visibility"]
         visibility = None if shown is None else VISIBILITY.validate_python(shown)
-        return Take(seconds, told["found"], visibility, embeddings_of(told))
+        jod = self.aides.jod(self.source, file, self.name, face)
+        return Take(seconds, told["found"], visibility, embeddings_of(told), jod)
+
+    def _reporter(self, strength: str) -> Report:
+        return lambda progress: self._tell(strength, {"done": 0, "of": 1, **progress})
 
     def _cloak(self, strength: str, face: Face, file: Path) -> str | None:
         """Write the photo as it would be released, and return the file of what was moved.

@@ -11,14 +11,16 @@ from typing import Final
 from pydantic import ValidationError
 from rich.console import Console
 
-from uncnn.daemon.answers import OK, SCHEMA_VERSION, print_json
-from uncnn.daemon.commands import Settings, SettingsError
+from uncnn.daemon.answers import OK, print_json
+from uncnn.daemon.commands import Settings, SettingsError, settings_over
+from uncnn.daemon.config import Config
 from uncnn.daemon.config.policies import Protect
 from uncnn.daemon.evaluate.contact_sheet import contact_sheet
 from uncnn.daemon.evaluate.evaluation import Evaluation, evaluate
+from uncnn.daemon.evaluate.judge_commands import VIEW
 from uncnn.daemon.evaluate.page import page
-from uncnn.daemon.evaluate.plan import STRENGTHS, VIEWS, Plan, make_plan
-from uncnn.daemon.evaluate.plots import curves, trade_off
+from uncnn.daemon.evaluate.plan import AS_INSTALLED, STRENGTHS, VIEWS, JudgeCommand, Plan, make_plan
+from uncnn.daemon.evaluate.plots import curves, drawable, trade_off
 from uncnn.daemon.evaluate.report import evaluation_json, facts
 from uncnn.daemon.evaluate.tables import tables
 from uncnn.daemon.files.publish import PublishError
@@ -40,15 +42,20 @@ def plan_for(
     photos: int | None,
     people: int | None,
     distractors: Path | None,
+    as_installed: bool = False,
+    judge_models: Path | None = None,
+    commands: Sequence[str] | None = None,
 ) -> Plan:
     """Return the plan that the command line asks for.
 
     Raises:
-        SettingsError: an option cannot be. FacesError, EvaluationError: a folder will not do.
+        SettingsError: an option cannot be. FacesError, EvaluationError: a folder or a command will not do.
     """
-    wanted = tuple(dict.fromkeys(strengths or STRENGTHS))
+    wanted = (AS_INSTALLED,) if as_installed else tuple(dict.fromkeys(strengths or STRENGTHS))
+    if as_installed and strengths:
+        raise SettingsError("--as-installed: the default policy chooses the strength: leave --strength out")
     for strength in wanted:
-        if strength not in registry.STRENGTHS:
+        if not as_installed and strength not in registry.STRENGTHS:
             known = ", ".join(registry.STRENGTHS)
             raise SettingsError(f"--strength {strength!r}: choose one of {known}")
     asked = {"far": settings.policy.protect.far if far is None else far, "views": tuple(dict.fromkeys(views or VIEWS))}
@@ -60,6 +67,9 @@ def plan_for(
             for each in error.errors()
         )
         raise SettingsError(found) from error
+    programs = [JudgeCommand.of(text) for text in commands or ()]
+    if programs and VIEW not in protect.views:
+        raise SettingsError(f"--judge-command: it is shown the released file itself: add --view {VIEW}")
     return make_plan(
         folder,
         strengths=wanted,
@@ -69,7 +79,28 @@ def plan_for(
         photos=photos,
         people=people,
         distractors=distractors,
+        judge_models=judge_models,
+        commands=programs,
     )
+
+
+def installed_settings(
+    config: Path | None,
+    policy: str | None,
+    attack: str | None,
+    parameters: Sequence[str] | None,
+    licences: Sequence[str] | None,
+    device: str | None,
+) -> Settings:
+    """Return the settings of a fresh installation; another attack or parameter of it may be tried in its place.
+
+    Raises SettingsError: an option asks for what is not installed so.
+    """
+    given = {"--config": config, "--policy": policy, "--licence": licences}
+    for option, value in given.items():
+        if value:
+            raise SettingsError(f"--as-installed: it is the default policy with what ships: leave {option} out")
+    return settings_over(Config(), None, attack, None, parameters, None, device)
 
 
 def evaluate_people(settings: Settings, plan: Plan, output: Path, as_json: bool) -> int:
@@ -90,19 +121,19 @@ def evaluate_people(settings: Settings, plan: Plan, output: Path, as_json: bool)
     console = Console()
     for fact in facts(evaluation):
         console.print(fact, markup=False, highlight=False, soft_wrap=True)
-    Console(width=max(console.width, _WIDE)).print(tables(evaluation)[0][1], soft_wrap=True)  # a pipe has no width
+    wide = Console(width=max(console.width, _WIDE))  # a pipe has no width
+    for _, table in tables(evaluation)[:2]:
+        wide.print(table, soft_wrap=True)
     console.print(f"written: {printable(output / PAGE)}", markup=False, highlight=False, soft_wrap=True)
     return OK
 
 
 def write(evaluation: Evaluation, folder: Path) -> None:
     """Write tables, JSON, pictures and the page into `folder`. Raises PublishError: one cannot be written."""
-    pictures = {
-        "trade-off": trade_off(evaluation),
-        "roc": curves(evaluation),
-        "contact-sheet": contact_sheet(evaluation.samples, evaluation.plan.strengths),
-    }
-    content = {"schema_version": SCHEMA_VERSION, **evaluation_json(evaluation)}
+    pictures = {"contact-sheet": contact_sheet(evaluation.samples, evaluation.plan.strengths)}
+    if drawable():
+        pictures |= {"trade-off": trade_off(evaluation), "roc": curves(evaluation)}
+    content = evaluation_json(evaluation)
     files = {
         "table.txt": _text(evaluation).encode(),
         "evaluation.json": (json.dumps(content, indent=2) + "\n").encode(),

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from uncnn.daemon.crew import Crew
+from uncnn.daemon.evaluate.aides import Aides
+from uncnn.daemon.evaluate.judge_commands import Exhibits
 from uncnn.daemon.evaluate.plan import Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
@@ -21,23 +23,29 @@ from uncnn.plugins.cards import Embeddings
 
 
 def ask_judges(
-    crew: Crew, file: Path, name: str, views: Sequence[str], near: Face | None, rotated: Rotated = False
+    crew: Crew,
+    aides: Aides,
+    file: Path,
+    name: str,
+    views: Sequence[str],
+    near: Face | None,
+    rotated: Rotated = False,
 ) -> Message:
-    """Return the verifier's answer about one face of a photo, at any angle if `rotated`.
+    """Return the verifier's answer about one face of a photo, at any angle if `rotated`, with that of judges outside.
 
     Raises RequestError, ProcessDied.
     """
-    return crew.ask_verifier(
-        {
-            "do": "embed",
-            "source": str(file),
-            "name": name,
-            "judges": [judge.card.name for judge in crew.roster.judges],
-            "views": list(views),
-            "near": None if near is None else FACE.dump_python(near, mode="json"),
-            "rotated": rotated,
-        }
-    )
+    request: Message = {
+        "do": "embed",
+        "source": str(file),
+        "name": name,
+        "judges": [judge.card.name for judge in crew.roster.judges],
+        "views": list(views),
+        "near": None if near is None else FACE.dump_python(near, mode="json"),
+        "rotated": rotated,
+    }
+    answer = crew.ask_verifier(request)
+    return {**answer, "embeddings": {**answer["embeddings"], **aides.embed(request)}}
 
 
 def embeddings_of(answer: Message) -> dict[str, dict[str, Embeddings]]:
@@ -56,19 +64,26 @@ def embeddings_of(answer: Message) -> dict[str, dict[str, Embeddings]]:
 
 
 def embed_distractors(
-    crew: Crew, plan: Plan, spool: Path, progress: Progress, left_out: list[str]
+    crew: Crew,
+    aides: Aides,
+    plan: Plan,
+    spool: Path,
+    exhibits: Exhibits,
+    progress: Progress,
+    left_out: list[str],
 ) -> dict[str, Embeddings]:
     """Return what each judge makes of every distractor, (M, D); those without a face are left out."""
     rows: dict[str, list[Embeddings]] = {}
-    for photo in plan.distractors:
+    for photo, person in zip(plan.distractors, plan.strangers, strict=True):
         progress.begin(printable(photo.name))
         with tempfile.TemporaryDirectory(dir=spool) as own:
             try:
                 taken = take_copy(photo, Path(own), {})
                 with leaving_out():
-                    answer = ask_judges(crew, taken.path, printable(photo.name), ["as-is"], None)
+                    answer = ask_judges(crew, aides, taken.path, printable(photo.name), ["as-is"], None)
                 if answer["face"] is None:
                     raise LeftOut("no face found")
+                exhibits.add_distractor(taken.path, person)
             except LeftOut as reason:
                 left_out.append(f"distractor {printable(photo.name)}: {reason}")
                 continue

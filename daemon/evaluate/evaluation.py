@@ -1,4 +1,4 @@
-"""The evaluation: photos of people, cloaked at several strengths, against three adversaries and every judge.
+"""The evaluation: photos of people, cloaked at several strengths, against four adversaries and every judge.
 
 from uncnn.daemon.commands import settings_for
 from uncnn.daemon.evaluate.evaluation import evaluate
@@ -11,53 +11,26 @@ evaluation = evaluate(settings, make_plan(Path("people"), photos=4))
 from __future__ import annotations
 
 import os
-import statistics
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from uncnn.daemon.commands import Settings, work
 from uncnn.daemon.config import Attack
-from uncnn.daemon.evaluate import adversaries
-from uncnn.daemon.evaluate.adversaries import Codes, Curve, Judge
-from uncnn.daemon.evaluate.intervals import Rate, rate
+from uncnn.daemon.evaluate.adversaries import Judge
+from uncnn.daemon.evaluate.aides import aides
+from uncnn.daemon.evaluate.faces import FaceFinding, faces_of
+from uncnn.daemon.evaluate.findings import Finding, findings_of
+from uncnn.daemon.evaluate.intervals import Rate
+from uncnn.daemon.evaluate.judge_commands import Exhibits, ask_commands
+from uncnn.daemon.evaluate.looks import LIKENESS, Look, looks_of
 from uncnn.daemon.evaluate.machine import Machine, peak_bytes
-from uncnn.daemon.evaluate.plan import UNCLOAKED, Plan
-from uncnn.daemon.evaluate.probe import linear_probe
+from uncnn.daemon.evaluate.plan import Plan
 from uncnn.daemon.evaluate.shots import take_shots
-from uncnn.daemon.evaluate.values import Progress, Sample, Session, Shot
+from uncnn.daemon.evaluate.sizes import ALL
+from uncnn.daemon.evaluate.values import Progress, Sample, Shot
 from uncnn.daemon.processes import Message
-from uncnn.daemon.verify.visibility import Visibility
-from uncnn.plugins.cards import Embeddings
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one judge makes of one strength in one view: the share of photos that still speak for their person."""
-
-    judge: str
-    strength: str
-    view: str
-    match: Rate  # cloaked probe, clean gallery: linked to another photo of the person
-    own_photo: Rate  # the stricter question: linked to its own original
-    rank1: Rate  # cloaked probe found first in the clean gallery, among all others and the distractors
-    gallery_match: Rate  # clean probe, cloaked gallery: the same pairs, counted by clean photo
-    gallery_rank1: Rate  # clean probe found first in the cloaked gallery
-    linear_probe: Rate  # clean photos named by a classifier that was trained on cloaked ones
-    curve: Curve  # cloaked probe, clean gallery
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one strength looks like, over all photos, and what it takes."""
-
-    strength: str
-    mean: Visibility | None  # None: no face is large enough for the metrics
-    worst_tenth: float | None  # of SSIMULACRA2: a tenth of the faces is below
-    seconds: float  # a face, without finding it
-    found_again: float  # share of the faces that the detector finds on the released bytes
+from uncnn.exporters.choice import Installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +44,31 @@ class Evaluation:
     people: int
     distractors: int
     shots: tuple[Shot, ...]
-    findings: tuple[Finding, ...]  # by strength, view and judge, UNCLOAKED first
-    looks: tuple[Look, ...]  # by strength, UNCLOAKED first
+    findings: tuple[Finding, ...]  # by strength, view, judge and size, UNCLOAKED first
+    every_look: tuple[Look, ...]  # by strength and size, UNCLOAKED first
+    faces: tuple[FaceFinding, ...]  # by strength, without UNCLOAKED
     samples: tuple[Sample, ...]
     machine: Machine
     left_out: tuple[str, ...]  # photos and people, and why
+    notes: tuple[str, ...] = ()  # on the judges outside
 
-    def of(self, strength: str, view: str) -> list[Finding]:
-        """Return what every judge makes of a strength in a view."""
-        return [found for found in self.findings if (found.strength, found.view) == (strength, view)]
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """Return the look of each strength over all photos, UNCLOAKED first."""
+        return tuple(look for look in self.every_look if look.size == ALL)
 
-    def worst(self, measure: str, strength: str, view: str) -> Rate:
+    @property
+    def over_all(self) -> tuple[Finding, ...]:
+        """Return the findings over faces of all sizes."""
+        return tuple(found for found in self.findings if found.size == ALL)
+
+    def of(self, strength: str, view: str, size: str = ALL) -> list[Finding]:
+        """Return what every judge makes of a strength in a view, of the faces of a size."""
+        return [found for found in self.findings if (found.strength, found.view, found.size) == (strength, view, size)]
+
+    def worst(self, measure: str, strength: str, view: str, size: str = ALL) -> Rate:
         """Return the highest of the judges' rates of `measure`, a field of `Finding`."""
-        rates: list[Rate] = [getattr(found, measure) for found in self.of(strength, view)]
+        rates: list[Rate] = [getattr(found, measure) for found in self.of(strength, view, size)]
         return max(rates, key=lambda found: found.value)
 
 
@@ -100,22 +85,30 @@ class _Silent:
 def evaluate(settings: Settings, plan: Plan, progress: Progress | None = None) -> Evaluation:
     """Return what cloaks by `settings` are worth on the photos of `plan`; each strength is tried, none is escalated.
 
+    As installed it is: then `settings` are those of `installed_settings`, and models that do not ship are not used.
+
     Raises:
-        EvaluationError: too few photos show a face. CardError: a judge was not calibrated at the plan's rate.
-        RequestError: a model is missing or broken, or the attack failed. ProcessDied: a process was killed.
+        EvaluationError: too few photos show a face, or a judge outside cannot be asked. CardError: a judge was not
+        calibrated at the plan's rate. RequestError: a model is missing or broken, or the attack failed. ProcessDied: a
+        process was killed.
     """
     heard = progress or _Silent()
     started = time.monotonic()
-    with work(settings.models, settings.device) as (crew, spool):
-        judges = tuple(
-            Judge(model.card.name, model.card.metric, model.card.threshold(plan.far)) for model in crew.roster.judges
-        )
+    with (
+        work(settings.models, settings.device, plan.as_installed) as (crew, spool),
+        aides(crew, spool, plan.judge_models) as others,
+    ):
+        judges = (*_judges(crew.roster.judges, plan, False), *_judges(others.models, plan, True))
         device = crew.start()
-        session = take_shots(crew, plan, settings.policy, spool, heard)
-        memory = (peak_bytes(crew.worker.pid), peak_bytes(crew.verifier.pid))
+        exhibits = Exhibits(spool / "exhibits", bool(plan.commands))
+        session = take_shots(crew, others, plan, settings.policy, spool, exhibits, heard)
+        children = (crew.worker, crew.verifier, others.displays)
+        memory = [None if child is None else peak_bytes(child.pid) for child in children]
         surrogates = tuple(model.card.name for model in crew.roster.surrogates)
+        heard.report({"stage": "asking the judges outside"})
+        session, programs = ask_commands(session, plan, exhibits)
     heard.report({"stage": "playing the adversaries"})
-    findings = tuple(findings_of(session, plan, judges))
+    judges = (*judges, *programs)
     return Evaluation(
         plan,
         settings.policy.attack,
@@ -124,64 +117,18 @@ def evaluate(settings: Settings, plan: Plan, progress: Progress | None = None) -
         len({shot.person for shot in session.shots}),
         max((len(own) for own in session.distractors.values()), default=0),
         session.shots,
-        findings,
-        tuple(_look(session, strength) for strength in (UNCLOAKED, *plan.strengths)),
+        tuple(findings_of(session, plan, judges)),
+        tuple(looks_of(session, plan)),
+        tuple(faces_of(session, plan, judges)),
         session.samples,
         Machine(device, os.cpu_count() or 1, time.monotonic() - started, *memory),
         session.left_out,
+        (*others.notes, *session.notes),
     )
 
 
-def findings_of(session: Session, plan: Plan, judges: Iterable[Judge]) -> Iterable[Finding]:
-    """Yield what each judge makes of each strength in each view."""
-    _, people = np.unique([shot.person for shot in session.shots], return_inverse=True)
-    judges = list(judges)
-    clean = {judge.name: np.stack([shot.clean[judge.name] for shot in session.shots]) for judge in judges}
-    for strength in (UNCLOAKED, *plan.strengths):
-        for view in plan.views:
-            for judge in judges:
-                cloaked = np.stack([shot.takes[strength].told[judge.name][view] for shot in session.shots])
-                others = session.distractors.get(judge.name)
-                yield _finding(judge, (strength, view), clean[judge.name], cloaked, people, others)
-
-
-def _finding(
-    judge: Judge,
-    what: tuple[str, str],
-    clean: Embeddings,
-    cloaked: Embeddings,
-    people: Codes,
-    distractors: Embeddings | None,
-) -> Finding:
-    return Finding(
-        judge.name,
-        *what,
-        match=rate(adversaries.verification(judge, cloaked, clean, people), people),
-        own_photo=rate(adversaries.own_photo(judge, cloaked, clean), people),
-        rank1=rate(adversaries.identification(judge, cloaked, clean, people, distractors), people),
-        gallery_match=rate(adversaries.verification(judge, clean, cloaked, people), people),
-        gallery_rank1=rate(adversaries.identification(judge, clean, cloaked, people, distractors), people),
-        linear_probe=rate(linear_probe(cloaked, clean, people), people),
-        curve=adversaries.curve(judge, cloaked, clean, people, distractors),
-    )
-
-
-def _look(session: Session, strength: str) -> Look:
-    takes = [shot.takes[strength] for shot in session.shots]
-    seen = [take.visibility for take in takes if take.visibility is not None]
-    worst = float(np.percentile([one.ssimulacra2 for one in seen], 10)) if seen else None
-    seconds = statistics.fmean(take.seconds for take in takes)
-    return Look(strength, _mean(seen), worst, seconds, statistics.fmean(take.found_again for take in takes))
-
-
-def _mean(seen: list[Visibility]) -> Visibility | None:
-    """Return the mean of each metric over the faces that it says something of."""
-    if not seen:
-        return None
-    means: Mapping[str, float | None] = {
-        name: statistics.fmean(known)
-        if (known := [v for one in seen if (v := getattr(one, name)) is not None])
-        else None
-        for name in Visibility.__dataclass_fields__
-    }
-    return Visibility(**means)  # type: ignore[arg-type] # those that are never None stay so
+def _judges(models: Sequence[Installed], plan: Plan, outside: bool) -> Iterator[Judge]:
+    """Yield those of the models that judge. Raises CardError: one was not calibrated at the plan's rate."""
+    for model in models:
+        if model.card.name != LIKENESS:
+            yield Judge(model.card.name, model.card.metric, model.card.threshold(plan.far), outside)

@@ -32,14 +32,32 @@ class Rate:
 
     def __str__(self) -> str:
         """Return it in percent, as `12% (4..31)`."""
+        if not self.photos:
+            return "-"
         return f"{self.value:.0%} ({100 * self.low:.0f}..{100 * self.high:.0f})"
+
+    @property
+    def brief(self) -> str:
+        """Return it in percent without the interval."""
+        return f"{self.value:.0%}" if self.photos else "-"
+
+
+NOTHING: Final = Rate(0.0, 0.0, 1.0, 0)
+"""Of no photo at all."""
 
 
 def rate(shares: npt.NDArray[np.float64] | Sequence[float], people: npt.NDArray[np.intp] | Sequence[int]) -> Rate:
-    """Return the mean of `shares`, (N,) a photo each, 0..1; `people`, (N,), says whose each photo is."""
+    """Return the mean of `shares`, (N,) a photo each, 0..1; `people`, (N,), says whose each photo is.
+
+    Shares that are NaN are left out: nothing was asked about these photos. Where that leaves none, nothing is known.
+    """
     values = np.asarray(shares, dtype=np.float64)
+    asked = ~np.isnan(values)
+    values = values[asked]
+    if not len(values):
+        return NOTHING
     mean = float(values.mean())
-    low, high = wilson(mean, effective_size(values, np.asarray(people)))
+    low, high = wilson(mean, effective_size(values, np.asarray(people)[asked]))
     return Rate(mean, low, high, len(values))
 
 

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Final
 
 from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.report import facts
-from uncnn.daemon.evaluate.tables import JUDGES, LOOKS, SUMMARY, Row, judge_rows, look_rows, summary_rows
+from uncnn.daemon.evaluate.tables import (
+    FACES,
+    JUDGES,
+    LOOKS,
+    MIXED,
+    SEEN,
+    SUMMARY,
+    Row,
+    face_rows,
+    judge_rows,
+    look_rows,
+    mixed_rows,
+    seen_rows,
+    summary_rows,
+)
 from uncnn.daemon.sheet import AMPLIFIED
 
 _STYLE: Final = """
@@ -33,22 +47,31 @@ _MEANING: Final = (
     "“Matches”: the cloaked photo is linked to another, clean photo of the person. “Own photo”: to its own original, "
     "which is stricter. “Rank 1”: among all clean photos of these people and the distractors, one of the person is the "
     "closest. “Gallery”: the other way about, cloaked photos were collected and a clean one is looked up. “Linear "
-    "probe”: a classifier that was trained on cloaked photos names clean ones that it has not seen.",
+    "probe”: a classifier that was trained on cloaked photos names clean ones that it has not seen. “cc”: the cloaked "
+    "photo is linked to another cloaked photo of the person. “Mixed”: to any photo of a gallery of the person that is "
+    "cloaked in part.",
+)
+
+_SEEN: Final = (
+    "JOD, by ColorVideoVDP: how far the change of the whole photo shows on a phone, on a desktop screen, and of the "
+    "face at twice the size; 10 is identical. Likeness: the cosine of copy and original to a recogniser that sees as "
+    "people do. Years older: than the original, as a judge outside estimates the age. Rates are those of the judge "
+    "that links most, of the file as it was released."
 )
 
 
 def page(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> str:
-    """Return the page; `pictures` are PNG files by name: `trade-off`, `roc` and `contact-sheet`."""
+    """Return the page; `pictures` are PNG files by name: `contact-sheet`, and `trade-off` and `roc` where drawn."""
     found = "".join(f"<li>{escape(fact)}</li>" for fact in facts(evaluation))
     chance = f"Who guesses among these people is right with 1 in {evaluation.people}."
     parts = [
         "<h1>What the cloaks are worth</h1>",
         *(f"<p>{escape(text)}</p>" for text in (*_MEANING, chance)),
         _table(SUMMARY, summary_rows(evaluation), 2),
-        "<h2>What protection costs in looks</h2>",
-        _picture("A plot of match rates against SSIMULACRA2", pictures["trade-off"]),
-        "<h2>The judges before and after</h2>",
-        _picture("Receiver operating characteristics of each judge", pictures["roc"]),
+        "<h2>What is seen, by size of face</h2>",
+        _table(SEEN, seen_rows(evaluation), 2),
+        f"<p class=small>{escape(_SEEN)}</p>",
+        *_plots(pictures),
         "<h2>Faces</h2>",
         f"<p class=small>One face a person, at most eight; the change is shown {AMPLIFIED} times as large.</p>",
         _picture("Faces before and after, and the change", pictures["contact-sheet"]),
@@ -58,10 +81,28 @@ def page(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> str:
         "faces.</p>",
         "<h2>Each judge</h2>",
         _table(JUDGES, judge_rows(evaluation), 3),
+        "<h2>Galleries of which a share is cloaked</h2>",
+        _table(MIXED, mixed_rows(evaluation), 3),
+        "<h2>The faces nearest to a link</h2>",
+        _table(FACES, face_rows(evaluation), 2),
+        "<p class=small>How far beyond its threshold the judge is that comes nearest to a link, as a share of what the "
+        "threshold stands for; below 0 it links.</p>",
         f"<h2>What was evaluated</h2><ul>{found}</ul>",
     ]
     head = f'<meta charset="utf-8"><title>uncnn: evaluation</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def _plots(pictures: Mapping[str, bytes]) -> Iterator[str]:
+    """Yield the plots that there are, each under its title."""
+    titles = {
+        "trade-off": ("What protection costs in looks", "A plot of match rates against how far the change shows"),
+        "roc": ("The judges before and after", "Receiver operating characteristics of each judge"),
+    }
+    for name, (title, words) in titles.items():
+        if name in pictures:
+            yield f"<h2>{title}</h2>"
+            yield _picture(words, pictures[name])
 
 
 def _table(titles: Row, rows: Iterable[Row], words: int) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,9 @@ from uncnn.plugins.api import UncnnError
 
 UNCLOAKED: Final = "none"
 """The strength that changes nothing: the photo is only encoded anew, as the others are. What was before."""
+
+AS_INSTALLED: Final = "as-installed"
+"""The strength that the default policy chooses for each face, verdict and all: what would be released."""
 
 STRENGTHS: Final = ("subtle", "balanced", "strong")
 VIEWS: Final = ("as-is", "jpeg-75", "half-size")
@@ -36,6 +41,30 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeCommand:
+    """A program that judges from outside."""
+
+    command: tuple[str, ...]
+    name: str = ""  # put before the names of its judges
+
+    @classmethod
+    def of(cls, text: str) -> JudgeCommand:
+        """Return what the command line says: `COMMAND` or `NAME=COMMAND`. Raises EvaluationError: it is neither."""
+        found = re.fullmatch(r"(?:([A-Za-z0-9._-]+)=)?(.*)", text, re.DOTALL)
+        try:
+            words = shlex.split(found[2]) if found else []
+        except ValueError as error:
+            raise EvaluationError(f"--judge-command {text!r}: {error}: quote it as a shell does") from error
+        if not words or found is None:
+            raise EvaluationError(f"--judge-command {text!r}: give a command, or NAME=COMMAND")
+        return cls(tuple(words), found[1] or "")
+
+    def __str__(self) -> str:
+        """Return it as it is named in messages."""
+        return f"--judge-command {printable(self.name or shlex.join(self.command))}"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that an evaluation goes by besides the settings of the run."""
 
@@ -46,6 +75,14 @@ class Plan:
     views: tuple[str, ...]
     far: float
     quality: int = QUALITY  # of the JPEG that is released
+    strangers: tuple[str, ...] = ()  # who is on each distractor
+    judge_models: Path | None = None  # a folder of recognisers that judge from outside
+    commands: tuple[JudgeCommand, ...] = ()
+
+    @property
+    def as_installed(self) -> bool:
+        """Return whether it is evaluated what the default policy would release."""
+        return self.strengths == (AS_INSTALLED,)
 
     @property
     def photos(self) -> int:
@@ -63,6 +100,8 @@ def make_plan(
     photos: int | None = None,
     people: int | None = None,
     distractors: Path | None = None,
+    judge_models: Path | None = None,
+    commands: Sequence[JudgeCommand] = (),
 ) -> Plan:
     """Return the plan for a folder that holds a folder of photos a person.
 
@@ -75,13 +114,28 @@ def make_plan(
     chosen = _chosen(folder, _by_person(folder), photos, people)
     names = {person.name for person in chosen}
     others = _by_person(distractors) if distractors else {}
-    strangers = tuple(photo for name, own in others.items() if name not in names for photo in own)
+    strangers = [(photo, name) for name, own in others.items() if name not in names for photo in own]
     if distractors and not strangers:
         raise EvaluationError(
             f"{printable(distractors)}: no photo of anybody else: give a folder of photos of people who are not in "
             f"{printable(folder)}, or leave --distractors out"
         )
-    return Plan(folder, chosen, strangers, tuple(strengths), tuple(views), far, quality)
+    if commands and not strangers:
+        raise EvaluationError(
+            "--judge-command: from where on it links two photos is told by pairs of other people: give --distractors"
+        )
+    return Plan(
+        folder,
+        chosen,
+        tuple(photo for photo, _ in strangers),
+        tuple(strengths),
+        tuple(views),
+        far,
+        quality,
+        tuple(name for _, name in strangers),
+        judge_models,
+        tuple(commands),
+    )
 
 
 def _by_person(folder: Path) -> dict[str, list[Path]]:

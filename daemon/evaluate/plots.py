@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,11 @@ _PANELS: Final = (
 )
 
 
+def drawable() -> bool:
+    """Return whether matplotlib is installed. Nothing is imported."""
+    return find_spec("matplotlib") is not None
+
+
 def trade_off(evaluation: Evaluation) -> bytes:
     """Return as PNG what each adversary still gets by how the cloak looks: a line a view, of the worst judge."""
     figure = _figure(figsize=(4.2 * len(_PANELS), 4.4), layout="constrained")
@@ -33,7 +39,7 @@ def trade_off(evaluation: Evaluation) -> bytes:
     for axes, (measure, title) in zip(panels, _PANELS, strict=True):
         _trade_off(axes, evaluation, measure)
         axes.set_title(title, fontsize=11)
-        axes.set_xlabel("SSIMULACRA2 of the face (100: identical)")
+        axes.set_xlabel(_seen(evaluation)[0])
     panels[0].set_ylabel("photos, by the worst judge")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
@@ -49,20 +55,31 @@ def _figure(**named: Any) -> Figure:
     return Figure(**named)
 
 
+def _seen(evaluation: Evaluation) -> tuple[str, list[tuple[str, float]]]:
+    """Return what the strengths are placed by, in words, and the place of each: JOD on a desktop where it is known."""
+    shown = [look for look in evaluation.looks if look.photos]
+    if all(look.jod is not None for look in shown):
+        places = [(look.strength, look.jod.desktop) for look in shown if look.jod is not None]
+        return "JOD on a desktop screen (10: identical)", places
+    places = [(look.strength, look.mean.ssimulacra2) for look in shown if look.mean is not None]
+    return "SSIMULACRA2 of the face (100: identical)", places
+
+
 def _trade_off(axes: Axes, evaluation: Evaluation, measure: str) -> None:
-    looks = [look for look in evaluation.looks if look.mean is not None]
-    places = [look.mean.ssimulacra2 for look in looks if look.mean is not None]
+    strengths = _seen(evaluation)[1]
+    places = [place for _, place in strengths]
+    width = max(places, default=0.0) - min(places, default=0.0)
     for number, view in enumerate(evaluation.plan.views):
-        rates = [evaluation.worst(measure, look.strength, view) for look in looks]
+        rates = [evaluation.worst(measure, strength, view) for strength, _ in strengths]
         values = [rate.value for rate in rates]
         errors = [[rate.value - rate.low for rate in rates], [rate.high - rate.value for rate in rates]]
-        shifted = [place + 0.25 * number for place in places]  # so that intervals do not hide each other
+        shifted = [place + 0.01 * width * number for place in places]  # so that intervals do not hide each other
         colour = _COLOURS[number % len(_COLOURS)]
         axes.errorbar(shifted, values, yerr=errors, color=colour, marker="o", ms=5, lw=1.6, elinewidth=0.8, capsize=2)
         axes.plot([], [], color=colour, marker="o", label=view)
-    for look, place in zip(looks, places, strict=True):
+    for strength, place in strengths:
         axes.annotate(
-            cloak_words(look.strength), (place, 1.04), rotation=40, fontsize=9, color="#333333", annotation_clip=False
+            cloak_words(strength), (place, 1.04), rotation=40, fontsize=9, color="#333333", annotation_clip=False
         )
     axes.set_ylim(-0.03, 1.22)
     axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1], ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"])
@@ -77,7 +94,9 @@ def curves(evaluation: Evaluation) -> bytes:
     panels = figure.subplots(1, len(evaluation.judges), sharey=True, squeeze=False)[0]
     for axes, judge in zip(panels, evaluation.judges, strict=True):
         for number, look in enumerate(evaluation.looks):
-            found = next(each for each in evaluation.of(look.strength, view) if each.judge == judge.name)
+            found = next((each for each in evaluation.of(look.strength, view) if each.judge == judge.name), None)
+            if found is None or found.curve is None:
+                continue
             before = look.strength == UNCLOAKED
             colour = _BEFORE if before else _COLOURS[(number - 1) % len(_COLOURS)]
             style = "--" if before else "-"

@@ -25,13 +25,18 @@ def linear_probe(training: Embeddings, testing: Embeddings, people: Codes) -> Fl
 
     `training` and `testing`, (N, D), are the same photos: the first as the tracker has them, the second as they meet
     them. Photos are dealt to folds, at most `FOLDS`, each person's evenly; a photo's own fold is not trained on.
+    Neither is one without a face, zeros, or that there is not, NaN; what is asked about it is 0 and NaN.
     """
     folds = deal(people)
-    right = np.zeros(len(people))
+    right = np.where(np.isnan(testing).any(axis=1), np.nan, 0.0)
+    seen = testing.any(axis=1) & ~np.isnan(right)
+    trained = training.any(axis=1) & ~np.isnan(training).any(axis=1)
+    faces = unit(np.where(seen[:, None], testing, 0).astype(np.float64))
     for fold in range(folds.max() + 1):
-        inside = folds == fold
-        named = _named(unit(training[~inside].astype(np.float64)), people[~inside], unit(testing.astype(np.float64)))
-        right[inside] = (named == people)[inside]
+        inside, others = folds == fold, (folds != fold) & trained
+        if len(np.unique(people[others])) > 1:
+            named = _named(unit(training[others].astype(np.float64)), people[others], faces)
+            right[inside & seen] = (named == people)[inside & seen]
     return right
 
 

@@ -4,55 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
-from uncnn.daemon.evaluate.evaluation import Evaluation, Finding, Look
-from uncnn.daemon.evaluate.intervals import Rate
+from uncnn.daemon.evaluate.evaluation import Evaluation
+from uncnn.daemon.evaluate.faces import FaceFinding
+from uncnn.daemon.evaluate.findings import RATES, Finding
+from uncnn.daemon.evaluate.looks import Look, likeness
+from uncnn.daemon.evaluate.plots import drawable
 from uncnn.daemon.evaluate.values import Shot
+from uncnn.daemon.verify.displays import REMEDY
 from uncnn.daemon.wording import printable
+
+SCHEMA_VERSION: Final = 2
+"""Of an evaluation as JSON: 2 has a finding and a look a size of face too."""
 
 
 def facts(evaluation: Evaluation) -> list[str]:
     """Return in sentences what was evaluated, and on what."""
     plan, machine = evaluation.plan, evaluation.machine
-    judges = ", ".join(f"{judge.name} ({_sign(judge.metric)} {judge.threshold:.3f})" for judge in evaluation.judges)
+    judges = ", ".join(
+        f"{printable(judge.name)} ({_sign(judge.metric)} {judge.threshold:.3f}{', outside' if judge.outside else ''})"
+        for judge in evaluation.judges
+    )
     among = f"{evaluation.distractors:,} distractors" if evaluation.distractors else "no distractors"
     parameters = ", ".join(f"{key} {value}" for key, value in evaluation.attack.parameters.items())
     memory = [
         f"{name} {size / 2**20:,.0f} MiB"
-        for name, size in (("worker", machine.worker_bytes), ("verifier", machine.verifier_bytes))
+        for name, size in (
+            ("worker", machine.worker_bytes),
+            ("verifier", machine.verifier_bytes),
+            ("ColorVideoVDP", machine.displays_bytes),
+        )
         if size is not None
     ]
     found = [
-        f"{len(evaluation.shots)} photos of {evaluation.people} people, {among}; released as JPEG {plan.quality}",
+        f"{len(evaluation.shots)} photos of {evaluation.people} people, {among}; {_released(evaluation)}",
         f"attack {evaluation.attack.name}{f' ({parameters})' if parameters else ''} on "
         f"{len(evaluation.surrogates)} surrogates: {', '.join(evaluation.surrogates)}",
         f"judges, never attacked, with what links two faces at FAR {plan.far:g}: {judges}",
         f"{machine.device}, {machine.cores} cores, {machine.seconds:.0f} s in all"
-        + (f"; at most {' and '.join(memory)} of memory" if memory else ""),
+        + (f"; at most {', '.join(memory)} of memory" if memory else ""),
     ]
     if all(look.mean is not None and look.mean.butteraugli is None for look in evaluation.looks):
         found.append("no Butteraugli: butteraugli_main is not installed (on Debian: libjxl-devtools)")
+    if all(look.jod is None for look in evaluation.looks):
+        found.append(f"no JOD on displays: ColorVideoVDP is not installed: {REMEDY}")
+    if not drawable():
+        found.append(f"no plots: matplotlib is not installed: {REMEDY}")
+    found += evaluation.notes
     return found + [f"left out: {reason}" for reason in evaluation.left_out]
 
 
+def _released(evaluation: Evaluation) -> str:
+    """Return in words what the figures are of."""
+    if not evaluation.plan.as_installed:
+        return f"released as JPEG {evaluation.plan.quality}"
+    held = evaluation.looks[-1].held
+    rest = f", {held} held and left out of what is said of released ones" if held else ", none held"
+    return f"as the default policy of a fresh installation releases them{rest}"
+
+
 def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the evaluation as JSON values; names are a contract of `answers.SCHEMA_VERSION`."""
+    """Return the evaluation as JSON values; names are a contract of `SCHEMA_VERSION`."""
     plan = evaluation.plan
     return {
+        "schema_version": SCHEMA_VERSION,
         "folder": printable(plan.folder),
         "people": evaluation.people,
         "distractors": evaluation.distractors,
+        "as_installed": plan.as_installed,
         "far": plan.far,
         "views": list(plan.views),
         "quality": plan.quality,
         "attack": {"name": evaluation.attack.name, "parameters": evaluation.attack.parameters},
         "surrogates": list(evaluation.surrogates),
-        "judges": [asdict(judge) for judge in evaluation.judges],
-        "strengths": [_look_json(look) for look in evaluation.looks],
+        "judges": [{**asdict(judge), "name": printable(judge.name)} for judge in evaluation.judges],
+        "strengths": [_look_json(look) for look in evaluation.every_look],
         "findings": [_finding_json(found) for found in evaluation.findings],
-        "photos": [_shot_json(shot) for shot in evaluation.shots],
+        "photos": [_shot_json(shot, evaluation.faces) for shot in evaluation.shots],
         "machine": asdict(evaluation.machine),
+        "notes": list(evaluation.notes),
         "left_out": list(evaluation.left_out),
     }
 
@@ -60,38 +91,58 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
 def _look_json(look: Look) -> dict[str, Any]:
     return {
         "strength": look.strength,
-        "visibility": None if look.mean is None else asdict(look.mean),
+        "size": look.size,
+        "photos": look.photos,
+        "held": look.held,
+        "visibility": _fields(look.mean),
         "ssimulacra2_worst_tenth": look.worst_tenth,
+        "jod": _fields(look.jod),
+        "worst_jod": _fields(look.worst_jod),
+        "likeness": _fields(look.likeness),
+        "years_older": _fields(look.age),
         "seconds_a_face": look.seconds,
         "found_again": look.found_again,
     }
 
 
 def _finding_json(found: Finding) -> dict[str, Any]:
-    rates: Sequence[tuple[str, Rate]] = [
-        (name, getattr(found, name))
-        for name in ("match", "own_photo", "rank1", "gallery_match", "gallery_rank1", "linear_probe")
-    ]
-    return {
-        "judge": found.judge,
+    content = {
+        "judge": printable(found.judge),
         "strength": found.strength,
         "view": found.view,
-        **{name: asdict(own) for name, own in rates},
-        "roc": {"far": list(found.curve.fars), "tar": list(found.curve.tars)},
+        "size": found.size,
+        **{name: asdict(getattr(found, name)) for name in RATES},
     }
+    if found.curve is not None:
+        content["roc"] = {"far": list(found.curve.fars), "tar": list(found.curve.tars)}
+    return content
 
 
-def _shot_json(shot: Shot) -> dict[str, Any]:
+def _shot_json(shot: Shot, faces: Sequence[FaceFinding]) -> dict[str, Any]:
+    nearest = {face.strength: face for face in faces if face.photo == shot.name}
     takes = [
         {
             "strength": strength,
+            "cloaked_with": list(take.strengths),
+            "held": take.held or None,
             "seconds": take.seconds,
             "found_again": take.found_again,
-            "visibility": None if take.visibility is None else asdict(take.visibility),
+            "visibility": _fields(take.visibility),
+            "jod": _fields(take.jod),
+            "likeness": likeness(shot, take),
+            "age": take.age,
+            "nearest_own": _fields(nearest[strength].own) if strength in nearest else None,
+            "nearest_cross": _fields(nearest[strength].cross) if strength in nearest else None,
         }
         for strength, take in shot.takes.items()
     ]
-    return {"person": printable(shot.person), "photo": shot.name, "face_px": shot.face_px, "takes": takes}
+    person = printable(shot.person)
+    return {"person": person, "photo": shot.name, "face_px": shot.face_px, "age": shot.age, "takes": takes}
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    """Return the fields of a dataclass; None stays so."""
+    return None if value is None else asdict(value)
 
 
 def _sign(metric: str) -> str:

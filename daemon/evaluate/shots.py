@@ -9,8 +9,10 @@ from typing import Final
 
 from uncnn.daemon.config import Policy
 from uncnn.daemon.crew import Crew
+from uncnn.daemon.evaluate.aides import Aides
 from uncnn.daemon.evaluate.cloaking import Cloaking
 from uncnn.daemon.evaluate.embedding import embed_distractors, take_copy
+from uncnn.daemon.evaluate.judge_commands import Exhibits
 from uncnn.daemon.evaluate.plan import LEAST_PEOPLE, LEAST_PHOTOS, EvaluationError, Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress, Sample, Session, Shot
 from uncnn.daemon.wording import photos as photos_in_words
@@ -19,8 +21,10 @@ from uncnn.daemon.wording import printable
 SAMPLES: Final = 8  # people in the contact sheet, a face each
 
 
-def take_shots(crew: Crew, plan: Plan, policy: Policy, spool: Path, progress: Progress) -> Session:
-    """Return every photo of the plan, cloaked and asked about.
+def take_shots(
+    crew: Crew, aides: Aides, plan: Plan, policy: Policy, spool: Path, exhibits: Exhibits, progress: Progress
+) -> Session:
+    """Return every photo of the plan, cloaked and asked about; `exhibits` are laid out for judges that are commands.
 
     Raises:
         EvaluationError: too few photos show a face. RequestError, ProcessDied: the attack, a model or a process failed.
@@ -36,16 +40,17 @@ def take_shots(crew: Crew, plan: Plan, policy: Policy, spool: Path, progress: Pr
             with tempfile.TemporaryDirectory(dir=spool) as own:
                 try:
                     taken = take_copy(photo, Path(own), seen)
-                    work = Cloaking(crew, plan, policy, taken.path, name, progress)
+                    work = Cloaking(crew, plan, policy, taken.path, name, progress, aides)
                     face = work.face()
                     shots.append(work.shot(person.name, face))
+                    exhibits.add_shot(taken.path, name, work.released())
                 except LeftOut as reason:
                     words = str(reason)
                     left_out.append(words if words.startswith(name) else f"{name}: {words}")
                     continue
                 if len(samples) < SAMPLES and all(sample.person != person.name for sample in samples):
                     samples.append(work.sample(shots[-1], face))
-    distractors = embed_distractors(crew, plan, spool, progress, left_out)
+    distractors = embed_distractors(crew, aides, plan, spool, exhibits, progress, left_out)
     return Session(_enough(plan, shots, left_out), tuple(samples), distractors, tuple(left_out))
 
 

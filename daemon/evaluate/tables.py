@@ -7,21 +7,42 @@ from typing import Final, TypeAlias
 
 from rich.table import Table
 
-from uncnn.daemon.evaluate.evaluation import Evaluation, Look
-from uncnn.daemon.evaluate.plan import UNCLOAKED
+from uncnn.daemon.evaluate.evaluation import Evaluation
+from uncnn.daemon.evaluate.faces import FaceFinding, Nearest, worst_faces
+from uncnn.daemon.evaluate.findings import RATES
+from uncnn.daemon.evaluate.looks import Look
+from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED
+from uncnn.daemon.verify.displays import Jod
+from uncnn.daemon.wording import printable
 
 Row: TypeAlias = tuple[str, ...]
+
+WORST: Final = 10
+"""Faces of each strength that the table of the worst has."""
 
 SUMMARY: Final[Row] = (
     "cloak",
     "view",
-    "SSIMU-\nLACRA2",
-    "Butter-\naugli",
     "matches",
     "own\nphoto",
+    "cc",
+    "mixed\nhalf",
     "rank\n1",
     "gallery\nrank 1",
     "linear\nprobe",
+)
+SEEN: Final[Row] = (
+    "cloak",
+    "faces",
+    "n",
+    "JOD\nphone",
+    "desk-\ntop",
+    "2x\nzoom",
+    "like-\nness",
+    "years\nolder",
+    "own\nphoto",
+    "mat-\nches",
+    "cc",
     "s a\nface",
 )
 JUDGES: Final[Row] = (
@@ -34,7 +55,9 @@ JUDGES: Final[Row] = (
     "gallery matches",
     "gallery rank 1",
     "linear probe",
+    "cc",
 )
+MIXED: Final[Row] = ("judge", "cloak", "view", "any 1/4", "1/2", "3/4", "rank 1 1/4", "1/2", "3/4")
 LOOKS: Final[Row] = (
     "cloak",
     "SSIMULACRA2",
@@ -45,41 +68,68 @@ LOOKS: Final[Row] = (
     "SSIM",
     "mean change",
     "99th percentile",
+    "worst JOD phone",
+    "desktop",
+    "zoom",
     "found again",
     "s a face",
 )
+FACES: Final[Row] = ("cloak", "photo", "px", "JOD phone", "desktop", "zoom", "nearest to another photo", "to its own")
 
 
 def summary_rows(evaluation: Evaluation) -> Iterator[Row]:
     """Yield a row a strength and view: of each rate that of the judge that links most."""
+    brief = ("own_photo", "cloaked_match", "mixed_50", "rank1", "gallery_rank1", "linear_probe")
     for look in evaluation.looks:
-        lead: Row = (cloak_words(look.strength),)
-        shown: Row = (_number(look, "ssimulacra2", 1), _number(look, "butteraugli", 2))
-        seconds = "-" if look.strength == UNCLOAKED else f"{look.seconds:.1f}"
+        lead = cloak_words(look.strength)
         for view in evaluation.plan.views:
-            worst = {
-                measure: evaluation.worst(measure, look.strength, view)
-                for measure in ("match", "own_photo", "rank1", "gallery_rank1", "linear_probe")
-            }
-            brief = tuple(
-                f"{worst[name].value:.0%}" for name in ("own_photo", "rank1", "gallery_rank1", "linear_probe")
+            yield (
+                lead,
+                view,
+                str(evaluation.worst("match", look.strength, view)),
+                *(evaluation.worst(name, look.strength, view).brief for name in brief),
             )
-            yield (*lead, view, *shown, str(worst["match"]), *brief, seconds)
-            lead, shown, seconds = ("",), ("", ""), ""
+            lead = ""
+
+
+def seen_rows(evaluation: Evaluation) -> Iterator[Row]:
+    """Yield a row a strength and size of face: what people see, and what the judge that links most still links."""
+    view, before = evaluation.plan.views[0], ""
+    for look in evaluation.every_look:
+        rates = [
+            evaluation.worst(name, look.strength, view, look.size).brief
+            for name in ("own_photo", "match", "cloaked_match")
+        ]
+        yield (
+            cloak_words(look.strength) if look.strength != before else "",
+            look.size,
+            str(look.photos),
+            *_jod(look.jod),
+            "-" if look.likeness is None else f"{look.likeness.mean:.2f}",
+            "-" if look.age is None else f"{look.age.mean:+.1f}",
+            *rates,
+            _seconds(look),
+        )
+        before = look.strength
 
 
 def judge_rows(evaluation: Evaluation) -> Iterator[Row]:
     """Yield a row a judge, strength and view, with every interval."""
+    rates = ("match", "own_photo", "rank1", "gallery_match", "gallery_rank1", "linear_probe", "cloaked_match")
+    yield from _rows_of(evaluation, rates)
+
+
+def mixed_rows(evaluation: Evaluation) -> Iterator[Row]:
+    """Yield a row a judge, strength and view: galleries of which a share is cloaked."""
+    yield from _rows_of(evaluation, tuple(name for name in RATES if name.startswith("mixed")))
+
+
+def _rows_of(evaluation: Evaluation, rates: tuple[str, ...]) -> Iterator[Row]:
     for judge in evaluation.judges:
-        for found in evaluation.findings:
+        for found in evaluation.over_all:
             if found.judge == judge.name:
-                rates = (found.match, found.own_photo, found.rank1, found.gallery_match, found.gallery_rank1)
-                yield (
-                    judge.name,
-                    cloak_words(found.strength),
-                    found.view,
-                    *map(str, (*rates, found.linear_probe)),
-                )
+                figures = (str(getattr(found, name)) for name in rates)
+                yield (printable(judge.name), cloak_words(found.strength), found.view, *figures)
 
 
 def look_rows(evaluation: Evaluation) -> Iterator[Row]:
@@ -95,9 +145,28 @@ def look_rows(evaluation: Evaluation) -> Iterator[Row]:
             _number(look, "ssim", 3),
             _number(look, "mean_255", 1),
             _number(look, "p99_255", 0),
+            *_jod(look.worst_jod),
             f"{look.found_again:.0%}",
-            "-" if look.strength == UNCLOAKED else f"{look.seconds:.1f}",
+            _seconds(look),
         )
+
+
+def face_rows(evaluation: Evaluation) -> Iterator[Row]:
+    """Yield a row for each of the faces that are nearest to a link, worst first."""
+    for strength in evaluation.plan.strengths:
+        for face in worst_faces(evaluation.faces, strength, WORST):
+            yield _face_row(face)
+
+
+def _face_row(face: FaceFinding) -> Row:
+    return (
+        cloak_words(face.strength),
+        printable(face.photo),
+        f"{face.face_px:.0f}",
+        *_jod(face.jod),
+        _nearest(face.cross),
+        _nearest(face.own),
+    )
 
 
 def table(titles: Row, rows: Iterable[Row], words: int) -> Table:
@@ -111,19 +180,39 @@ def table(titles: Row, rows: Iterable[Row], words: int) -> Table:
 
 
 def tables(evaluation: Evaluation) -> list[tuple[str, Table]]:
-    """Return every table with its title, the summary first."""
+    """Return every table with its title, the two of the summary first."""
     return [
-        ("", table(SUMMARY, summary_rows(evaluation), 2)),
+        ("what is still linked, by the judge that links most", table(SUMMARY, summary_rows(evaluation), 2)),
+        ("what is seen, by size of face", table(SEEN, seen_rows(evaluation), 2)),
         ("each judge", table(JUDGES, judge_rows(evaluation), 3)),
+        ("galleries of which a share is cloaked", table(MIXED, mixed_rows(evaluation), 3)),
         ("what it looks like", table(LOOKS, look_rows(evaluation), 1)),
+        ("the faces nearest to a link", table(FACES, face_rows(evaluation), 2)),
     ]
 
 
 def cloak_words(strength: str) -> str:
     """Return what a strength is called in tables and pictures."""
-    return "no cloak" if strength == UNCLOAKED else strength
+    return {UNCLOAKED: "no cloak", AS_INSTALLED: "as installed"}.get(strength, strength)
 
 
 def _number(look: Look, metric: str, digits: int) -> str:
     value = None if look.mean is None else getattr(look.mean, metric)
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _jod(jod: Jod | None) -> Row:
+    """Return what is written of the three displays."""
+    values = (None, None, None) if jod is None else (jod.phone, jod.desktop, jod.zoom)
+    return tuple("-" if value is None else f"{value:.2f}" for value in values)
+
+
+def _seconds(look: Look) -> str:
+    return "-" if look.strength == UNCLOAKED or not look.photos else f"{look.seconds:.1f}"
+
+
+def _nearest(nearest: Nearest | None) -> str:
+    """Return the judge, and how far beyond its threshold, or on this side of it, the face lies."""
+    if nearest is None:
+        return "-"
+    return f"{printable(nearest.judge)} {nearest.beyond:+.0%}{' linked' if nearest.beyond <= 0 else ''}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from uncnn.daemon.processes import Message
+from uncnn.daemon.verify.displays import Jod
 from uncnn.daemon.verify.visibility import Visibility
 from uncnn.plugins.api import Pixels, UncnnError
 from uncnn.plugins.cards import Embeddings
@@ -39,6 +40,10 @@ class Take:
     found_again: bool  # the detector finds the face on the released bytes
     visibility: Visibility | None  # None: too small for the metrics
     told: Told
+    jod: Jod | None = None  # of the whole photo; None: ColorVideoVDP is not installed
+    held: str = ""  # why it would not be released; "": it would
+    strengths: tuple[str, ...] = ()  # of its faces, where the policy chose them
+    age: float | None = None  # of the face, as an outside judge estimates it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Shot:
     face_px: float
     clean: Mapping[str, Embeddings]  # by judge: the embedding of the original file
     takes: Mapping[str, Take]  # by strength, UNCLOAKED too
+    age: float | None = None  # of the face in the original, as an outside judge estimates it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,3 +76,4 @@ class Session:
     samples: tuple[Sample, ...]
     distractors: Mapping[str, Embeddings]  # by judge: (M, D)
     left_out: tuple[str, ...]  # a sentence each
+    notes: tuple[str, ...] = ()  # what else is to be said, a sentence each

@@ -51,13 +51,13 @@ class ModelsHome:
     def run(self, *arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
         command = [str(PROGRAM), *map(str, arguments)]
         environment = self.environment(**more)
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
 
-    def json(self, *arguments: object, **more: str) -> tuple[int, dict[str, Any]]:
+    def json(self, *arguments: object, version: int = 1, **more: str) -> tuple[int, dict[str, Any]]:
         answer = self.run(*arguments, "--json", **more)
         assert answer.stdout.startswith("{"), answer
         content = json.loads(answer.stdout)
-        assert content["schema_version"] == 1
+        assert content["schema_version"] == version
         return answer.returncode, content
 
 

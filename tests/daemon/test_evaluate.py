@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -20,18 +21,25 @@ from models_home import ModelsHome, some_people
 from PIL import Image
 
 from uncnn.daemon.config import Attack, Policy
-from uncnn.daemon.evaluate import adversaries
+from uncnn.daemon.evaluate import adversaries, plots
 from uncnn.daemon.evaluate.adversaries import Judge
 from uncnn.daemon.evaluate.cloaking import Cloaking
 from uncnn.daemon.evaluate.command import write
 from uncnn.daemon.evaluate.embedding import embeddings_of
-from uncnn.daemon.evaluate.evaluation import Evaluation, Look, findings_of
+from uncnn.daemon.evaluate.evaluation import Evaluation
+from uncnn.daemon.evaluate.faces import FaceFinding, Nearest, faces_of, worst_faces
+from uncnn.daemon.evaluate.findings import RATES, findings_of
 from uncnn.daemon.evaluate.intervals import effective_size, rate, wilson
+from uncnn.daemon.evaluate.looks import looks_of
 from uncnn.daemon.evaluate.machine import Machine
-from uncnn.daemon.evaluate.plan import UNCLOAKED, EvaluationError, Plan, make_plan
+from uncnn.daemon.evaluate.mixed import mixed_galleries
+from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, EvaluationError, Plan, make_plan
 from uncnn.daemon.evaluate.probe import deal, linear_probe
+from uncnn.daemon.evaluate.report import facts
+from uncnn.daemon.evaluate.sizes import members, size_class
 from uncnn.daemon.evaluate.values import Sample, Session, Shot, Take
 from uncnn.daemon.sheet import AMPLIFIED, amplified
+from uncnn.daemon.verify.displays import Jod
 from uncnn.daemon.verify.visibility import BUTTERAUGLI, Visibility, butteraugli, ssim, visibility
 from uncnn.exporters.calibration.faces import FacesError
 from uncnn.plugins.api import Face, UncnnError
@@ -89,6 +97,75 @@ def test_a_distractor_that_is_closer_hides_a_person() -> None:
     assert found.tolist() == [0] * 3 + [1] * 9
     strangers = np.eye(16, dtype=np.float32)[10:]
     assert adversaries.identification(COSINE, clean, clean, PEOPLE, strangers).tolist() == [1] * 12
+
+
+def test_cloaks_of_one_direction_give_each_other_away() -> None:
+    """Each person's cloaked photos look like one stranger: linked to no clean photo, and all to each other."""
+    clean, cloaked = faces(0.05), np.roll(faces(0.05), 6, axis=1)
+    assert adversaries.verification(COSINE, cloaked, clean, PEOPLE).tolist() == [0] * 12
+    assert adversaries.verification(COSINE, cloaked, cloaked, PEOPLE).tolist() == [1] * 12
+
+
+def test_mixed_galleries_link_what_their_cloaked_part_links() -> None:
+    clean, cloaked = faces(0.05), np.roll(faces(0.05), 6, axis=1)
+    for share, least, most in ((0.25, 0.6, 0.75), (0.75, 0.99, 1.01)):
+        linked, found = mixed_galleries(COSINE, cloaked, clean, PEOPLE, None, share)
+        assert least < linked.mean() < most, "one of three photos is cloaked at the least, two at the most"
+        assert (found[linked == 1] == 1).all(), "nobody else looks like them"
+    scattered = np.eye(16, dtype=np.float32)[np.arange(4, 16)]
+    linked, found = mixed_galleries(COSINE, scattered, clean, PEOPLE, None, 0.5)
+    assert not linked.any()
+    assert found.mean() < 0.5, "chance"
+    linked, found = mixed_galleries(COSINE, cloaked, clean, PEOPLE, cloaked[:3], 0.75)
+    assert linked.all()
+    assert found[:3].tolist() == [0] * 3, "a distractor is closer"
+    assert found[3:].all()
+    assert mixed_galleries(COSINE, clean, clean, PEOPLE, None, 0.5)[0].all()
+
+
+@pytest.mark.parametrize("judge", [COSINE, EUCLIDEAN])
+def test_photos_without_a_face_are_linked_to_none_and_those_that_are_not_there_are_not_asked(judge: Judge) -> None:
+    clean, cloaked = faces(0.05), faces(0.05, 1)
+    cloaked[0], cloaked[3] = 0, np.nan  # no face was found; it was held
+    clean[6] = np.nan
+    shares = adversaries.verification(judge, cloaked, clean, PEOPLE)
+    assert shares[0] == 0
+    assert np.isnan(shares[3])
+    assert (np.delete(shares, [0, 3]) == 1).all()
+    own = adversaries.own_photo(judge, cloaked, clean)
+    assert (own[0], own[1]) == (0, 1)
+    assert np.isnan(own[[3, 6]]).all()
+    found = adversaries.identification(judge, cloaked, clean, PEOPLE, None)
+    assert (found[0], found[1]) == (0, 1)
+    assert np.isnan(found[3])
+    back = adversaries.identification(judge, clean, cloaked, PEOPLE, None)
+    assert np.isnan(back[6])
+    assert (np.delete(back, 6) == 1).all()
+    named = linear_probe(cloaked, clean, PEOPLE)
+    assert np.isnan(named[6])
+    assert (np.delete(named, 6) == 1).all()
+    linked, _ = mixed_galleries(judge, cloaked, clean, PEOPLE, None, 0.5)
+    assert linked[0] == 0
+    assert np.isnan(linked[3])
+    assert (np.delete(linked, [0, 3]) == 1).all()
+    curve = adversaries.curve(judge, cloaked, clean, PEOPLE, None)
+    assert curve.tars[-1] == 1
+    assert np.isfinite(curve.tars).all()
+    counted = rate(shares, PEOPLE)
+    assert (counted.photos, counted.value) == (11, pytest.approx(10 / 11))
+    assert str(rate([float("nan")], [0])) == "-"
+
+
+def test_faces_have_a_size() -> None:
+    assert [size_class(px) for px in (1000, 240, 239, 60, 59.9, 0)] == [
+        *("portraits", "portraits", "everyday", "everyday", "small", "small")
+    ]
+    found = members([300, 50, 300])
+    assert {name: own.tolist() for name, own in found.items()} == {
+        "all": [True] * 3,
+        "portraits": [True, False, True],
+        "small": [False, True, False],
+    }
 
 
 def test_the_curve_of_known_pairs() -> None:
@@ -250,10 +327,16 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
         Shot(
             f"person <{person}>",
             f"{person}/{number}.jpg",
-            90.0,
+            300.0 if number % 3 == 0 else 90.0,
             {judge.name: faces(0.05)[number] for judge in judges},
             {
-                name: Take(2.5, True, looks[name], {judge.name: dict.fromkeys(VIEWS, own[number]) for judge in judges})
+                name: Take(
+                    2.5,
+                    True,
+                    looks[name],
+                    {judge.name: dict.fromkeys(VIEWS, own[number]) for judge in judges},
+                    Jod(9.5 + number / 100, 9.0, None if number else 8.0),
+                )
                 for name, own in told.items()
             },
         )
@@ -271,7 +354,8 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
         0,
         shots,
         tuple(findings_of(session, plan, judges)),
-        tuple(Look(name, look, look.ssimulacra2 - 2, 2.5, 1.0) for name, look in looks.items()),
+        tuple(looks_of(session, plan)),
+        tuple(faces_of(session, plan, judges)),
         session.samples,
         Machine("cpu", 2, 60.0, 1_000_000_000, None),
         session.left_out,
@@ -279,11 +363,15 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
 
 
 def test_findings_say_what_was_made_up(evaluation: Evaluation) -> None:
-    assert len(evaluation.findings) == 3 * 2 * 2
+    sizes = ("all", "portraits", "everyday")
+    assert len(evaluation.findings) == 3 * 2 * 2 * len(sizes)
     for view in VIEWS:
-        for measure in ("match", "own_photo", "rank1", "gallery_match", "gallery_rank1", "linear_probe"):
-            assert evaluation.worst(measure, UNCLOAKED, view).value == 1
-            assert evaluation.worst(measure, "strong", view).value == 0
+        for size in sizes:
+            for measure in ("match", "own_photo", "rank1", "gallery_match", "gallery_rank1", "linear_probe"):
+                assert evaluation.worst(measure, UNCLOAKED, view, size).value == 1
+                assert evaluation.worst(measure, "strong", view, size).value == 0
+            assert evaluation.worst("cloaked_match", "strong", view, size).value == 1, "all look like one stranger"
+    assert [evaluation.worst("match", "strong", "as-is", size).photos for size in sizes] == [12, 4, 8]
     assert 0 < evaluation.worst("match", "balanced", "as-is").value < 1
 
 
@@ -319,26 +407,112 @@ def test_everything_is_written_and_opens(evaluation: Evaluation, tmp_path: Path)
     assert "no face found &lt;b&gt;" in text
     assert not re.search(r"https?://", text)
     table = (tmp_path / "table.txt").read_text()
-    assert re.search(r"^strong +as-is +75\.0 +8\.00 +0% \(0\.\.\d+\) +0% +0% +0% +0% +2\.5$", table, re.MULTILINE)
+    assert re.search(r"^strong +as-is +0% \(0\.\.\d+\) +0% +100% +100% +0% +0% +0%$", table, re.MULTILINE)
+    assert re.search(r"^strong +all +12 +9\.55 +9\.00 +8\.00 +- +- +0% +0% +100% +2\.5$", table, re.MULTILINE)
+    assert re.search(r"^ +portraits +4 +9\.54 +9\.00 +8\.00 ", table, re.MULTILINE)
+    summary = table[: table.index("each judge")].splitlines()[4:]
+    assert max(map(len, summary)) <= 80, "it fits a terminal"
+
+
+def test_without_the_extra_packages_the_rest_is_written(
+    evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plots, "find_spec", lambda name: None)
+    bare = replace(evaluation, every_look=tuple(replace(look, jod=None) for look in evaluation.every_look))
+    write(bare, tmp_path)
+    files = {"table.txt", "evaluation.json", "contact-sheet.png", "index.html"}
+    assert {file.name for file in tmp_path.iterdir()} == files
+    found = Page()
+    found.feed((tmp_path / "index.html").read_text())
+    assert len(found.sources) == 1
+    text = (tmp_path / "table.txt").read_text()
+    assert 'no JOD on displays: ColorVideoVDP is not installed: pip install "uncnn[evaluate]"' in text
+    assert 'no plots: matplotlib is not installed: pip install "uncnn[evaluate]"' in text
+    assert not any("no JOD" in fact for fact in facts(evaluation))
+
+
+def test_what_is_held_is_said_first(evaluation: Evaluation) -> None:
+    plan = replace(evaluation.plan, strengths=(AS_INSTALLED,))
+    look = replace(evaluation.looks[-1], strength=AS_INSTALLED, held=2)
+    (first, *_) = facts(replace(evaluation, plan=plan, every_look=(look,)))
+    assert "as the default policy of a fresh installation releases them, 2 held and left out" in first
+
+
+def test_the_faces_nearest_to_a_link_are_listed_worst_first() -> None:
+    """One is linked to another photo, two to their own original alone, one to none, and of one nothing is known."""
+    near = {"a": (0.3, 0.2), "b": (-0.1, -0.4), "c": (0.2, -0.3), "d": (0.4, -0.2), "e": None}
+    made = [
+        FaceFinding("Ada", name, 90.0, "strong", None, own and Nearest("j", own[1]), own and Nearest("j", own[0]))
+        for name, own in near.items()
+    ]
+    assert [face.photo for face in worst_faces(made, "strong", 9)] == ["b", "c", "d", "a", "e"]
+    assert len(worst_faces(made, "strong", 2)) == 2
+    assert worst_faces(made, "subtle", 9) == []
+
+
+def test_how_far_beyond_a_threshold_a_face_lies() -> None:
+    """At the threshold it is 0, for either metric; the judge that is nearest is named; a held photo has none."""
+    clean = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]]
+    exactly = np.array([[0.5, 0.75**0.5]] * 4, dtype=np.float32)
+    judges = [Judge("at", "cosine", 0.5), Judge("far", "cosine", 0.9)]
+    shots = tuple(
+        Shot(
+            "AABB"[number],
+            f"{number}.jpg",
+            90.0,
+            {judge.name: clean[number] for judge in judges},
+            {
+                "strong": Take(
+                    1.0,
+                    True,
+                    None,
+                    {judge.name: {"as-is": exactly[number]} for judge in judges},
+                    held="" if number else "x",
+                )
+            },
+        )
+        for number in range(4)
+    )
+    plan = Plan(Path("people"), (), (), ("strong",), ("as-is",), 1e-3)
+    held, second, *_ = faces_of(Session(shots, (), {}, ()), plan, judges)
+    assert held.own is held.cross is None
+    assert second.own is not None
+    assert second.own.judge == "at"
+    assert second.own.beyond == pytest.approx(0, abs=1e-6)
+    assert second.cross is not None
+    assert second.cross.judge == "at"
 
 
 def test_the_json_is_a_contract(evaluation: Evaluation, tmp_path: Path) -> None:
     write(evaluation, tmp_path)
     content = json.loads((tmp_path / "evaluation.json").read_text())
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
     assert set(content) == {
         *("schema_version", "folder", "people", "distractors", "far", "views", "quality", "attack", "surrogates"),
-        *("judges", "strengths", "findings", "photos", "machine", "left_out"),
+        *("judges", "strengths", "findings", "photos", "machine", "notes", "left_out", "as_installed"),
     }
-    (first, *_) = content["findings"]
-    rates = {"match", "own_photo", "rank1", "gallery_match", "gallery_rank1", "linear_probe"}
-    assert set(first) == {"judge", "strength", "view", "roc", *rates}
+    (first, second, *_) = content["findings"]
+    rates = {"match", "own_photo", "rank1", "gallery_match", "gallery_rank1", "linear_probe", "cloaked_match"}
+    rates |= {f"mixed_{part}{share}" for part in ("", "rank1_") for share in (25, 50, 75)}
+    assert set(RATES) == rates
+    assert set(first) == {"judge", "strength", "view", "size", "roc", *rates}
+    assert (first["size"], second["size"]) == ("all", "portraits")
     assert first["match"] == {"value": 1.0, "low": pytest.approx(0.51, abs=0.01), "high": 1.0, "photos": 12}
     assert len(first["roc"]["far"]) == len(first["roc"]["tar"])
-    assert [each["strength"] for each in content["strengths"]] == ["none", "balanced", "strong"]
-    assert content["strengths"][1]["visibility"]["butteraugli"] == 6.0
+    looks = [(each["strength"], each["size"]) for each in content["strengths"]]
+    assert looks[:4] == [("none", "all"), ("none", "portraits"), ("none", "everyday"), ("balanced", "all")]
+    assert content["strengths"][3]["visibility"]["butteraugli"] == 6.0
+    assert content["strengths"][3]["jod"] == {"phone": pytest.approx(9.555), "desktop": 9.0, "zoom": 8.0}
+    assert content["strengths"][3]["worst_jod"]["phone"] == 9.5
+    assert (content["strengths"][3]["photos"], content["strengths"][3]["held"]) == (12, 0)
+    assert content["strengths"][3]["likeness"] is content["strengths"][3]["years_older"] is None
     assert len(content["photos"]) == 12
     assert {take["strength"] for take in content["photos"][0]["takes"]} == {"none", "balanced", "strong"}
+    none, _, strong = content["photos"][0]["takes"]
+    assert none["nearest_own"] is None
+    assert strong["jod"] == {"phone": 9.5, "desktop": 9.0, "zoom": 8.0}
+    assert strong["nearest_cross"]["judge"] in {"cosine-judge", "euclidean-judge"}
+    assert strong["nearest_cross"]["beyond"] > 0.2
     assert "embedding" not in json.dumps(content), "what judges make of a face stays in memory"
 
 
@@ -470,20 +644,22 @@ def test_real_photos_from_folder_to_page(
     others = some_people(shared_data / "lfw" / "distractors", tmp_path / "others", people=3, photos=1)
     options = ("--strength", "strong", "--set", "steps=4", "--view", "as-is", "--view", "jpeg-75")
     models = ("--licence", "research", "--distractors", others)
-    code, content = home.json("evaluate", folder, "-o", tmp_path / "out", *options, *models, **environment)
+    code, content = home.json("evaluate", folder, "-o", tmp_path / "out", *options, *models, version=2, **environment)
     assert code == 0
     assert content == json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert (content["people"], content["distractors"], len(content["photos"])) == (2, 3, 4)
     assert {judge["name"] for judge in content["judges"]} == {"dlib-resnet", "openvino-0095"}
     assert not {judge["name"] for judge in content["judges"]} & set(content["surrogates"])
     assert [reason.split(":")[1].strip() for reason in content["left_out"]] == [f"a copy of {first_photo(person)}"]
-    found = {(each["judge"], each["strength"], each["view"]): each for each in content["findings"]}
+    over_all = [each for each in content["findings"] if each["size"] == "all"]
+    found = {(each["judge"], each["strength"], each["view"]): each for each in over_all}
     assert len(found) == 2 * 2 * 2
     for judge in ("dlib-resnet", "openvino-0095"):
         before, after = found[judge, "none", "as-is"], found[judge, "strong", "as-is"]
         assert before["match"]["value"] == before["rank1"]["value"] == before["linear_probe"]["value"] == 1
         assert after["match"]["value"] < 1
-    none, strong = content["strengths"]
+    none, strong = (each for each in content["strengths"] if each["size"] == "all")
+    assert none["jod"]["desktop"] > 9.8 > strong["jod"]["desktop"] > strong["jod"]["zoom"]
     assert none["visibility"]["ssimulacra2"] > 90 > strong["visibility"]["ssimulacra2"] > 50
     assert content["machine"]["worker_bytes"] > 100e6
     with Image.open(tmp_path / "out" / "contact-sheet.png") as sheet:
