@@ -85,8 +85,9 @@ def draw(faces: Faces, recogniser: Recogniser, number: int, random: np.random.Ge
     """Return `number` crops as the recogniser is shown them, (N, 3, H, W) RGB in 0..255, shifted and mirrored."""
     height, width = recogniser.card.input.height, recogniser.card.input.width
     crops = []
+    middle = np.array([FACE_PX - height, FACE_PX - width]) // 2
     for place in random.integers(len(faces), size=number):
-        top, left = random.integers(-JITTER_PX, JITTER_PX + 1, 2) + ((FACE_PX - height) // 2, (FACE_PX - width) // 2)
+        top, left = middle + random.integers(-JITTER_PX, JITTER_PX + 1, 2)
         crop = faces[place, top : top + height, left : left + width]
         crops.append(crop[:, ::-1] if random.random() < 0.5 else crop)
     pixels = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()
