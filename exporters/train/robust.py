@@ -9,7 +9,7 @@ it says of the unaltered face.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,7 +38,7 @@ class Course:
     """How far a face is altered, L-infinity in grey levels, and how long the recogniser learns."""
 
     epsilon_255: float
-    samples: int
+    samples: int = 7_200
     batch: int = 16
     rate: float = 3e-4
 
@@ -49,7 +49,7 @@ def harden(
     faces: Faces,
     course: Course,
     seed: int = 0,
-    report: Callable[[int, Mapping[str, float]], None] = lambda _done, _losses: None,
+    report: Callable[[int, dict[str, float]], None] = lambda _done, _losses: None,
 ) -> fx.GraphModule:
     """Return the network of `start`, trained to be as sure as `teacher` of faces that were altered.
 

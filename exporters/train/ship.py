@@ -56,7 +56,7 @@ def ship_recogniser(
 
 
 def _card(teacher: Card, name: str, epsilon_255: float) -> Card:
-    changes = {
+    changes: dict[str, object] = {
         "name": name,
         "family": f"{teacher.family}; hardened to changes of {epsilon_255:g} grey levels",
         "role": "surrogate",

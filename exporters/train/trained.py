@@ -24,8 +24,8 @@ def with_weights(original: ModelProto, network: fx.GraphModule) -> ModelProto:
     model = plain(original)
     constants = {constant.name: constant for constant in model.graph.initializer}
     nodes = [node for node in model.graph.node if node.op_type in LAYERS]
-    layers = [network.get_submodule(str(node.target)) for node in network.graph.nodes if node.op == "call_module"]
-    layers = [layer for layer in layers if isinstance(layer, tuple(LAYERS.values()))]
+    modules = (network.get_submodule(str(node.target)) for node in network.graph.nodes if node.op == "call_module")
+    layers = [module for module in modules if isinstance(module, nn.Conv2d | nn.Linear)]
     if [LAYERS[node.op_type] for node in nodes] != [type(layer) for layer in layers]:
         raise TrainingError(f"the graph has {len(nodes)} trained layers and the network {len(layers)}; load it anew")
     for node, layer in zip(nodes, layers, strict=True):
