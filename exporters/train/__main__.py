@@ -55,7 +55,7 @@ def _detector(options: argparse.Namespace) -> None:
 def _recogniser(options: argparse.Namespace) -> None:
     teacher = load_recogniser(options.harden, options.device)
     start = load_recogniser(options.start or options.harden, options.device)
-    course = robust.Course(options.epsilon)
+    course = robust.Course(options.epsilon, options.passes)
     course = replace(course, samples=options.samples or course.samples, rate=options.rate or course.rate)
     faces, _ = read_faces(options.data / FACES, training=True)
     network = robust.harden(teacher, start, faces, course, options.seed, _Progress(course.samples))
@@ -109,6 +109,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--start", type=Path, help=start)
     parser.add_argument("--harden", type=Path, metavar="FOLDER", help="make the recogniser of this folder robust")
     parser.add_argument("--epsilon", type=float, default=2.0, help="to changes of so many grey levels")
+    parser.add_argument("--passes", type=int, choices=range(1, 11), default=1, help="found in so many steps")
     parser.add_argument("--rate", type=float, help="of learning, with --harden, instead of the usual one")
     parser.add_argument("--name", default="uncnn-robust", help="what to call it")
     parser.add_argument("--data", type=Path, required=True, help=f"the folder that has {folders}")

@@ -1,9 +1,10 @@
 """How a recogniser is made robust: it learns to give of a face that was altered against it what it gave of the face.
 
 Wong, Rice and Kolter, "Fast is better than free: revisiting adversarial training", ICLR 2020 (one step from a random
-start, `alpha` = 1.25 epsilon); Springer, Mitchell and Kenyon, "A little robustness goes a long way: leveraging robust
+start, `alpha` = 1.25 epsilon); Madry and others, "Towards deep learning models resistant to adversarial attacks", ICLR
+2018 (several steps); Springer, Mitchell and Kenyon, "A little robustness goes a long way: leveraging robust
 features for targeted transfer attacks", NeurIPS 2021 (small epsilons make the better surrogates). Departing from
-both: there are no labels. The recogniser itself, frozen, is the teacher, and the loss is the cosine distance to what
+them: there are no labels. The recogniser itself, frozen, is the teacher, and the loss is the cosine distance to what
 it says of the unaltered face.
 """
 
@@ -24,7 +25,8 @@ from uncnn.exporters.train.faces import TrainingError
 from uncnn.plugins.cards import TEMPLATES
 from uncnn.plugins.recogniser import Recogniser
 
-ALPHA = 1.25  # of the step, as a share of epsilon
+ALPHA = 1.25  # of the step, as a share of epsilon, where it is the only one
+PATH = 1.6  # of several steps together
 JITTER_PX = 3  # of a crop, in each direction
 RANDOM_WEIGHT = 0.5  # of the face under the random noise that a step starts from, where the worst counts 1
 AVERAGE = 0.99  # of the weights
@@ -35,9 +37,10 @@ Faces = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How far a face is altered, L-infinity in grey levels, and how long the recogniser learns."""
+    """How far a face is altered, L-infinity in grey levels, in how many steps, and how long the recogniser learns."""
 
     epsilon_255: float
+    passes: int = 1
     samples: int = 7_200
     batch: int = 16
     rate: float = 3e-4
@@ -74,7 +77,7 @@ def harden(
         crops = draw(faces, teacher, course.batch, random).to(device)
         with torch.no_grad():
             wanted = functional.normalize(teacher.outputs(crops), dim=1)
-        losses = _learn(replace(start, network=descent.network), crops, wanted, course.epsilon_255)
+        losses = _learn(replace(start, network=descent.network), crops, wanted, course)
         descent.advance(losses)
         report((step + 1) * course.batch, descent.running)
     assert isinstance(descent.kept, fx.GraphModule), "load_graph gives nothing else"
@@ -94,20 +97,33 @@ def draw(faces: Faces, recogniser: Recogniser, number: int, random: np.random.Ge
     return pixels.contiguous(memory_format=torch.channels_last)
 
 
-def _learn(student: Recogniser, crops: Tensor, wanted: Tensor, epsilon: float) -> dict[str, Tensor]:
+def _learn(student: Recogniser, crops: Tensor, wanted: Tensor, course: Course) -> dict[str, Tensor]:
     """Leave the gradient of both losses in the student's weights, and return them.
 
-    The gradient that shows where the worst change lies also teaches: it costs one pass, not two.
+    The first gradient that shows where the worst change lies also teaches: that costs one pass, not two.
     """
+    epsilon, losses = course.epsilon_255, dict[str, Tensor]()
+    length = epsilon * (ALPHA if course.passes == 1 else PATH / course.passes)
     change = torch.empty_like(crops).uniform_(-epsilon, epsilon)
-    noisy = (crops + change).clamp(0, 255).requires_grad_()
-    random = _distance(student, noisy, wanted)
-    (RANDOM_WEIGHT * random).backward()  # type: ignore[no-untyped-call]
-    assert noisy.grad is not None
-    change = (change + ALPHA * epsilon * noisy.grad.sign()).clamp(-epsilon, epsilon)
+    for number in range(course.passes):
+        shown = (crops + change).clamp(0, 255).requires_grad_()
+        distance = _distance(student, shown, wanted)
+        if number:
+            (gradient,) = torch.autograd.grad(distance, shown)
+        else:
+            gradient = _taught(RANDOM_WEIGHT * distance, shown)
+            losses["random"] = distance.detach()
+        change = (change + length * gradient.sign()).clamp(-epsilon, epsilon)
     worst = _distance(student, (crops + change).clamp(0, 255), wanted)
     worst.backward()  # type: ignore[no-untyped-call]
-    return {"random": random.detach(), "worst": worst.detach()}
+    return {**losses, "worst": worst.detach()}
+
+
+def _taught(loss: Tensor, shown: Tensor) -> Tensor:
+    """Leave the gradient of `loss` in the weights, and return that by the pixels."""
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert shown.grad is not None, "it was asked for"
+    return shown.grad
 
 
 def _distance(student: Recogniser, crops: Tensor, wanted: Tensor) -> Tensor:

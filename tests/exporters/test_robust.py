@@ -22,7 +22,7 @@ from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
 
 TEACHERS = ("esp-mfn", "mobileface-v2")  # PReLU of a slope a channel; a linear layer at the end
-COURSE = robust.Course(epsilon_255=4, samples=4, batch=2)
+COURSE = robust.Course(epsilon_255=4, passes=2, samples=4, batch=2)
 
 
 @pytest.fixture(scope="module")
