@@ -8,7 +8,8 @@ Three photos of each of up to 120 people of LFW, whom nothing was trained on; ev
 `TAR`: the share of pairs of one person that are linked at FAR 1e-3 of these photos. `clean`: the cosine to the
 teacher's embedding of the same photo, mean and least. `FGSM`, `PGD-5`: the cosine of the altered crop to itself after
 one step of 5/4 epsilon or five of 1/2 epsilon down it, from a random start (L-infinity, grey levels); `carried`: what
-the teacher is left with of the crop that PGD-5 altered for the recogniser.
+the teacher is left with of the crop that PGD-5 altered for the recogniser. `gradient`: that of the cosine to another
+photo of the person, by the pixels: how much of it is coarser than single pixels.
 
 Likeness is that cosine to itself under what is not aimed at it: JPEG 50 and a blur of 1 pixel of the crop, noise, FGSM
 of 4 grey levels against the teacher, and a smooth flow of 1.5 % of the distance between the eyes, away from the teacher
@@ -41,6 +42,7 @@ PEOPLE = 120
 ATTACKED = 9
 EPSILONS = (2, 4, 8)
 STEPS = 5
+COARSE = 1 / 8
 FLOW_PX = 0.015 * 35.2  # of the distance between the eyes of a crop
 FLOW_SIGMA_PX = 2.0
 DETECTOR = EMBEDDED / "retinaface-mobilenet0.25" / "retinaface-mobilenet0.25.onnx"
@@ -91,10 +93,22 @@ def _lines(model: Recogniser, teacher: Recogniser, crops: Tensor, people: list[s
         once, often = (_altered(model, some, mine, epsilon, steps) for steps in (1, STEPS))
         left = [_mean(_embed(model, once), mine), _mean(_embed(model, often), mine), _mean(_embed(teacher, often), its)]
         yield f"epsilon {epsilon}: FGSM {left[0]:.3f}, PGD-{STEPS} {left[1]:.3f}, carried {left[2]:.3f}"
+    share = _coarse(model, some, _embed(model, crops[1::ATTACKED]))
+    yield f"gradient: {share:.2f} of its energy below {COARSE} cycles a pixel"
     for name, pictures in _views(teacher, some, its):
         yield f"likeness, {name}: {_told((_embed(model, pictures) * mine).sum(1).numpy(), 0.05)}"
     yield f"likeness, other photos: {_told(same, 0.05)}"
     yield f"likeness, other people: {_told(other, 0.95)}"
+
+
+def _coarse(model: Recogniser, crops: Tensor, others: Tensor) -> float:
+    """Return how much of the energy of the cosine's gradient by the pixels lies in what is larger than a few pixels."""
+    shown = crops.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad((_unit(model, shown) * others[: len(crops)]).sum(), shown)
+    across = torch.fft.fftfreq(crops.shape[3])
+    energy = torch.fft.fft2(gradient).abs().square().sum(1)
+    low = energy[:, torch.hypot(across[:, None], across[None]) < COARSE].sum(1)
+    return float((low / energy.sum((1, 2))).mean())
 
 
 def _views(teacher: Recogniser, crops: Tensor, taught: Tensor) -> Iterator[tuple[str, Tensor]]:
