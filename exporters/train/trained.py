@@ -31,7 +31,7 @@ def with_weights(original: ModelProto, network: fx.GraphModule) -> ModelProto:
     for node, layer in zip(nodes, layers, strict=True):
         weight = layer.weight.detach().cpu().numpy()
         _replace(constants[node.input[1]], weight.T if _is_turned(node) else weight)
-        if len(node.input) > 2:
+        if len(node.input) > 2 and layer.bias is not None:
             _replace(constants[node.input[2]], layer.bias.detach().cpu().numpy())
     onnx.checker.check_model(model)
     return model
