@@ -53,6 +53,7 @@ bench: setup
 	$(BIN)/python benchmarks/recognisers.py
 	$(BIN)/python benchmarks/canaries.py
 	$(BIN)/python benchmarks/pack.py
+	$(BIN)/python benchmarks/robust.py
 	$(BIN)/python benchmarks/service.py
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/sameness.py

@@ -5,9 +5,10 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
-from onnx import ModelProto, NodeProto, helper, numpy_helper, shape_inference
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 from onnx2torch import convert
 from onnx2torch.node_converters.activations import OnnxPReLU
 from onnxscript import optimizer
@@ -63,7 +64,7 @@ def plain(model: ModelProto) -> ModelProto:
 
     Folding comes first: onnx2torch fails on Clip bounds and LayerNormalization shapes that are computed.
     """
-    model = shape_inference.infer_shapes(model, data_prop=True)
+    model = shape_inference.infer_shapes(_widened(model), data_prop=True)
     model = lower(optimizer.optimize(model))
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
@@ -72,6 +73,26 @@ def plain(model: ModelProto) -> ModelProto:
         elif node.op_type == "Reshape" and node.input[1] in constants:
             _drop_allowzero(node, numpy_helper.to_array(constants[node.input[1]]).tolist())
     return shape_inference.infer_shapes(model, data_prop=True)
+
+
+def _widened(model: ModelProto) -> ModelProto:
+    """Return `model` with constants that are stored as float16 and cast to float32 stored as float32.
+
+    The optimizer folds small ones alone, and onnx2torch takes weights from constants alone.
+    """
+    result = ModelProto()
+    result.CopyFrom(model)
+    halves = {each.name: each for each in result.graph.initializer if each.data_type == TensorProto.FLOAT16}
+    casts = [node for node in result.graph.node if node.op_type == "Cast" and node.input[0] in halves]
+    for cast in (cast for cast in casts if cast.attribute[0].i == TensorProto.FLOAT):
+        values = numpy_helper.to_array(halves[cast.input[0]]).astype(np.float32)
+        result.graph.initializer.append(numpy_helper.from_array(values, cast.output[0]))
+        result.graph.node.remove(cast)
+    used = {name for node in result.graph.node for name in node.input}
+    kept = [each for each in result.graph.initializer if each.name not in halves or each.name in used]
+    del result.graph.initializer[:]
+    result.graph.initializer.extend(kept)
+    return result
 
 
 def _spell_out_reverse(node: NodeProto) -> None:

@@ -1,7 +1,7 @@
 """Trains the detector that comes with uncnn: `python -m uncnn.exporters.train --data ../shared/data -o pack`.
 
-Its teacher is read from `--models`. One core is used. `--device cuda` trains on a GPU. README.md beside this file says
-what came of it.
+Its teacher is read from `--models`. With `--harden FOLDER`, the recogniser of that folder is made robust instead. One
+core is used. `--device cuda` trains on a GPU. README.md beside this file says what came of it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from pathlib import Path
 
 import torch
 
-from uncnn.exporters.train import detector
+from uncnn.exporters.train import detector, robust
 from uncnn.exporters.train.faces import TrainingError, read_faces
 from uncnn.exporters.train.scenes import read_scenes
-from uncnn.exporters.train.ship import ship_detector
+from uncnn.exporters.train.ship import ship_detector, ship_recogniser
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.detectors.retinaface_forward import InputFormat
 from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace, load_network
+from uncnn.plugins.recogniser import load_recogniser
 from uncnn.plugins.sessions import known_device
 
 FACES = "faces-144"
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = _options(arguments)
     torch.set_num_threads(options.threads)
     try:
-        _detector(options)
+        _recogniser(options) if options.harden else _detector(options)
     except UncnnError as error:
         sys.exit(f"uncnn.exporters.train: {error}")
 
@@ -49,6 +50,16 @@ def _detector(options: argparse.Namespace) -> None:
     device, progress = torch.device(options.device), _Progress(course.samples)
     network = detector.teach(teacher, form, scenes, course, device, options.seed, progress, start)
     print(ship_detector(network, options.output))
+
+
+def _recogniser(options: argparse.Namespace) -> None:
+    teacher = load_recogniser(options.harden, options.device)
+    start = load_recogniser(options.start or options.harden, options.device)
+    course = robust.Course(options.epsilon, options.passes)
+    course = replace(course, samples=options.samples or course.samples, rate=options.rate or course.rate)
+    faces, _ = read_faces(options.data / FACES, training=True)
+    network = robust.harden(teacher, start, faces, course, options.seed, _Progress(course.samples))
+    print(ship_recogniser(network, teacher, options.name, course.epsilon_255, options.output))
 
 
 def _retinaface(weights: Path) -> tuple[MobileNetRetinaFace, InputFormat]:
@@ -94,7 +105,13 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     folders = f"{FACES}, widerface, noface, groups and people"
     parser.add_argument("--samples", type=_samples, help="how many crops, instead of the usual course")
-    parser.add_argument("--start", type=Path, help="go on from these weights of an earlier course, .safetensors")
+    start = "go on from an earlier course: its weights, .safetensors, or with --harden its folder"
+    parser.add_argument("--start", type=Path, help=start)
+    parser.add_argument("--harden", type=Path, metavar="FOLDER", help="make the recogniser of this folder robust")
+    parser.add_argument("--epsilon", type=float, default=2.0, help="to changes of so many grey levels")
+    parser.add_argument("--passes", type=int, choices=range(1, 11), default=1, help="found in so many steps")
+    parser.add_argument("--rate", type=float, help="of learning, with --harden, instead of the usual one")
+    parser.add_argument("--name", default="uncnn-robust", help="what to call it")
     parser.add_argument("--data", type=Path, required=True, help=f"the folder that has {folders}")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the folder of models to write to")
     return parser.parse_args(arguments)

@@ -39,10 +39,14 @@ class Descent(Generic[Network]):
 
     def step(self, losses: Mapping[str, Tensor]) -> None:
         """Go one step down the sum of `losses`, which the network just gave."""
-        self._optimiser.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        self.advance(losses)
+
+    def advance(self, losses: Mapping[str, Tensor]) -> None:
+        """Go one step down the gradient of `losses` that is in the weights already."""
         nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST)
         self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
         self._plan.step()
         self._keep(min(self._average, (1 + self._steps) / (10 + self._steps)))
         self._steps += 1

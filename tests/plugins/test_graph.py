@@ -40,3 +40,29 @@ def test_prelu_is_that_of_onnx_runtime_and_so_is_its_gradient(tmp_path: Path, sh
     (gradient,) = torch.autograd.grad(found.sum(), pictures)
     inside = PICTURES != 0  # at 0 there is none
     assert np.allclose(gradient.numpy()[inside], np.where(PICTURES > 0, 1, slope)[inside], atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [4, 128])  # constants that the optimizer folds, and such as it leaves
+def test_weights_stored_as_float16_are_those_of_onnx_runtime(tmp_path: Path, channels: int) -> None:
+    random = np.random.default_rng(2)
+    weights = {"first": (channels, 3, 3, 3), "second": (channels, channels, 3, 3)}
+    halves = [
+        numpy_helper.from_array(random.normal(0, 0.1, size).astype(np.float16), f"{name}.half")
+        for name, size in weights.items()
+    ]
+    nodes = [helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT) for name in weights]
+    nodes.append(helper.make_node("Conv", ["input", "first"], ["between"], pads=[1, 1, 1, 1]))
+    nodes.append(helper.make_node("Conv", ["between", "second"], ["output"], pads=[1, 1, 1, 1]))
+    ends = [
+        helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, 4, 8]),
+        helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", channels, 4, 8]),
+    ]
+    graph = helper.make_graph(nodes, "halves", ends[:1], ends[1:], halves)
+    file = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), file)
+    (expected,) = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(
+        None, {"input": PICTURES}
+    )
+    with torch.no_grad():
+        found = load_graph(file)(torch.from_numpy(PICTURES)).numpy()
+    assert np.allclose(found, expected, atol=1e-4)
