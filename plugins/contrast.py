@@ -29,6 +29,8 @@ LEVELS = len(LUMA_SHARES)  # what is coarser, a quarter of the face and more, st
 SENSITIVITY = Path(__file__).with_name("contrast_sensitivity.json")
 CHANNELS = ("luma", "red-green", "yellow-violet")
 
+HOLDING = 2  # times; what is cut off in one band is not all its own, and a part comes back from those beside it
+
 FINEST, NEXT = 0.5, 0.1614  # cycles a pixel: where the finest band and the one after it are centred
 GAINS = (1.0, 1.45, 1.0)  # of the channels
 CORRECTION = 10 ** (-0.2797 / 20)  # of all sensitivities
@@ -70,8 +72,10 @@ class Bands:
 
     def held(self, pixels: Tensor) -> Tensor:
         """Return a change, (N, 3, P, P) grey levels, without what is more than each band may have."""
-        bands, _ = pyramid.split(self._contrast(pixels), LEVELS)
-        return self._pixels([band.clamp(-bound, bound) for band, bound in zip(bands, self.bounds, strict=True)])
+        for _ in range(HOLDING):
+            bands, _ = pyramid.split(self._contrast(pixels), LEVELS)
+            pixels = self._pixels([band.clamp(-bound, bound) for band, bound in zip(bands, self.bounds, strict=True)])
+        return pixels
 
     def limits(self) -> Tensor:
         """Return how far any channel of a pixel goes at most, (N, 1, P, P) grey levels."""

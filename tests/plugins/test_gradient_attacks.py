@@ -127,20 +127,16 @@ def test_p_fgvm_without_realism_is_i_fgvm() -> None:
     assert torch.allclose(free, plain)
 
 
-def test_veil_without_fineness_is_p_fgvm() -> None:
-    gradients = [grey(0), grey(1), grey(2)]
-    plain = PFgvm(realism=0.5).perturb(faces_of(), Given(gradients), budget(6)).pixels
-    assert torch.allclose(Veil(fineness=0, realism=0.5).perturb(faces_of(), Given(gradients), budget(6)).pixels, plain)
-
-
-def test_veil_leaves_out_a_share_of_what_is_coarse_and_none_of_what_is_fine() -> None:
-    faces = faces_of()
-    across = torch.arange(SIDE).float()
-    fine = (across % 2 * 2 - 1).expand(1, 3, SIDE, SIDE) * 1e-3
-    coarse = torch.full((1, 3, SIDE, SIDE), 1e-3)
-    kept = Veil(fineness=0.5, realism=0, step_size=0.2).perturb(faces, Given([fine + coarse]), budget(1)).pixels
-    kept = (kept - steps.start(faces))[0, 0, 8:16, 8:16]
-    assert float(kept.mean() / (kept[:, 1::2] - kept[:, ::2]).mean()) == pytest.approx(0.25, rel=0.02), "1 to 2, halved"
+@pytest.mark.parametrize(("evenness", "times"), [(1.0, 1.0), (0.5, 10.0), (0.0, 100.0)])
+def test_veil_follows_a_long_gradient_no_further_than_it_is_told(evenness: float, times: float) -> None:
+    slope = torch.ones(2, 3, 8, 8)
+    slope[0, 0, 0, 0] = -100.0
+    bound = torch.ones_like(slope)
+    bound[:, :, 7] = 0
+    direction = Veil(evenness=evenness)._even(slope, bound)
+    assert float(direction[0, 0, 0, 0] / direction[0, 0, 0, 1]) == pytest.approx(-times, rel=1e-4)
+    assert direction[bound > 0].view(2, -1).abs().mean(dim=1).tolist() == pytest.approx([1.0, 1.0], rel=1e-4)
+    assert not bool(direction[bound == 0].any())
 
 
 def test_p_fgvm_comes_to_rest_where_the_pull_balances_the_gradient() -> None:
