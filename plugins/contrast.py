@@ -37,6 +37,11 @@ CORRECTION = 10 ** (-0.2797 / 20)  # of all sensitivities
 MASK_GAIN, MASK_SIGMA_PX = 10**-0.7955, 3.0
 MASK_POWERS = (1.3026, 2.8886, 3.6808)
 POWER = 2.2644  # of a difference
+MOST_MASKED = (
+    10.0,
+    4.0,
+    4.0,
+)  # times as much contrast: beyond that, on strong colours, the model forgives what people see
 CROSS_MASKING = (  # of a channel, the row, by each channel, as powers of two
     (-0.1895, 2.5656, 3.8118),
     (-5.9622, 0.3441, -1.0052),
@@ -140,7 +145,7 @@ def _thresholds(patches: Tensor, scales: Sequence[float], size: tuple[int, int],
     """Return at which contrast each band, but what is left in the end, is seen on `display`: (N, 3, h, w)."""
     opponent = torch.tensor(OPPONENT, device=patches.device)[None]
     bands, grounds = pyramid.split(_mixed(opponent, display.light(patches)), LEVELS)
-    gains = patches.new_tensor(GAINS).view(3, 1, 1)
+    gains, most = (patches.new_tensor(each).view(3, 1, 1) for each in (GAINS, MOST_MASKED))
     degree = [display.pixels_per_degree / (display.scale(*size) * scale) for scale in scales]  # patch pixels
     found = []
     for level, (band, ground) in enumerate(zip(bands, grounds, strict=False)):
@@ -150,7 +155,7 @@ def _thresholds(patches: Tensor, scales: Sequence[float], size: tuple[int, int],
         seen = torch.stack(rows) * gains
         twice = 1 if level == 0 else 2  # as ColorVideoVDP weighs its pyramid
         masked = (1 + _masking((band / light * seen * twice).abs())) ** (1 / POWER)
-        found.append(masked / (seen * twice))
+        found.append(torch.minimum(masked, most) / (seen * twice))
     return found
 
 

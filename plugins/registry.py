@@ -18,10 +18,10 @@ GROUP = "uncnn.attacks"
 _CAPS: Mapping[str, Any] = {"epsilon_255": 48.0, "cap_255": 48.0, "chroma": 1.0}
 
 STRENGTHS: Mapping[str, Budget] = {
-    "subtle": Budget(visibility=5.0, **_CAPS),
-    "balanced": Budget(visibility=7.0, **_CAPS),
-    "strong": Budget(visibility=8.5, **_CAPS),
-    "utmost": Budget(visibility=11.0, **_CAPS),
+    "subtle": Budget(visibility=5.5, **_CAPS),
+    "balanced": Budget(visibility=7.5, **_CAPS),
+    "strong": Budget(visibility=9.0, **_CAPS),
+    "utmost": Budget(visibility=12.0, **_CAPS),
 }
 """What each strength may spend, the weakest first; docs/budgets.md has what it looks like."""
 
