@@ -2,7 +2,7 @@
 
     python benchmarks/portraits.py                        the largest face of each photo of ../shared/data/people
     python benchmarks/portraits.py --folder DIR           your own photos, in folders too
-    python benchmarks/portraits.py pgd large=1            another attack, with parameters
+    python benchmarks/portraits.py pgd steps=20           another attack, with parameters
     python benchmarks/portraits.py --smoke                two photos, two steps, what comes with uncnn: it runs
 
 SSIMULACRA2 and Butteraugli are those of the face's square, at 512 px at most, against the original with its pixels
