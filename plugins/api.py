@@ -100,7 +100,7 @@ class Budget:
     flow: float = parameter(0.0, "how far a pixel may move", "share of the distance between the eyes", least=0)
     # ColorVideoVDP's thresholds: what masks a change and how finely it is seen are in them
     visibility: float = parameter(0.0, "contrast of each band at most; 0: not bounded", "thresholds of sight", least=0)
-    colour: float = parameter(0.4, "what colours may have of that", "share", least=0, most=1)
+    colour: float = parameter(0.35, "what colours may have of that", "share", least=0, most=1)
 
 
 @dataclass(frozen=True, slots=True)

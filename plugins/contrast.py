@@ -124,7 +124,8 @@ def bands_of(patches: Tensor, may: Tensor, scales: Sequence[float], size: tuple[
         slope = slope.mean(dim=1, keepdim=True).expand_as(slope)
         to_light[:, 0] = 1 / to_opponent[0].sum()
         to_opponent = torch.linalg.inv(to_light)
-    ground = _blurred(_mixed(to_opponent[None], light)[:, :1], GROUND_SIGMA_PX)
+    own = _mixed(to_opponent[None], light)[:, :1]
+    ground = torch.minimum(own, _blurred(own, GROUND_SIGMA_PX))  # an iris is dark beside skin, and keeps its colour
     count = len(patches)
     return Bands(
         (*bounds, torch.zeros_like(rest)), ground, slope, to_light.expand(count, 3, 3), to_opponent.expand(count, 3, 3)

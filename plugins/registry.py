@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 GROUP = "uncnn.attacks"
 
-# of a single pixel: what no sum of bands needs
-_CAPS: Mapping[str, Any] = {"epsilon_255": 48.0, "cap_255": 48.0, "chroma": 1.0}
+# of a single pixel: thresholds of sight know nothing of strokes on a cheek and of the colour of eyes
+_CAPS: Mapping[str, Any] = {"epsilon_255": 8.0, "texture": 1.2, "cap_255": 32.0, "chroma": 0.35}
 
 STRENGTHS: Mapping[str, Budget] = {
-    "subtle": Budget(visibility=5.5, **_CAPS),
-    "balanced": Budget(visibility=7.5, **_CAPS),
-    "strong": Budget(visibility=9.0, **_CAPS),
-    "utmost": Budget(visibility=12.0, **_CAPS),
+    "subtle": Budget(visibility=6.0, **_CAPS),
+    "balanced": Budget(visibility=8.0, **_CAPS),
+    "strong": Budget(visibility=10.0, **_CAPS),
+    "utmost": Budget(visibility=13.0, **_CAPS),
 }
 """What each strength may spend, the weakest first; docs/budgets.md has what it looks like."""
 

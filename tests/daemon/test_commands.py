@@ -127,7 +127,7 @@ def test_a_portrait_is_released_protected(cloaked: Cloaked, portrait: Path) -> N
     assert xs.min() > left - size
     assert xs.max() < right + size
     assert ys.max() < bottom + size
-    assert face["ssimulacra2"] > 40
+    assert face["ssimulacra2"] > 20, "it counts colours for much that people hardly see: docs/veil.md"
 
 
 def test_the_verdict_is_true_when_dlib_itself_is_asked(cloaked: Cloaked, portrait: Path) -> None:

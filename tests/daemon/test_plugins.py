@@ -94,12 +94,12 @@ def test_an_attack_is_shown_with_its_paper_and_all_that_can_be_set(home: ModelsH
     assert step_size["unit"] == "bounds of the face"
     assert step_size["values"] == "a number above 0"
     budget = {each["name"]: each["strengths"] for each in answer["budget"]}
-    assert budget["epsilon_255"] == {name: each.epsilon_255 for name, each in STRENGTHS.items()}
+    assert budget["visibility"] == {name: each.visibility for name, each in STRENGTHS.items()}
     assert [each["name"] for each in answer["aim"]] == ["target", "objective"]
     _, words, _ = said(home, "show", "p-fgvm")
     assert "Adversarial face de-identification" in words
-    bounds = ", ".join(str(budget.epsilon_255) for budget in STRENGTHS.values())
-    assert f"epsilon_255 = {bounds}" in words
+    bounds = ", ".join(str(budget.visibility) for budget in STRENGTHS.values())
+    assert f"visibility = {bounds}" in words
     assert "views = true" in words
     assert "target = none" in words
 
