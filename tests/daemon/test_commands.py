@@ -229,15 +229,18 @@ def test_verify_of_photos_without_a_face_shows_nothing(home: Home, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_large_face_is_moved_and_its_looks_count_that(home: Home, portrait: Path, tmp_path: Path) -> None:
+def test_a_face_is_moved_where_that_is_asked_for_and_its_looks_count_that(
+    home: Home, portrait: Path, tmp_path: Path
+) -> None:
     with Image.open(portrait) as image:
         image.crop((130, 20, 330, 260)).resize((1000, 1200)).save(tmp_path / "large.png")
-    settings = ("--attack", "veil", "--strength", "balanced", "--set", "steps=4", "--policy", "feeble", "--json")
+    settings = ("--attack", "veil", "--strength", "balanced", "--set", "steps=4", "--set", "flow=0.015")
+    settings += ("--policy", "feeble", "--json")
     answer = home.run("cloak", tmp_path / "large.png", "-o", tmp_path / "out", *settings)
     (found,) = json.loads(answer.stdout)["photos"]
     (face,) = found["verdict"]["faces"]
     assert 0.004 < face["moved"] <= 0.0151
-    assert 30 < face["ssimulacra2"] < 60  # what was added alone leaves more
+    assert face["ssimulacra2"] < 60  # what was added alone leaves more
 
 
 def test_verify_refuses_another_photo(home: Home, portrait: Path, tmp_path: Path) -> None:
