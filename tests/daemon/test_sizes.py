@@ -71,7 +71,7 @@ def test_a_photo_smaller_than_a_patch_is_changed_where_the_face_is(
     x0, y0, x1, y1 = (round(value) for value in face.face.box)
     inside = change[max(y0, 0) : y1, max(x0, 0) : x1]
     assert inside.mean() > 1
-    assert change[-1].max() == 0, "the hair and what is around it stay"
+    assert change[-1].max() <= 1, "the hair and what is around it stay: the last of the smooth edge is a grey level"
 
 
 @pytest.mark.parametrize("border", ["left", "right", "top", "bottom"])
