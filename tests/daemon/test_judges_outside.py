@@ -297,7 +297,7 @@ def test_real_photos_as_installed_before_judges_from_outside(
     card = tmp_path / "judges" / LIKENESS / "card.yaml"
     card.chmod(0o644)
     card.write_text(card.read_text().replace("name: edgeface-xxs", f"name: {LIKENESS}", 1))
-    options = ("--as-installed", "--set", "steps=4", "--view", "as-is", "--far", "1e-2", "--distractors", others)
+    options = ("--as-installed", "--set", "steps=12", "--view", "as-is", "--far", "1e-2", "--distractors", others)
     judges = ("--judge-models", tmp_path / "judges", "--judge-command", f"web={program(tmp_path, PIXELS)}")
     code, content = home.json(
         "evaluate", folder, "-o", tmp_path / "out", *options, *judges, version=2, UNCNN_MODELS=str(tmp_path / "named")
@@ -313,11 +313,11 @@ def test_real_photos_as_installed_before_judges_from_outside(
     none, installed = (each for each in content["strengths"] if each["size"] == "all")
     assert (none["strength"], installed["strength"]) == ("none", "as-installed")
     assert installed["photos"] + installed["held"] == 4
-    assert installed["years_older"] is not None
     takes = [photo["takes"][1] for photo in content["photos"]]
     assert sum(bool(take["held"]) for take in takes) == installed["held"]
     assert all(set(take["cloaked_with"]) <= {"balanced", "strong", "utmost", ""} for take in takes)
     if installed["photos"]:
+        assert installed["years_older"] is not None
         assert 1 > installed["likeness"]["mean"] >= installed["likeness"]["worst"]
         assert 9.9 > installed["jod"]["desktop"] > installed["jod"]["zoom"]
         own = [found for found in content["findings"] if found["strength"] == "as-installed" and found["size"] == "all"]
