@@ -126,7 +126,7 @@ def _counted(on_step: OnStep, steps: int) -> Callable[[], None]:
 
 def _cut(portrait: Portrait, region: Region, budget: Budget, device: str) -> FaceBatch:
     is_grey = portrait.grey or _is_colourless(portrait.photo[region.clipped(*portrait.photo.shape[:2])])
-    own = replace(budget, chroma=0.0) if is_grey else budget
+    own = replace(budget, chroma=0.0, colour=0.0) if is_grey else budget
     batch = cut(portrait.photo, [portrait.face], [region], own, portrait.seed, device)
     part = share(portrait.face, portrait.beside, region, PATCH_PX, device)
     return batch if part is None else batch.bounded(part)

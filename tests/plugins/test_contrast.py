@@ -9,10 +9,11 @@ import pytest
 import torch
 from portraits import BESIDE, BUDGET, FACE, batch_of
 
-from uncnn.plugins import contrast, pyramid
-from uncnn.plugins.batch import FaceBatch, together
+from uncnn.plugins import contrast, host, pyramid
+from uncnn.plugins.batch import PATCH_PX, FaceBatch, together
 from uncnn.plugins.contrast import Bands
 from uncnn.plugins.displays import DESKTOP, DISPLAYS, PHONE, ZOOMED, linear, linear_slope
+from uncnn.plugins.geometry import region_of
 
 SEEN = replace(BUDGET, epsilon_255=48.0, cap_255=48.0, chroma=1.0, visibility=3.0)
 
@@ -124,6 +125,15 @@ def test_a_grey_photo_gets_a_grey_change(photo: np.ndarray) -> None:
     assert float(change.abs().max()) > 1
     assert torch.allclose(change[:, 0], change[:, 1], atol=1e-3)
     assert torch.allclose(change[:, 1], change[:, 2], atol=1e-3)
+
+
+def test_the_host_spends_nothing_on_the_colour_of_a_grey_photo(photo: np.ndarray) -> None:
+    grey = np.repeat(photo.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+    region = region_of(np.array(FACE.landmarks), PATCH_PX)
+    for shown, coloured in ((grey, False), (photo, True)):
+        bands = bands_of(host._cut(host.Portrait(shown, FACE, 7), region, SEEN, "cpu"))
+        assert bool(bands.bounds[0][:, :1].any())
+        assert bool(bands.bounds[0][:, 1:].any()) == coloured
 
 
 def test_teeth_and_grey_hair_take_less_colour_than_lips() -> None:
