@@ -46,7 +46,7 @@ class Settings:
 
 
 def settings_for(
-    config: Path | None,
+    config: Path | Config | None,
     policy: str | None,
     attack: str | None,
     strength: str | None,
@@ -57,25 +57,14 @@ def settings_for(
 ) -> Settings:
     """Return the configuration's settings (the defaults where there is none) with the command line's put over them.
 
+    `config` is the file, or a configuration that is used as it is.
+
     `any_policy`: the command has no policy to go by, so that the first one will do where there is no usual one.
 
     Raises:
         ConfigError: the configuration is wrong, or a named one is missing. SettingsError: an option is.
     """
-    return settings_over(configuration(config), policy, attack, strength, parameters, licences, device, any_policy)
-
-
-def settings_over(
-    found: Config,
-    policy: str | None,
-    attack: str | None,
-    strength: str | None,
-    parameters: Sequence[str] | None,
-    licences: Sequence[str] | None,
-    device: str | None,
-    any_policy: bool = False,
-) -> Settings:
-    """Return the settings of a configuration with the command line's put over them. Raises SettingsError."""
+    found = config if isinstance(config, Config) else configuration(config)
     if any_policy and DEFAULT_POLICY not in found.policies:
         policy = next(iter(found.policies), None)
     chosen = named_policy(found, policy)

@@ -125,7 +125,8 @@ def cut(
     if budget.visibility:
         most = may * budget.visibility
         bands = contrast.bands_of(patches, most, list(1 / scales), photo.shape[:2], budget.colour)
-        luma, chroma = (torch.minimum(each, bands.limits()) for each in (luma, chroma))
+        limits = bands.limits()
+        luma, chroma = (torch.minimum(each, limits) for each in (luma, chroma))
     eyes = np.linalg.norm(points[:, 0] - points[:, 1], axis=1)
     flow = _each(eyes * budget.flow, device) * windows
     seeds = [_face_seed(seed, face) for face in faces]

@@ -37,11 +37,8 @@ CORRECTION = 10 ** (-0.2797 / 20)  # of all sensitivities
 MASK_GAIN, MASK_SIGMA_PX = 10**-0.7955, 3.0
 MASK_POWERS = (1.3026, 2.8886, 3.6808)
 POWER = 2.2644  # of a difference
-MOST_MASKED = (
-    10.0,
-    4.0,
-    4.0,
-)  # times as much contrast: beyond that, on strong colours, the model forgives what people see
+# times as much contrast: beyond that, on strong colours, the model forgives what people see
+MOST_MASKED = (10.0, 4.0, 4.0)
 CROSS_MASKING = (  # of a channel, the row, by each channel, as powers of two
     (-0.1895, 2.5656, 3.8118),
     (-5.9622, 0.3441, -1.0052),

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from uncnn.daemon.answers import OK, print_json
-from uncnn.daemon.commands import Settings, SettingsError, settings_over
+from uncnn.daemon.commands import Settings, SettingsError, settings_for
 from uncnn.daemon.config import Config
 from uncnn.daemon.config.policies import Protect
 from uncnn.daemon.evaluate.contact_sheet import contact_sheet
@@ -100,7 +100,7 @@ def installed_settings(
     for option, value in given.items():
         if value:
             raise SettingsError(f"--as-installed: it is the default policy with what ships: leave {option} out")
-    return settings_over(Config(), None, attack, None, parameters, None, device)
+    return settings_for(Config(), None, attack, None, parameters, None, device)
 
 
 def evaluate_people(settings: Settings, plan: Plan, output: Path, as_json: bool) -> int:

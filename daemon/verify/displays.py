@@ -24,16 +24,9 @@ from pydantic import TypeAdapter
 
 from uncnn.daemon.verify.visibility import Square, check_sizes, face_square
 from uncnn.plugins.api import Face, Pixels, UncnnError
+from uncnn.plugins.displays import DESKTOP, PHONE, ZOOMED, Display
 
 REMEDY: Final = 'pip install "uncnn[evaluate]"'
-PHONE: Final = ("standard_phone", (1080, 2400))
-DESKTOP: Final = ("standard_fhd", (1920, 1080))
-"""A display by ColorVideoVDP's name, and its pixels across and down."""
-
-ZOOM: Final = 2.0
-"""How much larger than on the desktop a face is when somebody looks closely."""
-
-_SIDE_PX: Final = 1080  # of what a desktop screen shows of a square
 _LEAST_PX: Final = 2  # of a side: the metric halves a picture once at least
 
 
@@ -73,27 +66,24 @@ def on_displays(original: Pixels, changed: Pixels, faces: Sequence[Face] = ()) -
     if not installed():
         raise MetricMissing(f"how far a change shows on displays is told by ColorVideoVDP, not installed: {REMEDY}")
     phone, desktop = (
-        _jod(display, *(fitted(pixels, size) for pixels in (original, changed))) for display, size in (PHONE, DESKTOP)
+        _jod(display, *(fitted(pixels, display) for pixels in (original, changed))) for display in (PHONE, DESKTOP)
     )
     squares = [square for face in faces if (square := face_square(face, original.shape)) is not None]
-    closer = [_jod(DESKTOP[0], *(zoomed(pixels, square) for pixels in (original, changed))) for square in squares]
+    closer = [_jod(ZOOMED, *(zoomed(pixels, square) for pixels in (original, changed))) for square in squares]
     return Jod(phone, desktop, min(closer, default=None))
 
 
-def fitted(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Return a photo, (H, W, 3), scaled down to fit `size`, (width, height); a smaller one as it is."""
-    return _scaled(pixels, _scale(pixels.shape, size))
+def fitted(pixels: Pixels, display: Display) -> Pixels:
+    """Return a photo, (H, W, 3), scaled down to fit a display; a smaller one as it is."""
+    return _scaled(pixels, display.scale(*pixels.shape[:2]))
 
 
 def zoomed(pixels: Pixels, square: Square) -> Pixels:
     """Return the `square` of a photo, (H, W, 3), at twice the scale of the desktop: its middle, as the screen does."""
-    shown = _scaled(np.ascontiguousarray(pixels[square]), ZOOM * _scale(pixels.shape, DESKTOP[1]))
-    top, left = (max(side - _SIDE_PX, 0) // 2 for side in shown.shape[:2])
-    return shown[top : top + _SIDE_PX, left : left + _SIDE_PX]
-
-
-def _scale(shape: tuple[int, ...], size: tuple[int, int]) -> float:
-    return min(size[0] / shape[1], size[1] / shape[0], 1.0)
+    shown = _scaled(np.ascontiguousarray(pixels[square]), ZOOMED.scale(*pixels.shape[:2]))
+    most = ZOOMED.height
+    top, left = (max(side - most, 0) // 2 for side in shown.shape[:2])
+    return shown[top : top + most, left : left + most]
 
 
 def _scaled(pixels: Pixels, scale: float) -> Pixels:
@@ -103,25 +93,25 @@ def _scaled(pixels: Pixels, scale: float) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize(sides, Image.Resampling.LANCZOS))
 
 
-def _jod(display: str, original: Pixels, changed: Pixels) -> float:
+def _jod(display: Display, original: Pixels, changed: Pixels) -> float:
     """Return the JOD of two pictures of one size as `display` shows them, pixel by pixel; a line is doubled."""
     import torch
 
     repeats = [-(-_LEAST_PX // side) for side in original.shape[:2]]
     pair = [np.tile(pixels, (*repeats, 1)) for pixels in (changed, original)]
     with torch.inference_mode():
-        found, _ = _metric(display).predict(*pair, dim_order="HWC")
+        found, _ = _metric(display.model).predict(*pair, dim_order="HWC")
     return float(found)
 
 
 @cache
-def _metric(display: str) -> Any:
-    """Return ColorVideoVDP for a display, on the CPU: it is the same figure everywhere."""
+def _metric(model: str) -> Any:
+    """Return ColorVideoVDP for a display of its own, on the CPU: it is the same figure everywhere."""
     import torch
 
     with _quietly():
         from pycvvdp import cvvdp
-    return cvvdp(display_name=display, device=torch.device("cpu"), quiet=True)
+    return cvvdp(display_name=model, device=torch.device("cpu"), quiet=True)
 
 
 @contextmanager

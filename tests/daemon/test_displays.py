@@ -12,8 +12,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from uncnn.daemon.verify import displays
-from uncnn.daemon.verify.displays import DESKTOP, PHONE, MetricMissing, fitted, on_displays, zoomed
+from uncnn.daemon.verify.displays import MetricMissing, fitted, on_displays, zoomed
 from uncnn.plugins.api import Face, Pixels, UncnnError
+from uncnn.plugins.displays import DESKTOP, PHONE
 
 FACE = Face((187.0, 75.0, 266.0, 178.0), ((207, 110), (245, 108), (228, 135), (210, 152), (243, 151)), 0.99)
 TINY = Face((10.0, 10.0, 13.0, 13.0), ((11, 11), (12, 11), (11.5, 12), (11, 12.5), (12, 12.5)), 0.9)
@@ -26,11 +27,11 @@ def noisy(photo: Pixels, amplitude: int) -> Pixels:
 
 def test_photos_are_fitted_and_never_enlarged() -> None:
     portrait = np.zeros((4000, 3000, 3), np.uint8)
-    assert fitted(portrait, PHONE[1]).shape == (1440, 1080, 3)
-    assert fitted(portrait, DESKTOP[1]).shape == (1080, 810, 3)
-    assert fitted(np.zeros((20_000, 400, 3), np.uint8), PHONE[1]).shape == (2400, 48, 3), "no taller than the screen"
+    assert fitted(portrait, PHONE).shape == (1440, 1080, 3)
+    assert fitted(portrait, DESKTOP).shape == (1080, 810, 3)
+    assert fitted(np.zeros((20_000, 400, 3), np.uint8), PHONE).shape == (2400, 48, 3), "no taller than the screen"
     small = np.zeros((250, 200, 3), np.uint8)
-    assert fitted(small, PHONE[1]) is small
+    assert fitted(small, PHONE) is small
 
 
 def test_a_face_is_zoomed_to_twice_the_desktop_and_cut_to_the_screen() -> None:
