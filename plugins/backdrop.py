@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins.geometry import Floats
-from uncnn.plugins.perception import OVAL_FEATHER, oval
+from uncnn.plugins.perception import oval
 from uncnn.plugins.views import gaussian
 
 MIDDLE = 0.6  # half axes of the oval: all within is face
+BEYOND = 1.3  # half axes: backdrop begins outside
 LOW_112 = 95.0  # nothing below is backdrop, ArcFace-112 pixels: the neck is plain too, and leads to the face
 UNLIKE_255 = 45.0  # from the mean of the middle, in the channel that differs most: backdrop does not begin on skin
 SLOPE_SIGMA_PX = 1.5  # of the Gaussian under which slopes are taken, patch pixels
@@ -43,7 +44,7 @@ def backdrop(patches: Tensor, inside: Tensor, to_template: Floats) -> Tensor:
     down, distance = (torch.from_numpy(np.stack(each)).to(patches)[:, None] for each in (downs, distances))
     may = _everywhere(inside & (down < LOW_112))
     middle = ~_everywhere(distance >= MIDDLE)
-    beyond = _everywhere(distance > OVAL_FEATHER)
+    beyond = _everywhere(distance > BEYOND)
     coarse = functional.avg_pool2d(patches, COARSE_PX)
     colour = (coarse * middle).sum(dim=(2, 3), keepdim=True) / middle.sum(dim=(2, 3), keepdim=True).clamp(min=1)
     unlike = (coarse - colour).abs().amax(dim=1, keepdim=True) > UNLIKE_255

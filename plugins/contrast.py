@@ -23,7 +23,7 @@ from uncnn.plugins import pyramid
 from uncnn.plugins.displays import DESKTOP, DISPLAYS, Display
 from uncnn.plugins.views import gaussian
 
-LUMA_SHARES = (1.0, 1.0, 1.0, 0.8, 0.4)  # of the bands, the finest first: coarse light is the shape of a face
+LUMA_SHARES = (1.2, 1.1, 0.9, 0.5, 0.2)  # of the bands, the finest first: coarse light is the shape of a face
 COLOUR_SHARES = (1.0, 1.0, 0.6, 0.3, 0.1)  # and coarse colour its complexion
 LEVELS = len(LUMA_SHARES)  # what is coarser, a quarter of the face and more, stays as it is
 SENSITIVITY = Path(__file__).with_name("contrast_sensitivity.json")

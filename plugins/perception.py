@@ -17,7 +17,7 @@ TEXTURE_SIGMA_PX = 2.0
 FEATHER_112 = 8.0  # the width over which the bound falls to zero at the region's border, ArcFace-112 pixels
 
 OVAL_112 = (56.0, 62.0, 44.0, 56.0)  # centre x, y and half axes of the face, ArcFace-112 pixels
-OVAL_FEATHER = 1.3  # the bound is 0 from here on, in half axes
+OVAL_FEATHER = 1.2  # the bound is 0 from here on, in half axes: strokes in hair and on a wall buy nothing
 
 # ITU-R BT.601, full range, as in JPEG.
 _LUMA = (0.299, 0.587, 0.114)

@@ -21,8 +21,9 @@ _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4
 
 _BEFORE: Final = "#555555"
 _PANELS: Final = (
+    ("own_photo", "linked to the own original"),
     ("match", "linked to another photo"),
-    ("rank1", "found first among all"),
+    ("cloaked_match", "two copies linked"),
     ("linear_probe", "named by a linear probe"),
 )
 
@@ -34,7 +35,7 @@ def drawable() -> bool:
 
 def trade_off(evaluation: Evaluation) -> bytes:
     """Return as PNG what each adversary still gets by how the cloak looks: a line a view, of the worst judge."""
-    figure = _figure(figsize=(4.2 * len(_PANELS), 4.4), layout="constrained")
+    figure = _figure(figsize=(3.4 * len(_PANELS), 4.4), layout="constrained")
     panels = figure.subplots(1, len(_PANELS), sharey=True)
     for axes, (measure, title) in zip(panels, _PANELS, strict=True):
         _trade_off(axes, evaluation, measure)

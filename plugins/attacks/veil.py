@@ -26,7 +26,7 @@ from uncnn.plugins.parameters import check
 class Veil:
     """Step in bands of spatial frequencies, each as far as it may before it shows: most protection for least to see."""
 
-    step_size: float = parameter(2.5, "how far all steps go together, on average", "bounds of the face", above=0)
+    step_size: float = parameter(0.8, "how far all steps go together, on average", "bounds of the face", above=0)
     evenness: float = parameter(
         0.5, "1: each step goes as far in all places; 0: in proportion to the gradient", "share", least=0, most=1
     )
