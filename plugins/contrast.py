@@ -29,6 +29,11 @@ LEVELS = len(LUMA_SHARES)  # what is coarser, a quarter of the face and more, st
 SENSITIVITY = Path(__file__).with_name("contrast_sensitivity.json")
 CHANNELS = ("luma", "red-green", "yellow-violet")
 
+# Of luminance, red-green and yellow-violet, what faces have that are shown small. The change that takes recognisers off
+# them is lines of a few pixels: light ones age a face, faint red and green ones do not.
+SMALL_SHARES = (0.85, 1.95, 0.85)
+SMALL, LARGE = 1.0, 1.6  # desktop pixels to a patch pixel: faces of about 150 and of 240 px, in between in between
+
 HOLDING = 2  # times; what is cut off in one band is not all its own, and a part comes back from those beside it
 
 FINEST, NEXT = 0.5, 0.1614  # cycles a pixel: where the finest band and the one after it are centred
@@ -113,7 +118,8 @@ def bands_of(patches: Tensor, may: Tensor, scales: Sequence[float], size: tuple[
     *finer, rest = [torch.cat([luma, chroma, chroma], dim=1) for luma, chroma in masks]
     bounds = [torch.stack(each).amin(dim=0) * mask for each, mask in zip(zip(*least, strict=True), finer, strict=True)]
     shares = patches.new_tensor([LUMA_SHARES, COLOUR_SHARES, COLOUR_SHARES]).T.view(LEVELS, 3, 1, 1)
-    bounds = [bound * share for bound, share in zip(bounds, shares, strict=True)]
+    by_size = _shares_by_size(patches.new_tensor(scales) * DESKTOP.scale(*size))
+    bounds = [bound * share * by_size for bound, share in zip(bounds, shares, strict=True)]
     light, slope = DESKTOP.light(patches), DESKTOP.slope(patches)
     to_opponent = torch.tensor(OPPONENT, device=patches.device)
     to_light = torch.linalg.inv(to_opponent)
@@ -127,6 +133,14 @@ def bands_of(patches: Tensor, may: Tensor, scales: Sequence[float], size: tuple[
     return Bands(
         (*bounds, torch.zeros_like(rest)), ground, slope, to_light.expand(count, 3, 3), to_opponent.expand(count, 3, 3)
     )
+
+
+def _shares_by_size(shown: Tensor) -> Tensor:
+    """Return what each channel of a face has, (N, 3, 1, 1), by desktop pixels to a patch pixel, (N,)."""
+    large = ((shown - SMALL) / (LARGE - SMALL)).clamp(0, 1)[:, None]
+    return torch.lerp(shown.new_tensor(SMALL_SHARES).expand(len(shown), 3), torch.ones_like(large), large)[
+        ..., None, None
+    ]
 
 
 def together(batches: Sequence[Bands]) -> Bands:
