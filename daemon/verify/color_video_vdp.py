@@ -158,8 +158,7 @@ def _blurred(picture: Picture, inside: Window) -> Picture:
     kernel = np.exp(-0.5 * (np.arange(_REACH + 1) / MASK_SIGMA_PX) ** 2)
     kernel /= 2 * kernel.sum() - kernel[0]
     missing = [
-        (_REACH - part.start, _REACH - (side - part.stop))
-        for part, side in zip(inside, picture.shape[1:], strict=True)
+        (_REACH - part.start, _REACH - (side - part.stop)) for part, side in zip(inside, picture.shape[1:], strict=True)
     ]
     picture = np.pad(picture, ((0, 0), *missing), mode="reflect")
     for _ in range(2):
@@ -172,7 +171,8 @@ def _blurred_rows(picture: Picture, kernel: npt.NDArray[np.float32]) -> Picture:
     made = picture[:, _REACH : _REACH + count] * kernel[0]
     for offset, weight in enumerate(kernel[1:], 1):
         made += weight * (
-            picture[:, _REACH - offset : _REACH - offset + count] + picture[:, _REACH + offset : _REACH + offset + count]
+            picture[:, _REACH - offset : _REACH - offset + count]
+            + picture[:, _REACH + offset : _REACH + offset + count]
         )
     return made
 

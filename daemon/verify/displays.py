@@ -1,7 +1,6 @@
 """How far a change shows on a phone, on a desktop screen and zoomed in, by ColorVideoVDP (`color_video_vdp`).
 
-Its unit is the just-objectionable difference (JOD) below 10: 10 is identical, and of two versions that are 1 JOD apart
-three in four people prefer the better one. What was moved counts: the comparison is with the original as it was.
+What was moved counts: the comparison is with the original as it was.
 """
 
 from __future__ import annotations
@@ -12,29 +11,16 @@ from typing import Final
 
 import numpy as np
 from PIL import Image
-from pydantic import TypeAdapter
 
 from uncnn.daemon.verify.color_video_vdp import IDENTICAL, LEAST_PX, differing, jod
 from uncnn.daemon.verify.halving import Window
+from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.visibility import Square, check_sizes, face_square
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.displays import DESKTOP, PHONE, ZOOMED, Display
 
 _FILTER: Final = Image.Resampling.LANCZOS
 _REACH: Final = 4  # pixels of the smaller photo: its filter reaches three
-
-
-@dataclass(frozen=True, slots=True)
-class Jod:
-    """How far the change of a photo shows, in JOD: 10 identical, 9.9 hardly seen, 9 seen by most who compare."""
-
-    phone: float
-    desktop: float
-    zoom: float | None  # of the face that shows most; None: no face is large enough
-
-
-JOD = TypeAdapter(Jod)
-"""JOD as JSON between the processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +67,8 @@ class Versions:
         return shown, copy
 
 
-def on_displays(original: Pixels, changed: Pixels, faces: Sequence[Face] = ()) -> Jod:
-    """Return how far `changed` shows against `original`, whole photos (H, W, 3) uint8 sRGB, on each display.
+def on_displays(original: Pixels, changed: Pixels, faces: Sequence[Face] = ()) -> tuple[Jod, tuple[float | None, ...]]:
+    """Return how far `changed` shows against `original`, whole photos (H, W, 3) uint8 sRGB, and that of each face.
 
     Phone and desktop: the photo scaled down until the display holds it, across the width of a phone; a smaller photo
     is shown as it is. At most 2.6 megapixels are compared at a time, in less than 150 MB.
@@ -90,8 +76,9 @@ def on_displays(original: Pixels, changed: Pixels, faces: Sequence[Face] = ()) -
     Raises UncnnError: the photos have different sizes.
     """
     versions = Versions.of(original, changed)
-    closer = [seen for face in faces if (seen := versions.zoomed_in(face)) is not None]
-    return Jod(versions.on(PHONE), versions.on(DESKTOP), min(closer, default=None))
+    closer = tuple(versions.zoomed_in(face) for face in faces)
+    most = min((seen for seen in closer if seen is not None), default=None)
+    return Jod(versions.on(PHONE), versions.on(DESKTOP), most), closer
 
 
 def _scale_into(shown: Pixels, photo: Pixels, window: Window) -> None:
