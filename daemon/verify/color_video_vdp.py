@@ -4,20 +4,22 @@ Mantiuk, Hanji, Ashraf, Asano, Chapiro, "ColorVideoVDP: a visual difference pred
 distortions", ACM Transactions on Graphics 43(4), 2024, as the package `cvvdp` 0.5.7 computes it for images: contrast
 in a pyramid of bands and three channels, in units of what is just seen; masking by what both pictures have in common;
 p-norms over places, bands and channels; a curve to JOD. `tests/daemon/test_color_video_vdp.py` holds it to the package.
+Light that is more or less by the same share everywhere is no difference to it.
 
 Only that part of each band is looked at where the pictures differ: all else adds nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from uncnn.daemon.verify.halving import SPREAD, Picture, Window, enlarged, halved
+from uncnn.daemon.verify.halving import SPREAD, Picture, enlarged, halved
+from uncnn.daemon.verify.windows import Size, Window, at_half_size, differing, grown, strips, within
 from uncnn.plugins.api import Pixels
 from uncnn.plugins.displays import Display
 from uncnn.plugins.vision import (
@@ -70,10 +72,10 @@ def jod(display: Display, original: Pixels, changed: Pixels) -> float:
     parts = []
     for number, cycles in enumerate(bands[:-1]):
         smaller = [halved(picture) for picture in pictures]
-        window = _grown(window, SPREAD, pictures[0].shape[1:])
+        window = grown(window, SPREAD, pictures[0].shape[1:])
         parts.append(_band(pictures, smaller, window, cycles, 1.0 if number == 0 else 2.0))
         pictures = smaller
-        window = tuple(slice(part.start // 2, (part.stop + 1) // 2) for part in window)
+        window = at_half_size(window)
     parts.append(_coarsest(pictures, bands[-1]))
     return _pooled(np.array(parts))
 
@@ -100,11 +102,12 @@ def _band(
     pictures: Sequence[Picture], smaller: Sequence[Picture], window: Window, cycles: float, weight: float
 ) -> npt.NDArray[np.float64]:
     """Return how far a band of both pictures, original and changed, differs in each channel, (3,)."""
-    size = pictures[0].shape[1:]
+    size: Size = pictures[0].shape[1:]
     sensitivity = _sensitivity(cycles) * np.array(GAINS, np.float32)[:, None] * np.float32(weight)
     total = np.zeros(3)
-    for strip in _strips(window):
-        around = _grown(strip, _REACH, size)
+    for strip in strips(window, _STRIP_PX):
+        around = grown(strip, _REACH, size)
+        inside = within(strip, around)
         grounds = [enlarged(small, size, around) for small in smaller]
         lights = [np.maximum(ground[:1], _LEAST_LIGHT) for ground in grounds]
         seen = _looked_up(sensitivity, lights[0][0])
@@ -112,7 +115,6 @@ def _band(
             np.minimum((picture[:, *around] - ground) / light, _MOST_CONTRAST) * seen
             for picture, ground, light in zip(pictures, grounds, lights, strict=True)
         )
-        inside = tuple(slice(s.start - a.start, s.stop - a.start) for s, a in zip(strip, around, strict=True))
         masked = _masked(np.minimum(np.abs(one), np.abs(other)), inside, size)
         difference = np.abs(one[:, *inside] - other[:, *inside]) ** np.float32(POWER) / masked
         difference *= _MOST_DIFFERENCE / (_MOST_DIFFERENCE + difference)
@@ -132,13 +134,13 @@ def _coarsest(pictures: Sequence[Picture], cycles: float) -> npt.NDArray[np.floa
 def _pooled(parts: npt.NDArray[np.float64]) -> float:
     """Return the JOD of the differences of each band in each channel, (bands, 3)."""
     channels = _norm(parts, 4)
-    difference = float(_norm(channels, 4)) * _STILL
+    difference: float = _norm(channels, 4).item() * _STILL
     if difference <= _LINEAR_BELOW:
-        return IDENTICAL - _SLOPE * _LINEAR_BELOW ** (_EXPONENT - 1) * difference
-    return IDENTICAL - _SLOPE * difference**_EXPONENT
+        return IDENTICAL - _SLOPE * float(_LINEAR_BELOW ** (_EXPONENT - 1)) * difference
+    return IDENTICAL - _SLOPE * float(difference**_EXPONENT)
 
 
-def _masked(shared: Picture, inside: Window, size: tuple[int, int]) -> Picture:
+def _masked(shared: Picture, inside: Window, size: Size) -> Picture:
     """Return by how much a difference is divided `inside` a part of a band of `size`: what both pictures share hides.
 
     `shared` is in thresholds, and reaches `_REACH` beyond, or to the border.
@@ -147,9 +149,9 @@ def _masked(shared: Picture, inside: Window, size: tuple[int, int]) -> Picture:
     powers = [channel ** np.float32(power) for channel, power in zip(blurred, MASK_POWERS, strict=True)]
     weights = np.exp2(np.array(CROSS_MASKING, np.float32))
     made = np.ones_like(blurred)
-    for channel, row in zip(made, weights, strict=True):
+    for number, row in enumerate(weights):
         for power, weight in zip(powers, row, strict=True):
-            channel += power * weight
+            made[number] += power * weight
     return made
 
 
@@ -168,7 +170,7 @@ def _blurred(picture: Picture, inside: Window) -> Picture:
 
 def _blurred_rows(picture: Picture, kernel: npt.NDArray[np.float32]) -> Picture:
     count = picture.shape[1] - 2 * _REACH
-    made = picture[:, _REACH : _REACH + count] * kernel[0]
+    made: Picture = picture[:, _REACH : _REACH + count] * kernel[0]
     for offset, weight in enumerate(kernel[1:], 1):
         made += weight * (
             picture[:, _REACH - offset : _REACH - offset + count]
@@ -196,33 +198,8 @@ def _looked_up(sensitivity: npt.NDArray[np.float32], light: npt.NDArray[np.float
     """Return the sensitivity, (3, H, W), at each place on `light` (H, W) in cd/m2."""
     first, last = _logarithms()
     place = (np.log10(light) - first) * np.float32((_STEPS - 1) / (last - first))
-    return sensitivity[:, np.clip(place + np.float32(0.5), 0, _STEPS - 1).astype(np.int32)]
-
-
-def differing(original: Pixels, changed: Pixels) -> Window | None:
-    """Return the smallest window of two pictures, (H, W, 3), outside of which they are equal; None: all is."""
-    height, width, channels = original.shape
-    different = (original != changed).reshape(height, width * channels)
-    rows = np.flatnonzero(different.any(axis=1))
-    if not len(rows):
-        return None
-    columns = np.flatnonzero(different.any(axis=0)) // channels
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-
-
-def _grown(window: Window, by: int, size: tuple[int, int]) -> Window:
-    rows, columns = (
-        slice(max(part.start - by, 0), min(part.stop + by, side)) for part, side in zip(window, size, strict=True)
-    )
-    return rows, columns
-
-
-def _strips(window: Window) -> Iterator[Window]:
-    """Yield a window in parts of `_STRIP_PX` pixels or a row."""
-    rows, columns = window
-    step = max(_STRIP_PX // (columns.stop - columns.start), 1)
-    for start in range(rows.start, rows.stop, step):
-        yield slice(start, min(start + step, rows.stop)), columns
+    seen: Picture = sensitivity[:, np.clip(place + np.float32(0.5), 0, _STEPS - 1).astype(np.int32)]
+    return seen
 
 
 def _norm(values: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.float64]:
@@ -231,4 +208,5 @@ def _norm(values: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.fl
 
 
 def _root(values: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.float64]:
-    return (values + _NEARLY_NONE) ** (1 / exponent) - _NEARLY_NONE ** (1 / exponent)
+    rooted: npt.NDArray[np.float64] = (values + _NEARLY_NONE) ** (1 / exponent) - _NEARLY_NONE ** (1 / exponent)
+    return rooted

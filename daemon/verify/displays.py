@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from uncnn.daemon.verify.color_video_vdp import IDENTICAL, LEAST_PX, differing, jod
-from uncnn.daemon.verify.halving import Window
+from uncnn.daemon.verify.color_video_vdp import IDENTICAL, LEAST_PX, jod
 from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.visibility import Square, check_sizes, face_square
+from uncnn.daemon.verify.windows import Window, differing
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.displays import DESKTOP, PHONE, ZOOMED, Display
 

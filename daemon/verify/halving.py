@@ -11,11 +11,10 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from uncnn.daemon.verify.windows import Size, Window
+
 Picture: TypeAlias = npt.NDArray[np.float32]
 """(C, H, W)."""
-
-Window: TypeAlias = tuple[slice, slice]
-"""Rows and columns, with bounds."""
 
 SPREAD: Final = 4
 """Pixels by which what differs spreads where a picture is halved and enlarged again."""
@@ -26,12 +25,16 @@ _MIDDLE: Final = np.float32(0.4)
 
 
 def halved(picture: Picture) -> Picture:
-    """Return a picture of 2 x 2 pixels at least at half its size, rounded up."""
-    is_odd = picture.shape[1] % 2 == 1  # the package asks no more of the columns: its figures for them are ours
+    """Return a picture of 2 x 2 pixels at least at half its size, rounded up.
+
+    The last column is mirrored as if there were as many columns as rows, odd or even: so does the package `cvvdp`,
+    whose figures are to be ours.
+    """
+    is_odd = picture.shape[1] % 2 == 1
     return _columns(_halved_rows(_columns(_halved_rows(picture, is_odd)), is_odd))
 
 
-def enlarged(small: Picture, size: tuple[int, int], window: Window) -> Picture:
+def enlarged(small: Picture, size: Size, window: Window) -> Picture:
     """Return the `window` of a picture of `size`, rows and columns, that `halved` made `small`."""
     rows, columns = window
     return _columns(_enlarged_rows(_columns(_enlarged_rows(small, size[0], rows)), size[1], columns))
@@ -39,15 +42,17 @@ def enlarged(small: Picture, size: tuple[int, int], window: Window) -> Picture:
 
 def _columns(picture: Picture) -> Picture:
     """Return a view with rows for columns."""
-    return picture.swapaxes(1, 2)
+    turned: Picture = picture.swapaxes(1, 2)
+    return turned
 
 
 def _halved_rows(picture: Picture, is_odd: bool) -> Picture:
+    """Return every second row under the kernel; `is_odd`: the last of them is the last row, not the one before it."""
     beyond = np.zeros_like(picture[:, :2])
     padded = np.concatenate([picture[:, 1::-1], picture, beyond], axis=1)
     count = (picture.shape[1] + 1) // 2
     far, near, middle, after, last = (padded[:, start:][:, ::2][:, :count] for start in range(5))
-    made = far + last
+    made: Picture = far + last
     made *= _FAR
     made += (near + after) * _NEAR
     made += middle * _MIDDLE
