@@ -32,8 +32,8 @@ _MEANING: Final = (
     "The first picture shows both versions in turns, the original first: what moves is what differs. Hold the pointer "
     "over it to see the copy alone. JOD, by ColorVideoVDP, is 10 where nothing differs; of two versions that are 1 "
     "apart three in four people prefer the better one. The photo is fitted to a phone and to a desktop screen, a face "
-    "is twice as large as there. SSIMULACRA2 is 100 where nothing differs, 90 where it is not seen; Butteraugli's largest "
-    "difference is just seen from 1 on. Both are strict with fine colour and blind to much that is smooth."
+    "is twice as large as there. SSIMULACRA2 is 100 where nothing differs, 90 where it is not seen; Butteraugli's "
+    "largest difference is just seen from 1 on. Both are strict with fine colour and blind to much that is smooth."
 )
 
 

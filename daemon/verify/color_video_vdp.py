@@ -171,11 +171,12 @@ def _blurred(picture: Picture, inside: Window) -> Picture:
 def _blurred_rows(picture: Picture, kernel: npt.NDArray[np.float32]) -> Picture:
     count = picture.shape[1] - 2 * _REACH
     made: Picture = picture[:, _REACH : _REACH + count] * kernel[0]
+    pair = np.empty_like(made)
     for offset, weight in enumerate(kernel[1:], 1):
-        made += weight * (
-            picture[:, _REACH - offset : _REACH - offset + count]
-            + picture[:, _REACH + offset : _REACH + offset + count]
-        )
+        before, after = _REACH - offset, _REACH + offset
+        np.add(picture[:, before : before + count], picture[:, after : after + count], out=pair)
+        pair *= weight
+        made += pair
     return made
 
 

@@ -39,7 +39,7 @@ from uncnn.daemon.evaluate.report import facts
 from uncnn.daemon.evaluate.sizes import members, size_class
 from uncnn.daemon.evaluate.values import Sample, Session, Shot, Take
 from uncnn.daemon.sheet import AMPLIFIED, amplified
-from uncnn.daemon.verify.jod import Jod
+from uncnn.daemon.verify.jod import JOD, Jod
 from uncnn.daemon.verify.visibility import BUTTERAUGLI, Visibility, butteraugli, ssim, visibility
 from uncnn.exporters.calibration.faces import FacesError
 from uncnn.plugins.api import Face, UncnnError
@@ -615,7 +615,8 @@ class AnsweringCrew:
 
     def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
         told = {"found": True, "embeddings": {"one": {view: [1.0, 0.0] for view in request.get("views", ())}}}
-        return {"visibility": None} if request["do"] == "compare" else told
+        seen = {"visibility": None, "jod": JOD.dump_python(Jod(10.0, 10.0, None))}
+        return seen if request["do"] == "compare" else told
 
 
 def test_progress_only_goes_on(tmp_path: Path) -> None:
@@ -642,7 +643,7 @@ def test_real_photos_from_folder_to_page(
     others = some_people(shared_data / "lfw" / "distractors", tmp_path / "others", people=3, photos=1)
     options = ("--strength", "strong", "--set", "steps=4", "--view", "as-is", "--view", "jpeg-75")
     models = ("--licence", "research", "--distractors", others)
-    code, content = home.json("evaluate", folder, "-o", tmp_path / "out", *options, *models, version=2, **environment)
+    code, content = home.json("evaluate", folder, "-o", tmp_path / "out", *options, *models, **environment)
     assert code == 0
     assert content == json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert (content["people"], content["distractors"], len(content["photos"])) == (2, 3, 4)
