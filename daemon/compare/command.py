@@ -75,11 +75,11 @@ def compare_photos(settings: Settings, original: Path, copy: Path, output: Path,
 
 def _table(subjects: list[dict[str, Any]], width: int) -> Table:
     """Return the figures; a narrow terminal has room for those that people ask for first."""
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     titles = (
         *("JOD\nphone", "desk-\ntop", "2x\nzoom", "SSIMU-\nLACRA2", "Butter-\naugli"),
-        *("PSNR,\ndB", "SSIM", "mean\nchange", "99th per-\ncentile"),
+        *("PSNR,\ndB", "SSIM", "mean\nchange", "99th\ncentile"),
     )
     shown = titles if width >= NARROW else titles[:3]
     for title in shown:
