@@ -135,7 +135,7 @@ def face() -> FaceVerdict:
         for view in VIEWS
         for number in range(RECOGNISERS)
     )
-    return FaceVerdict(found, True, True, random.uniform(60, 95), judgements)
+    return FaceVerdict(found, True, True, judgements, zoom=random.uniform(9, 10))
 
 
 def roster() -> Roster:

@@ -19,7 +19,7 @@ INTERRUPTED: Final = 130  # by Ctrl-C
 quiet: bool = False  # --quiet: only what is wrong is said
 talkative: bool = False  # --verbose: all of a fault of uncnn's own is shown
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Of all JSON that the commands print: its names are a contract."""
 
 

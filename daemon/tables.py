@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from textwrap import wrap
 from typing import Any, Final
 
 from rich.markup import escape
 
+from uncnn.daemon.verify.jod import change_words, jod_words, seen_words
 from uncnn.daemon.verify.statement import asked_words
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict, families_of, judges_of
 
@@ -43,6 +45,8 @@ def verdict_lines(
         return
     narrow = width < USUAL
     yield from _broken(f"asked: {asked_words(verdict)}", width)
+    if verdict.jod is not None:
+        yield from _broken(f"change: {jod_words(verdict.jod)}", width)
     chosen = _NARROW if narrow else _EVERY if surrogates else _WITHOUT_ROLE
     rows = [[_chosen(_judgement_words(each), chosen) for each in judgements] for _, _, judgements in listed]
     head = _chosen(_HEAD, chosen)
@@ -83,6 +87,8 @@ def verdict_json(verdict: Verdict, strengths: Iterable[str] = ()) -> Mapping[str
         "far": verdict.far,
         "margin": verdict.margin,
         "views": list(verdict.views),
+        "jod": None if verdict.jod is None else asdict(verdict.jod),
+        "change": None if verdict.jod is None else change_words(verdict.jod),
         "judges": judges_of(judgements),
         "families": families_of(judgements),
         "closest": _closest_json(verdict.closest),
@@ -114,7 +120,7 @@ def _face_json(face: FaceVerdict, strength: str) -> Mapping[str, Any]:
         "protected": face.protected,
         "provisional": face.provisional,
         "closest": _closest_json(face.closest),
-        "ssimulacra2": face.ssimulacra2,
+        "jod_zoom": face.zoom,
         "moved": face.moved,
         "judgements": [
             {
@@ -136,8 +142,8 @@ def _face_json(face: FaceVerdict, strength: str) -> Mapping[str, Any]:
 
 
 def _face_words(face: FaceVerdict, strength: str) -> str:
-    """Return its size, its cloak, how it looks (`visibility.looks`; below 90 it shows), and the verdict."""
-    shown = "" if face.ssimulacra2 is None else f", looks {face.ssimulacra2:.0f}"
+    """Return its size, its cloak, how far its change shows to who looks closely, and the verdict."""
+    shown = "" if face.zoom is None else f", {seen_words(face.zoom)} zoomed in"
     shown += f", moved {face.moved:.1%}" if face.moved else ""
     state = "provisional" if face.provisional else "protected" if face.protected else "not protected"
     if not face.required:

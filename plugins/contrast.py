@@ -8,26 +8,32 @@ all displays the strictest counts.
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from uncnn.plugins import pyramid
 from uncnn.plugins.displays import DESKTOP, DISPLAYS, Display
 from uncnn.plugins.views import gaussian
+from uncnn.plugins.vision import (
+    CROSS_MASKING,
+    FINEST,
+    GAINS,
+    MASK_GAIN,
+    MASK_POWERS,
+    MASK_SIGMA_PX,
+    NEXT,
+    OPPONENT,
+    POWER,
+    sensitivities,
+)
 
 LUMA_SHARES = (1.2, 1.1, 0.9, 0.5, 0.2)  # of the bands, the finest first: coarse light is the shape of a face
 COLOUR_SHARES = (1.0, 1.0, 0.6, 0.3, 0.1)  # and coarse colour its complexion
 LEVELS = len(LUMA_SHARES)  # what is coarser, a quarter of the face and more, stays as it is
-SENSITIVITY = Path(__file__).with_name("contrast_sensitivity.json")
-CHANNELS = ("luma", "red-green", "yellow-violet")
 
 # Of luminance, red-green and yellow-violet, what faces have that are shown small. The change that takes recognisers off
 # them is lines of a few pixels: light ones age a face, faint red and green ones do not.
@@ -36,22 +42,8 @@ SMALL, LARGE = 1.0, 1.6  # desktop pixels to a patch pixel: faces of about 150 a
 
 HOLDING = 2  # times; what is cut off in one band is not all its own, and a part comes back from those beside it
 
-FINEST, NEXT = 0.5, 0.1614  # cycles a pixel: where the finest band and the one after it are centred
-GAINS = (1.0, 1.45, 1.0)  # of the channels
-CORRECTION = 10 ** (-0.2797 / 20)  # of all sensitivities
-MASK_GAIN, MASK_SIGMA_PX = 10**-0.7955, 3.0
-MASK_POWERS = (1.3026, 2.8886, 3.6808)
-POWER = 2.2644  # of a difference
 # times as much contrast: beyond that, on strong colours, the model forgives what people see
 MOST_MASKED = (10.0, 4.0, 4.0)
-CROSS_MASKING = (  # of a channel, the row, by each channel, as powers of two
-    (-0.1895, 2.5656, 3.8118),
-    (-5.9622, 0.3441, -1.0052),
-    (-4.3183, -2.7196, -0.5193),
-)
-
-# RGB of sRGB to DKL with the white of D65: luminance, red against green, yellow against violet
-OPPONENT = ((0.23320, 0.72883, 0.08900), (0.12762, -0.08707, -0.03678), (-0.21482, -0.62625, 0.85140))
 
 COLOURFUL = 0.3  # saturation from which on a place may take all the colour that does not show
 COLOURLESS = 0.15  # what teeth, whites of eyes and grey hair may take of that
@@ -180,18 +172,9 @@ def _masking(contrast: Tensor) -> Tensor:
 
 def _sensitivity(light: Tensor, cycles: float) -> Tensor:
     """Return the sensitivity, (3, H, W), to contrast of `cycles` a degree on `light` (H, W) in cd/m2."""
-    luminance, frequency, tables = _table()
-    at = np.log10(np.clip(cycles, 10 ** frequency[0], 10 ** frequency[-1]))
+    luminance, curves = sensitivities(cycles)
     where = np.log10(light.cpu().numpy())
-    rows = [np.interp(where, luminance, [np.interp(at, frequency, row) for row in table]) for table in tables]
-    return torch.from_numpy(10 ** np.stack(rows) * CORRECTION).to(light)
-
-
-@functools.cache
-def _table() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], list[npt.NDArray[np.float64]]]:
-    """Return logarithms of luminances (L,), of frequencies (F,), and of each channel's sensitivities (L, F)."""
-    read = json.loads(SENSITIVITY.read_text())
-    return np.log10(read["luminance"]), np.log10(read["frequency"]), [np.array(read[name]) for name in CHANNELS]
+    return torch.from_numpy(10 ** np.stack([np.interp(where, luminance, curve) for curve in curves])).to(light)
 
 
 def _colourfulness(patches: Tensor) -> Tensor:

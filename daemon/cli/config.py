@@ -55,7 +55,7 @@ def check(config: ConfigFile = None) -> None:
 def show(
     config: ConfigFile = None,
     photo: Annotated[Path | None, typer.Option(help="Only the policy that holds for this photo.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 1) instead of YAML.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 2) instead of YAML.")] = False,
 ) -> None:
     """Print the whole configuration that holds, the defaults in it too.
 

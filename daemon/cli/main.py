@@ -154,7 +154,7 @@ def compare(
 def run(
     config: ConfigFile = None,
     once: Annotated[bool, typer.Option("--once", help="Cloak what is in the watched folders now, then exit.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="With --once: print JSON (schema_version 1).")] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --once: print JSON (schema_version 2).")] = False,
 ) -> None:
     """Watch folders, cloak the photos that come and release them into the publish folders, until it is stopped.
 

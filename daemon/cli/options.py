@@ -18,7 +18,7 @@ from uncnn.plugins.sessions import known_device
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="The configuration; default $UNCNN_CONFIG, then the user's own.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 1) instead of text.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 2) instead of text.")]
 Licence = Annotated[
     list[str] | None,
     typer.Option("--licence", help="Accept models of this licence too: permissive (always), research. Repeatable."),

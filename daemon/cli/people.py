@@ -35,7 +35,7 @@ def enroll(
 
 @app.command("list")
 def list_people(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 1) instead of text.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 2) instead of text.")] = False,
 ) -> None:
     """List who is enrolled.
 

@@ -14,14 +14,16 @@ from uncnn.daemon.commands import Settings, SettingsError, taken, work
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.progress import progress_bar
 from uncnn.daemon.terminal import width_of
+from uncnn.daemon.verify.jod import HARDLY, NOT_VISIBLE, SLIGHTLY, VISIBLE
 from uncnn.daemon.wording import printable
 
-NARROW: Final = 64
+NARROW: Final = 80
 """Columns that all figures need."""
 
 MEANING: Final = (
-    "looks: 100 as before, 90 not seen, 70 seen by those who compare, 50 plainly (SSIMULACRA2; of a face the figure"
-    " that cloak and verify have)"
+    f"JOD: 10 identical, {NOT_VISIBLE:g} not visible, {HARDLY:g} hardly, {SLIGHTLY:g} slightly, {VISIBLE:g} so that"
+    " three in four people prefer the original (ColorVideoVDP; the photo fitted to a phone and to a desktop screen, a"
+    " face twice as large as there)"
 )
 
 KINDS: Final = {".png": "png", ".html": "html", ".htm": "html"}
@@ -63,7 +65,7 @@ def compare_photos(settings: Settings, original: Path, copy: Path, output: Path,
         return OK
     console = Console()
     console.print(_table(answer["subjects"], width_of(console)), soft_wrap=True)
-    for line in wrap(MEANING, width_of(console)):
+    for line in wrap(f"change: {answer['change']}", width_of(console)) + wrap(MEANING, width_of(console)):
         console.print(line, markup=False, highlight=False)
     if answer["left_out"]:
         console.print(f"{answer['left_out']} more faces, all smaller, are left out", highlight=False)
@@ -73,14 +75,18 @@ def compare_photos(settings: Settings, original: Path, copy: Path, output: Path,
 
 def _table(subjects: list[dict[str, Any]], width: int) -> Table:
     """Return the figures; a narrow terminal has room for those that people ask for first."""
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
-    titles = ("looks", "Butter-\naugli", "PSNR,\ndB", "SSIM", "mean\nchange", "99th per-\ncentile")
-    shown = titles if width >= NARROW else titles[:2]
+    titles = (
+        *("JOD\nphone", "desk-\ntop", "2x\nzoom", "SSIMU-\nLACRA2", "Butter-\naugli"),
+        *("PSNR,\ndB", "SSIM", "mean\nchange", "99th\ncentile"),
+    )
+    shown = titles if width >= NARROW else titles[:3]
     for title in shown:
         table.add_column(title, justify="right", no_wrap=True)
     for one in subjects:
         figures = (
+            *("-" if value is None else f"{value:.2f}" for value in one["jod"].values()),
             f"{one['ssimulacra2']:.1f}",
             "-" if one["butteraugli"] is None else f"{one['butteraugli']:.2f}",
             "identical" if one["psnr"] is None else f"{one['psnr']:.1f}",

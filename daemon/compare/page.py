@@ -30,28 +30,29 @@ figcaption { color: #555; font-size: .9rem } .turns { position: relative }
 
 _MEANING: Final = (
     "The first picture shows both versions in turns, the original first: what moves is what differs. Hold the pointer "
-    "over it to see the copy alone. How it looks is SSIMULACRA2: 100 where nothing differs, not seen from 90 on, seen "
-    "by those who compare at 70, plainly at 50; of a face it is the figure that cloak and verify have, at 512 pixels "
-    "at most. Butteraugli's largest difference is just seen from 1 on. Neither was made for edges that moved a little, "
-    "as in cloaks of large faces; both take them for damage, which is seen in turns and hardly side by side."
+    "over it to see the copy alone. JOD, by ColorVideoVDP, is 10 where nothing differs; of two versions that are 1 "
+    "apart three in four people prefer the better one. The photo is fitted to a phone and to a desktop screen, a face "
+    "is twice as large as there. SSIMULACRA2 is 100 where nothing differs, 90 where it is not seen; Butteraugli's "
+    "largest difference is just seen from 1 on. Both are strict with fine colour and blind to much that is smooth."
 )
 
 
-def page(subjects: Sequence[Subject]) -> str:
-    """Return the page: the whole photo, then each face."""
-    parts = [f"<h1>Two versions of a photo</h1><p>{escape(_MEANING)}</p>"]
+def page(subjects: Sequence[Subject], change: str) -> str:
+    """Return the page: how far the change shows, in words, the whole photo, then each face."""
+    parts = [f"<h1>Two versions of a photo</h1><p>Change: {escape(change)}.</p><p>{escape(_MEANING)}</p>"]
     parts += [_part(subject) for subject in subjects]
     head = f'<meta charset="utf-8"><title>uncnn: comparison</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
 
 
 def _part(subject: Subject) -> str:
-    looks = subject.looks
-    figures = [f"looks {looks.ssimulacra2:.1f} (SSIMULACRA2)"]
-    if looks.butteraugli is not None:
-        figures.append(f"Butteraugli {looks.butteraugli:.2f}")
-    figures += ["identical" if looks.psnr is None else f"PSNR {looks.psnr:.1f} dB", f"SSIM {looks.ssim:.3f}"]
-    figures.append(f"change {looks.mean_255:.1f} grey levels on average, {looks.p99_255:.0f} at the 99th percentile")
+    seen = subject.seen
+    figures = [f"JOD {value:.2f} ({display})" for display, value in subject.jod.items()]
+    figures.append(f"SSIMULACRA2 {seen.ssimulacra2:.1f}")
+    if seen.butteraugli is not None:
+        figures.append(f"Butteraugli {seen.butteraugli:.2f}")
+    figures += ["identical" if seen.psnr is None else f"PSNR {seen.psnr:.1f} dB", f"SSIM {seen.ssim:.3f}"]
+    figures.append(f"change {seen.mean_255:.1f} grey levels on average, {seen.p99_255:.0f} at the 99th percentile")
     height, width = subject.original.shape[:2]
     change = amplified(subject.original, subject.copy)
     pictures = {"original": subject.original, "copy": subject.copy, "change": change}

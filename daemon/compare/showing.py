@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,9 @@ from uncnn.daemon.compare.subject import Subject
 from uncnn.daemon.photos import decode
 from uncnn.daemon.processes import Message
 from uncnn.daemon.sheet import AMPLIFIED, Row, amplified, sheet
-from uncnn.daemon.verify.visibility import VISIBILITY, Visibility, as_shown, check_sizes, face_square, looks, visibility
+from uncnn.daemon.verify.displays import on_displays
+from uncnn.daemon.verify.jod import change_words
+from uncnn.daemon.verify.visibility import VISIBILITY, as_shown, check_sizes, face_square, visibility
 from uncnn.plugins.api import Detector, Pixels
 from uncnn.plugins.detectors.turned import looking
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
@@ -33,40 +34,48 @@ def show(detector: Detector, _recognisers: Sequence[OnnxRecogniser], request: Me
     )
     check_sizes(before, after, "give two versions of one photo")
     faces = sorted(looking(detector, "auto").detect(before), key=lambda face: -face.size_px)
-    subjects = [_subject("whole photo", before, after)]
-    for face in faces[:MOST_FACES]:
-        if (square := face_square(face, before.shape)) is not None:
+    jod, zooms = on_displays(before, after, faces)
+    subjects = [_subject("whole photo", before, after, {"phone": jod.phone, "desktop": jod.desktop})]
+    for face, zoom in list(zip(faces, zooms, strict=True))[:MOST_FACES]:
+        if zoom is not None and (square := face_square(face, before.shape)) is not None:
             left, top = (round(value) for value in face.box[:2])
-            subjects.append(_subject(f"face at {left},{top}", before[square], after[square], face.box))
-    made = _sheet(subjects) if request["kind"] == "png" else page(subjects).encode()
+            subjects.append(_subject(f"face at {left},{top}", before[square], after[square], {"zoom": zoom}, face.box))
+    change = change_words(jod)
+    made = _sheet(subjects) if request["kind"] == "png" else page(subjects, change).encode()
     Path(request["destination"]).write_bytes(made)
     return {
+        "change": change,
         "subjects": [
-            {"name": one.name, "box": one.box, **VISIBILITY.dump_python(one.looks, mode="json")} for one in subjects
+            {
+                "name": one.name,
+                "box": one.box,
+                "jod": {display: one.jod.get(display) for display in ("phone", "desktop", "zoom")},
+                **VISIBILITY.dump_python(one.seen, mode="json"),
+            }
+            for one in subjects
         ],
         "left_out": max(len(faces) - MOST_FACES, 0),
     }
 
 
-def words(seen: Visibility) -> str:
+def words(subject: Subject) -> str:
     """Return the figures that people ask for first."""
-    shown = f"looks {seen.ssimulacra2:.0f}"
-    return shown if seen.butteraugli is None else f"{shown}, Butteraugli {seen.butteraugli:.1f}"
+    return ", ".join(f"JOD {value:.2f} ({display})" for display, value in subject.jod.items())
 
 
 def _subject(
-    name: str, original: Pixels, copy: Pixels, box: tuple[float, float, float, float] | None = None
+    name: str,
+    original: Pixels,
+    copy: Pixels,
+    jod: Mapping[str, float],
+    box: tuple[float, float, float, float] | None = None,
 ) -> Subject:
     one, other = as_shown(original, LARGEST_PX), as_shown(copy, LARGEST_PX)
-    seen = visibility(one, other)
-    if box is not None:  # the figure that `cloak` and `verify` have
-        seen = replace(seen, ssimulacra2=looks(original, copy))
-    return Subject(name, one, other, seen, box)
+    return Subject(name, one, other, visibility(one, other), jod, box)
 
 
 def _sheet(subjects: Sequence[Subject]) -> bytes:
     rows = [
-        Row((one.original, one.copy, amplified(one.original, one.copy)), (one.name, words(one.looks), ""))
-        for one in subjects
+        Row((one.original, one.copy, amplified(one.original, one.copy)), (one.name, words(one), "")) for one in subjects
     ]
     return sheet(TITLES, rows, _TILE_PX)

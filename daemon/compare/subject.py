@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from uncnn.daemon.verify.visibility import Visibility
@@ -15,5 +16,6 @@ class Subject:
     name: str
     original: Pixels
     copy: Pixels
-    looks: Visibility
+    seen: Visibility
+    jod: Mapping[str, float]  # of the photo on `phone` and `desktop`, of a face at `zoom`
     box: tuple[float, float, float, float] | None = None  # of a face, photo pixels

@@ -1,7 +1,4 @@
-"""The processes that only an evaluation needs: recognisers from outside, and ColorVideoVDP.
-
-Recognisers from outside have a process of their own, so that they have no part in any verdict.
-"""
+"""The process that only an evaluation needs: recognisers from outside, so that they have no part in any verdict."""
 
 from __future__ import annotations
 
@@ -14,54 +11,22 @@ from typing import Final
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.evaluate.looks import LIKENESS
 from uncnn.daemon.evaluate.plan import EvaluationError
-from uncnn.daemon.photos import decode
-from uncnn.daemon.processes import Child, Handler, Message, Report
-from uncnn.daemon.sandbox.rules import sandbox_for
-from uncnn.daemon.verify.displays import JOD, Jod, installed, on_displays
-from uncnn.daemon.verify.verdict import FACE
+from uncnn.daemon.processes import Child, Message
 from uncnn.daemon.wording import printable
 from uncnn.exporters.choice import Installed
 from uncnn.exporters.store import EMBEDDED, Roster
-from uncnn.plugins.api import Face
 from uncnn.plugins.cards import CARD_FILE, read_card
 
 _SECONDS: Final = 3600.0  # for one photo, on a slow machine
 
 
-class Displays:
-    """ColorVideoVDP's process: started when it is first asked, since its imports take seconds."""
-
-    def __init__(self, spool: Path) -> None:
-        """Nothing is started yet; the photos to be compared lie in `spool`."""
-        self._spool = spool
-        self._child: Child | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """Return the process id; None: it was not started."""
-        return None if self._child is None else self._child.pid
-
-    def ask(self, request: Message) -> Jod:
-        """Return how far a photo shows as changed. Raises RequestError, ProcessDied."""
-        if self._child is None:
-            sandbox = sandbox_for(self._spool, [], "cpu")
-            self._child = Child("displays", make_displays, sandbox, ["uncnn.daemon.evaluate.aides", "torch"])
-        return JOD.validate_python(self._child.call(request, _SECONDS))
-
-    def close(self) -> None:
-        """End the process."""
-        if self._child is not None:
-            self._child.close()
-
-
 @dataclass(frozen=True, slots=True)
 class Aides:
-    """The processes, and the models in them. Those that are not needed are not there."""
+    """The process, where it is needed, and the models in it."""
 
     models: tuple[Installed, ...] = ()
     notes: tuple[str, ...] = ()  # which models are passed over, and why
     outside: Child | None = None
-    displays: Displays | None = None
 
     def embed(self, request: Message) -> Message:
         """Return what the recognisers from outside make of a face: embeddings by name and view. Raises as a crew."""
@@ -71,20 +36,13 @@ class Aides:
         answer: Message = self.outside.call({**request, "judges": names}, _SECONDS)["embeddings"]
         return answer
 
-    def jod(self, original: Path, released: Path, name: str, face: Face) -> Jod | None:
-        """Return how far a released photo shows as changed on displays; None: nothing is installed that tells it."""
-        if self.displays is None:
-            return None
-        asked = {"original": str(original), "released": str(released), "name": name}
-        return self.displays.ask({**asked, "face": FACE.dump_python(face, mode="json")})
-
 
 NO_AIDES: Final = Aides()
 
 
 @contextmanager
-def aides(crew: Crew, spool: Path, folder: Path | None) -> Iterator[Aides]:
-    """Yield the processes, with the recognisers of `folder`; they end with the block.
+def aides(crew: Crew, folder: Path | None) -> Iterator[Aides]:
+    """Yield the process, with the recognisers of `folder`; it ends with the block.
 
     Raises:
         EvaluationError: there is none in it. CardError: a card is broken.
@@ -95,8 +53,7 @@ def aides(crew: Crew, spool: Path, folder: Path | None) -> Iterator[Aides]:
         if models:
             outside = crew.new_verifier(replace(crew.roster, surrogates=(), judges=models))
             stack.enter_context(closing(outside))
-        displays = stack.enter_context(closing(Displays(spool))) if installed() else None
-        yield Aides(models, notes, outside, displays)
+        yield Aides(models, notes, outside)
 
 
 def outside_models(roster: Roster, folder: Path | None) -> tuple[tuple[Installed, ...], tuple[str, ...]]:
@@ -126,16 +83,3 @@ def outside_models(roster: Roster, folder: Path | None) -> tuple[tuple[Installed
     if LIKENESS not in known and (shipped / CARD_FILE).is_file():
         models.append(Installed(shipped, read_card(shipped)))
     return tuple(models), tuple(notes)
-
-
-def make_displays() -> Handler:
-    """Return the handler of the process that tells how far a change shows: of two files of one photo, and a face."""
-
-    def handle(request: Message, _report: Report) -> Message:
-        before, after = (
-            decode(Path(request[key]).read_bytes(), request["name"]).pixels for key in ("original", "released")
-        )
-        found: Message = JOD.dump_python(on_displays(before, after, [FACE.validate_python(request["face"])]))
-        return found
-
-    return handle

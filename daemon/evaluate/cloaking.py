@@ -19,6 +19,7 @@ from uncnn.daemon.evaluate.values import LeftOut, Progress, Sample, Shot, Take
 from uncnn.daemon.pipeline import attack_request, protect
 from uncnn.daemon.processes import Message, Report
 from uncnn.daemon.sight import look_request
+from uncnn.daemon.verify.jod import JOD
 from uncnn.daemon.verify.measuring import read_squares
 from uncnn.daemon.verify.verdict import FACE, FACES
 from uncnn.daemon.verify.visibility import VISIBILITY
@@ -102,9 +103,9 @@ class Cloaking:
         told = ask_judges(self.crew, self.aides, file, self.name, self.plan.views, face, self.policy.faces.rotated)
         pair = {"original": str(self.source), "released": str(file), "name": self.name}
         asked = {"do": "compare", **pair, "face": FACE.dump_python(face, mode="json"), "moved": moved}
-        shown = self.crew.ask_verifier(asked)["visibility"]
-        visibility = None if shown is None else VISIBILITY.validate_python(shown)
-        jod = self.aides.jod(self.source, file, self.name, face)
+        shown = self.crew.ask_verifier(asked)
+        visibility = None if shown["visibility"] is None else VISIBILITY.validate_python(shown["visibility"])
+        jod = JOD.validate_python(shown["jod"])
         return Take(seconds, told["found"], visibility, embeddings_of(told), jod)
 
     def _reporter(self, strength: str) -> Report:

@@ -96,13 +96,13 @@ def evaluate(settings: Settings, plan: Plan, progress: Progress | None = None) -
     started = time.monotonic()
     with (
         work(settings.models, settings.device, plan.as_installed) as (crew, spool),
-        aides(crew, spool, plan.judge_models) as others,
+        aides(crew, plan.judge_models) as others,
     ):
         judges = (*_judges(crew.roster.judges, plan, False), *_judges(others.models, plan, True))
         device = crew.start()
         exhibits = Exhibits(spool / "exhibits", bool(plan.commands))
         session = take_shots(crew, others, plan, settings.policy, spool, exhibits, heard)
-        children = (crew.worker, crew.verifier, others.displays)
+        children = (crew.worker, crew.verifier)
         memory = [None if child is None else peak_bytes(child.pid) for child in children]
         surrogates = tuple(model.card.name for model in crew.roster.surrogates)
         heard.report({"stage": "asking the judges outside"})

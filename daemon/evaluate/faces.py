@@ -12,7 +12,7 @@ from uncnn.daemon.evaluate.adversaries import Judge, closeness
 from uncnn.daemon.evaluate.findings import released
 from uncnn.daemon.evaluate.plan import Plan
 from uncnn.daemon.evaluate.values import Session
-from uncnn.daemon.verify.displays import Jod
+from uncnn.daemon.verify.jod import Jod
 from uncnn.plugins.cards import distance
 from uncnn.plugins.geometry import Floats
 
@@ -33,7 +33,7 @@ class FaceFinding:
     photo: str
     face_px: float
     strength: str
-    jod: Jod | None
+    jod: Jod
     own: Nearest | None  # to its own original; None: it was held, or no judge found a face
     cross: Nearest | None  # to another clean photo of the person
 

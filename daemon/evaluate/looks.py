@@ -13,7 +13,7 @@ from uncnn.daemon.evaluate.adversaries import closeness
 from uncnn.daemon.evaluate.plan import UNCLOAKED, Plan
 from uncnn.daemon.evaluate.sizes import ALL, members
 from uncnn.daemon.evaluate.values import Session, Shot, Take
-from uncnn.daemon.verify.displays import Jod
+from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.visibility import Visibility
 
 LIKENESS: Final = "uncnn-likeness"
@@ -40,7 +40,7 @@ class Look:
     size: str = ALL
     photos: int = 0  # released
     held: int = 0  # not released, and left out of all else here
-    jod: Jod | None = None  # the mean of each; None: ColorVideoVDP is not installed
+    jod: Jod | None = None  # the mean of each; None: nothing was released
     worst_jod: Jod | None = None
     likeness: Summary | None = None  # cosine of copy and original to the robust recogniser; None: there is none
     age: Summary | None = None  # years that the copy looks older than the original; None: nobody estimates it
@@ -66,7 +66,7 @@ def _look(shots: Sequence[Shot], strength: str, size: str) -> Look:
     pairs = [(shot, shot.takes[strength]) for shot in shots if not shot.takes[strength].held]
     takes = [take for _, take in pairs]
     seen = [take.visibility for take in takes if take.visibility is not None]
-    shown = [take.jod for take in takes if take.jod is not None]
+    shown = [take.jod for take in takes]
     alike = [value for shot, take in pairs if (value := likeness(shot, take)) is not None]
     older = [take.age - shot.age for shot, take in pairs if take.age is not None and shot.age is not None]
     return Look(

@@ -16,7 +16,6 @@ class Machine:
     seconds: float  # all in all
     worker_bytes: int | None  # most memory at a time; None where the system does not tell
     verifier_bytes: int | None
-    displays_bytes: int | None = None  # of ColorVideoVDP's process, where there is one
 
 
 def peak_bytes(process: int | None) -> int | None:

@@ -28,6 +28,9 @@ _PANELS: Final = (
 )
 
 
+REMEDY: Final = 'pip install "uncnn[evaluate]"'
+
+
 def drawable() -> bool:
     """Return whether matplotlib is installed. Nothing is imported."""
     return find_spec("matplotlib") is not None
@@ -57,13 +60,9 @@ def _figure(**named: Any) -> Figure:
 
 
 def _seen(evaluation: Evaluation) -> tuple[str, list[tuple[str, float]]]:
-    """Return what the strengths are placed by, in words, and the place of each: JOD on a desktop where it is known."""
-    shown = [look for look in evaluation.looks if look.photos]
-    if all(look.jod is not None for look in shown):
-        places = [(look.strength, look.jod.desktop) for look in shown if look.jod is not None]
-        return "JOD on a desktop screen (10: identical)", places
-    places = [(look.strength, look.mean.ssimulacra2) for look in shown if look.mean is not None]
-    return "SSIMULACRA2 of the face (100: identical)", places
+    """Return what the strengths are placed by, in words, and the place of each."""
+    places = [(look.strength, look.jod.desktop) for look in evaluation.looks if look.jod is not None]
+    return "JOD on a desktop screen (10: identical)", places
 
 
 def _trade_off(axes: Axes, evaluation: Evaluation, measure: str) -> None:

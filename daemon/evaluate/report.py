@@ -10,9 +10,8 @@ from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.faces import FaceFinding
 from uncnn.daemon.evaluate.findings import RATES, Finding
 from uncnn.daemon.evaluate.looks import Look, likeness
-from uncnn.daemon.evaluate.plots import drawable
+from uncnn.daemon.evaluate.plots import REMEDY, drawable
 from uncnn.daemon.evaluate.values import Shot
-from uncnn.daemon.verify.displays import REMEDY
 from uncnn.daemon.wording import printable
 
 SCHEMA_VERSION: Final = 2
@@ -33,7 +32,6 @@ def facts(evaluation: Evaluation) -> list[str]:
         for name, size in (
             ("worker", machine.worker_bytes),
             ("verifier", machine.verifier_bytes),
-            ("ColorVideoVDP", machine.displays_bytes),
         )
         if size is not None
     ]
@@ -47,8 +45,6 @@ def facts(evaluation: Evaluation) -> list[str]:
     ]
     if all(look.mean is not None and look.mean.butteraugli is None for look in evaluation.looks):
         found.append("no Butteraugli: butteraugli_main is not installed (on Debian: libjxl-devtools)")
-    if all(look.jod is None for look in evaluation.looks):
-        found.append(f"no JOD on displays: ColorVideoVDP is not installed: {REMEDY}")
     if not drawable():
         found.append(f"no plots: matplotlib is not installed: {REMEDY}")
     found += evaluation.notes

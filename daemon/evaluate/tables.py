@@ -12,7 +12,7 @@ from uncnn.daemon.evaluate.faces import FaceFinding, Nearest, worst_faces
 from uncnn.daemon.evaluate.findings import RATES
 from uncnn.daemon.evaluate.looks import Look
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED
-from uncnn.daemon.verify.displays import Jod
+from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.wording import printable
 
 Row: TypeAlias = tuple[str, ...]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from uncnn.daemon.processes import Message
-from uncnn.daemon.verify.displays import Jod
+from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.visibility import Visibility
 from uncnn.plugins.api import Pixels, UncnnError
 from uncnn.plugins.cards import Embeddings
@@ -40,7 +40,7 @@ class Take:
     found_again: bool  # the detector finds the face on the released bytes
     visibility: Visibility | None  # None: too small for the metrics
     told: Told
-    jod: Jod | None = None  # of the whole photo; None: ColorVideoVDP is not installed
+    jod: Jod  # of the whole photo
     held: str = ""  # why it would not be released; "": it would
     strengths: tuple[str, ...] = ()  # of its faces, where the policy chose them
     age: float | None = None  # of the face, as an outside judge estimates it

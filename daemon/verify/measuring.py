@@ -14,6 +14,8 @@ import numpy as np
 from uncnn.daemon.compare.showing import show
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.processes import Message
+from uncnn.daemon.verify.displays import on_displays
+from uncnn.daemon.verify.jod import JOD
 from uncnn.daemon.verify.moved import read_moved
 from uncnn.daemon.verify.verdict import FACE
 from uncnn.daemon.verify.visibility import VISIBILITY, face_square, visibility
@@ -49,17 +51,23 @@ def embed(detector: Detector, recognisers: Sequence[OnnxRecogniser], request: Me
 
 
 def compare(_detector: Detector, _recognisers: Sequence[OnnxRecogniser], request: Message) -> Message:
-    """Return how far the face of `original` shows as changed in `released`; `visibility` None where it is too small.
+    """Return how far the change of `original` shows in `released`, in JOD, and that of one face by other metrics.
 
-    `moved` is the file that the worker wrote where it moved the face, or None.
+    `visibility` is None where it is too small for these; they compare it with the original as the worker moved it:
+    `moved` is the file that it wrote then, or None.
     """
     before, after = (
         decode(Path(request[key]).read_bytes(), request["name"]).pixels for key in ("original", "released")
     )
-    square = face_square(FACE.validate_python(request["face"]), before.shape)
+    face = FACE.validate_python(request["face"])
+    jod, _ = on_displays(before, after, [face])
+    square = face_square(face, before.shape)
     moved = read_moved(request.get("moved"))
     found = visibility(moved.square(0, before[square]), after[square]) if square else None
-    return {"visibility": None if found is None else VISIBILITY.dump_python(found, mode="json")}
+    return {
+        "jod": JOD.dump_python(jod, mode="json"),
+        "visibility": None if found is None else VISIBILITY.dump_python(found, mode="json"),
+    }
 
 
 def crop(_detector: Detector, _recognisers: Sequence[OnnxRecogniser], request: Message) -> Message:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.verify.jod import change_words
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict, families_of, judges_of
 from uncnn.plugins.cards import rate_text
 
@@ -14,18 +15,24 @@ SECOND_JUDGE: Final = "`uncnn-daemon models pull --pack small` gets a judge of a
 
 
 def protected_words(verdict: Verdict) -> str:
-    """Return in a line that the faces of a protected verdict are, by whose word, and which link was nearest."""
+    """Return in a line that the faces of a protected verdict are, by whose word, and how far the change shows."""
     judgements = [judgement for face in verdict.required for judgement in face.judgements]
     state = "protected, provisionally" if verdict.provisional else "protected"
     said = f"{faces_words(len(verdict.required))} {state}: not linked by {_asked(judgements)}; {nearest_words(verdict)}"
-    said += f"; {_asked_briefly(verdict)}"
+    said += f"; {_asked_briefly(verdict)}{_change(verdict)}"
     return f"{said}; {SECOND_JUDGE}" if verdict.provisional else said
 
 
 def unprotected_words(verdict: Verdict) -> str:
     """Return in a line how many faces of a verdict are not protected, and who links one."""
     linked = [face for face in verdict.required if not face.protected]
-    return f"{len(linked)} of {faces_words(len(verdict.required))} not protected: {worst_link(linked)}"
+    return (
+        f"{len(linked)} of {faces_words(len(verdict.required))} not protected: {worst_link(linked)}{_change(verdict)}"
+    )
+
+
+def _change(verdict: Verdict) -> str:
+    return "" if verdict.jod is None else f"; change: {change_words(verdict.jod)}"
 
 
 def verify_words(verdict: Verdict, policy: Policy) -> str:

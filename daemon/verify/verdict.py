@@ -10,6 +10,7 @@ from typing import Final, Literal
 from pydantic import TypeAdapter
 
 from uncnn.daemon.config.policies import Margin
+from uncnn.daemon.verify.jod import Jod
 from uncnn.plugins.api import Face
 from uncnn.plugins.cards import Metric, distance, value_at
 
@@ -54,11 +55,11 @@ class FaceVerdict:
     face: Face
     required: bool  # False: smaller than the policy asks for, or spared
     found_again: bool  # the detector finds it on the released bytes
-    ssimulacra2: float | None  # of the face's square, released against original: see `visibility.looks`
     judgements: tuple[Judgement, ...]
     spared: bool = False  # left alone because of whose it is
     moved: float = 0.0  # how far its pixels were moved at most, as a share of the distance between the eyes
     uncertain: str = ""  # why it may be no face, or was not seen by all: "" where nothing is in doubt
+    zoom: float | None = None  # how far its change shows to who looks closely, in JOD; None: it is too small to tell
 
     @property
     def protected(self) -> bool:
@@ -91,6 +92,7 @@ class Verdict:
     faces: tuple[FaceVerdict, ...]
     fingerprint: str | None = None  # of the picture in them, whatever the file says besides
     margin: Margin = "calibrated"
+    jod: Jod | None = None  # how far the change shows, what was moved counted; None: nobody asked at that time
 
     @property
     def required(self) -> tuple[FaceVerdict, ...]:

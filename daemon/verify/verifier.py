@@ -21,6 +21,7 @@ from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.photos.fingerprint import fingerprint
 from uncnn.daemon.processes import Handler, Message, Report
 from uncnn.daemon.verify.answers import Answers, Likeness, landmarks
+from uncnn.daemon.verify.displays import on_displays
 from uncnn.daemon.verify.measuring import MEASURES, same_face
 from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved
 from uncnn.daemon.verify.opinion import Opinion, opinion_of
@@ -28,7 +29,7 @@ from uncnn.daemon.verify.places import Landmarks, places
 from uncnn.daemon.verify.second_look import Look, SecondLook
 from uncnn.daemon.verify.sighting import SIGHTINGS, Uncertain
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
-from uncnn.daemon.verify.visibility import check_sizes, face_square, looks
+from uncnn.daemon.verify.visibility import check_sizes
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels, Rotated
 from uncnn.plugins.canaries import Canaries
@@ -107,6 +108,7 @@ class Verifier:
         sightings = second.told(sighted, look, known) + second.only_in_copy(again, pair.faces[len(known) :])
         judgements = self._judge(pair, look.answers, far, views, margin)
         alone = self.spared(look, pair.faces, far, spare)
+        jod, zooms = on_displays(pair.original, pair.released, pair.faces)
         return Verdict(
             sha256,
             far,
@@ -116,18 +118,19 @@ class Verifier:
                     face,
                     face.size_px >= smallest_px and not left and sighting.counts(uncertain),
                     found_again,
-                    _visibility(pair, number),
                     tuple(own),
                     left,
                     moved.share(number),
                     sighting.uncertain,
+                    zoom,
                 )
-                for number, (face, found_again, own, left, sighting) in enumerate(
-                    zip(pair.faces, pair.found_again, judgements, alone, sightings, strict=True)
+                for number, (face, found_again, own, left, sighting, zoom) in enumerate(
+                    zip(pair.faces, pair.found_again, judgements, alone, sightings, zooms, strict=True)
                 )
             ),
             picture,
             margin,
+            jod,
         )
 
     @property
@@ -279,9 +282,3 @@ def _judgement(
     linked = proves_nothing or card.links(after, far, asked)
     threshold = card.threshold(far)
     return Judgement(card.name, card.role, card.metric, view, before, after, threshold, linked, asked, card.kind)
-
-
-def _visibility(pair: Pair, number: int) -> float | None:
-    """Return how much of a face's change is to be seen, `looks`; None where it is too small for the metric."""
-    square = face_square(pair.faces[number], pair.original.shape)
-    return looks(pair.original[square], pair.released[square]) if square else None

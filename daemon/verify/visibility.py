@@ -55,15 +55,6 @@ def face_square(face: Face, shape: tuple[int, ...]) -> Square | None:
     return rows, columns
 
 
-def looks(original: Pixels, changed: Pixels) -> float:
-    """Return how much of a face's change is to be seen, by its squares (H, W, 3) uint8: the figure of all commands.
-
-    It is SSIMULACRA2 against the original as it was, so that what was moved counts, at `LARGEST_PX` at most: 100 as
-    before, 90 not seen, 70 seen by those who compare, 50 plainly.
-    """
-    return ssimulacra2(original, changed)
-
-
 def visibility(original: Pixels, changed: Pixels) -> Visibility:
     """Return how far `changed` shows against `original`, both (H, W, 3) uint8, without scaling them.
 

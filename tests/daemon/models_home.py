@@ -53,7 +53,7 @@ class ModelsHome:
         environment = self.environment(**more)
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
 
-    def json(self, *arguments: object, version: int = 1, **more: str) -> tuple[int, dict[str, Any]]:
+    def json(self, *arguments: object, version: int = 2, **more: str) -> tuple[int, dict[str, Any]]:
         answer = self.run(*arguments, "--json", **more)
         assert answer.stdout.startswith("{"), answer
         content = json.loads(answer.stdout)

@@ -61,7 +61,7 @@ class Audit:
     def ask(self, **wanted: Any) -> tuple[int, dict[str, Any]]:
         status, said = self.say(**wanted, as_json=True)
         answer = json.loads(said)
-        assert answer["schema_version"] == 1
+        assert answer["schema_version"] == 2
         return status, answer
 
     def say(self, **wanted: Any) -> tuple[int, str]:

@@ -39,7 +39,7 @@ from uncnn.daemon.evaluate.report import facts
 from uncnn.daemon.evaluate.sizes import members, size_class
 from uncnn.daemon.evaluate.values import Sample, Session, Shot, Take
 from uncnn.daemon.sheet import AMPLIFIED, amplified
-from uncnn.daemon.verify.displays import Jod
+from uncnn.daemon.verify.jod import JOD, Jod
 from uncnn.daemon.verify.visibility import BUTTERAUGLI, Visibility, butteraugli, ssim, visibility
 from uncnn.exporters.calibration.faces import FacesError
 from uncnn.plugins.api import Face, UncnnError
@@ -414,21 +414,18 @@ def test_everything_is_written_and_opens(evaluation: Evaluation, tmp_path: Path)
     assert max(map(len, summary)) <= 80, "it fits a terminal"
 
 
-def test_without_the_extra_packages_the_rest_is_written(
+def test_without_the_extra_package_the_rest_is_written(
     evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plots, "find_spec", lambda name: None)
-    bare = replace(evaluation, every_look=tuple(replace(look, jod=None) for look in evaluation.every_look))
-    write(bare, tmp_path)
+    write(evaluation, tmp_path)
     files = {"table.txt", "evaluation.json", "contact-sheet.png", "index.html"}
     assert {file.name for file in tmp_path.iterdir()} == files
     found = Page()
     found.feed((tmp_path / "index.html").read_text())
     assert len(found.sources) == 1
     text = (tmp_path / "table.txt").read_text()
-    assert 'no JOD on displays: ColorVideoVDP is not installed: pip install "uncnn[evaluate]"' in text
     assert 'no plots: matplotlib is not installed: pip install "uncnn[evaluate]"' in text
-    assert not any("no JOD" in fact for fact in facts(evaluation))
 
 
 def test_what_is_held_is_said_first(evaluation: Evaluation) -> None:
@@ -467,6 +464,7 @@ def test_how_far_beyond_a_threshold_a_face_lies() -> None:
                     True,
                     None,
                     {judge.name: {"as-is": exactly[number]} for judge in judges},
+                    Jod(10, 10, None),
                     held="" if number else "x",
                 )
             },
@@ -617,7 +615,8 @@ class AnsweringCrew:
 
     def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
         told = {"found": True, "embeddings": {"one": {view: [1.0, 0.0] for view in request.get("views", ())}}}
-        return {"visibility": None} if request["do"] == "compare" else told
+        seen = {"visibility": None, "jod": JOD.dump_python(Jod(10.0, 10.0, None))}
+        return seen if request["do"] == "compare" else told
 
 
 def test_progress_only_goes_on(tmp_path: Path) -> None:
@@ -644,7 +643,7 @@ def test_real_photos_from_folder_to_page(
     others = some_people(shared_data / "lfw" / "distractors", tmp_path / "others", people=3, photos=1)
     options = ("--strength", "strong", "--set", "steps=4", "--view", "as-is", "--view", "jpeg-75")
     models = ("--licence", "research", "--distractors", others)
-    code, content = home.json("evaluate", folder, "-o", tmp_path / "out", *options, *models, version=2, **environment)
+    code, content = home.json("evaluate", folder, "-o", tmp_path / "out", *options, *models, **environment)
     assert code == 0
     assert content == json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert (content["people"], content["distractors"], len(content["photos"])) == (2, 3, 4)

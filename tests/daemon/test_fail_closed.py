@@ -43,7 +43,7 @@ def judgement(linked: bool, role: str = "judge", view: str = "as-is") -> Judgeme
 
 
 def judged(*judgements: Judgement, left: float = 0, size: float = 50, **more: Any) -> FaceVerdict:
-    own = {"required": True, "found_again": True, "ssimulacra2": 80.0, **more}
+    own = {"required": True, "found_again": True, **more}
     return FaceVerdict(face(left, size), **own, judgements=judgements)
 
 

@@ -318,7 +318,7 @@ def test_the_command_answers_without_models_and_in_one_line_where_it_cannot(tmp_
         check=True,
     )
     answer = json.loads(done.stdout)
-    assert answer["schema_version"] == 1
+    assert answer["schema_version"] == 2
     assert answer["faces"] is None
     assert answer["photo"]["format"] == "JPEG"
     assert {each["group"] for each in answer["said"]} >= {"comment", "second picture"}

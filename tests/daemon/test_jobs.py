@@ -33,7 +33,7 @@ def test_nothing_was_ever_taken(scene: Scene, capsys: pytest.CaptureFixture[str]
     assert print_jobs((), 50, as_json=False) == OK
     assert said(capsys) == "no photo was ever taken\n"
     assert print_held(as_json=True) == OK
-    assert json.loads(said(capsys)) == {"schema_version": 1, "photos": [], "in_all": 0}
+    assert json.loads(said(capsys)) == {"schema_version": 2, "photos": [], "in_all": 0}
     assert not (scene.state / "ledger.sqlite3").exists()  # asking makes nothing
 
 

@@ -28,10 +28,13 @@ from uncnn.daemon.evaluate.judge_commands import Exhibits, ask_commands
 from uncnn.daemon.evaluate.looks import LIKENESS, looks_of
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, EvaluationError, JudgeCommand, Plan
 from uncnn.daemon.evaluate.values import Session, Shot, Take
+from uncnn.daemon.verify.jod import JOD, Jod
 from uncnn.exporters.choice import Installed
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face
 from uncnn.plugins.cards import read_card
+
+UNSEEN = Jod(10.0, 10.0, None)
 
 PIXELS = """
 import json, pathlib, sys
@@ -66,7 +69,7 @@ def exhibits(folder: Path, people: int = 3, distractors: int = 20) -> tuple[Sess
             files[strength] = folder / f"{strength}.png"
             Image.fromarray(pixels.astype(np.uint8)).save(files[strength])
         made.add_shot(files[UNCLOAKED], name, files)
-        takes = {strength: Take(1.0, True, None, {}) for strength in files}
+        takes = {strength: Take(1.0, True, None, {}, UNSEEN) for strength in files}
         shots.append(Shot(str(number // 2), name, 48.0, {}, takes))
     for number in range(distractors):
         other = folder / f"{number}.png"
@@ -226,7 +229,8 @@ class Crew:
 
     def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
         told = {"found": True, "embeddings": {"one": {view: [1.0, 0.0] for view in request.get("views", ())}}}
-        return {"visibility": None} if request["do"] == "compare" else told
+        seen = {"visibility": None, "jod": JOD.dump_python(UNSEEN)}
+        return seen if request["do"] == "compare" else told
 
     def ask_worker(self, request: dict[str, Any], _report: Any) -> dict[str, Any]:
         Path(request["destination"]).touch()
@@ -268,7 +272,13 @@ def test_likeness_is_the_cosine_to_the_robust_recogniser() -> None:
     clean = {LIKENESS: np.array([1, 0], np.float32)}
     told = [{LIKENESS: {"as-is": np.array(values, np.float32)}} for values in ([1, 0], [0.6, 0.8])]
     shots = tuple(
-        Shot("Ada", f"{number}.jpg", 90.0, clean, {name: Take(1.0, True, None, own) for name in (UNCLOAKED, "strong")})
+        Shot(
+            "Ada",
+            f"{number}.jpg",
+            90.0,
+            clean,
+            {name: Take(1.0, True, None, own, UNSEEN) for name in (UNCLOAKED, "strong")},
+        )
         for number, own in enumerate(told)
     )
     plan = Plan(Path("people"), (), (), ("strong",), ("as-is",), 1e-3)
@@ -279,8 +289,6 @@ def test_likeness_is_the_cosine_to_the_robust_recogniser() -> None:
 
 def test_without_processes_nothing_is_asked() -> None:
     assert Aides().embed({}) == {}
-    face = Face((0, 0, 50, 50), ((10, 10), (40, 10), (25, 25), (12, 40), (38, 40)), 1.0)
-    assert Aides().jod(Path("a"), Path("b"), "photo", face) is None
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.keeping import kept_of, proof_of
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face
@@ -40,18 +41,18 @@ def judgement(**more: Any) -> Judgement:
 
 
 def verdict(*faces: FaceVerdict) -> Verdict:
-    return Verdict("a" * 64, 1e-3, ("as-is", "jpeg-75"), faces, "f" * 64)
+    return Verdict("a" * 64, 1e-3, ("as-is", "jpeg-75"), faces, "f" * 64, jod=Jod(9.98, 9.53, 9.25))
 
 
 def face(*judgements: Judgement, **more: Any) -> FaceVerdict:
     return FaceVerdict(
-        **{"face": FACE, "required": True, "found_again": True, "ssimulacra2": 88.0, **more}, judgements=judgements
+        **{"face": FACE, "required": True, "found_again": True, "zoom": 9.25, **more}, judgements=judgements
     )
 
 
 def test_what_goes_in_comes_out_but_for_what_shows_a_face(roster: Any) -> None:
     one = face(judgement(), judgement(view="jpeg-75", after=0.55, margin=0.1), uncertain="it may be an animal")
-    two = face(judgement(linked=True), ssimulacra2=None, spared=True, required=False, moved=0.011)
+    two = face(judgement(linked=True), zoom=None, spared=True, required=False, moved=0.011)
     proof = proof_of(verdict(one, two), ["strong", ""], Policy(), roster)
     kept = kept_of(proof.roster, proof.content)
     place = Face((10.0, 10.0, 60.0, 76.0), ((0.0, 0.0),) * 5, 0.9)
@@ -84,11 +85,15 @@ def test_no_face_is_a_verdict_too(roster: Any) -> None:
 def test_one_that_an_older_uncnn_kept_has_the_defaults_of_what_it_did_not_know(roster: Any) -> None:
     proof = proof_of(verdict(face(judgement())), ["strong"], Policy(), roster)
     content = json.loads(zlib.decompress(proof.content))
-    for name in ("uncertain", "moved", "spared"):
+    for name in ("uncertain", "moved", "spared", "zoom"):
         del content["verdict"]["faces"][name]
+    content["verdict"]["faces"]["ssimulacra2"] = [88.0]  # a figure of that time
+    del content["verdict"]["jod"]
     del content["verdict"]["faces"]["judgements"][0]["margin"]
-    (kept,) = kept_of(proof.roster, zlib.compress(json.dumps(content).encode())).verdict.faces
+    found = kept_of(proof.roster, zlib.compress(json.dumps(content).encode())).verdict
+    (kept,) = found.faces
     assert (kept.uncertain, kept.moved, kept.spared, kept.judgements[0].margin) == ("", 0.0, False, 0.0)
+    assert found.jod is kept.zoom is None
 
 
 def test_two_judges_are_more_than_provisional(roster: Any) -> None:

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from uncnn.daemon.compare.showing import show
+from uncnn.daemon.verify.displays import on_displays
 from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved, write_moved
 from uncnn.daemon.verify.verifier import Verifier
-from uncnn.daemon.verify.visibility import face_square, looks
+from uncnn.daemon.verify.visibility import face_square
 from uncnn.exporters.detectors import OWN_ONNX
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face
@@ -69,7 +70,9 @@ def test_how_much_is_to_be_seen_is_one_figure_and_counts_what_was_moved(tmp_path
     ]
     request = {"original": str(original), "original_name": "original.png", "copy": str(copy), "copy_name": "copy.png"}
     shown = show(verifier.detector, [], {**request, "destination": str(tmp_path / "made"), "kind": "png"})
-    figures = [*(verdict.faces[0].ssimulacra2 for verdict in judged), shown["subjects"][1]["ssimulacra2"]]
-    assert figures == [looks(photo[square], moved[square])] * 3
-    assert figures[0] < 90, "it is seen"
+    jod, (zoom,) = on_displays(photo, moved, faces)
+    assert [verdict.jod for verdict in judged] == [jod, jod]
+    assert [*(verdict.faces[0].zoom for verdict in judged), shown["subjects"][1]["jod"]["zoom"]] == [zoom] * 3
+    assert zoom is not None
+    assert zoom < 9.5, "it is seen"
     assert judged[0].faces[0].moved == 0.015

@@ -10,6 +10,7 @@ import pytest
 
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.pipeline import Ladder, Next, decide, protect, rungs_of
+from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.sighting import SIGHTINGS, Sighting
 from uncnn.daemon.verify.statement import nearest_words, verify_words
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
@@ -28,7 +29,7 @@ def judged(who: Face, after: float, smallest_px: int = 24, uncertain: str = "", 
     mild = Judgement("mild", "judge", "cosine", "jpeg-75", 0.99, -0.1, 0.3, False, family="mobilenet")
     attacked = Judgement("fooled", "surrogate", "cosine", "jpeg-75", 0.99, -0.2, 0.3, False)
     required = counts and who.size_px >= smallest_px
-    return FaceVerdict(who, required, True, 80.0, (judgement, mild, attacked), uncertain=uncertain)
+    return FaceVerdict(who, required, True, (judgement, mild, attacked), uncertain=uncertain)
 
 
 def verdict(*faces: FaceVerdict) -> Verdict:
@@ -246,7 +247,7 @@ def test_publish_anyway_says_so() -> None:
 
 def test_without_a_judge_nothing_is_protected() -> None:
     attacked = Judgement("fooled", "surrogate", "cosine", "as-is", 0.99, 0.0, 0.3, False)
-    lone = FaceVerdict(face(0), True, True, 90.0, (attacked,))
+    lone = FaceVerdict(face(0), True, True, (attacked,))
     assert not lone.protected
     assert decide(Policy(), verdict(lone))[0] == "hold"
 
@@ -281,7 +282,7 @@ def test_two_judges_of_one_family_are_provisional_too() -> None:
 def test_what_is_too_near_or_proves_nothing_is_said() -> None:
     near = Judgement("stern", "judge", "euclidean", "blur-1", 0.1, 0.58, 0.54, True, 0.1)
     blind = Judgement("stern", "judge", "euclidean", "half-size", 0.7, 0.9, 0.54, True, 0.1)
-    said = [decide(Policy(), verdict(FaceVerdict(face(0), True, True, 80.0, (each,))))[1] for each in (near, blind)]
+    said = [decide(Policy(), verdict(FaceVerdict(face(0), True, True, (each,))))[1] for each in (near, blind)]
     assert said[0].endswith(
         "stern is too near to linking the face at 0,0 (0.580 <= 0.594, its limit with a margin of 10 %, blur-1)"
     )
@@ -294,9 +295,17 @@ def test_the_nearest_is_that_with_the_least_room_beyond_what_was_asked() -> None
     roomy = Judgement("wide", "judge", "euclidean", "as-is", 0.1, 0.60, 0.5, False, 0.05)
     tight = Judgement("tight", "judge", "euclidean", "as-is", 0.1, 0.61, 0.5, False, 0.2)
     far = Judgement("far", "judge", "cosine", "as-is", 0.9, -0.5, 0.3, False, 0.1)
-    found = verdict(FaceVerdict(face(0), True, True, 80.0, (roomy, tight, far)))
+    found = verdict(FaceVerdict(face(0), True, True, (roomy, tight, far)))
     assert found.closest == tight
     assert nearest_words(found) == "the nearest is tight, 22 % inside its limit (as-is, 20 % asked)"
+
+
+def test_the_reason_says_how_far_the_change_shows() -> None:
+    for after, words in ((0.1, "protected"), (0.8, "not protected")):
+        found = replace(verdict(judged(face(0), after)), jod=Jod(9.95, 9.5, 9.1))
+        reason = decide(Policy(), found)[1]
+        assert words in reason
+        assert reason.endswith("; change: not visible on a phone, slightly on a desktop")
 
 
 def test_nothing_to_judge_is_not_protected() -> None:

@@ -236,7 +236,7 @@ def test_json_says_all_of_it(scene: Scene, capsys: pytest.CaptureFixture) -> Non
     scene.put("held.jpg", "unprotected")
     scene.run(as_json=True)
     first: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert first["schema_version"] == 1
+    assert first["schema_version"] == 2
     assert [photo["status"] for photo in first["photos"]] == ["held"]
     scene.run(as_json=True)
     second = json.loads(capsys.readouterr().out)

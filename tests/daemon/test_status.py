@@ -210,7 +210,7 @@ def test_the_command_answers(file: Path, ledger: Ledger) -> None:
     assert (plain.returncode, as_json.returncode) == (DEGRADED, DEGRADED)
     assert "quarantined 1: /home/me/in/a.jpg: a.jpg is empty" in plain.stdout
     answer: dict[str, Any] = json.loads(as_json.stdout)
-    assert (answer["schema_version"], answer["needs_you_in_all"]) == (1, 1)
+    assert (answer["schema_version"], answer["needs_you_in_all"]) == (2, 1)
     assert "--json" in command("status", "--help").stdout
     assert command("status", "--nonsense").returncode == 2
 

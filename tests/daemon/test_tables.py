@@ -12,6 +12,7 @@ from rich.text import Text
 from uncnn.daemon.pipeline import Outcome
 from uncnn.daemon.tables import verdict_json, verdict_lines
 from uncnn.daemon.terminal import Done, say, say_line
+from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.verdict import VERDICT, FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face
 
@@ -28,7 +29,8 @@ VERDICT_OF_ONE = Verdict(
     "0" * 64,
     1e-3,
     ("as-is", "jpeg-75", "half-size", "blur-1"),
-    (FaceVerdict(FACE, True, True, 79.3, JUDGEMENTS, moved=0.015),),
+    (FaceVerdict(FACE, True, True, JUDGEMENTS, moved=0.015, zoom=9.2),),
+    jod=Jod(9.98, 9.53, 9.2),
 )
 
 
@@ -45,7 +47,8 @@ def test_nothing_is_cut(columns: str, monkeypatch: pytest.MonkeyPatch, capsys: p
     for word in ("dlib-resnet", "openvino-0095", "mobilefacenet-casia-tf2", "attacked", "not linked", "half-size"):
         assert word in said
     assert "asked: FAR 1e-3, calibrated margins, as-is, jpeg-75, half-size, blur-1" in said
-    assert "face 1: 100 px, cloak balanced, looks 79, moved 1.5%: protected" in said
+    assert "  change: JOD 9.98 on a phone, 9.53 on a desktop, 9.20 zoomed in, of 10" in lines
+    assert "face 1: 100 px, cloak balanced, visible zoomed in, moved 1.5%: protected" in said
     assert "0.636 <= 0.550 half-size not linked" in " ".join(said.split()), (
         "the worst view, and the limit with its margin"
     )
@@ -57,7 +60,8 @@ def test_a_narrow_terminal_breaks_no_line_by_itself(width: int) -> None:
     lines = [Text.from_markup(line).plain for line in verdict_lines(VERDICT_OF_ONE, words, True, width)]
     assert max(map(len, lines)) <= max(width, 24)
     said = " ".join(" ".join(lines).split())
-    assert "looks 79" in said
+    assert "visible zoomed in" in said
+    assert "9.53 on a desktop" in said
     assert sum("not linked" in line for line in lines) == 3
     if width >= 40:
         assert "openvino-0095" in said
@@ -100,12 +104,24 @@ def test_json_says_who_was_asked_and_how_close_it_was() -> None:
         1,
     )
     assert (told["judges"], told["families"], told["margin"]) == (["dlib-resnet", "openvino-0095"], 2, "calibrated")
+    assert told["jod"] == {"phone": 9.98, "desktop": 9.53, "zoom": 9.2}
+    assert told["change"] == "not visible on a phone, slightly on a desktop"
+    assert told["faces"][0]["jod_zoom"] == 9.2
     closest = told["closest"]
     assert closest == told["faces"][0]["closest"]
     assert (closest["recogniser"], closest["view"], closest["margin"]) == ("dlib-resnet", "half-size", 0.02)
     assert closest["inside"] == pytest.approx(0.636 / 0.539 - 1)
     alone = replace(VERDICT_OF_ONE.faces[0], judgements=JUDGEMENTS[:2])
     assert verdict_json(replace(VERDICT_OF_ONE, faces=(alone,)))["provisional"] is True
+
+
+def test_a_verdict_of_before_says_nothing_of_the_change() -> None:
+    before = replace(VERDICT_OF_ONE, jod=None, faces=(replace(VERDICT_OF_ONE.faces[0], zoom=None),))
+    told = verdict_json(before)
+    assert (told["jod"], told["change"], told["faces"][0]["jod_zoom"]) == (None, None, None)
+    said = "".join(verdict_lines(before))
+    assert "JOD" not in said
+    assert "visible" not in said
 
 
 def test_without_a_face_nothing_is_protected() -> None:

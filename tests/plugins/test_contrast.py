@@ -9,7 +9,7 @@ import pytest
 import torch
 from portraits import BESIDE, BUDGET, FACE, batch_of
 
-from uncnn.plugins import contrast, host, pyramid
+from uncnn.plugins import contrast, host, pyramid, vision
 from uncnn.plugins.batch import PATCH_PX, FaceBatch, together
 from uncnn.plugins.contrast import Bands
 from uncnn.plugins.displays import DESKTOP, DISPLAYS, PHONE, ZOOMED, linear, linear_slope
@@ -59,11 +59,11 @@ def test_the_sensitivity_is_that_of_colorvideovdp() -> None:
         for channel in range(3):
             theirs = metric.csf.sensitivity(cycles, 0, torch.log10(light)[None, None, None], channel, metric.csf_sigma)
             ours = contrast._sensitivity(light, cycles)[channel]
-            assert torch.allclose(ours, theirs.reshape(ours.shape) * contrast.CORRECTION, rtol=0.01)
+            assert torch.allclose(ours, theirs.reshape(ours.shape) * vision.CORRECTION, rtol=0.01)
     assert metric.pix_per_deg == pytest.approx(DESKTOP.pixels_per_degree, rel=1e-3)
-    assert float(metric.mask_p) == pytest.approx(contrast.POWER, abs=1e-3)
+    assert float(metric.mask_p) == pytest.approx(vision.POWER, abs=1e-3)
     theirs = (metric.xcm_weights.view(4, 4)[:3, :3]).T
-    assert torch.allclose(torch.tensor(contrast.CROSS_MASKING), theirs, atol=1e-3)
+    assert torch.allclose(torch.tensor(vision.CROSS_MASKING), theirs, atol=1e-3)
 
 
 def test_a_change_at_the_threshold_is_hardly_seen_and_a_larger_one_is(photo: np.ndarray) -> None:

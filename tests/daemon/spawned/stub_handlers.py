@@ -96,7 +96,7 @@ def make_verifier(log: str) -> Handler:
         linked = any(word in released for word in words)
         judgement = {"recogniser": "stub", "role": "judge", "metric": "cosine", "view": "as-is", "before": 1.0}
         judgement |= {"after": 0.9 if linked else 0.1, "threshold": 0.5, "linked": linked}
-        face = {"face": FACE, "required": True, "found_again": True, "ssimulacra2": 90.0, "judgements": [judgement]}
+        face = {"face": FACE, "required": True, "found_again": True, "judgements": [judgement]}
         face |= {"uncertain": "it may be an animal" if b"animal" in released else ""}
         faces = [] if b"no face" in released and not sees else [face]
         told = {"sha256": hashlib.sha256(released).hexdigest(), "fingerprint": _picture(released)}
