@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Images of Python often set this: every process of a test would then compile torch and all else anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup check test coverage slow build lock bench manual
 
 setup: $(BIN)/uncnn-daemon

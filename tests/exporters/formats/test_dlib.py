@@ -326,7 +326,7 @@ def test_two_processes_at_once(tmp_path):
         other.stdin.flush()
         folder = export(tmp_path)
         check_model(folder, read_card(folder))  # whether or not the other one is done
-        output, complaints = other.communicate(timeout=120)
+        output, complaints = other.communicate(timeout=600)
     assert (other.returncode, output, complaints) == (0, f"{folder}\n", "")
     check_model(folder, read_card(folder))
     assert names(tmp_path) == COMPLETE
