@@ -23,7 +23,7 @@ LONGEST_FIRST: Final = (
     *("service", "portraits", "backdrops", "margin", "recognisers", "detector", "blind", "attack_speed"),
     *("half_written", "canaries", "audit"),
 )
-"""So that no core is idle at the end. `memory.py` is a test; `opinion.py`, `robust.py` and `strengths.py` are not here."""
+"""So that no core is idle at the end."""
 
 
 def main() -> int:

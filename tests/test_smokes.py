@@ -1,4 +1,4 @@
-"""The runner of the benchmarks' smokes: none is forgotten, what each says comes out whole, a failure is told by its status."""
+"""The benchmarks in small: none is forgotten, what each says comes out whole, and a failure is the exit status."""
 
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).parent / "spawned"))
 
 import spawned_handlers
 
-
 PATIENCE_SECONDS = 240.0  # a machine that does much else
 
 
