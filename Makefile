@@ -28,11 +28,9 @@ test: setup
 coverage: setup
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-# The faults mostly wait, so the others run beside them.
+# Three at a time on two cores: the faults mostly wait.
 slow: setup
-	@$(BIN)/python -m pytest -m slow tests/faults > .slow-faults.log 2>&1 & faults=$$!; \
-	$(BIN)/python -m pytest -m slow --ignore=tests/faults; others=$$?; \
-	wait $$faults; waited=$$?; cat .slow-faults.log; rm .slow-faults.log; exit $$((others + waited))
+	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile
 
 # The wheel, installed in a fresh environment of its own, must run.
 build: setup
