@@ -69,9 +69,7 @@ def test_a_batch_changes_nothing(shared_models: Path, faces_144: Callable[[int],
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == "edgeface-xxs" else pytest.param(name, marks=pytest.mark.slow) for name in FILES]
-)
+@pytest.mark.parametrize("name", FILES)
 def test_it_is_built_and_can_be_attacked(
     shared_models: Path, faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str
 ) -> None:

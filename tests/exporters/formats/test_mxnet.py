@@ -56,7 +56,7 @@ def test_the_graph_is_in_the_one_form(shared_models: Path, name: str) -> None:
     assert not operations & {"BatchNormalization", "Sub"}, "normalisations are folded, grey levels are the card's"
 
 
-@pytest.mark.parametrize("name", [pytest.param("mobilefacenet-y1", marks=pytest.mark.slow), "mobileface-v2"])
+@pytest.mark.parametrize("name", NAMES)
 def test_it_is_built_and_can_be_attacked(
     shared_models: Path, faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str
 ) -> None:

@@ -186,13 +186,7 @@ def test_a_picture_of_any_size_is_asked_about(original: ModelProto, tmp_path: Pa
         convert("onnx", [saved(original, tmp_path)], "96x96")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "mobilefacenet-sirius",  # the quickest
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("mobilefacenet-casia-tf2", "openvino-0095")),
-    ],
-)
+@pytest.mark.parametrize("name", ["mobilefacenet-sirius", "mobilefacenet-casia-tf2", "openvino-0095"])
 def test_real_files_of_others_are_built(
     recogniser_folder: Callable[[str], Path], faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str
 ) -> None:
