@@ -1,7 +1,7 @@
 """What of a photo is kept in each format, and what a large JPEG costs: the table of docs/photos.md.
 
     python benchmarks/formats.py           16 real photos in every format (about 4 minutes)
-    python benchmarks/formats.py --smoke   2 photos: only shows that it runs
+    python benchmarks/formats.py --smoke   2 small photos: only shows that it runs
 
 Each photo is converted into every format and kind; a change as an attack makes it, up to 12 grey levels, is put into
 its faces as the detector finds them; the file is encoded as it would be released and read again. No attack is run.
@@ -132,7 +132,7 @@ def main() -> None:
     options = common.options_of(__doc__).parse_args()
     if is_missing(options.data, WEIGHTS):
         return
-    photos = _photos(options.data, 2 if options.smoke else 16)
+    photos = _photos(options.data, *((2, 400) if options.smoke else (16, LONGER_SIDE)))
     detector = common.detector()
     faces = [detector.detect(np.asarray(image)) for image in photos]
     print(f"{len(photos)} photos, {sum(map(len, faces))} faces")
@@ -144,7 +144,7 @@ def main() -> None:
     _cost(photos, detector, 1 if options.smoke else 7)
 
 
-def _photos(data: Path, number: int) -> list[Image.Image]:
+def _photos(data: Path, number: int, longer_side: int) -> list[Image.Image]:
     """Return real photos, half of one person each and half of groups, at a size at which 19 kinds take minutes."""
     people, groups = sorted((data / "people").rglob("*.jpg")), sorted((data / "groups").iterdir())
     paths = [*people[:: len(people) // (number // 2)][: number // 2], *groups[:: len(groups) // (number // 2)]]
@@ -152,7 +152,7 @@ def _photos(data: Path, number: int) -> list[Image.Image]:
     for path in paths[:number]:
         with Image.open(path) as image:
             small = image.convert("RGB")
-        small.thumbnail((LONGER_SIDE, LONGER_SIDE))
+        small.thumbnail((longer_side, longer_side))
         images.append(small)
     return images
 

@@ -1,7 +1,7 @@
 """Faces that are hard in other ways than by their size: in black and white, covered, on a poster, turned to the side.
 
     python benchmarks/kinds.py             the photos of ../shared/data/people, and LFW's heads that are turned most
-    python benchmarks/kinds.py --smoke     two photos of each kind: only shows that it runs
+    python benchmarks/kinds.py --smoke     a few photos of each kind, two steps: only shows that it runs
 
 Glasses and masks are drawn over the landmarks; the poster hangs askew on a photo without a face, seen from the side.
 Photos are 512 px at most. *Found* is at 0.35 of the distance between the eyes, by the published RetinaFace. Cloaks are
@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from uncnn.daemon.verify.visibility import face_square, ssimulacra2
 from uncnn.plugins import host
-from uncnn.plugins.api import Detector, Face, Pixels
+from uncnn.plugins.api import Budget, Detector, Face, Pixels
 from uncnn.plugins.cards import compare
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
@@ -42,6 +42,7 @@ def main() -> None:
         return
     set_torch_up()
     detector, surrogates, judges = common.detector(), common.surrogates(), common.judges()
+    budget = make_budget("balanced", {"steps": 2} if options.smoke else {})
     files = sorted((options.data / "people").rglob("*.jpg"))[:: 16 if options.smoke else 1]
     photos = [seen for file in files if (seen := _seen(detector, file)) is not None]
     wall = Image.open(sorted((options.data / "noface").rglob("*.jpg"))[0]).convert("RGB")
@@ -54,12 +55,12 @@ def main() -> None:
     }
     print(f"{'':16}  faces  found  cloaked  links  SSIMULACRA2  colour")
     for name, make in kinds.items():
-        _print(name, detector, [make(seen) for seen in photos], surrogates, judges)
+        _print(name, detector, [make(seen) for seen in photos], surrogates, judges, budget)
     heads = sorted((options.data / "lfw" / "identities").rglob("*.jpg"))[:: 400 if options.smoke else 4]
     turned = sorted(
         (seen for file in heads if (seen := _seen(detector, file)) is not None), key=lambda seen: -_side(seen[1])
     )
-    _print("turned aside", detector, turned[: 2 if options.smoke else 20], surrogates, judges)
+    _print("turned aside", detector, turned[: 2 if options.smoke else 20], surrogates, judges, budget)
 
 
 def sunglasses(seen: Seen) -> Seen:
@@ -135,11 +136,12 @@ def _print(
     photos: Sequence[Seen],
     surrogates: Sequence[Recogniser],
     judges: Sequence[OnnxRecogniser],
+    budget: Budget,
 ) -> None:
     found = [
         (np.asarray(image), face) for image, points in photos if (face := _found(detector, image, points)) is not None
     ]
-    rows = [_cloaked(photo, face, surrogates, judges) for photo, face in found[:: max(len(found) // 12, 1)]]
+    rows = [_cloaked(photo, face, surrogates, judges, budget) for photo, face in found[:: max(len(found) // 12, 1)]]
     links, looks, colour = zip(*rows, strict=True)
     print(
         f"{name:16}  {len(photos):5}  {len(found) / len(photos):5.0%}  {len(rows):7}  {statistics.mean(links):5.0%}"
@@ -158,10 +160,14 @@ def _found(detector: Detector, image: Image.Image, points: Floats) -> Face | Non
 
 
 def _cloaked(
-    photo: Pixels, face: Face, surrogates: Sequence[Recogniser], judges: Sequence[OnnxRecogniser]
+    photo: Pixels,
+    face: Face,
+    surrogates: Sequence[Recogniser],
+    judges: Sequence[OnnxRecogniser],
+    budget: Budget,
 ) -> tuple[bool, float, int]:
     """Return whether a judge links the cloak, how it shows, and how much colour was added."""
-    patches = host.perturb(photo, [face], make_attack("veil", {}), surrogates, make_budget("balanced", {}), 1)
+    patches = host.perturb(photo, [face], make_attack("veil", {}), surrogates, budget, 1)
     base = host.moved(photo, patches)
     released, _ = host.add(base, patches)
     points = np.array([face.landmarks])

@@ -100,7 +100,7 @@ def main() -> None:
     if is_missing(options.data, WEIGHTS):
         return
     set_torch_up()
-    looks, step = Looks(), 20 if options.smoke else options.every
+    looks, step = Looks(), 40 if options.smoke else options.every
 
     def half(files: Iterable[Path]) -> list[Path]:
         return [file for file in sorted(files) if is_tuned(file) is (options.half == "tuned")]
@@ -111,7 +111,7 @@ def main() -> None:
         "turned": lambda: _turned(looks, half(_portraits(options.data))[::step]),
         "faceless": lambda: _faceless(looks, half((options.data / "noface").rglob("*.jpg"))[::step]),
         "people": lambda: _people(looks, half(_portraits(options.data))[::step]),
-        "time": lambda: _time(looks, 2 if options.smoke else 5, options.data / "noface"),
+        "time": lambda: _time(looks, 1 if options.smoke else 5, options.data / "noface"),
     }
     for name, measure in measures.items():
         if options.only in (None, name):

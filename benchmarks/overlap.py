@@ -16,6 +16,7 @@ import io
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from unittest import mock
 
@@ -123,9 +124,10 @@ def _judged(scene: Scene, result: Pixels, judges: Sequence[OnnxRecogniser]) -> l
 def _pairs(detector: Detector, data: Path, people: int) -> Iterator[Scene]:
     """Give pictures of two people each, at both distances."""
     folders = [*sorted((data / "people").iterdir()), *sorted((data / "lfw" / "identities").iterdir())[:200:4]]
-    heads = [head for folder in folders if (head := _head(detector, sorted(folder.glob("*.jpg"))[0])) is not None]
+    every = (_head(detector, sorted(folder.glob("*.jpg"))[0]) for folder in folders)
+    heads = list(islice((head for head in every if head is not None), people))
     for kind, apart in APART.items():
-        for one, other in zip(heads[0:people:2], heads[1:people:2], strict=False):
+        for one, other in zip(heads[::2], heads[1::2], strict=False):
             photo = _put_together(one, other, apart)
             faces = sorted(detector.detect(photo), key=lambda face: -face.size_px)[:2]
             if len(faces) == 2 and beside(faces)[0] and faces[1].size_px > EYES_PX:

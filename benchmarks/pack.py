@@ -1,7 +1,7 @@
 """What comes with uncnn, beside what it could be: the detector and its teacher, sets of recognisers to attack.
 
     python benchmarks/pack.py              both (15 minutes on two cores)
-    python benchmarks/pack.py --smoke      a few photos of each: only shows that it runs
+    python benchmarks/pack.py --smoke      a few photos of each, two steps: only shows that it runs
     python benchmarks/pack.py --only surrogates --photos 12 --pack DIR     with the recognisers of another folder too
 
 Detector: recall on widerface at as many false photos on noface as the teacher has, on the halves held out of training.

@@ -3,7 +3,7 @@
     python benchmarks/rotations.py            the photos of ../shared/data/people, at 13 angles (20 minutes)
     python benchmarks/rotations.py --every 4  each fourth photo
     python benchmarks/rotations.py --own      with the detector that comes with uncnn, not the published one
-    python benchmarks/rotations.py --smoke    two photos at two angles: only shows that it runs
+    python benchmarks/rotations.py --smoke    three photos, two angles, two steps: only shows that it runs
 
 Photos are 512 px at most. A face is *read* where all five landmarks lie where they are in the upright photo, to 0.35 of
 the distance between the eyes on average; *misread* where a face is found there with other landmarks: a recogniser that
@@ -24,7 +24,7 @@ from PIL import Image, ImageOps
 
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins import host
-from uncnn.plugins.api import Detector, Face, Pixels
+from uncnn.plugins.api import Budget, Detector, Face, Pixels
 from uncnn.plugins.cards import compare
 from uncnn.plugins.detectors.turned import AROUND, SAME_PLACE, SAME_READING, looking
 from uncnn.plugins.geometry import Floats
@@ -59,7 +59,8 @@ def main() -> None:
     empty = sorted((options.data / "noface").rglob("*.jpg"))[:: 100 if options.smoke else 4 * options.every]
     _print_found(detector, photos, (0, 90) if options.smoke else range(0, 181, 15))
     _print_empty(detector, empty)
-    _print_cloaks(detector, photos[:: len(photos) // 8 or 1], (90,) if options.smoke else CLOAKED_AT)
+    budget = make_budget("balanced", {"steps": 2} if options.smoke else {})
+    _print_cloaks(detector, photos[:: len(photos) // 8 or 1], (90,) if options.smoke else CLOAKED_AT, budget)
 
 
 def _upright(detector: Detector, file: Path) -> Upright | None:
@@ -119,12 +120,12 @@ def _print_empty(detector: Detector, files: Sequence[Path]) -> None:
     print(f"photos without a face in which one is found: {hits[0]} and, rotated, {hits[1]} of {len(photos)}")
 
 
-def _print_cloaks(detector: Detector, photos: Sequence[Upright], angles: Sequence[int]) -> None:
+def _print_cloaks(detector: Detector, photos: Sequence[Upright], angles: Sequence[int], budget: Budget) -> None:
     surrogates, judges = common.surrogates(), common.judges()
     print(f"{len(photos)} cloaks, without and with `rotated`: linked by a judge when turned back upright; found again")
     for angle in angles:
         told = [
-            [_linked(looking(detector, rotated), photo, angle, surrogates, judges) for photo in photos]
+            [_linked(looking(detector, rotated), photo, angle, surrogates, judges, budget) for photo in photos]
             for rotated in (False, True)
         ]
         linked = [sum(link for link, _ in own) / len(own) for own in told]
@@ -140,15 +141,12 @@ def _linked(
     angle: int,
     surrogates: Sequence[Recogniser],
     judges: Sequence[OnnxRecogniser],
+    budget: Budget,
 ) -> tuple[bool, bool]:
     """Return whether a judge links the cloak, turned back, to its original, and whether its faces are found again."""
     turned = np.asarray(_turned(photo.image, angle))
     faces = detector.detect(turned)
-    patches = (
-        host.perturb(turned, faces, make_attack("veil", {}), surrogates, make_budget("balanced", {}), 1)
-        if faces
-        else []
-    )
+    patches = host.perturb(turned, faces, make_attack("veil", {}), surrogates, budget, 1) if faces else []
     released, _ = host.compose(turned, patches)
     back = _back(released, angle, photo.image.size)
     clean = _back(turned, angle, photo.image.size)

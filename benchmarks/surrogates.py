@@ -106,7 +106,7 @@ def print_surrogates(pack: Path, detector: Detector, identities: Path, number: i
     curves: dict[str, list[Reached]] = {name: [] for name in sets}
     for factor in FACTORS[:1] if smoke else FACTORS:
         for name, surrogates in sets.items():
-            reached = _reach(people, surrogates, apart, factor)
+            reached = _reach(people, surrogates, apart, _budget(factor, {"steps": 2} if smoke else {}))
             curves[name].append(reached)
             means = (part.mean() for part in (reached.own, reached.across, reached.distance))
             print(
@@ -145,28 +145,28 @@ def _person(detector: Detector, files: Sequence[Path]) -> Person:
 
 
 def _reach(
-    people: Sequence[Person], surrogates: Sequence[Recogniser], apart: Sequence[_Apart], factor: float
+    people: Sequence[Person], surrogates: Sequence[Recogniser], apart: Sequence[_Apart], budget: Budget
 ) -> Reached:
     started = time.process_time()
     released = [
         cloak
         for start in range(0, len(people), TOGETHER)
-        for cloak in _cloak(people[start : start + TOGETHER], surrogates, factor)
+        for cloak in _cloak(people[start : start + TOGETHER], surrogates, budget)
     ]
     seconds = (time.process_time() - started) / len(people)
     shown = [_shown(person, cloak) for person, cloak in zip(people, released, strict=True)]
     return Reached(np.array(shown), *_asked(people, released, apart), seconds)
 
 
-def _cloak(people: Sequence[Person], surrogates: Sequence[Recogniser], factor: float) -> list[Pixels]:
+def _cloak(people: Sequence[Person], surrogates: Sequence[Recogniser], budget: Budget) -> list[Pixels]:
     portraits = [Portrait(person.photo, person.face, seed=0) for person in people]
-    patches = perturb_all(portraits, make_attack("veil", {}), surrogates, _budget(factor))
+    patches = perturb_all(portraits, make_attack("veil", {}), surrogates, budget)
     return [compose(person.photo, [patch])[0] for person, patch in zip(people, patches, strict=True)]
 
 
-def _budget(factor: float) -> Budget:
+def _budget(factor: float, settings: Mapping[str, int]) -> Budget:
     """Return the budget of `balanced` with every bound times `factor`; that of the rms goes with its square root."""
-    usual = make_budget("balanced", {})
+    usual = make_budget("balanced", settings)
     return replace(
         usual,
         epsilon_255=usual.epsilon_255 * factor,

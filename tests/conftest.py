@@ -4,9 +4,12 @@ What may not be committed lies beside the checkout, where it does. Detectors are
 that takes seconds.
 """
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of tests on two cores: more threads wait for each other
 
 import numpy as np
 import pytest

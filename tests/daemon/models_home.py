@@ -76,7 +76,7 @@ def type_at(command: list[str], environment: dict[str, str], typed: list[tuple[s
     master, slave = pty.openpty()
     with subprocess.Popen(command, env=environment, stdin=slave, stdout=slave, stderr=slave) as running:
         os.close(slave)
-        shown, at, deadline = "", 0, time.monotonic() + 120
+        shown, at, deadline = "", 0, time.monotonic() + 600
         waiting = list(typed)
         while time.monotonic() < deadline:
             if select.select([master], [], [], 0.1)[0]:
@@ -88,4 +88,4 @@ def type_at(command: list[str], environment: dict[str, str], typed: list[tuple[s
                 at = len(shown)
                 os.write(master, waiting.pop(0)[1].encode() + b"\n")
         os.close(master)
-        return running.wait(30), shown
+        return running.wait(120), shown

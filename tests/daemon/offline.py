@@ -127,7 +127,7 @@ def stop(process: subprocess.Popen[str]) -> int:
     """End what `started` gave as systemd would, and return its exit status; a tracer hands the signal to nobody."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[0]) if tracer() else process.pid, signal.SIGTERM)
-    return process.wait(60)
+    return process.wait(300)
 
 
 def make_people(folder: Path, portrait: Image.Image, people: int) -> None:

@@ -261,15 +261,15 @@ def test_sigterm_ends_the_processes_and_empties_the_spool(home: Home, portrait: 
     command = [str(PROGRAM), "cloak", str(portrait), "-o", str(tmp_path / "out"), "--set", "steps=5000"]
     (state / "spool" / "tmpleft").mkdir(parents=True)  # of a command that was killed
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
-        deadline, children = time.monotonic() + 60, list[str]()
+        deadline, children = time.monotonic() + 300, list[str]()
         while not list((state / "spool").glob("*/*")) or len(children) < 2:  # the photo is in work
             assert time.monotonic() < deadline, children
             time.sleep(0.1)
             children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
         running.terminate()
-        assert running.wait(20) == 128 + signal.SIGTERM
+        assert running.wait(120) == 128 + signal.SIGTERM
     assert list((state / "spool").iterdir()) == []
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while alive := [child for child in children if Path(f"/proc/{child}").exists()]:
         assert time.monotonic() < deadline, alive
         time.sleep(0.1)

@@ -186,7 +186,7 @@ def on_terminal(bed: Bed, arguments: Sequence[object], columns: int = 40) -> End
                 except OSError:  # the other end is closed
                     break
         os.close(master)
-        return Ended(running.wait(60), said.decode(errors="replace"))
+        return Ended(running.wait(300), said.decode(errors="replace"))
 
 
 def can(condition: Callable[[Bed, Sequence[object]], Ended]) -> None:
@@ -305,12 +305,12 @@ def interrupted(bed: Bed, arguments: Sequence[object], moment: float) -> Ended:
                 except OSError:
                     break
         os.close(master)
-        return Ended(running.wait(60), said.decode(errors="replace"))
+        return Ended(running.wait(300), said.decode(errors="replace"))
 
 
 def wait_for_the_program(process: int) -> None:
     """Wait until Python has taken SIGINT for itself, and the program has given it back to the system."""
-    taken, deadline = False, time.monotonic() + 60
+    taken, deadline = False, time.monotonic() + 300
     while time.monotonic() < deadline:
         try:
             status = Path(f"/proc/{process}/status").read_text()
@@ -331,7 +331,7 @@ def test_a_reader_that_leaves_ends_the_watch(bed: Bed) -> None:
         assert running.stdout is not None
         assert running.stdout.readline()
         running.stdout.close()
-        assert running.wait(60) == NOT_RUNNING
+        assert running.wait(300) == NOT_RUNNING
         assert running.stderr is not None
         assert running.stderr.read() == b""
 

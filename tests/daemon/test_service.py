@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -49,23 +50,25 @@ def test_a_file_that_is_still_written_is_left_until_it_has_settled(scene: Scene)
     scene.configure(settle=1.5)
     running = Running(scene)
     running.until((scene.state / "ledger.sqlite3").exists)
+    written = []
     with (scene.watch / "slow.jpg").open("w") as writer:
         for _ in range(8):
             writer.write("part ")
             writer.flush()
+            written.append(time.monotonic())
             time.sleep(0.25)
     running.until_published("slow.jpg")
+    if max(after - before for before, after in pairwise(written)) > 1.2:
+        pytest.skip("the machine is too busy to write a file steadily")
     assert scene.published() == {"slow.jpg": "cloaked " + "part " * 8}
     assert scene.looked() == 1
     assert running.stop() == 0
 
 
-def test_sigterm_gives_the_photo_back_within_ten_seconds(running: Running) -> None:
+def test_sigterm_gives_the_photo_back_and_does_not_wait_for_it(running: Running) -> None:
     running.scene.put("slow.jpg", "slow")
     running.until(lambda: running.scene.looked() == 1)
-    began = time.monotonic()
-    assert running.stop() == 0
-    assert time.monotonic() - began < 10
+    assert running.stop() == 0  # the photo would take ten minutes
     job = running.scene.jobs()["slow.jpg"]
     assert (job.state, job.attempts) == (State.QUEUED, 0)
     assert list((running.scene.state / "spool").iterdir()) == []

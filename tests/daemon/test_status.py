@@ -200,7 +200,7 @@ def test_a_damaged_ledger_is_said(file: Path) -> None:
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).with_name("uncnn-daemon")
-    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_the_command_answers(file: Path, ledger: Ledger) -> None:
@@ -230,7 +230,7 @@ print("imported", *sorted(sys.modules))
 """
     bare = {key: value for key, value in os.environ.items() if not key.startswith("COV")}  # coverage imports much
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=bare, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, env=bare, capture_output=True, text=True, timeout=300, check=True)
     imported = re.split(r"\s+", done.stdout[done.stdout.rindex("imported") :])
     assert [name for name in HEAVY if name in imported] == []
 

@@ -24,7 +24,7 @@ def in_user_space(kind: str, back: Path, mount: Path) -> Iterator[None]:
     back.mkdir(parents=True)
     mount.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(_command(kind, back, mount), check=False, capture_output=True, text=True)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while done.returncode == 0 and not mount.is_mount() and time.monotonic() < deadline:
         time.sleep(0.05)
     if not mount.is_mount():

@@ -73,8 +73,8 @@ def test_ten_kills_at_random_lose_nothing_and_publish_nothing_twice(scene: Scene
         running.start()
     scene.put("last.jpg", "good")
     running.until_published("last.jpg")
-    running.until(lambda: len(scene.jobs()) == number + 1, 120)
-    running.until(lambda: {state.value for state in scene.states().values()} <= {"published", "held"}, 120)
+    running.until(lambda: len(scene.jobs()) == number + 1)
+    running.until(lambda: {state.value for state in scene.states().values()} <= {"published", "held"})
     assert running.stop() == 0
     scene.check()
     assert len(scene.published()) == number + 1 - len(range(0, number, 7))

@@ -27,8 +27,8 @@ PROGRAM = Path(sys.executable).with_name("uncnn-daemon")
 SAMPLE = Path(__file__).resolve().parents[2] / "config.yaml"
 FULL = bool(os.environ.get("UNCNN_FULL"))
 KILLS = 10 if FULL else 3
-READY_SECONDS = 60.0
-PATIENCE_SECONDS = 5400.0 if FULL else 420.0
+READY_SECONDS = 300.0  # a machine that does much else
+PATIENCE_SECONDS = 5400.0 if FULL else 1200.0
 WATCHDOG_SECONDS = 120.0  # of the unit
 
 
@@ -176,7 +176,7 @@ def test_every_photo_ends_once_where_it_belongs_through_kills_at_random(tmp_path
         )  # the last start may be a moment ago
         status = home.uncnn("status")
         home.service.terminate()
-        assert home.service.wait(10) == 0
+        assert home.service.wait(120) == 0
     finally:
         home.service.kill()
     jobs = home.jobs()

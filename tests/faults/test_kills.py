@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from running import Running
+from running import PATIENCE_SECONDS, Running
 from scene import Scene
 
 from uncnn.daemon.ledger import State
@@ -32,7 +32,7 @@ def test_a_photo_survives_a_kill_anywhere_and_is_published_once(scene: Scene, st
     killed = scene.root / "killed"
     running = Running(scene, STUB_KILL=stage, STUB_KILLED=str(killed))
     scene.put("a.jpg", "good")
-    assert running.process.wait(60) == -9
+    assert running.process.wait(PATIENCE_SECONDS) == -9
     running.start()
     running.until_published("a.jpg")
     running.until(lambda: scene.states() == {"a.jpg": State.PUBLISHED})

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from running import Running
+from running import PATIENCE_SECONDS, Running
 from scene import Scene
 
 from uncnn.daemon.config import Attack
@@ -123,7 +123,7 @@ def test_a_damaged_ledger_is_said_and_left_as_it_is(scene: Scene) -> None:
     ledger.write_bytes(b"not a database at all\n" * 100)
     before = ledger.read_bytes()
     running = Running(scene)
-    assert running.process.wait(30) == 1
+    assert running.process.wait(PATIENCE_SECONDS) == 1
     assert "is damaged" in running.said()
     assert ledger.read_bytes() == before
 
@@ -133,7 +133,7 @@ def test_two_services_at_once_are_one(running: Running) -> None:
     running.until((scene.state / "run.lock").exists)
     time.sleep(0.5)
     second = Running(scene)
-    assert second.process.wait(30) == 1
+    assert second.process.wait(PATIENCE_SECONDS) == 1
     assert "another run is at work" in second.said()
     scene.put("a.jpg", "good")
     running.until_published("a.jpg")
@@ -189,7 +189,7 @@ def test_a_verifier_that_is_killed_at_work_costs_one_attempt(running: Running) -
     running.until(lambda: attempts_of(scene, "a.jpg") == (State.RETRY, 1))
     assert "the verifier ended unexpectedly (signal SIGKILL" in scene.jobs()["a.jpg"].reason
     assert scene.published() == {}
-    running.until(lambda: attempts_of(scene, "a.jpg") == (State.PUBLISHED, 2), 180)
+    running.until(lambda: attempts_of(scene, "a.jpg") == (State.PUBLISHED, 2))
     assert running.stop() == 0
     assert scene.published() == {"a.jpg": "cloaked judged for long"}
     scene.check()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from mounts import KINDS, in_user_space
-from running import Running
+from running import PATIENCE_SECONDS, Running
 from scene import Scene
 
 from uncnn.daemon.files.publish import publish, sweep, way_into
@@ -71,7 +71,7 @@ def test_a_kill_while_a_name_is_claimed_leaves_one_whole_photo(scene: Scene, sta
         (scene.publish / "a.jpg").write_text("mine")
         running = Running(scene, STUB_KILL=stage, STUB_KILLED=str(killed))
         scene.put("a.jpg", "good")
-        assert running.process.wait(60) == -9
+        assert running.process.wait(PATIENCE_SECONDS) == -9
         running.start()
         running.until(lambda: scene.states() == {"a.jpg": State.PUBLISHED})
         assert running.stop() == 0

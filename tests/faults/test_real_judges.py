@@ -55,7 +55,7 @@ class Home:
         try:
             yield process
             process.terminate()
-            assert process.wait(60) == 0
+            assert process.wait(240) == 0
         finally:
             process.kill()
             process.wait()

@@ -12,7 +12,7 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
-from running import Running
+from running import PATIENCE_SECONDS, Running
 from scene import Scene
 
 from uncnn.daemon.ledger import State
@@ -154,7 +154,7 @@ def test_a_photo_that_becomes_a_link_after_the_scan_is_not_followed(scene: Scene
     kill = "uncnn.daemon.photo_job:snapshot before"
     running = Running(scene, STUB_KILL=kill, STUB_KILLED=str(scene.root / "killed"))
     photo = scene.put("a.jpg", "good")
-    assert running.process.wait(60) == -9  # it had been scanned, had settled, and was about to be read
+    assert running.process.wait(PATIENCE_SECONDS) == -9  # it had been scanned, had settled, and was about to be read
     photo.unlink()
     photo.symlink_to(secret)
     running.start()

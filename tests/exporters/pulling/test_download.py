@@ -59,7 +59,7 @@ def a_file(**facts: object) -> File:
 def fetch(data: Path, file: File, origin: Origin, patience: Patience = QUICK, news: list[News] | None = None) -> Path:
     told = news.append if news is not None else lambda _news: None
     with only_pull(data) as store, Downloads(store, origin, told, patience) as downloads:
-        return downloads.start(file).result(timeout=60)
+        return downloads.start(file).result(timeout=300)
 
 
 def store(data: Path) -> dict[str, int]:

@@ -221,7 +221,7 @@ def test_a_killed_pull_goes_on_where_it_was(server: ModelServer, tmp_path: Path)
     data, server.pause = tmp_path / "uncnn", 0.1
     part = data / "downloads" / "retinaface-mobilenet0.25.pth.5f88f795.part"
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not (part.is_file() and part.stat().st_size > 200_000):
             assert time.monotonic() < deadline
             time.sleep(0.02)
