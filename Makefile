@@ -51,6 +51,8 @@ bench: setup
 	$(BIN)/python benchmarks/kinds.py
 	$(BIN)/python benchmarks/overlap.py
 	$(BIN)/python benchmarks/margin.py
+	$(BIN)/python benchmarks/displays.py
+	$(BIN)/python benchmarks/frontier.py
 	$(BIN)/python benchmarks/recognisers.py
 	$(BIN)/python benchmarks/canaries.py
 	$(BIN)/python benchmarks/pack.py
