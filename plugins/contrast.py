@@ -17,6 +17,7 @@ from torch import Tensor
 
 from uncnn.plugins import pyramid
 from uncnn.plugins.displays import DESKTOP, DISPLAYS, Display
+from uncnn.plugins.geometry import Floats
 from uncnn.plugins.views import gaussian
 from uncnn.plugins.vision import (
     CROSS_MASKING,
@@ -35,10 +36,11 @@ LUMA_SHARES = (1.2, 1.1, 0.9, 0.5, 0.2)  # of the bands, the finest first: coars
 COLOUR_SHARES = (1.0, 1.0, 0.6, 0.3, 0.1)  # and coarse colour its complexion
 LEVELS = len(LUMA_SHARES)  # what is coarser, a quarter of the face and more, stays as it is
 
-# Of luminance, red-green and yellow-violet, what faces have that are shown small. The change that takes recognisers off
-# them is lines of a few pixels: light ones age a face, faint red and green ones do not.
-SMALL_SHARES = (0.85, 1.95, 0.85)
-SMALL, LARGE = 1.0, 1.6  # desktop pixels to a patch pixel: faces of about 150 and of 240 px, in between in between
+# Of luminance, red-green and yellow-violet, what a face has by how large a desktop shows it: pixels to an ArcFace-112
+# pixel, of faces of about 50, 110, 190 and 310 px. Lines of light age a face of middle size, where faint red and green
+# ones do not; on a tiny face each pixel is a feature, and recognisers are easily taken off it.
+SHOWN = (0.45, 1.0, 1.7, 2.8)
+SHARES = ((0.6, 1.6, 0.6), (0.85, 1.95, 0.85), (0.85, 1.95, 0.85), (1.0, 1.0, 1.0))
 
 HOLDING = 2  # times; what is cut off in one band is not all its own, and a part comes back from those beside it
 
@@ -98,11 +100,19 @@ class Bands:
         return Bands(bounds, self.ground[faces], self.slope[faces], self.to_light[faces], self.to_opponent[faces])
 
 
-def bands_of(patches: Tensor, may: Tensor, scales: Sequence[float], size: tuple[int, int], colour: float) -> Bands:
+def bands_of(
+    patches: Tensor,
+    may: Tensor,
+    scales: Sequence[float],
+    units: Sequence[float],
+    size: tuple[int, int],
+    colour: float,
+) -> Bands:
     """Return the bands of `patches` (N, 3, P, P) in 0..255, with as much contrast as is at the threshold of sight.
 
     `may` (N, 1, P, P) is what of that each place may have, `scales` how many pixels of the photo a patch pixel is,
-    `size` the photo's height and width. `colour` is what both colours may have of their threshold; 0: a grey change.
+    `units` how many patch pixels an ArcFace-112 pixel, `size` the photo's height and width. `colour` is what both
+    colours may have of their threshold; 0: a grey change.
     """
     least = [_thresholds(patches, scales, size, display) for display in DISPLAYS]
     wear = may * _colourfulness(patches) * colour
@@ -110,7 +120,8 @@ def bands_of(patches: Tensor, may: Tensor, scales: Sequence[float], size: tuple[
     *finer, rest = [torch.cat([luma, chroma, chroma], dim=1) for luma, chroma in masks]
     bounds = [torch.stack(each).amin(dim=0) * mask for each, mask in zip(zip(*least, strict=True), finer, strict=True)]
     shares = patches.new_tensor([LUMA_SHARES, COLOUR_SHARES, COLOUR_SHARES]).T.view(LEVELS, 3, 1, 1)
-    by_size = _shares_by_size(patches.new_tensor(scales) * DESKTOP.scale(*size))
+    shown = np.array(units) * scales * DESKTOP.scale(*size)
+    by_size = patches.new_tensor(_shares(shown))[:, :, None, None]
     bounds = [bound * share * by_size for bound, share in zip(bounds, shares, strict=True)]
     light, slope = DESKTOP.light(patches), DESKTOP.slope(patches)
     to_opponent = torch.tensor(OPPONENT, device=patches.device)
@@ -127,12 +138,9 @@ def bands_of(patches: Tensor, may: Tensor, scales: Sequence[float], size: tuple[
     )
 
 
-def _shares_by_size(shown: Tensor) -> Tensor:
-    """Return what each channel of a face has, (N, 3, 1, 1), by desktop pixels to a patch pixel, (N,)."""
-    large = ((shown - SMALL) / (LARGE - SMALL)).clamp(0, 1)[:, None]
-    return torch.lerp(shown.new_tensor(SMALL_SHARES).expand(len(shown), 3), torch.ones_like(large), large)[
-        ..., None, None
-    ]
+def _shares(shown: Floats) -> Floats:
+    """Return what each channel has, (N, 3), of faces shown at so many desktop pixels to an ArcFace-112 pixel, (N,)."""
+    return np.stack([np.interp(shown, SHOWN, channel) for channel in zip(*SHARES, strict=True)], axis=1)
 
 
 def together(batches: Sequence[Bands]) -> Bands:

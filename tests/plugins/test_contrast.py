@@ -162,3 +162,11 @@ def test_what_is_shared_bounds_each_band(photo: np.ndarray) -> None:
 
 def test_every_display_is_asked() -> None:
     assert [display.name for display in DISPLAYS] == ["phone", "desktop", "desktop, twice as large"]
+
+
+def test_a_tiny_face_has_less_light_and_a_middling_one_more_red_than_a_portrait() -> None:
+    tiny, middling, portrait = contrast._shares(np.array([0.3, 1.2, 4.0]))
+    assert tiny[0] < middling[0] < portrait[0] == 1.0
+    assert middling[1] > tiny[1] > portrait[1] == 1.0
+    between = contrast._shares(np.array([2.25]))[0]
+    assert np.allclose(between, (middling + portrait) / 2), "no step from one size to the next"
