@@ -395,7 +395,8 @@ def test_real_models_judge_again_what_they_released(released: ModelsHome, tmp_pa
     assert (status, answer["photos"], answer["notes"]) == (OK, 2, {})
     stricter = Path(shutil.copytree(EMBEDDED / "dlib-resnet", tmp_path / "models" / "stricter"))
     card = yaml.safe_load((stricter / "card.yaml").read_text())
-    card |= {"name": "stricter", "thresholds": dict.fromkeys((1e-2, 1e-3, 1e-4), 0.8), "intervals": None}
+    wide = {"thresholds": dict.fromkeys((1e-2, 1e-3, 1e-4), 0.8), "margin": 0.4, "intervals": None}
+    card |= {"name": "stricter", **wide}
     (stricter / "card.yaml").write_text(yaml.safe_dump(card))
     own["UNCNN_MODELS"] = str(stricter.parent)
     status, answer = released.json("audit", **own)
