@@ -18,9 +18,9 @@ from typing import Final
 
 from common import options_of
 
+from uncnn.daemon.evaluate.plots import COLOURS
+
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
-COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-NOW: Final = "#000000"
 OWN, DESKTOP = "own", "phone, desktop, twice"
 
 
@@ -72,7 +72,7 @@ def draw(points: list[Point]) -> str:
         colour = COLOURS[number % len(COLOURS)]
         axes.scatter([p.desktop for p in own], [p.own for p in own], s=22, color=colour, label=f"table {number + 1}")
     for point in (point for point in points if point.chosen):
-        axes.scatter(point.desktop, point.own, s=90, facecolors="none", edgecolors=NOW)
+        axes.scatter(point.desktop, point.own, s=90, facecolors="none", edgecolors="black")
         axes.annotate(
             point.cloak.split(":")[0], (point.desktop, point.own), (6, 7), textcoords="offset points", fontsize=9
         )

@@ -19,7 +19,6 @@ class Display:
     """A screen, and how a photo is fitted to it."""
 
     name: str
-    model: str  # what ColorVideoVDP calls it
     peak: float  # luminance of white, cd/m2
     black: float  # of black, with what the screen reflects of the room, cd/m2
     pixels_per_degree: float
@@ -40,9 +39,9 @@ class Display:
         return linear_slope(pixels / 255) * ((self.peak - self.black) / 255)
 
 
-PHONE = Display("phone", "standard_phone", 500.0, 0.448, 120.56, 1080, 2400)
-DESKTOP = Display("desktop", "standard_fhd", 200.0, 0.598, 37.84, 1920, 1080)
-ZOOMED = Display("desktop, twice as large", "standard_fhd", 200.0, 0.598, 37.84, 1920, 1080, 2.0)
+PHONE = Display("phone", 500.0, 0.448, 120.56, 1080, 2400)
+DESKTOP = Display("desktop", 200.0, 0.598, 37.84, 1920, 1080)
+ZOOMED = Display("desktop, twice as large", 200.0, 0.598, 37.84, 1920, 1080, 2.0)
 DISPLAYS = (PHONE, DESKTOP, ZOOMED)
 
 DARKEST_SLOPE = 0.15  # near black a grey level is almost no light: changes would be boundless

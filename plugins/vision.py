@@ -10,12 +10,10 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Floats: TypeAlias = npt.NDArray[np.float64]
+from uncnn.plugins.geometry import Floats
 
 SENSITIVITY = Path(__file__).with_name("contrast_sensitivity.json")
 CHANNELS = ("luma", "red-green", "yellow-violet")

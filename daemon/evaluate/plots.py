@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Told apart by the colour-blind too (Okabe and Ito, "Color Universal Design", 2008)."""
 
 _BEFORE: Final = "#555555"
@@ -74,7 +74,7 @@ def _trade_off(axes: Axes, evaluation: Evaluation, measure: str) -> None:
         values = [rate.value for rate in rates]
         errors = [[rate.value - rate.low for rate in rates], [rate.high - rate.value for rate in rates]]
         shifted = [place + 0.01 * width * number for place in places]  # so that intervals do not hide each other
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         axes.errorbar(shifted, values, yerr=errors, color=colour, marker="o", ms=5, lw=1.6, elinewidth=0.8, capsize=2)
         axes.plot([], [], color=colour, marker="o", label=view)
     for strength, place in strengths:
@@ -98,7 +98,7 @@ def curves(evaluation: Evaluation) -> bytes:
             if found is None or found.curve is None:
                 continue
             before = look.strength == UNCLOAKED
-            colour = _BEFORE if before else _COLOURS[(number - 1) % len(_COLOURS)]
+            colour = _BEFORE if before else COLOURS[(number - 1) % len(COLOURS)]
             style = "--" if before else "-"
             axes.plot(found.curve.fars, found.curve.tars, style, color=colour, lw=1.8, label=cloak_words(look.strength))
         axes.axvline(evaluation.plan.far, color="#999999", lw=0.8, ls=":")

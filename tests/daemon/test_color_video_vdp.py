@@ -71,6 +71,10 @@ CHANGES = {
 }
 
 
+THEIRS = {PHONE: "standard_phone", DESKTOP: "standard_fhd"}
+"""What the package calls each display."""
+
+
 def picture_of(name: str) -> Pixels:
     file, part = PICTURES[name]
     return np.ascontiguousarray(getattr(pytest.importorskip("skimage").data, file)()[part])
@@ -83,7 +87,7 @@ def package() -> Callable[[Display, Pixels, Pixels], float]:
     metric = pytest.importorskip("pycvvdp").cvvdp
 
     def ask(display: Display, original: Pixels, changed: Pixels) -> float:
-        asked = metric(display_name=display.model, device=torch.device("cpu"), quiet=True)
+        asked = metric(display_name=THEIRS[display], device=torch.device("cpu"), quiet=True)
         with torch.inference_mode():
             return float(asked.predict(changed, original, dim_order="HWC")[0])
 
