@@ -1,16 +1,19 @@
 """Pairs of faces for people to judge: which is the copy, and is it the same person, of the same age.
 
-    python benchmarks/blind.py -o FOLDER          20 faces by seed: five a size, of `people`, `groups` and LFW
-    python benchmarks/blind.py -o FOLDER --smoke  one face, two steps: only shows that it runs
+    python benchmarks/blind.py -o FOLDER                 20 faces by seed: five a size, of `people`, `groups` and LFW
+    python benchmarks/blind.py -o FOLDER --copy jpeg-50  the control: nothing is cloaked, the copy is a plain JPEG
+    python benchmarks/blind.py -o FOLDER --smoke         one face, two steps: only shows that it runs
 
-Each picture shows a face and its copy at `balanced` side by side in an order that only `key.json` tells: at the size at
-which a desktop shows them, and twice as large. Whoever judges writes for each: the copy (left or right), same person,
+Each picture shows a face and its copy, at `balanced`, side by side in an order that only `key.json` tells: at the size at
+which a desktop shows them, and twice as large. `--copy` names another strength, or `jpeg-50`: how much of what a judge
+says is the judge. Whoever judges writes for each: the copy (left or right), same person,
 same age, what gives it away, whether they would post it. docs/looks.md has what came out. The pictures show people's
 faces: nothing of it is for the repository.
 """
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -24,7 +27,7 @@ from uncnn.daemon.photos.fingerprint import seed
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.displays import DESKTOP
 from uncnn.plugins.host import compose, perturb
-from uncnn.plugins.registry import make_attack, make_budget
+from uncnn.plugins.registry import STRENGTHS, make_attack, make_budget
 
 SIZES = ((24.0, 60.0), (60.0, 120.0), (120.0, 240.0), (240.0, 1e6))  # of the longer side of a face, pixels
 EACH = 5
@@ -33,29 +36,40 @@ LARGEST_PX = 620  # of one face in a picture
 
 
 def main() -> None:
-    """Write the pictures and the key."""
+    """Write the pictures and the key, in which the place of the copy differs from `--copy` to `--copy`."""
     parser = options_of(__doc__)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=19)
+    parser.add_argument("--copy", choices=[*STRENGTHS, "jpeg-50"], default="balanced")
     options = parser.parse_args()
     if is_missing(options.data):
         return
     options.output.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(options.seed)
+    sides = np.random.default_rng([options.seed, *options.copy.encode()])
     attacked, key = load_attacked(), {}
     chosen = chosen_faces(options.data, random, 1 if options.smoke else EACH)[: 1 if options.smoke else None]
     for number, (file, face) in enumerate(chosen, 1):
         photo = decode(file.read_bytes(), "photo")
-        budget = make_budget("balanced", {"steps": 2} if options.smoke else {})
-        patches = perturb(photo.pixels, [face], make_attack("veil", {}), attacked, budget, seed(photo), photo.grey)
-        changed, _ = compose(photo.pixels, patches)
-        copy = decode(encode(photo, changed).data, "copy", written_here=True).pixels
-        left = bool(random.integers(2))
+        if options.copy == "jpeg-50":
+            copy = _jpeg(photo.pixels, 50)
+        else:
+            budget = make_budget(options.copy, {"steps": 2} if options.smoke else {})
+            patches = perturb(photo.pixels, [face], make_attack("veil", {}), attacked, budget, seed(photo), photo.grey)
+            changed, _ = compose(photo.pixels, patches)
+            copy = decode(encode(photo, changed).data, "copy", written_here=True).pixels
+        left = bool(sides.integers(2))
         pair = (copy, photo.pixels) if left else (photo.pixels, copy)
         sheet(pair, face).save(options.output / f"{number:02}.png")
         key[f"{number:02}"] = {"copy": "left" if left else "right", "face_px": round(face.size_px)}
         print(f"{number:02}: a face of {face.size_px:.0f} px", flush=True)
     (options.output / "key.json").write_text(json.dumps(key, indent=1))
+
+
+def _jpeg(pixels: Pixels, quality: int) -> Pixels:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer))
 
 
 def chosen_faces(data: Path, random: np.random.Generator, each: int) -> list[tuple[Path, Face]]:

@@ -79,7 +79,8 @@ class Budget:
 
     `visibility` bounds the contrast of each band of spatial frequencies at each place: that many times what is just
     seen on a phone, on a desktop, and there at twice the size. `colour` is what of that red-green and yellow-violet
-    may have.
+    may have. `contrast` bounds luminance once more, by what the photo itself has in that band there: lines that are
+    there may fade or grow, and none is drawn on smooth skin.
 
     Beside it holds the bound of a pixel, ``min(epsilon_255 + texture * local standard deviation, cap_255)`` grey levels
     of luma, and `chroma` times that for each of the two chroma channels. `texture` 0 gives a plain L-infinity bound of
@@ -101,6 +102,8 @@ class Budget:
     # ColorVideoVDP's thresholds: what masks a change and how finely it is seen are in them
     visibility: float = parameter(0.0, "contrast of each band at most; 0: not bounded", "thresholds of sight", least=0)
     colour: float = parameter(0.35, "what colours may have of that", "share", least=0, most=1)
+    # what is seen is not what it means: a faint new line on a cheek is a wrinkle
+    contrast: float = parameter(1.0, "of light in each band at most; 0: not bounded", "times the photo's own", least=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,8 @@ def cut(
     chroma, bands = luma * budget.chroma, None
     if budget.visibility:
         most = may * budget.visibility
-        bands = contrast.bands_of(patches, most, list(1 / scales), list(units), photo.shape[:2], budget.colour)
+        pixels_each, sides = list(1 / scales), photo.shape[:2]
+        bands = contrast.bands_of(patches, most, pixels_each, list(units), sides, budget.colour, budget.contrast)
         limits = bands.limits()
         luma, chroma = (torch.minimum(each, limits) for each in (luma, chroma))
     eyes = np.linalg.norm(points[:, 0] - points[:, 1], axis=1)

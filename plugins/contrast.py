@@ -4,6 +4,10 @@ The thresholds are those of ColorVideoVDP (Mantiuk, Hanji, Ashraf, Asano, Chapir
 sensitivity to luminance, red-green and yellow-violet contrast at each frequency and luminance (castleCSF: Ashraf,
 Mantiuk, Chapiro, Wuerger, Journal of Vision 24(4), 2024), raised where the photo's own contrast masks the change. Of
 all displays the strictest counts.
+
+They know how much is seen and not what it means: a faint new line on smooth skin is a wrinkle. So luminance has a
+second bound, the contrast that the photo itself has in that band there: what is in the photo may be stronger or
+weaker, and where there is nothing, nothing is drawn.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ from uncnn.plugins.vision import (
     sensitivities,
 )
 
-LUMA_SHARES = (1.2, 1.1, 0.9, 0.5, 0.2)  # of the bands, the finest first: coarse light is the shape of a face
+LUMA_SHARES = (1.3, 1.2, 0.9, 0.4, 0.1)  # of the bands, the finest first: coarse light is the shape of a face
 COLOUR_SHARES = (1.0, 1.0, 0.6, 0.3, 0.1)  # and coarse colour its complexion
 LEVELS = len(LUMA_SHARES)  # what is coarser, a quarter of the face and more, stays as it is
 
@@ -40,16 +44,17 @@ LEVELS = len(LUMA_SHARES)  # what is coarser, a quarter of the face and more, st
 # pixel, of faces of about 50, 110, 190 and 310 px. Lines of light age a face of middle size, where faint red and green
 # ones do not; on a tiny face each pixel is a feature, and recognisers are easily taken off it.
 SHOWN = (0.45, 1.0, 1.7, 2.8)
-SHARES = ((0.6, 1.6, 0.6), (0.85, 1.95, 0.85), (0.85, 1.95, 0.85), (1.0, 1.0, 1.0))
+SHARES = ((0.47, 1.25, 0.47), (0.85, 2.1, 0.85), (0.85, 2.1, 0.85), (1.0, 1.0, 1.0))
 
-HOLDING = 2  # times; what is cut off in one band is not all its own, and a part comes back from those beside it
+HOLDING = 3  # times; what is cut off in one band is not all its own, and a part comes back from those beside it
 
 # times as much contrast: beyond that, on strong colours, the model forgives what people see
-MOST_MASKED = (10.0, 4.0, 4.0)
+MOST_MASKED = (10.0, 3.0, 3.0)
 
 COLOURFUL = 0.3  # saturation from which on a place may take all the colour that does not show
 COLOURLESS = 0.15  # what teeth, whites of eyes and grey hair may take of that
 GROUND_SIGMA_PX = 2.0
+OWN_SIGMA_PX = 1.0  # over which the photo's own contrast is averaged, pixels of the band
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +112,14 @@ def bands_of(
     units: Sequence[float],
     size: tuple[int, int],
     colour: float,
+    contrast: float,
 ) -> Bands:
     """Return the bands of `patches` (N, 3, P, P) in 0..255, with as much contrast as is at the threshold of sight.
 
     `may` (N, 1, P, P) is what of that each place may have, `scales` how many pixels of the photo a patch pixel is,
     `units` how many patch pixels an ArcFace-112 pixel, `size` the photo's height and width. `colour` is what both
-    colours may have of their threshold; 0: a grey change.
+    colours may have of their threshold; 0: a grey change. `contrast`: how much luminance contrast a band may have at
+    most, that many times its own; 0: any.
     """
     least = [_thresholds(patches, scales, size, display) for display in DISPLAYS]
     wear = may * _colourfulness(patches) * colour
@@ -123,6 +130,8 @@ def bands_of(
     shown = np.array(units) * scales * DESKTOP.scale(*size)
     by_size = patches.new_tensor(_shares(shown))[:, :, None, None]
     bounds = [bound * share * by_size for bound, share in zip(bounds, shares, strict=True)]
+    if contrast:
+        bounds = [_within(bound, contrast * own) for bound, own in zip(bounds, _own(patches), strict=True)]
     light, slope = DESKTOP.light(patches), DESKTOP.slope(patches)
     to_opponent = torch.tensor(OPPONENT, device=patches.device)
     to_light = torch.linalg.inv(to_opponent)
@@ -130,12 +139,27 @@ def bands_of(
         slope = slope.mean(dim=1, keepdim=True).expand_as(slope)
         to_light[:, 0] = 1 / to_opponent[0].sum()
         to_opponent = torch.linalg.inv(to_light)
-    own = _mixed(to_opponent[None], light)[:, :1]
-    ground = torch.minimum(own, _blurred(own, GROUND_SIGMA_PX))  # an iris is dark beside skin, and keeps its colour
+    around = _mixed(to_opponent[None], light)[:, :1]
+    ground = torch.minimum(
+        around, _blurred(around, GROUND_SIGMA_PX)
+    )  # an iris is dark beside skin, and keeps its colour
     count = len(patches)
     return Bands(
         (*bounds, torch.zeros_like(rest)), ground, slope, to_light.expand(count, 3, 3), to_opponent.expand(count, 3, 3)
     )
+
+
+def _own(patches: Tensor) -> list[Tensor]:
+    """Return the luminance contrast of each band, (N, 1, h, w), that `patches` have around each place."""
+    light = _mixed(patches.new_tensor(OPPONENT)[None], DESKTOP.light(patches))[:, :1]
+    bands, grounds = pyramid.split(light, LEVELS)
+    pairs = zip(bands, grounds, strict=False)
+    return [_blurred((band / ground.clamp(min=0.01)).abs(), OWN_SIGMA_PX) for band, ground in pairs]
+
+
+def _within(bound: Tensor, luma: Tensor) -> Tensor:
+    """Return `bound` (N, 3, h, w) with no more than `luma` (N, 1, h, w) of luminance."""
+    return torch.cat([torch.minimum(bound[:, :1], luma), bound[:, 1:]], dim=1)
 
 
 def _shares(shown: Floats) -> Floats:

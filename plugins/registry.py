@@ -18,10 +18,10 @@ GROUP = "uncnn.attacks"
 _CAPS: Mapping[str, Any] = {"epsilon_255": 4.0, "texture": 2.0, "cap_255": 48.0, "chroma": 0.8}
 
 STRENGTHS: Mapping[str, Budget] = {
-    "subtle": Budget(visibility=7.0, **_CAPS),
-    "balanced": Budget(visibility=10.0, **_CAPS),
-    "strong": Budget(visibility=13.0, epsilon_255=5.0, texture=2.4, cap_255=56.0, chroma=0.8),
-    "utmost": Budget(visibility=18.0, epsilon_255=8.0, texture=3.0, cap_255=64.0, chroma=0.8),
+    "subtle": Budget(visibility=9.0, contrast=0.7, **_CAPS),
+    "balanced": Budget(visibility=14.0, contrast=1.0, **_CAPS),
+    "strong": Budget(visibility=17.0, contrast=1.2, epsilon_255=5.0, texture=2.4, cap_255=56.0, chroma=0.8),
+    "utmost": Budget(visibility=22.0, contrast=1.8, epsilon_255=8.0, texture=3.0, cap_255=64.0, chroma=0.8),
 }
 """What each strength may spend, the weakest first; docs/budgets.md has what it looks like."""
 

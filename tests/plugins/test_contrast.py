@@ -104,9 +104,29 @@ def test_what_is_inside_its_bounds_is_let_through(photo: np.ndarray) -> None:
 
 
 def test_more_visibility_is_more_change_in_proportion(photo: np.ndarray) -> None:
-    one, two = (bands_of(batch_of(photo, [FACE], replace(SEEN, visibility=each))) for each in (1.0, 2.0))
+    open_ended = replace(SEEN, contrast=0.0)
+    one, two = (bands_of(batch_of(photo, [FACE], replace(open_ended, visibility=each))) for each in (1.0, 2.0))
     for less, more in zip(one.bounds, two.bounds, strict=True):
         assert torch.allclose(2 * less, more, rtol=1e-4)
+
+
+def test_light_is_bounded_by_what_the_photo_itself_has_there(photo: np.ndarray) -> None:
+    """On smooth skin no line may be drawn, however visible a change may be; and colour is not bounded so."""
+    smooth = photo.copy()
+    left, top, right, bottom = (round(edge) for edge in FACE.box)
+    smooth[top:bottom, left : (left + right) // 2] = (200, 150, 130)  # half of the face has nothing in it
+    loud = replace(SEEN, visibility=20.0)
+    held, free = (bands_of(batch_of(smooth, [FACE], replace(loud, contrast=each))) for each in (1.0, 0.0))
+    patch = batch_of(smooth, [FACE], loud).patches
+    plain = (patch - patch.new_tensor([200.0, 150.0, 130.0]).view(1, 3, 1, 1)).abs().amax(dim=1)[0] < 1
+    inside = plain & (held.bounds[0][0, 1] > 0)
+    inside &= torch.nn.functional.avg_pool2d(plain[None].float(), 15, 1, 7)[0] > 0.999  # away from the edge
+    assert int(inside.sum()) > 100
+    assert float(held.bounds[0][0, 0][inside].max()) < 1e-3 < float(free.bounds[0][0, 0][inside].min())
+    assert torch.equal(held.bounds[0][0, 1:], free.bounds[0][0, 1:])
+    once, twice = (bands_of(batch_of(photo, [FACE], replace(loud, contrast=each))).bounds for each in (0.1, 0.2))
+    binds = twice[1][:, 0] < 0.99 * bands_of(batch_of(photo, [FACE], replace(loud, contrast=0.0))).bounds[1][:, 0]
+    assert torch.allclose(2 * once[1][:, 0][binds], twice[1][:, 0][binds], rtol=1e-3)
 
 
 def test_the_larger_a_photo_is_shown_the_less_its_face_may_change(photo: np.ndarray) -> None:
