@@ -21,6 +21,7 @@ from common import options_of
 from uncnn.daemon.evaluate.plots import COLOURS
 
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
+CROWDED: Final = 9.6  # JOD: a label to the right of a point beyond this leaves the picture
 OWN, DESKTOP = "own", "phone, desktop, twice"
 
 
@@ -71,11 +72,12 @@ def draw(points: list[Point]) -> str:
         own = [point for point in points if point.table == table]
         colour = COLOURS[number % len(COLOURS)]
         axes.scatter([p.desktop for p in own], [p.own for p in own], s=22, color=colour, label=f"table {number + 1}")
-    for point in (point for point in points if point.chosen):
+    for number, point in enumerate(point for point in points if point.chosen):
         axes.scatter(point.desktop, point.own, s=90, facecolors="none", edgecolors="black")
-        axes.annotate(
-            point.cloak.split(":")[0], (point.desktop, point.own), (6, 7), textcoords="offset points", fontsize=9
-        )
+        label, place = point.cloak.split(":")[0].split(",")[0], (point.desktop, point.own)
+        above, right = (7, -6, -12)[number % 3], point.desktop > CROWDED
+        offset, side = (-8 if right else 8, above), "right" if right else "left"
+        axes.annotate(label, place, offset, textcoords="offset points", fontsize=9, ha=side)
     axes.axvline(9.3, color="#999999", lw=0.8, ls=":")
     axes.set_xlabel("JOD on a desktop screen (10: identical; dotted: the bar)")
     axes.set_ylabel("linked to the own original, % (mean of six)")
