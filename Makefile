@@ -67,8 +67,13 @@ bench: setup
 manual: setup
 	$(BIN)/python -m uncnn.daemon.cli.manual > docs/uncnn-daemon.1
 
-# Pins without a single host: uv.lock names hosts in every entry.
+# Pins without a single host: uv.lock names hosts in every entry. torch's build for CPUs is another file of the same
+# version, from an index of its own (uv's --torch-backend cpu): what the two builds differ in has no hash there.
+PINS := $(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml
+OF_TORCH := ^(torch|torchvision|triton|cuda-[a-z-]*|nvidia-[a-z0-9-]*)==
 lock:
-	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml --group dev \
-		-c requirements.txt -o requirements-dev.txt
+	$(PINS) --extra cuda -o requirements.txt
+	$(PINS) --extra cuda --group dev -c requirements.txt -o requirements-dev.txt
+	$(PINS) --extra cpu -c requirements.txt -o requirements-cpu.txt \
+		$$(grep -oE '$(OF_TORCH)' requirements.txt | sed 's/==//; s/^/--no-emit-package /')
+	grep -oE '^(torch|torchvision)==[0-9.]+' requirements.txt >> requirements-cpu.txt

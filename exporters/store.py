@@ -21,6 +21,7 @@ from uncnn.exporters.choice import Installed, ModelsError, choose, uncalibrated
 from uncnn.exporters.detectors import OWN_DETECTOR, DetectorFiles
 from uncnn.exporters.pins import EMBEDDED, check_embedded, difference, is_proven
 from uncnn.plugins.cards import Card, CardError, read_card
+from uncnn.plugins.extras import require
 
 __all__ = [
     "EMBEDDED",
@@ -199,8 +200,10 @@ def prepare(
 
     Raises:
         ModelsError: something is missing, or no judge is one that may decide. PinsError: what came with uncnn was
-            changed. CardError, DetectorError, CanaryError: a model is broken.
+            changed. CardError, DetectorError, CanaryError: a model is broken. MissingPackage: what computes is not
+            installed.
     """
+    require("torch", "onnxruntime")
     check_embedded()
     for notice in notices(data):
         logger.warning("%s", notice)

@@ -9,14 +9,12 @@ import numpy as np
 import onnx
 import torch
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
-from onnx2torch import convert
-from onnx2torch.node_converters.activations import OnnxPReLU
-from onnxscript import optimizer
 from torch import Tensor
 
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.graph_opset import lower
 from uncnn.plugins.model_files import keeps_weights_elsewhere
+from uncnn.plugins.onnx_converter import torch_graph
 
 # Its Slice indexes with a list where torch wants a tuple; torch falls back to what is meant, and says so at each start.
 warnings.filterwarnings("ignore", message="Using a non-tuple sequence", module=r"onnx2torch\..*")
@@ -38,7 +36,7 @@ def load_graph(path: Path, content: bytes | None = None) -> torch.nn.Module:
         model = onnx.load_model_from_string(path.read_bytes() if content is None else content)
         if keeps_weights_elsewhere(model):
             raise GraphError("it keeps its weights in other files")
-        network = _with_quick_prelu(convert(plain(model)))
+        network = _with_quick_prelu(torch_graph(plain(model)))
     except Exception as error:  # onnx, onnxscript and onnx2torch raise whatever their own parts raise
         raise GraphError(f"{path}: cannot be attacked ({type(error).__name__}: {error}); export it again") from error
     return network.eval().requires_grad_(False)
@@ -53,6 +51,8 @@ class PRelu(torch.nn.Module):
 
 
 def _with_quick_prelu(network: torch.nn.Module) -> torch.nn.Module:
+    from onnx2torch.node_converters.activations import OnnxPReLU
+
     for name, module in list(network.named_modules()):
         if isinstance(module, OnnxPReLU):
             network.set_submodule(name, PRelu())
@@ -65,7 +65,7 @@ def plain(model: ModelProto) -> ModelProto:
     Folding comes first: onnx2torch fails on Clip bounds and LayerNormalization shapes that are computed.
     """
     model = shape_inference.infer_shapes(_widened(model), data_prop=True)
-    model = lower(optimizer.optimize(model))
+    model = lower(model if is_folded(model) else _folded(model))
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "CumSum":
@@ -73,6 +73,25 @@ def plain(model: ModelProto) -> ModelProto:
         elif node.op_type == "Reshape" and node.input[1] in constants:
             _drop_allowzero(node, numpy_helper.to_array(constants[node.input[1]]).tolist())
     return shape_inference.infer_shapes(model, data_prop=True)
+
+
+def is_folded(model: ModelProto) -> bool:
+    """Return whether there is nothing to fold: each operation depends on the picture, and none asks for its shape.
+
+    What ships is so, and then onnxscript is not imported, which takes longer than all else here together.
+    """
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return not model.functions and all(
+        node.op_type not in {"Shape", "Size"} and any(name and name not in constants for name in node.input)
+        for node in model.graph.node
+    )
+
+
+def _folded(model: ModelProto) -> ModelProto:
+    from onnxscript import optimizer
+
+    folded: ModelProto = optimizer.optimize(model)
+    return folded
 
 
 def _widened(model: ModelProto) -> ModelProto:

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from uncnn.plugins.api import Attack, Budget, UncnnError
+from uncnn.plugins.extras import REMEDIES, missing_words
 
 if TYPE_CHECKING:
     from uncnn.plugins.aim import Aim, Gallery
@@ -54,6 +55,10 @@ def load_attack(name: str) -> type[Attack]:
         raise UnknownAttack(f"attack {name!r} is not installed: choose one of {', '.join(sorted(known))}")
     try:
         kind: Any = known[name].load()
+    except ModuleNotFoundError as error:
+        if error.name not in REMEDIES:
+            raise UnknownAttack(f"attack {name} cannot be loaded ({error}): update it or choose another") from error
+        raise UnknownAttack(f"attack {name} cannot be loaded: {missing_words([error.name])}") from error
     except (Exception, SystemExit) as error:  # a stranger's module may raise anything
         words = f"{type(error).__name__}: {error}"
         raise UnknownAttack(f"attack {name} cannot be loaded ({words}): update it or choose another") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from uncnn.plugins.api import UncnnError
+from uncnn.plugins.extras import require
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -28,8 +29,9 @@ def providers_for(device: str) -> list[Provider]:
 
     A GPU is asked for only where there is one: without a driver the CUDA provider complains at every session.
 
-    Raises UncnnError: that GPU is not there.
+    Raises UncnnError: that GPU is not there. MissingPackage: ONNX Runtime is not installed.
     """
+    require("onnxruntime")
     import onnxruntime
 
     gpu = "CUDAExecutionProvider"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, packages_distributions
 from pathlib import Path
 
 import pytest
 
+from uncnn.plugins.extras import REMEDIES
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 TOPS = ("daemon", "exporters", "plugins")
+OPTIONAL = {"lpips", "retinaface"}  # used where they are installed, and asked for by no extra
+BROUGHT = {"_typeshed", "pydantic_core"}  # by a type checker, and by pydantic
 
 
 def test_every_package_folder_ships() -> None:
@@ -67,15 +73,64 @@ def test_the_api_imports_nothing_of_uncnn() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
-def test_pins_are_hashed_and_name_no_host(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "extra"), [("requirements.txt", "cuda"), ("requirements-dev.txt", "cuda"), ("requirements-cpu.txt", "cpu")]
+)
+def test_pins_are_hashed_and_name_no_host(name: str, extra: str) -> None:
     lines = (ROOT / name).read_text().splitlines()
     assert not [line for line in lines if "://" in line and not line.startswith("#")]
     pinned = [line for line in lines if line and line[0] not in " #-"]
-    assert all("==" in line and line.endswith("\\") for line in pinned)
-    wanted = {text.split(";")[0].split(">")[0].strip().lower() for text in PROJECT["project"]["dependencies"]}
+    bare = {line.split("==")[0] for line in pinned if not line.endswith("\\")}
+    assert bare == ({"torch", "torchvision"} if extra == "cpu" else set()), "torch's build for CPUs has other hashes"
+    assert all("==" in line for line in pinned)
+    wanted = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"][extra]]
     names = {line.split("==")[0].split("[")[0].lower().replace("_", "-") for line in pinned}
-    assert wanted <= names
+    assert set(map(distribution, wanted)) <= names
+
+
+def test_without_cuda_nothing_of_it_is_pinned() -> None:
+    pinned = (ROOT / "requirements-cpu.txt").read_text().splitlines()
+    assert not [line for line in pinned if line.startswith(("nvidia", "cuda", "triton", "onnxruntime-gpu"))]
+    assert [line for line in pinned if line.startswith("onnxruntime==")]
+
+
+def distribution(requirement: str) -> str:
+    """Return the name of the package that a requirement is of."""
+    return re.split("[;>]", requirement)[0].strip().lower()
+
+
+def imported() -> set[str]:
+    """Return the names of all packages that the product's code imports anywhere."""
+    found = set()
+    for file in (file for top in (*TOPS, "uncnn") for file in (ROOT / top).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {name.name.partition(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"uncnn"}
+
+
+def test_what_is_declared_is_imported_and_what_is_imported_is_declared() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    declared = {distribution(each) for own in (PROJECT["project"]["dependencies"], *extras.values()) for each in own}
+    by_name = packages_distributions()
+    found = {by_name[name][0].lower().replace("_", "-") for name in imported() - OPTIONAL - BROUGHT}
+    assert declared - {"onnxruntime", "onnxruntime-gpu"} == found - {"onnxruntime", "onnxruntime-gpu"}
+
+
+def test_a_missing_package_is_of_the_extra_that_its_remedy_names() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    for package, remedy in REMEDIES.items():
+        for extra in re.findall(r"uncnn\[(\w+)\]", remedy):
+            assert package in {distribution(each).removesuffix("-gpu") for each in extras[extra]}, (package, extra)
+
+
+def test_the_portrait_of_the_readme_is_that_of_scikit_image() -> None:
+    """NASA's, in the public domain: no other picture of a person is in here."""
+    (published,) = Path(sys.prefix).glob("lib/python3*/site-packages/skimage/data/astronaut.png")
+    assert "docs/examples/astronaut.png" in (ROOT / "README.md").read_text()
+    assert (ROOT / "docs" / "examples" / "astronaut.png").read_bytes() == published.read_bytes()
 
 
 def test_the_readme_and_ci_run_the_same_test_command() -> None:

@@ -21,6 +21,7 @@ from uncnn.daemon.answers import ERROR, INTERRUPTED, OK
 from uncnn.daemon.cli.streams import steady_streams
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
+from uncnn.plugins.extras import REMEDIES, missing_words
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -104,6 +105,8 @@ def _words(error: Exception) -> str:
     """Return in a line what happened; `answers.talkative` shows all of what no command foresaw besides."""
     if isinstance(error, UncnnError):
         return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in REMEDIES:
+        return missing_words([error.name])
     if answers.talkative:
         import traceback
 

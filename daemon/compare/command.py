@@ -87,7 +87,7 @@ def _table(subjects: list[dict[str, Any]], width: int) -> Table:
     for one in subjects:
         figures = (
             *("-" if value is None else f"{value:.2f}" for value in one["jod"].values()),
-            f"{one['ssimulacra2']:.1f}",
+            "-" if one["ssimulacra2"] is None else f"{one['ssimulacra2']:.1f}",
             "-" if one["butteraugli"] is None else f"{one['butteraugli']:.2f}",
             "identical" if one["psnr"] is None else f"{one['psnr']:.1f}",
             f"{one['ssim']:.3f}",

@@ -48,7 +48,8 @@ def page(subjects: Sequence[Subject], change: str) -> str:
 def _part(subject: Subject) -> str:
     seen = subject.seen
     figures = [f"JOD {value:.2f} ({display})" for display, value in subject.jod.items()]
-    figures.append(f"SSIMULACRA2 {seen.ssimulacra2:.1f}")
+    if seen.ssimulacra2 is not None:
+        figures.append(f"SSIMULACRA2 {seen.ssimulacra2:.1f}")
     if seen.butteraugli is not None:
         figures.append(f"Butteraugli {seen.butteraugli:.2f}")
     figures += ["identical" if seen.psnr is None else f"PSNR {seen.psnr:.1f} dB", f"SSIM {seen.ssim:.3f}"]

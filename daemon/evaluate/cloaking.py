@@ -75,10 +75,7 @@ class Cloaking:
         )
         original, *squares = read_squares(made)
         released = dict(zip(self.plan.strengths, squares, strict=True))
-        shown = {
-            strength: take.visibility.ssimulacra2 if take.visibility else None for strength, take in shot.takes.items()
-        }
-        return Sample(shot.person, original, released, shown)
+        return Sample(shot.person, original, released, {strength: take.jod for strength, take in shot.takes.items()})
 
     def released(self) -> dict[str, Path]:
         """Return the file of each strength, once the shot was taken."""

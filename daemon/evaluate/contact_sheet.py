@@ -21,7 +21,7 @@ def _row(sample: Sample, strengths: tuple[str, ...]) -> Row:
     tiles: list[Pixels] = [sample.original]
     captions = [f"{sample.original.shape[1]} x {sample.original.shape[0]} px"]
     for strength in strengths:
-        released, seen = sample.released[strength], sample.ssimulacra2[strength]
+        released, zoom = sample.released[strength], sample.jod[strength].zoom
         tiles += [released, amplified(sample.original, released)]
-        captions += ["" if seen is None else f"SSIMULACRA2 {seen:.0f}", ""]
+        captions += ["" if zoom is None else f"JOD {zoom:.1f} zoomed in", ""]
     return Row(tiles, captions)

@@ -66,13 +66,14 @@ def _look(shots: Sequence[Shot], strength: str, size: str) -> Look:
     pairs = [(shot, shot.takes[strength]) for shot in shots if not shot.takes[strength].held]
     takes = [take for _, take in pairs]
     seen = [take.visibility for take in takes if take.visibility is not None]
+    metric = [one.ssimulacra2 for one in seen if one.ssimulacra2 is not None]
     shown = [take.jod for take in takes]
     alike = [value for shot, take in pairs if (value := likeness(shot, take)) is not None]
     older = [take.age - shot.age for shot, take in pairs if take.age is not None and shot.age is not None]
     return Look(
         strength,
         _mean(seen),
-        float(np.percentile([one.ssimulacra2 for one in seen], 10)) if seen else None,
+        float(np.percentile(metric, 10)) if metric else None,
         statistics.fmean(take.seconds for take in takes) if takes else 0.0,
         statistics.fmean(take.found_again for take in takes) if takes else 0.0,
         size,

@@ -28,9 +28,6 @@ _PANELS: Final = (
 )
 
 
-REMEDY: Final = 'pip install "uncnn[evaluate]"'
-
-
 def drawable() -> bool:
     """Return whether matplotlib is installed. Nothing is imported."""
     return find_spec("matplotlib") is not None

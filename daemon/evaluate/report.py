@@ -10,9 +10,10 @@ from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.faces import FaceFinding
 from uncnn.daemon.evaluate.findings import RATES, Finding
 from uncnn.daemon.evaluate.looks import Look, likeness
-from uncnn.daemon.evaluate.plots import REMEDY, drawable
+from uncnn.daemon.evaluate.plots import drawable
 from uncnn.daemon.evaluate.values import Shot
 from uncnn.daemon.wording import printable
+from uncnn.plugins.extras import missing_words
 
 SCHEMA_VERSION: Final = 2
 """Of an evaluation as JSON: 2 has a finding and a look a size of face too."""
@@ -45,8 +46,10 @@ def facts(evaluation: Evaluation) -> list[str]:
     ]
     if all(look.mean is not None and look.mean.butteraugli is None for look in evaluation.looks):
         found.append("no Butteraugli: butteraugli_main is not installed (on Debian: libjxl-devtools)")
+    if all(look.mean is not None and look.mean.ssimulacra2 is None for look in evaluation.looks):
+        found.append(f"no SSIMULACRA2: {missing_words(['ssimulacra2'])}")
     if not drawable():
-        found.append(f"no plots: matplotlib is not installed: {REMEDY}")
+        found.append(f"no plots: {missing_words(['matplotlib'])}")
     found += evaluation.notes
     return found + [f"left out: {reason}" for reason in evaluation.left_out]
 

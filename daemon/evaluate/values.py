@@ -65,7 +65,7 @@ class Sample:
     person: str
     original: Pixels
     released: Mapping[str, Pixels]
-    ssimulacra2: Mapping[str, float | None]
+    jod: Mapping[str, Jod]  # by strength
 
 
 @dataclass(frozen=True, slots=True)

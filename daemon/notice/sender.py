@@ -19,6 +19,7 @@ from uncnn.daemon.notice.notice import TITLE, notice_file, read_notice
 from uncnn.daemon.terminal import say_line
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError
+from uncnn.plugins.extras import missing_words
 
 if TYPE_CHECKING:
     from apprise import Apprise
@@ -95,9 +96,7 @@ def _servers(addresses: Path) -> Apprise:
     try:
         from apprise import Apprise, AppriseAsset, AppriseConfig, PersistentStoreMode
     except ImportError as error:
-        raise NotifyError(
-            "messages are sent by Apprise, which is not installed: pip install apprise, where uncnn is"
-        ) from error
+        raise NotifyError(f"messages are sent by Apprise: {missing_words(['apprise'])}") from error
     try:
         if stat.S_IMODE(addresses.stat().st_mode) & 0o077:
             name = printable(addresses)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +35,7 @@ Square = tuple[slice, slice]
 class Visibility:
     """How far the square of a face differs from the original, at its own resolution."""
 
-    ssimulacra2: float  # 100 identical, 90 not seen, 70 good, 50 seen
+    ssimulacra2: float | None  # 100 identical, 90 not seen, 70 good, 50 seen. None: the package is not installed
     butteraugli: float | None  # the largest difference; about 1 is just seen. None: the program is not installed
     butteraugli_3norm: float | None
     psnr: float | None  # dB over RGB; None: identical
@@ -64,7 +65,7 @@ def visibility(original: Pixels, changed: Pixels) -> Visibility:
     difference = np.abs(original.astype(np.float64) - changed)
     error = float((difference**2).mean())
     return Visibility(
-        ssimulacra2(original, changed, largest_px=None),
+        ssimulacra2(original, changed, largest_px=None) if find_spec("ssimulacra2") is not None else None,
         largest,
         norm,
         10 * math.log10(255**2 / error) if error else None,

@@ -18,6 +18,7 @@ from uncnn.exporters.formats import FormatError, only_file
 from uncnn.exporters.formats.checkpoint_layouts import LAYOUTS, LayoutError
 from uncnn.exporters.formats.torch_export import onnx_of
 from uncnn.plugins.checkpoints import LARGEST_CHECKPOINT, load_checkpoint
+from uncnn.plugins.extras import MissingPackage
 from uncnn.plugins.reading import read_file
 
 State: TypeAlias = dict[str, Tensor]
@@ -60,6 +61,8 @@ def torch_network(files: Sequence[Path], architecture: str | None = None) -> nn.
         network.load_state_dict(state, assign=True)
     except LayoutError as error:
         raise FormatError(f"{path}: {error}") from error
+    except MissingPackage:
+        raise
     except Exception as error:  # a key is missing, or a shape is another than the network's
         complaint = " ".join(str(error).split())[:300]
         raise FormatError(

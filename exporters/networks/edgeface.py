@@ -10,6 +10,8 @@ import warnings
 
 from torch import Tensor, nn
 
+from uncnn.plugins.extras import require
+
 VARIANTS = {24: "edgenext_xx_small", 32: "edgenext_x_small", 48: "edgenext_small"}
 """timm's name by the channels of the stem."""
 
@@ -21,6 +23,7 @@ class EdgeFace(nn.Module):
 
     def __init__(self, channels: int, length: int) -> None:
         super().__init__()
+        require("timm")
         import timm
 
         with warnings.catch_warnings():

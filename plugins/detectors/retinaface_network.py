@@ -1,7 +1,7 @@
 """RetinaFace's network in torch, from published weights, and its export to ONNX.
 
-Two bodies: MobileNet-0.25 (weights of biubug6/Pytorch_Retinaface; the body is written here, FPN, SSH and heads are
-retinaface-pytorch's) and ResNet-50 (retinaface-pytorch's own). The weights' names say which one they are.
+Two bodies: MobileNet-0.25 (weights of biubug6/Pytorch_Retinaface) and ResNet-50 (weights of ternaus/retinaface, the
+package retinaface-pytorch). The weights' names say which one they are.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from zipfile import BadZipFile
 
 import onnx
 import torch
-from retinaface.net import FPN, SSH, conv_bn, conv_dw
-from retinaface.network import BboxHead, ClassHead, LandmarkHead
-from retinaface.network import RetinaFace as ResNetRetinaFace
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
@@ -29,6 +26,7 @@ from uncnn.plugins.checkpoints import CheckpointError, load_checkpoint
 from uncnn.plugins.detectors.retinaface import RetinaFace
 from uncnn.plugins.detectors.retinaface_boxes import Floats, Outputs
 from uncnn.plugins.detectors.retinaface_forward import METADATA, OUTPUTS, DetectorError, InputFormat, read_detector
+from uncnn.plugins.detectors.retinaface_layers import Context, FeaturePyramid, MobileNetBody, heads, resnet_body
 from uncnn.plugins.detectors.retinaface_views import MULTIPLE
 
 REMEDY = "download the published weights again"
@@ -41,43 +39,25 @@ INPUT_FORMATS: dict[Body, InputFormat] = {
 }
 
 
-class MobileNetBody(nn.Module):
-    """MobileNetV1 at a quarter of its width, with what its three stages end in."""
+class RetinaFaceNetwork(nn.Module):
+    """RetinaFace on any body; attributes are named as the published weights name them."""
 
-    def __init__(self) -> None:
+    def __init__(self, body: nn.Module, channels: tuple[int, int, int], width: int) -> None:
+        """`channels` are those of the body's three levels, `width` those of all that is behind it."""
         super().__init__()
-        first = [conv_bn(3, 8, 2, leaky=0.1), conv_dw(8, 16, 1), conv_dw(16, 32, 2)]
-        self.stage1 = nn.Sequential(*first, conv_dw(32, 32, 1), conv_dw(32, 64, 2), conv_dw(64, 64, 1))
-        self.stage2 = nn.Sequential(conv_dw(64, 128, 2), *(conv_dw(128, 128, 1) for _ in range(5)))
-        self.stage3 = nn.Sequential(conv_dw(128, 256, 2), conv_dw(256, 256, 1))
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return features at strides 8, 16 and 32 of (N, 3, H, W) images."""
-        first = self.stage1(images)
-        second = self.stage2(first)
-        return {"stage1": first, "stage2": second, "stage3": self.stage3(second)}
-
-
-class MobileNetRetinaFace(nn.Module):
-    """RetinaFace on MobileNet-0.25; attributes are named as the published weights name them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = MobileNetBody()
-        self.fpn = FPN([64, 128, 256], 64)
-        self.ssh1, self.ssh2, self.ssh3 = SSH(64, 64), SSH(64, 64), SSH(64, 64)
-        self.BboxHead = nn.ModuleList([BboxHead(64, 2) for _ in range(3)])
-        self.ClassHead = nn.ModuleList([ClassHead(64, 2) for _ in range(3)])
-        self.LandmarkHead = nn.ModuleList([LandmarkHead(64, 2) for _ in range(3)])
+        self.body = body
+        self.fpn = FeaturePyramid(channels, width)
+        self.ssh1, self.ssh2, self.ssh3 = Context(width), Context(width), Context(width)
+        self.BboxHead, self.ClassHead, self.LandmarkHead = heads(width, 4), heads(width, 2), heads(width, 10)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return boxes (N, A, 4), class logits (N, A, 2) and landmarks (N, A, 10) of (N, 3, H, W) images."""
         return self.heads(self.features(images))
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return what the heads read, (N, 64, H / stride, W / stride) at strides 8, 16 and 32."""
+        """Return what the heads read, (N, C, H / stride, W / stride) at strides 8, 16 and 32."""
         levels = self.fpn(self.body(images))
-        return [ssh(level) for ssh, level in zip((self.ssh1, self.ssh2, self.ssh3), levels, strict=True)]
+        return [context(level) for context, level in zip((self.ssh1, self.ssh2, self.ssh3), levels, strict=True)]
 
     def heads(self, levels: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Return boxes, class logits and landmarks of all anchors, as `forward` does."""
@@ -86,6 +66,22 @@ class MobileNetRetinaFace(nn.Module):
             for heads in (self.BboxHead, self.ClassHead, self.LandmarkHead)
         )
         return boxes, logits, landmarks
+
+
+class MobileNetRetinaFace(RetinaFaceNetwork):
+    """RetinaFace on MobileNet-0.25."""
+
+    body: MobileNetBody
+
+    def __init__(self) -> None:
+        super().__init__(MobileNetBody(), (64, 128, 256), 64)
+
+
+class ResNetRetinaFace(RetinaFaceNetwork):
+    """RetinaFace on ResNet-50."""
+
+    def __init__(self) -> None:
+        super().__init__(resnet_body(), (512, 1024, 2048), 256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +165,7 @@ def load_network(weights: Path, sha256: str | None = None) -> tuple[nn.Module, I
     body = next((body for body, mark in MARKS.items() if mark in state), None)
     if body is None:
         raise DetectorError(f"{weights} holds no RetinaFace with a MobileNet-0.25 or ResNet-50 body: {REMEDY}")
-    network = MobileNetRetinaFace() if body == "mobilenet0.25" else _resnet50()
+    network = MobileNetRetinaFace() if body == "mobilenet0.25" else resnet50()
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -177,17 +173,19 @@ def load_network(weights: Path, sha256: str | None = None) -> tuple[nn.Module, I
     return network.eval().requires_grad_(False), INPUT_FORMATS[body]
 
 
-def _resnet50() -> nn.Module:
-    """Return retinaface-pytorch's network as its own `predict_single.Model` builds it."""
+def resnet50() -> nn.Module:
+    """Return the network as retinaface-pytorch builds it where that is installed, else the same one as it is here.
+
+    The package brings albumentations, OpenCV, pandas, scikit-learn and streamlit along, of which none is needed for it.
+    """
+    try:
+        from retinaface.network import RetinaFace as Published
+    except ImportError:
+        return ResNetRetinaFace()
+    levels = {"layer2": 1, "layer3": 2, "layer4": 3}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="torchvision")  # the package says `pretrained`, a deprecated name
-        network = ResNetRetinaFace(
-            name="Resnet50",
-            pretrained=False,
-            return_layers={"layer2": 1, "layer3": 2, "layer4": 3},
-            in_channels=256,
-            out_channels=256,
-        )
+        network = Published("Resnet50", pretrained=False, in_channels=256, return_layers=levels, out_channels=256)
     assert isinstance(network, nn.Module)
     return network
 

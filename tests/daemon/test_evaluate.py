@@ -25,6 +25,7 @@ from uncnn.daemon.evaluate import adversaries, plots
 from uncnn.daemon.evaluate.adversaries import Judge
 from uncnn.daemon.evaluate.cloaking import Cloaking
 from uncnn.daemon.evaluate.command import write
+from uncnn.daemon.evaluate.contact_sheet import _row
 from uncnn.daemon.evaluate.embedding import embeddings_of
 from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.faces import FaceFinding, Nearest, faces_of, worst_faces
@@ -39,6 +40,7 @@ from uncnn.daemon.evaluate.report import facts
 from uncnn.daemon.evaluate.sizes import members, size_class
 from uncnn.daemon.evaluate.values import Sample, Session, Shot, Take
 from uncnn.daemon.sheet import AMPLIFIED, amplified
+from uncnn.daemon.verify import visibility as visibility_of
 from uncnn.daemon.verify.jod import JOD, Jod
 from uncnn.daemon.verify.visibility import BUTTERAUGLI, Visibility, butteraugli, ssim, visibility
 from uncnn.exporters.calibration.faces import FacesError
@@ -343,7 +345,9 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
         for number, person in enumerate(PEOPLE)
     )
     picture = np.random.default_rng(0).integers(0, 255, (120, 90, 3), dtype=np.uint8)
-    sample = Sample("Ada", picture, {name: picture[::-1].copy() for name in plan.strengths}, dict.fromkeys(told, 80.0))
+    sample = Sample(
+        "Ada", picture, {name: picture[::-1].copy() for name in plan.strengths}, dict.fromkeys(told, Jod(9.9, 9.6, 9.0))
+    )
     session = Session(shots, (sample, sample), {}, ("Ada/3.jpg: no face found <b>",))
     return Evaluation(
         plan,
@@ -426,6 +430,32 @@ def test_without_the_extra_package_the_rest_is_written(
     assert len(found.sources) == 1
     text = (tmp_path / "table.txt").read_text()
     assert 'no plots: matplotlib is not installed: pip install "uncnn[evaluate]"' in text
+
+
+def test_without_ssimulacra2_its_figures_are_left_out(
+    evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visibility_of, "find_spec", lambda name: None)
+    picture = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+    seen = visibility(picture, picture)
+    assert (seen.ssimulacra2, seen.ssim) == (None, 1.0)
+    shots = tuple(
+        replace(shot, takes={name: replace(take, visibility=seen) for name, take in shot.takes.items()})
+        for shot in evaluation.shots
+    )
+    looks = tuple(looks_of(Session(shots, (), {}, ()), evaluation.plan))
+    write(replace(evaluation, every_look=looks), tmp_path)
+    text = (tmp_path / "table.txt").read_text()
+    assert 'no SSIMULACRA2: ssimulacra2 is not installed: pip install "uncnn[evaluate]"' in text
+    assert re.search(r"^strong +- +- ", text, re.MULTILINE)
+    assert json.loads((tmp_path / "evaluation.json").read_text())["strengths"][0]["ssimulacra2_worst_tenth"] is None
+
+
+def test_the_contact_sheet_says_how_far_each_face_shows_in_jod() -> None:
+    picture = np.zeros((50, 40, 3), np.uint8)
+    shown = {"balanced": Jod(9.9, 9.6, 8.74), "strong": Jod(9.9, 9.6, None)}
+    row = _row(Sample("Ada", picture, dict.fromkeys(shown, picture), shown), ("balanced", "strong"))
+    assert row.captions == ["40 x 50 px", "JOD 8.7 zoomed in", "", "", ""]
 
 
 def test_what_is_held_is_said_first(evaluation: Evaluation) -> None:

@@ -18,6 +18,8 @@ import torch
 from PIL import Image
 from retinaface.box_utils import decode as reference_decode
 from retinaface.box_utils import decode_landm
+from retinaface.net import FPN, SSH
+from retinaface.network import BboxHead, ClassHead, LandmarkHead
 from retinaface.prior_box import priorbox
 
 from uncnn.plugins.api import Face, Pixels
@@ -26,10 +28,11 @@ from uncnn.plugins.detectors.retinaface_boxes import UNSEEN, anchors, decode, mi
 from uncnn.plugins.detectors.retinaface_network import (
     INPUT_FORMATS,
     MobileNetRetinaFace,
-    _resnet50,
+    ResNetRetinaFace,
     export_onnx,
     load_network,
     load_torch,
+    resnet50,
 )
 from uncnn.plugins.detectors.retinaface_views import TILE, TILE_OVERLAP, ladder
 
@@ -264,10 +267,47 @@ def test_most_faces_of_a_crowd_are_found_and_few_others(detector: RetinaFace, sh
     assert sum(bool(detector.detect(np.asarray(Image.open(file).convert("RGB")))) for file in others) <= 4
 
 
+def test_the_layers_are_those_of_retinaface_pytorch(weights: Path) -> None:
+    """Its pyramid, context modules and heads give what ours do, to the bit, of what the body gives."""
+    network = load_network(weights)[0]
+    assert isinstance(network, MobileNetRetinaFace)
+    state = network.state_dict()
+
+    def filled(module: torch.nn.Module, name: str) -> torch.nn.Module:
+        module.load_state_dict({key.removeprefix(name): state[key] for key in state if key.startswith(name)})
+        return module.eval()
+
+    with torch.inference_mode():
+        images = torch.rand(2, 3, 96, 128, generator=torch.Generator().manual_seed(0)) * 255 - 127
+        levels = filled(FPN([64, 128, 256], 64), "fpn.")(network.body(images))
+        levels = [filled(SSH(64, 64), f"ssh{number}.")(level) for number, level in enumerate(levels, 1)]
+        for kind, mine in zip((BboxHead, ClassHead, LandmarkHead), network.heads(levels), strict=True):
+            heads = [filled(kind(64, 2), f"{kind.__name__}.{number}.") for number in range(3)]
+            parts = [head(level) for head, level in zip(heads, levels, strict=True)]
+            assert torch.equal(mine, torch.cat(parts, dim=1))
+        assert all(torch.equal(*pair) for pair in zip(levels, network.features(images), strict=True))
+
+
+@pytest.mark.slow
+def test_resnet50_is_that_of_retinaface_pytorch() -> None:
+    torch.manual_seed(0)
+    published, ours = resnet50().eval(), ResNetRetinaFace().eval()
+    assert type(published).__module__ == "retinaface.network"
+    ours.load_state_dict(published.state_dict())
+    images = torch.randn(2, 3, 64, 128)
+    with torch.inference_mode():
+        assert all(torch.equal(*pair) for pair in zip(published(images), ours(images), strict=True))
+
+
+def test_resnet50_needs_no_retinaface_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "retinaface.network", None)
+    assert isinstance(resnet50(), ResNetRetinaFace)
+
+
 @pytest.mark.slow
 def test_resnet50_loads_runs_and_exports(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    state = {f"module.{name}": value for name, value in _resnet50().state_dict().items()}
+    state = {f"module.{name}": value for name, value in ResNetRetinaFace().state_dict().items()}
     torch.save(state, tmp_path / "resnet50.pth")
     export_onnx(tmp_path / "resnet50.pth", tmp_path / "resnet50.onnx")
     ours, theirs = load_torch(tmp_path / "resnet50.pth"), load_onnx(tmp_path / "resnet50.onnx", CPU, threads=2)
