@@ -28,6 +28,7 @@ from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.publish import publish, snapshot
 from uncnn.daemon.pipeline import Outcome, protect
+from uncnn.daemon.protect.content import Content
 
 ROOT = Path(__file__).resolve().parents[1]
 SURROGATES = (
@@ -94,9 +95,9 @@ def one_photo(crew: Crew, photo: Path, policy: Policy, spool: Path, published: P
     """Return the wall seconds from the file in the folder to the file that is released or held."""
     started = time.perf_counter()
     taken = snapshot(photo.parent, Path(photo.name), spool)
-    outcome = protect(crew, taken.path, photo.name, policy, spool, lambda _progress: None)
-    if outcome.decision == "publish":
-        publish(outcome.candidate, published, Path(photo.name), outcome.verdict.sha256)
+    outcome = protect(crew, Content(taken.path), photo.name, policy, lambda _stage: None)
+    if outcome.decision == "publish" and outcome.candidate.file is not None:
+        publish(outcome.candidate.file, published, Path(photo.name), outcome.verdict.sha256)
     return time.perf_counter() - started, outcome
 
 

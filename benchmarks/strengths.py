@@ -23,6 +23,7 @@ from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.publish import snapshot
 from uncnn.daemon.pipeline import Outcome, protect
 from uncnn.daemon.processes import RequestError
+from uncnn.daemon.protect.content import Content
 from uncnn.daemon.tables import worst_views
 from uncnn.plugins.registry import STRENGTHS
 
@@ -62,7 +63,7 @@ def judged(crew: Crew, photo: Path, policy: Policy, spool: Path) -> Outcome | No
     """Return what the policy makes of a photo."""
     taken = snapshot(photo.parent, Path(photo.name), spool)
     try:
-        return protect(crew, taken.path, photo.name, policy, spool, lambda _progress: None)
+        return protect(crew, Content(taken.path), photo.name, policy, lambda _stage: None)
     except RequestError as error:
         print(f"{photo.name}: {error}")
         return None

@@ -31,6 +31,7 @@ from uncnn.daemon.ledger import Job, Ledger, State
 from uncnn.daemon.ledger.states import IN_WORK, SETTLED
 from uncnn.daemon.photo_job import Desk, FolderBlocked, done_before, take
 from uncnn.daemon.progress import Bar, progress_bar
+from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.recall import made_with
 from uncnn.daemon.recovery import recover
 from uncnn.daemon.terminal import Done, counts_of, exit_status, say, say_counts, say_summary
@@ -249,7 +250,7 @@ def _starter(crew: Crew, bar: Bar, verbose: bool) -> Callable[[], None]:
     def start() -> None:
         if crew.started:
             return
-        bar.report({"stage": "loading the models"})
+        bar.report(Stage("loading the models"))
         device = crew.start()
         if verbose:
             with bar.aside():

@@ -20,13 +20,15 @@ from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.publish import Snapshot, snapshot
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
-from uncnn.daemon.pipeline import verify_request
+from uncnn.daemon.pipeline import terms_of
 from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.progress import progress_bar
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Judge
 from uncnn.daemon.tables import verdict_json, verdict_lines
 from uncnn.daemon.terminal import say_line, width_of
 from uncnn.daemon.verify.statement import verify_words
-from uncnn.daemon.verify.verdict import VERDICT, Verdict
+from uncnn.daemon.verify.verdict import Verdict
 from uncnn.plugins.api import UncnnError
 
 
@@ -86,7 +88,7 @@ def verify_pair(settings: Settings, original: Path, cloaked: Path, surrogates: b
     policy = settings.policy
     with progress_bar(1, as_json), work(settings.models, settings.device) as (crew, spool):
         first, second = taken(original, spool), taken(cloaked, spool)
-        verdict = VERDICT.validate_python(crew.ask_verifier(verify_request(first.path, second.path, policy, None)))
+        verdict = crew.judge(Judge(Content(first.path), Content(second.path), terms_of(policy)))
     if as_json:
         print_json({"original": str(original), "cloaked": str(cloaked), "verdict": verdict_json(verdict)})
     else:

@@ -26,6 +26,7 @@ from uncnn.daemon.ledger.view import view
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
 from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.progress import Bar, progress_bar
+from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.recovery import recover
 from uncnn.daemon.terminal import Done, counts_of, exit_status, say, say_line
 from uncnn.daemon.wording import printable, system_words
@@ -136,7 +137,7 @@ def _drain_folder(desk: Desk, seen: Look, bar: Bar, summary: Summary) -> None:
         bar.begin(seen.place.name(found.relative))
         wait = seen.settle_seconds(found)
         if wait > 0:
-            bar.report({"stage": "waiting until it has settled"})
+            bar.report(Stage("waiting until it has settled"))
             time.sleep(wait)
         try:
             policy = seen.place.at(found.relative)
@@ -179,7 +180,7 @@ def _starter(crew: Crew, run: Run, bar: Bar) -> Callable[[], None]:
     def start() -> None:
         nonlocal started
         if not started:
-            bar.report({"stage": LOADING})
+            bar.report(Stage(LOADING))
             run.tell("", LOADING, 0, 0, 0.0)
             device = crew.start()
             run.tell("", "", 0, 0, 0.0)

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from uncnn.daemon.crew import Crew
-from uncnn.daemon.processes import Message, Report
-from uncnn.daemon.verify.verdict import FACES
-from uncnn.plugins.api import Face, Rotated
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Look, Looked
+from uncnn.daemon.protect.wire import Report, Stage
+from uncnn.plugins.api import Rotated
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What there is in a photo."""
+    """What there is in a photo, and when work on it began."""
 
-    faces: list[Face]
-    photo_format: str
-    notes: tuple[str, ...]
-    fingerprint: str | None  # of the picture, whatever its file says besides
-    began: float  # monotonic, of work on the photo
+    looked: Looked
+    began: float  # monotonic
 
 
-def see(crew: Crew, source: Path, name: str, report: Report, rotated: Rotated) -> Seen:
-    """Return what the worker sees in the photo in the file `source`, which a person knows as `name`.
+def see(crew: Crew, photo: Content, name: str, report: Report, rotated: Rotated) -> Seen:
+    """Return what the worker sees in a photo, which a person knows as `name`.
 
     `rotated`: whether faces at any in-plane angle are looked for.
 
@@ -32,12 +29,5 @@ def see(crew: Crew, source: Path, name: str, report: Report, rotated: Rotated) -
         RequestError: it is no photo. ProcessDied: the worker died of it.
     """
     began = time.monotonic()
-    report({"stage": "looking for faces"})
-    looked = crew.ask_worker(look_request(source, name, rotated))
-    faces = FACES.validate_python(looked["faces"])
-    return Seen(faces, looked["format"], tuple(looked["notes"]), looked.get("fingerprint"), began)
-
-
-def look_request(source: Path, name: str, rotated: Rotated) -> Message:
-    """Return what the worker is asked first: which faces the photo shows."""
-    return {"do": "look", "source": str(source), "name": name, "rotated": rotated}
+    report(Stage("looking for faces"))
+    return Seen(crew.look(Look(photo, name, rotated)), began)

@@ -5,29 +5,38 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 
 from uncnn.daemon.people.gallery import gallery
 from uncnn.daemon.people.store import read_people
 from uncnn.daemon.photos import decode, encode
-from uncnn.daemon.processes import Handler, Message, Report
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import (
+    CANDIDATE,
+    MOVED,
+    AttackChoice,
+    Change,
+    Changed,
+    Loaded,
+    Look,
+    Looked,
+    Ready,
+)
+from uncnn.daemon.protect.wire import Handlers, Report, Stage
 from uncnn.daemon.subject import Key, Subject
-from uncnn.daemon.verify.moved import write_moved
-from uncnn.daemon.verify.verdict import FACES
+from uncnn.daemon.verify.moved import pack_moved
 from uncnn.exporters.store import Roster
-from uncnn.plugins.api import Detector, Face, Rotated, UncnnError
+from uncnn.plugins.api import Detector, Rotated, UncnnError
 from uncnn.plugins.canaries import Canaries
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.detectors.turned import looking
 from uncnn.plugins.host import Patch, add, moved, perturb_all
-from uncnn.plugins.overlap import beside
+from uncnn.plugins.overlap import neighbours
 from uncnn.plugins.recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import make_aim, make_attack, make_budget, notes_of
 
@@ -43,8 +52,8 @@ class Worker:
     surrogates: Sequence[Recogniser]
     subjects: dict[str, Subject] = field(default_factory=dict)  # by the content's sha256
 
-    def look(self, source: Path, name: str, rotated: Rotated = False, keep: bool = False) -> Subject:
-        """Return the photo at `source`, decoded, with its faces; `name` is what a person calls it.
+    def look(self, photo: Content, name: str, rotated: Rotated = False, keep: bool = False) -> Subject:
+        """Return a photo, decoded, with its faces; `name` is what a person calls it.
 
         `rotated`: faces at any in-plane angle are looked for. Others are let go of before it is decoded, unless they
         are to be kept.
@@ -52,64 +61,75 @@ class Worker:
         Raises:
             PhotoError: it is no photo that can be taken.
         """
-        data = source.read_bytes()
+        data = photo.read()
         sha256 = hashlib.sha256(data).hexdigest()
         known = self.subjects.get(sha256)
         if known is None or known.rotated != rotated:
             if not keep:
                 self.subjects.clear()
-            photo = decode(data, name)
-            faces = looking(self.detector, rotated).detect(photo.pixels)
-            self.subjects[sha256] = Subject.of(sha256, photo, faces, rotated)
+            decoded = decode(data, name)
+            faces = looking(self.detector, rotated).detect(decoded.pixels)
+            self.subjects[sha256] = Subject.of(sha256, decoded, faces, rotated)
         return self.subjects[sha256]
 
-    def cloak(self, request: Message, report: Report) -> Message:
-        """Change the faces of the request, each with its own strength, and write the file that would be released."""
-        subject = self.look(Path(request["source"]), request["name"], request.get("rotated", False))
-        faces: list[Face] = FACES.validate_python(request["faces"])
-        strengths: list[str] = request["strengths"]
-        done = json.dumps(request["attack"], sort_keys=True)
-        near = zip(faces, strengths, beside(faces), strict=True)
-        keys = [(face, f"{strength} {done}", others) for face, strength, others in near]
-        missing = [pair for pair in zip(keys, strengths, strict=True) if pair[0] not in subject.patches]
-        for strength in dict.fromkeys(strength for _, strength in missing):
-            todo = [(subject, key) for key, own in missing if own == strength]
-            todo += self._others(request, subject, f"{strength} {done}", FACES_A_BATCH - len(todo))
-            for start in range(0, len(todo), FACES_A_BATCH):
-                batch = todo[start : start + FACES_A_BATCH]
-                try:
-                    patches = self._perturb(batch, strength, request["attack"], (start, len(todo)), report)
-                except Exception:  # whichever photo of the batch it was: each has its own turn
-                    alone = [pair for pair in batch if pair[0] is subject]
-                    if len(alone) == len(batch):
-                        raise
-                    batch = alone
-                    patches = self._perturb(batch, strength, request["attack"], (start, len(todo)), report)
-                for (own, key), patch in zip(batch, patches, strict=True):
-                    own.patches[key] = patch
+    def looked(self, asked: Look) -> Looked:
+        """Return what there is in a photo. Raises PhotoError: it is no photo that can be taken."""
+        subject = self.look(asked.photo, asked.name, asked.rotated)
+        height, width = subject.photo.pixels.shape[:2]
+        photo = subject.photo
+        return Looked(subject.faces, photo.format, (width, height), tuple(photo.notes), subject.fingerprint)
+
+    def change(self, asked: Change, report: Report) -> Changed:
+        """Change the faces of a photo, each with its own strength, and make the file that would be released."""
+        subject = self.look(asked.photo, asked.name, asked.rotated)
+        subject.number(asked.faces)
+        cloaked = [number for number, strength in enumerate(asked.strengths) if strength]
+        faces = [asked.faces[number] for number in cloaked]
+        near = [tuple(cloaked[place] for place in places) for places in neighbours(faces)]
+        keys = [
+            (number, _done(asked.strengths[number], asked.attack), others)
+            for number, others in zip(cloaked, near, strict=True)
+        ]
+        self._cloak(subject, keys, asked, report)
         for key in subject.patches.keys() - set(keys):
             del subject.patches[key]  # of a rung that its face has left: a crowd has hundreds
         patches = [subject.patches[key] for key in keys]
         base = moved(subject.photo.pixels, patches)
         pixels, spent = add(base, patches)
-        destination = Path(request["destination"])
-        comparable = destination.with_name(f"{destination.name}.moved") if base is not subject.photo.pixels else None
-        if comparable is not None:
-            write_moved(comparable, base, faces, [own.flow for own in spent])
+        squares = None
+        if base is not subject.photo.pixels:
+            shares = dict(zip(cloaked, (own.flow for own in spent), strict=True))
+            flows = [shares.get(number, 0.0) for number in range(len(asked.faces))]
+            squares = asked.photo.beside(MOVED, pack_moved(base, asked.faces, flows))
         del base  # a large photo is not held once more
-        metadata = request.get("metadata", "none")
-        with _temporary_files_in(destination.parent):  # what libraries write for a moment is a photo too
-            released = encode(subject.photo, pixels, request["format"], request["quality"], metadata)
-        destination.write_bytes(released.data)
-        notes = notes_of(make_attack(request["attack"]["name"], request["attack"]["parameters"])) if keys else ()
-        return {
-            "spent": [asdict(own) for own in spent],
-            "sha256": hashlib.sha256(released.data).hexdigest(),
-            "notes": [*notes, *released.notes],
-            "moved": None if comparable is None else str(comparable),
-        }
+        with _temporary_files_beside(asked.photo):  # what libraries write for a moment is a photo too
+            released = encode(subject.photo, pixels, asked.format, asked.quality, asked.metadata)
+        notes = notes_of(make_attack(asked.attack.name, asked.attack.parameters)) if keys else ()
+        candidate = asked.photo.beside(CANDIDATE, released.data)
+        return Changed(candidate, (*notes, *released.notes), squares)
 
-    def _others(self, request: Message, subject: Subject, done: str, room: int) -> list[tuple[Subject, Key]]:
+    def _cloak(self, subject: Subject, keys: Sequence[Key], asked: Change, report: Report) -> None:
+        """Make those patches of a photo that were not made before, and of photos that follow what fits beside them."""
+        missing = [key for key in keys if key not in subject.patches]
+        for strength in dict.fromkeys(asked.strengths[number] for number, *_ in missing):
+            done = _done(strength, asked.attack)
+            todo = [(subject, key) for key in missing if key[1] == done]
+            todo += self._others(asked, subject, done, FACES_A_BATCH - len(todo))
+            for start in range(0, len(todo), FACES_A_BATCH):
+                batch = todo[start : start + FACES_A_BATCH]
+                progress = start, len(todo)
+                try:
+                    patches = self._perturb(batch, strength, asked.attack, progress, report)
+                except Exception:  # whichever photo of the batch it was: each has its own turn
+                    alone = [pair for pair in batch if pair[0] is subject]
+                    if len(alone) == len(batch):
+                        raise
+                    batch = alone
+                    patches = self._perturb(batch, strength, asked.attack, progress, report)
+                for (own, key), patch in zip(batch, patches, strict=True):
+                    own.patches[key] = patch
+
+    def _others(self, asked: Change, subject: Subject, done: str, room: int) -> list[tuple[Subject, Key]]:
         """Return faces of the photos that come next, where the batch has room for all of a photo's.
 
         A photo that cannot be read is left out here: its own turn says why. So is the same picture once more. One that
@@ -120,18 +140,16 @@ class Worker:
             return found
         pictures = {subject.fingerprint: subject}
         pixels = subject.photo.pixels.size
-        for other in request.get("next", ()):
+        for other in asked.following:
             with suppress(UncnnError, OSError):
-                own = self.look(Path(other["source"]), other["name"], subject.rotated, keep=True)
+                own = self.look(other.photo, other.name, subject.rotated, keep=True)
                 if own.fingerprint in pictures:
                     if pictures[own.fingerprint] is not own:
                         del self.subjects[own.sha256]
                     continue
                 pictures[own.fingerprint] = own
                 pixels += own.photo.pixels.size
-                known = [face for face in own.faces if face.size_px >= request["smallest_px"]]
-                faces = [(own, (face, done, others)) for face, others in zip(known, beside(known), strict=True)]
-                faces = [pair for pair in faces if pair[1] not in own.patches]
+                faces = [(own, key) for key in _keys_of(own, done, asked.smallest_px) if key not in own.patches]
                 if pixels > MOST_PIXELS:
                     del self.subjects[own.sha256]
                 if len(found) + len(faces) > room or pixels > MOST_PIXELS:
@@ -143,7 +161,7 @@ class Worker:
         self,
         batch: Sequence[tuple[Subject, Key]],
         strength: str,
-        attack: Mapping[str, Any],
+        attack: AttackChoice,
         progress: tuple[int, int],
         report: Report,
     ) -> list[Patch]:
@@ -151,29 +169,44 @@ class Worker:
         before, of = progress
 
         def on_step(step: int, steps: int) -> None:
-            report({"stage": f"cloaking, {strength}", "done": before + len(batch) * step / steps, "of": of})
+            report(Stage(f"cloaking, {strength}", before + len(batch) * step / steps, of))
 
         return perturb_all(
-            [own.portrait(key, {face for other, (face, *_) in batch if other is own}) for own, key in batch],
-            make_attack(attack["name"], attack["parameters"]),
+            [own.portrait(key, {number for other, (number, *_) in batch if other is own}) for own, key in batch],
+            make_attack(attack.name, attack.parameters),
             self.surrogates,
-            make_budget(strength, attack["parameters"]),
-            make_aim(attack["parameters"], lambda: gallery(read_people(Path(attack["people"])))),
+            make_budget(strength, attack.parameters),
+            make_aim(attack.parameters, lambda: gallery(read_people(attack.people))),
             on_step,
         )
 
 
+def _done(strength: str, attack: AttackChoice) -> str:
+    """Return what tells one change of a face from another."""
+    return json.dumps([strength, attack.name, attack.parameters, str(attack.people)], sort_keys=True)
+
+
+def _keys_of(subject: Subject, done: str, smallest_px: float) -> list[Key]:
+    """Return the faces of a photo whose turn comes, as they will be asked for then, if no other is found."""
+    numbers = [number for number, face in enumerate(subject.faces) if face.size_px >= smallest_px]
+    near = neighbours([subject.faces[number] for number in numbers])
+    places = zip(numbers, near, strict=True)
+    return [(number, done, tuple(numbers[place] for place in others)) for number, others in places]
+
+
 @contextmanager
-def _temporary_files_in(folder: Path) -> Iterator[None]:
-    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+def _temporary_files_beside(photo: Content) -> Iterator[None]:
+    before = tempfile.tempdir
+    if photo.file is not None:
+        tempfile.tempdir = str(photo.file.parent)
     try:
         yield
     finally:
         tempfile.tempdir = before
 
 
-def make_worker(roster: Roster, device: str) -> Handler:
-    """Return the handler of the worker process; its requests are `ready`, `look` and `cloak`.
+def make_worker(roster: Roster, device: str) -> Handlers:
+    """Return what the worker process answers.
 
     Raises:
         CardError, GraphError, DetectorError, CanaryError: a model is not what it should be.
@@ -186,23 +219,11 @@ def make_worker(roster: Roster, device: str) -> Handler:
     canaries = Canaries(detector)
     worker = Worker(detector, surrogates)
 
-    def handle(request: Message, report: Report) -> Message:
-        if request["do"] == "ready":
-            return {"device": chosen}
-        if request["do"] == "cloak":
-            return worker.cloak(request, report)
+    def look(asked: Look, _report: Report) -> Looked:
         canaries.count()
-        subject = worker.look(Path(request["source"]), request["name"], request.get("rotated", False))
-        photo = subject.photo
-        return {
-            "faces": FACES.dump_python(subject.faces, mode="json"),
-            "format": photo.format,
-            "size": [photo.pixels.shape[1], photo.pixels.shape[0]],
-            "notes": list(photo.notes),
-            "fingerprint": subject.fingerprint,
-        }
+        return worker.looked(asked)
 
-    return handle
+    return {Ready: lambda _asked, _report: Loaded(chosen), Look: look, Change: worker.change}
 
 
 def _detector(roster: Roster, device: str) -> Detector:

@@ -23,6 +23,7 @@ from uncnn.daemon.files.folders import data_dir, ledger_file, named, state_dir
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.progress import progress_bar
+from uncnn.daemon.protect.messages import Ready
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 
@@ -63,7 +64,7 @@ def audit_photos(file: Path | None, wanted: Wanted) -> int:
     ):
         today = Today.of(config, crew)
         if wanted.judge:
-            crew.ask_verifier({"do": "ready"})
+            crew.judge(Ready())
         with Progress(state, _asked(wanted, chosen, today), wanted.anew) as progress:
             before = progress.audit.photos
             with _summed_up(state, library, progress, wanted):

@@ -14,10 +14,12 @@ from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.config.policies import FacesSection, Policy
 from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
-from uncnn.daemon.pipeline import decide, verify_request
+from uncnn.daemon.pipeline import decide, terms_of
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Judge
 from uncnn.daemon.recall import made_with
 from uncnn.daemon.verify.keeping import Kept, kept_of
-from uncnn.daemon.verify.verdict import VERDICT, Judgement
+from uncnn.daemon.verify.verdict import Judgement
 from uncnn.exporters.store import Roster
 from uncnn.plugins.cards import Card, CardError, distance, margin_of, value_at
 
@@ -118,8 +120,8 @@ def judge_again(crew: Crew, photo: Released, policy: Policy, spool: Path) -> str
         if released.sha256 != photo.job.released_sha256:
             raise NotJudgedError("it was changed while it was looked at")
         original = _original(photo, Path(own), released)
-        answer = crew.ask_verifier(verify_request(original.path, released.path, policy, None))
-        decision, reason = decide(policy, VERDICT.validate_python(answer))
+        verdict = crew.judge(Judge(Content(original.path), Content(released.path), terms_of(policy)))
+        decision, reason = decide(policy, verdict)
     if decision == "publish":
         return ""
     return f"it was released as a photo without a face: {reason}" if photo.job.faces == 0 else reason

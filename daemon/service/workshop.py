@@ -21,8 +21,9 @@ from uncnn.daemon.files.workspace import workspace
 from uncnn.daemon.intake import Place
 from uncnn.daemon.ledger import Ledger, LedgerError
 from uncnn.daemon.photo_job import Desk, FolderBlocked, Stopped, take
-from uncnn.daemon.pipeline import Next
-from uncnn.daemon.processes import Message
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Next
+from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.recovery import recover
 from uncnn.daemon.terminal import Done
 from uncnn.daemon.wording import printable
@@ -270,7 +271,7 @@ class Workshop:
             with suppress(PublishError):  # its own turn says what is the matter
                 taken = snapshot(each.place.folder.watch, each.found.relative, folder)
                 if ledger.pictures.original(taken.sha256) is None:
-                    found.append(Next(taken.path, printable(each.found.relative.name)))
+                    found.append(Next(Content(taken.path), printable(each.found.relative.name)))
         return found
 
     def _again(self, task: Task) -> None:
@@ -303,7 +304,7 @@ class Workshop:
     def _start(self) -> None:
         crew = self._crew
         if crew is not None and not crew.started:
-            self._report({"stage": LOADING})
+            self._report(Stage(LOADING))
             self._ring()
             device = crew.start()
             self._crew_started(device, crew)
@@ -313,8 +314,8 @@ class Workshop:
             self._crew.close()
         self._crew = None
 
-    def _report(self, progress: Message) -> None:
-        share = f" {progress['done'] / max(progress['of'], 1):.0%}" if "of" in progress else ""
+    def _report(self, stage: Stage) -> None:
+        share = f" {stage.done / stage.of:.0%}" if stage.of else ""
         present = self._present
         name = present.place.name(present.found.relative) if present else ""
-        self.doing = f"{name}: {progress['stage']}{share}"
+        self.doing = f"{name}: {stage.name}{share}"

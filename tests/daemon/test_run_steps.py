@@ -466,7 +466,7 @@ def test_a_run_that_ends_early_is_said_by_status(
     scene: Scene, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_crew: object) -> str:
-        raise RequestError("CardError", "model stub is not what it should be")
+        raise RequestError("model stub is not what it should be", "model")
 
     scene.put("a.jpg", "good")
     with monkeypatch.context() as patched:

@@ -14,6 +14,7 @@ from uncnn.daemon.crew import Crew
 from uncnn.daemon.evaluate.machine import peak_bytes
 from uncnn.daemon.photos import decode
 from uncnn.daemon.pipeline import Outcome, protect
+from uncnn.daemon.protect.content import Content
 
 pytestmark = pytest.mark.slow
 
@@ -48,9 +49,9 @@ def released(crew: Crew, photo: Image.Image, folder: Path, kind: str = "png") ->
     """Return what became of a photo and how far it was changed, (H, W) grey levels."""
     source = folder / f"photo.{kind}"
     photo.save(source, quality=90)
-    outcome = protect(crew, source, source.name, Policy.model_validate(POLICY), folder, lambda _progress: None)
+    outcome = protect(crew, Content(source), source.name, Policy.model_validate(POLICY), lambda _stage: None)
     assert outcome.decision == "publish"
-    before, after = (decode(file.read_bytes(), "photo").pixels for file in (source, outcome.candidate))
+    before, after = (decode(each.read(), "photo").pixels for each in (Content(source), outcome.candidate))
     assert before.shape == after.shape
     return outcome, np.abs(before.astype(np.int16) - after).max(axis=2)
 
