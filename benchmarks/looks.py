@@ -30,10 +30,10 @@ from uncnn.daemon.photos import decode
 from uncnn.daemon.photos.fingerprint import fingerprint
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import AttackChoice, Change
+from uncnn.daemon.protect.verifier import Verifier
+from uncnn.daemon.protect.worker import Worker
 from uncnn.daemon.verify.opinion import load_opinion
 from uncnn.daemon.verify.sighting import ANIMAL, Sighting
-from uncnn.daemon.verify.verifier import Verifier
-from uncnn.daemon.worker import Worker
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors.retinaface_boxes import overlap
 from uncnn.plugins.detectors.turned import looking

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import FolderError
 from uncnn.daemon.files.kept import discard, keep
 from uncnn.daemon.files.names import longest_name
@@ -20,14 +19,15 @@ from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.intake import Place, source_of
 from uncnn.daemon.ledger import Job, Kept, Ledger, LedgerError, State, TransitionError
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
-from uncnn.daemon.pipeline import Outcome, protect
-from uncnn.daemon.processes import ProcessDied, RequestError
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Next
+from uncnn.daemon.protect.pipeline import Outcome, protect
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.processes import ProcessDied, RequestError
+from uncnn.daemon.protect.sight import see
 from uncnn.daemon.protect.wire import Report
 from uncnn.daemon.recall import Recalled, made_with, recall_copy, recall_judged, recall_picture
 from uncnn.daemon.recovery import prune_kept, released_before
-from uncnn.daemon.sight import see
 from uncnn.daemon.terminal import Done, Status
 from uncnn.daemon.verify.keeping import proof_of
 from uncnn.daemon.wording import printable
@@ -89,7 +89,7 @@ class Desk:
     """
 
     ledger: Ledger
-    crew: Crew
+    crew: ProcessEngine
     spool: Path
     report: Report
     start: Callable[[], None]

@@ -20,10 +20,10 @@ from uncnn.daemon.audit.today import (
     read_kept,
 )
 from uncnn.daemon.config import Config
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.standing import elsewhere, standing
-from uncnn.daemon.processes import ProcessDied
 from uncnn.daemon.progress import Bar
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.processes import ProcessDied
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
@@ -37,7 +37,7 @@ class Auditor:
     """Looks at one photo after another."""
 
     config: Config
-    crew: Crew
+    crew: ProcessEngine
     today: Today
     spool: Path
     judge: bool

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.evaluate.looks import LIKENESS
 from uncnn.daemon.evaluate.plan import EvaluationError
-from uncnn.daemon.processes import Child
 from uncnn.daemon.protect.messages import Embed
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.processes import Child
 from uncnn.daemon.wording import printable
 from uncnn.exporters.choice import Installed
 from uncnn.exporters.store import EMBEDDED, Roster
@@ -41,7 +41,7 @@ NO_AIDES: Final = Aides()
 
 
 @contextmanager
-def aides(crew: Crew, folder: Path | None) -> Iterator[Aides]:
+def aides(crew: ProcessEngine, folder: Path | None) -> Iterator[Aides]:
     """Yield the process, with the recognisers of `folder`; it ends with the block.
 
     Raises:

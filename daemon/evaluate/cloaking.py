@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uncnn.daemon.config import Policy
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.evaluate.aides import NO_AIDES, Aides
 from uncnn.daemon.evaluate.embedding import ask_judges, embeddings_of, leaving_out
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress, Sample, Shot, Take
-from uncnn.daemon.pipeline import attack_of, protect
 from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.measuring import read_squares
 from uncnn.daemon.protect.messages import SQUARES, Change, Compare, Crop, Look
+from uncnn.daemon.protect.pipeline import attack_of, protect
+from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.wire import Report, Stage
-from uncnn.daemon.verify.measuring import read_squares
 from uncnn.exporters.calibration.patches import main_face
 from uncnn.plugins.api import Face
 
@@ -29,7 +29,7 @@ from uncnn.plugins.api import Face
 class Cloaking:
     """What is done with one photo."""
 
-    crew: Crew
+    crew: ProcessEngine
     plan: Plan
     policy: Policy
     source: Path

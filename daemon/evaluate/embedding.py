@@ -10,22 +10,22 @@ from pathlib import Path
 
 import numpy as np
 
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.evaluate.aides import Aides
 from uncnn.daemon.evaluate.judge_commands import Exhibits
 from uncnn.daemon.evaluate.plan import Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
-from uncnn.daemon.processes import RequestError
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Embed, Embedded
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.processes import RequestError
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import Face, Rotated, UncnnError
 from uncnn.plugins.cards import Embeddings
 
 
 def ask_judges(
-    crew: Crew,
+    crew: ProcessEngine,
     aides: Aides,
     photo: Content,
     name: str,
@@ -59,7 +59,7 @@ def embeddings_of(answer: Embedded) -> dict[str, dict[str, Embeddings]]:
 
 
 def embed_distractors(
-    crew: Crew,
+    crew: ProcessEngine,
     aides: Aides,
     plan: Plan,
     spool: Path,

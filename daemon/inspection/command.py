@@ -12,15 +12,15 @@ from uncnn.daemon.commands import SettingsError, configuration, named_policy, ta
 from uncnn.daemon.config import Config, Policy
 from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.config.showing import watched_policy
-from uncnn.daemon.crew import PREPARE_SECONDS
 from uncnn.daemon.files.folders import data_dir, named
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.inspection.messages import FACES, Detector, FindDetector, FindFaces, ReadPhoto
 from uncnn.daemon.inspection.showing import show
-from uncnn.daemon.processes import Child, stopped_by_sigterm
 from uncnn.daemon.progress import progress_bar
 from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.process_engine import PREPARE_SECONDS
+from uncnn.daemon.protect.processes import Child, stopped_by_sigterm
 from uncnn.daemon.protect.wire import Handlers, Report, Stage
 from uncnn.daemon.sandbox.rules import sandbox_for
 from uncnn.daemon.wording import printable

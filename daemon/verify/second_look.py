@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from uncnn.daemon.protect.measuring import same_face
 from uncnn.daemon.verify.answers import Answers
-from uncnn.daemon.verify.measuring import same_face
 from uncnn.daemon.verify.opinion import Kind, Opinion
 from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
 from uncnn.plugins.api import Detector, Face, Pixels, Rotated

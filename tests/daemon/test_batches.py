@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from uncnn.daemon.photos import decode, encode
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import AttackChoice, Change, Next
-from uncnn.daemon.worker import Worker
+from uncnn.daemon.protect.worker import Worker
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins import host
 from uncnn.plugins.api import Face, PluginError
@@ -66,7 +66,7 @@ def test_a_photo_comes_out_the_same_alone_and_beside_others(
         batches.append(len(portraits))
         return real(portraits, *arguments)
 
-    monkeypatch.setattr("uncnn.daemon.worker.perturb_all", counted)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", counted)
     sound = [photo for photo in photos if photo.stem != "broken"]
     alone = []
     for photo in sound:
@@ -91,7 +91,7 @@ def test_files_of_a_moment_lie_beside_the_copy_and_where_they_did_before(
     source = spool / "a.jpg"
     Image.new("RGB", (64, 64), "grey").save(source)
     monkeypatch.setattr(
-        "uncnn.daemon.worker.encode", lambda *given: seen.append(tempfile.gettempdir()) or encode(*given)
+        "uncnn.daemon.protect.worker.encode", lambda *given: seen.append(tempfile.gettempdir()) or encode(*given)
     )
     asked = Change(Content(source), "a.jpg", False, (), (), ATTACK, "same", "same")
     changed = Worker(NoFace(), []).change(asked, lambda _stage: None)
@@ -127,7 +127,7 @@ def test_the_same_picture_with_other_metadata_has_the_same_seed_and_no_place_in_
         batches.append([portrait.seed for portrait in portraits])
         raise PluginError("seen enough")
 
-    monkeypatch.setattr("uncnn.daemon.worker.perturb_all", broken_off)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", broken_off)
     worker = Worker(OneFace(), [])
     first, other = (worker.look(Content(photos[n]), str(n), keep=True) for n in (0, 1))
     with pytest.raises(PluginError, match="seen enough"):
@@ -156,9 +156,9 @@ def test_no_photo_is_decoded_twice_for_want_of_room_in_a_batch(
         regions = [region_of(np.array(each.face.landmarks), 8) for each in portraits]
         return [host.Patch(region, torch.zeros(3, 8, 8), torch.zeros(1, 8, 8)) for region in regions]
 
-    monkeypatch.setattr("uncnn.daemon.worker.decode", counted)
-    monkeypatch.setattr("uncnn.daemon.worker.perturb_all", unchanged)
-    monkeypatch.setattr("uncnn.daemon.worker.FACES_A_BATCH", 2)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.decode", counted)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", unchanged)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.FACES_A_BATCH", 2)
     worker = Worker(OneFace(), [])
     for photo in photos[:3]:
         cloak(worker, photo, photos[:3])
@@ -166,7 +166,7 @@ def test_no_photo_is_decoded_twice_for_want_of_room_in_a_batch(
     assert attacked == [2, 1], "the first two share a batch, and the third is alone"
     worker.subjects.clear()
     decoded.clear()
-    monkeypatch.setattr("uncnn.daemon.worker.FACES_A_BATCH", 1)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.FACES_A_BATCH", 1)
     cloak(worker, photos[0], photos[:3])
     assert decoded == ["0.png"], "where there is no room at all, no other is looked at"
 
@@ -182,7 +182,7 @@ def test_a_batch_that_fails_is_no_fault_of_the_photo(
             raise PluginError("one of them is too much")
         return real(portraits, *arguments)
 
-    monkeypatch.setattr("uncnn.daemon.worker.perturb_all", failing)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", failing)
     worker.subjects.clear()
     before = np.asarray(Image.open(photos[0]).convert("RGB")).astype(int)
     assert np.abs(cloak(worker, photos[0], photos[1:]) - before).max() > 0
@@ -207,7 +207,7 @@ def test_a_face_beside_which_another_is_found_is_done_anew_inside_one_budget(
         batches.append([(portrait.face, portrait.beside) for portrait in portraits])
         return real(portraits, *arguments)
 
-    monkeypatch.setattr("uncnn.daemon.worker.perturb_all", counted)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", counted)
     for faces in ([face], [face, second], [face, second]):
         strengths = ("balanced",) * len(faces)
         asked = Change(Content(photo), photo.name, False, tuple(faces), strengths, ATTACK, "PNG", "same")

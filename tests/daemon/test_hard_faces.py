@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import AttackChoice, Change
-from uncnn.daemon.verify.verifier import Verifier
-from uncnn.daemon.worker import Worker
+from uncnn.daemon.protect.verifier import Verifier
+from uncnn.daemon.protect.worker import Worker
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Face
 from uncnn.plugins.cards import read_card

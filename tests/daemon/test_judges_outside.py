@@ -224,7 +224,7 @@ def test_as_installed_is_the_default_policy_alone(options: dict[str, Any]) -> No
         installed_settings(**{**given, **options})
 
 
-class Crew:
+class FakeEngine:
     """Finds the face again and makes one embedding of every view."""
 
     roster = SimpleNamespace(judges=[SimpleNamespace(card=SimpleNamespace(name="one"))])
@@ -261,7 +261,7 @@ def test_photos_that_are_held_are_counted_and_left_out(
     assert plan.as_installed
     face = Face((0, 0, 50, 50), ((10, 10), (40, 10), (25, 25), (12, 40), (38, 40)), 1.0)
     heard = SimpleNamespace(report=lambda _: None)
-    work = Cloaking(Crew(), plan, Policy(), tmp_path / "source", "photo", heard, NO_AIDES)  # type: ignore[arg-type]
+    work = Cloaking(FakeEngine(), plan, Policy(), tmp_path / "source", "photo", heard, NO_AIDES)  # type: ignore[arg-type]
     shot = work.shot("Ada", face)
     take = shot.takes[AS_INSTALLED]
     assert (take.seconds, take.strengths) == (3.0, ("balanced", "strong"))

@@ -11,9 +11,9 @@ from PIL import Image
 from uncnn.daemon.compare.showing import show
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Show
+from uncnn.daemon.protect.moved import UNMOVED, Moved, pack_moved, read_moved
+from uncnn.daemon.protect.verifier import Verifier
 from uncnn.daemon.verify.displays import on_displays
-from uncnn.daemon.verify.moved import UNMOVED, Moved, pack_moved, read_moved
-from uncnn.daemon.verify.verifier import Verifier
 from uncnn.daemon.verify.visibility import face_square
 from uncnn.exporters.detectors import OWN_ONNX
 from uncnn.exporters.store import EMBEDDED

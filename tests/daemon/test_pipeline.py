@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from uncnn.daemon.config.policies import Policy
-from uncnn.daemon.pipeline import Ladder, decide, protect, rungs_of
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Change, Changed, Judge, Look, Looked, Next, Review, Reviewed
+from uncnn.daemon.protect.pipeline import Ladder, decide, protect, rungs_of
 from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.sighting import Sighting
 from uncnn.daemon.verify.statement import nearest_words, verify_words

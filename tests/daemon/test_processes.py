@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from uncnn.daemon.processes import Child, ProcessDied, RequestError
+from uncnn.daemon.protect.processes import Child, ProcessDied, RequestError
 from uncnn.daemon.protect.wire import Stage
 
 sys.path.insert(0, str(Path(__file__).parent / "spawned"))
@@ -90,7 +90,7 @@ def test_a_child_does_not_inherit_what_its_parent_imported(child: Child) -> None
 FIRST = (
     "import re, sys; from pathlib import Path\n"
     "sys.path.insert(0, {folder!r})\n"
-    "import spawned_handlers; from uncnn.daemon.processes import Child\n"
+    "import spawned_handlers; from uncnn.daemon.protect.processes import Child\n"
     "child = Child('worker', spawned_handlers.make_obedient)\n"
     "status = Path(f'/proc/{{child.pid}}/status').read_text()\n"
     "child.close()\n"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from uncnn.daemon.processes import Child
+from uncnn.daemon.protect.processes import Child
 from uncnn.daemon.sandbox import landlock, rules, seccomp
 from uncnn.daemon.sandbox.entering import offered
 from uncnn.daemon.sandbox.protection import Protection, held_in_all

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from uncnn.daemon.photos import decode
-from uncnn.daemon.subject import Subject
+from uncnn.daemon.protect.subject import Subject
 from uncnn.plugins.api import Face
 from uncnn.plugins.geometry import Region
 from uncnn.plugins.host import Patch

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.measuring import compare_versions, embed, same_face
 from uncnn.daemon.protect.messages import Compare, Embed, Embedded
+from uncnn.daemon.protect.verifier import Verifier
 from uncnn.daemon.verify.jod import Jod
-from uncnn.daemon.verify.measuring import compare_versions, embed, same_face
 from uncnn.daemon.verify.places import JITTERS
-from uncnn.daemon.verify.verifier import Verifier
 from uncnn.exporters.detectors import OWN_ONNX
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face, UncnnError
@@ -193,7 +193,7 @@ def test_faces_are_matched_by_their_landmarks() -> None:
 
 
 def test_the_verifier_has_no_torch() -> None:
-    code = "import sys, uncnn.daemon.verify.verifier; assert 'torch' not in sys.modules"
+    code = "import sys, uncnn.daemon.protect.verifier; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.verify.moved import read_moved
+from uncnn.daemon.protect.moved import read_moved
 from uncnn.exporters.formats import FormatError
 from uncnn.exporters.formats.checkpoint import convert
 from uncnn.plugins.checkpoints import CheckpointError, load_checkpoint

@@ -21,6 +21,7 @@ from uncnn.daemon.people.matching import Who, spared
 from uncnn.daemon.people.store import read_people
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.photos.fingerprint import fingerprint
+from uncnn.daemon.protect.measuring import compare_versions, crop, embed, same_face
 from uncnn.daemon.protect.messages import (
     Compare,
     Crop,
@@ -36,11 +37,10 @@ from uncnn.daemon.protect.messages import (
     Show,
     Terms,
 )
+from uncnn.daemon.protect.moved import UNMOVED, Moved, read_moved
 from uncnn.daemon.protect.wire import Ask, Handlers, Report
 from uncnn.daemon.verify.answers import Answers, Likeness, landmarks
 from uncnn.daemon.verify.displays import on_displays
-from uncnn.daemon.verify.measuring import compare_versions, crop, embed, same_face
-from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved
 from uncnn.daemon.verify.opinion import Opinion, opinion_of
 from uncnn.daemon.verify.places import Landmarks, places
 from uncnn.daemon.verify.second_look import Look, SecondLook

@@ -26,9 +26,9 @@ from uncnn.daemon.protect.messages import (
     Looked,
     Ready,
 )
+from uncnn.daemon.protect.moved import pack_moved
+from uncnn.daemon.protect.subject import Key, Subject
 from uncnn.daemon.protect.wire import Handlers, Report, Stage
-from uncnn.daemon.subject import Key, Subject
-from uncnn.daemon.verify.moved import pack_moved
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Rotated, UncnnError
 from uncnn.plugins.canaries import Canaries

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from uncnn.daemon.config import Models
 from uncnn.daemon.people.store import people_file
-from uncnn.daemon.processes import Child
 from uncnn.daemon.protect.messages import CANDIDATE, MOVED, Change, Changed, Loaded, Look, Looked, Ready
+from uncnn.daemon.protect.processes import Child
 from uncnn.daemon.protect.wire import Ask, Handlers, Report, Stage
 from uncnn.daemon.sandbox.protection import Protection, held_in_all
 from uncnn.daemon.sandbox.rules import Sandbox, sandbox_for
@@ -31,7 +31,7 @@ class FindModels(Ask[store.Roster]):
     """Find the models of a run, and export what has to be first."""
 
 
-class Crew:
+class ProcessEngine:
     """One worker and one verifier over the same models. Use it in a `with` block."""
 
     def __init__(self, models: Models, device: str, data: Path, spool: Path, job_seconds: float = JOB_SECONDS) -> None:
@@ -71,7 +71,7 @@ class Crew:
         """Return the running worker."""
         if self._worker is None or not self._worker.alive:
             make = partial(_make_worker, self.roster, self.device)
-            self._worker = Child("worker", make, self._sandbox(self.roster), ["uncnn.daemon.worker"])
+            self._worker = Child("worker", make, self._sandbox(self.roster), ["uncnn.daemon.protect.worker"])
         return self._worker
 
     @property
@@ -84,7 +84,7 @@ class Crew:
     def new_verifier(self, roster: store.Roster) -> Child:
         """Return a new process that asks these models; the caller closes it."""
         make = partial(_make_verifier, roster, self.device)
-        return Child("verifier", make, self._sandbox(roster, [BUTTERAUGLI]), ["uncnn.daemon.verify.verifier"])
+        return Child("verifier", make, self._sandbox(roster, [BUTTERAUGLI]), ["uncnn.daemon.protect.verifier"])
 
     @property
     def protection(self) -> Protection:
@@ -144,7 +144,7 @@ class Crew:
         self._worker = self._verifier = None
         self.started = False
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> ProcessEngine:
         """Return the crew; nothing is started yet."""
         return self
 
@@ -170,12 +170,12 @@ def make_exporter(models: Models, data: Path) -> Handlers:
 
 
 def _make_worker(roster: store.Roster, device: str) -> Handlers:
-    from uncnn.daemon.worker import make_worker  # torch: only in the spawned process
+    from uncnn.daemon.protect.worker import make_worker  # torch: only in the spawned process
 
     return make_worker(roster, device)
 
 
 def _make_verifier(roster: store.Roster, device: str) -> Handlers:
-    from uncnn.daemon.verify.verifier import make_verifier  # ONNX Runtime: likewise
+    from uncnn.daemon.protect.verifier import make_verifier  # ONNX Runtime: likewise
 
     return make_verifier(roster, device)

@@ -13,8 +13,8 @@ import numpy as np
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import SQUARES, Compare, Compared, Crop, Embed, Embedded
+from uncnn.daemon.protect.moved import read_moved
 from uncnn.daemon.verify.displays import on_displays
-from uncnn.daemon.verify.moved import read_moved
 from uncnn.daemon.verify.visibility import face_square, visibility
 from uncnn.exporters.calibration.patches import main_face
 from uncnn.plugins.api import Detector, Face, Pixels, UncnnError

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Look, Looked
+from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.wire import Report, Stage
 from uncnn.plugins.api import Rotated
 
@@ -20,7 +20,7 @@ class Seen:
     began: float  # monotonic
 
 
-def see(crew: Crew, photo: Content, name: str, report: Report, rotated: Rotated) -> Seen:
+def see(crew: ProcessEngine, photo: Content, name: str, report: Report, rotated: Rotated) -> Seen:
     """Return what the worker sees in a photo, which a person knows as `name`.
 
     `rotated`: whether faces at any in-plane angle are looked for.

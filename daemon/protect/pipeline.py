@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from uncnn.daemon.config.policies import Policy
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import AttackChoice, Change, Judge, Next, Review, Terms, WrittenAs
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.sight import Seen, see
 from uncnn.daemon.protect.wire import Report, Stage
-from uncnn.daemon.sight import Seen, see
 from uncnn.daemon.verify.statement import doubt_words, is_large, left_words, protected_words, unprotected_words
 from uncnn.daemon.verify.verdict import Verdict
 from uncnn.plugins.api import Face
@@ -98,7 +98,7 @@ class Ladder:
 
 
 def protect(
-    crew: Crew,
+    crew: ProcessEngine,
     photo: Content,
     name: str,
     policy: Policy,
