@@ -24,10 +24,11 @@ import skimage.data
 from PIL import Image
 
 from uncnn.daemon.config import Models, Policy
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.publish import publish, snapshot
-from uncnn.daemon.pipeline import Outcome, protect
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.pipeline import Outcome, protect
+from uncnn.daemon.protect.process_engine import ProcessEngine
 
 ROOT = Path(__file__).resolve().parents[1]
 SURROGATES = (
@@ -75,7 +76,7 @@ def paint(photos: list[Path], width: int) -> None:
 def time_photos(title: str, photos: list[Path], policy: Policy, bars: dict[str, float]) -> None:
     """Print wall seconds a photo and peak memory of the whole service."""
     models = Models(surrogates=SURROGATES, licences=("permissive", "research"))
-    with tempfile.TemporaryDirectory() as folder, Crew(models, "cpu", data_dir(), Path(folder)) as crew:
+    with tempfile.TemporaryDirectory() as folder, ProcessEngine(models, "cpu", data_dir(), Path(folder)) as crew:
         crew.start()
         spool, published = Path(folder) / "spool", Path(folder) / "published"
         spool.mkdir()
@@ -90,13 +91,13 @@ def time_photos(title: str, photos: list[Path], policy: Policy, bars: dict[str, 
     report("  peak memory, three processes", [memory], "GB", bars.get("gigabytes"))
 
 
-def one_photo(crew: Crew, photo: Path, policy: Policy, spool: Path, published: Path) -> tuple[float, Outcome]:
+def one_photo(crew: ProcessEngine, photo: Path, policy: Policy, spool: Path, published: Path) -> tuple[float, Outcome]:
     """Return the wall seconds from the file in the folder to the file that is released or held."""
     started = time.perf_counter()
     taken = snapshot(photo.parent, Path(photo.name), spool)
-    outcome = protect(crew, taken.path, photo.name, policy, spool, lambda _progress: None)
-    if outcome.decision == "publish":
-        publish(outcome.candidate, published, Path(photo.name), outcome.verdict.sha256)
+    outcome = protect(crew, Content(taken.path), photo.name, policy, lambda _stage: None)
+    if outcome.decision == "publish" and outcome.candidate.file is not None:
+        publish(outcome.candidate.file, published, Path(photo.name), outcome.verdict.sha256)
     return time.perf_counter() - started, outcome
 
 

@@ -28,10 +28,12 @@ from PIL import Image, ImageFilter, ImageOps
 
 from uncnn.daemon.photos import decode
 from uncnn.daemon.photos.fingerprint import fingerprint
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import AttackChoice, Change
+from uncnn.daemon.protect.verifier import Verifier
+from uncnn.daemon.protect.worker import Worker
 from uncnn.daemon.verify.opinion import load_opinion
 from uncnn.daemon.verify.sighting import ANIMAL, Sighting
-from uncnn.daemon.verify.verifier import Verifier
-from uncnn.daemon.worker import Worker
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors.retinaface_boxes import overlap
 from uncnn.plugins.detectors.turned import looking
@@ -232,16 +234,16 @@ def _now(looks: Looks, source: Path) -> None:
     data, released = source.read_bytes(), _candidate(source).read_bytes()
     sighted = verifier.second_look.sightings(verifier.look(data, "photo.jpg", "auto"), faces)
     assert not any(each.counts("cloak") for each in sighted), "the photo is to have no face"
-    verifier.verify(data, released, 1e-3, ("as-is",), SMALLEST_PX, faces, rotated="auto", found=faces)
+    verifier.verify(data, released, 1e-3, ("as-is",), SMALLEST_PX, faces, rotated="auto")
 
 
 def _worked(looks: Looks, source: Path, rotated: bool | str) -> list[Face]:
     worker = Worker(looks.detector, [])
-    faces = worker.look(source, "photo.jpg", rotated).faces  # type: ignore[arg-type]
-    request = {"source": str(source), "name": "photo.jpg", "destination": str(_candidate(source)), "rotated": rotated}
-    nothing = {"faces": [], "strengths": [], "attack": {"name": "veil", "parameters": {}}, "smallest_px": SMALLEST_PX}
-    worker.cloak({**request, **nothing, "format": "same", "quality": "same"}, lambda _: None)
-    return faces
+    faces = worker.look(Content(source), "photo.jpg", rotated).faces  # type: ignore[arg-type]
+    attack = AttackChoice("veil", {}, Path("nobody"))
+    asked = Change(Content(source), "photo.jpg", rotated, (), (), attack, "same", "same")  # type: ignore[arg-type]
+    worker.change(asked, lambda _: None)
+    return list(faces)
 
 
 def _candidate(source: Path) -> Path:

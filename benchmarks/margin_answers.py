@@ -19,7 +19,7 @@ from margin_cloaks import ATTACKED, Subject, faces_of
 from PIL import Image, ImageEnhance, ImageFilter
 
 from uncnn.daemon.photos import decode, reencode
-from uncnn.daemon.verify.measuring import same_face
+from uncnn.daemon.protect.measuring import same_face
 from uncnn.daemon.verify.places import places
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Detector, Face, Pixels

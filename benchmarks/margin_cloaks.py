@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from uncnn.daemon.photos import decode, encode
 from uncnn.daemon.photos.fingerprint import seed
-from uncnn.daemon.verify.verdict import FACES
 from uncnn.daemon.verify.visibility import face_square, ssimulacra2
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Detector, Face
@@ -27,6 +27,7 @@ from uncnn.plugins.registry import make_attack, make_budget
 ATTACKED: Final = ("mobilefacenet-foamliu", "mobileface-v2", "esp-mfn")
 STRENGTHS: Final = ("balanced", "strong", "utmost")
 SMALLEST_PX: Final = 24
+ADAPTER: Final = TypeAdapter(list[Face])
 MOST_FACES: Final = 3  # of a group photo: a crowd would be half of all faces
 
 Item = TypeVar("Item")
@@ -99,5 +100,5 @@ def faces_of(subject: Subject, cache: Path, detector: Detector) -> list[Face]:
         file.parent.mkdir(parents=True, exist_ok=True)
         seen = detector.detect(decode(subject.file.read_bytes(), "photo").pixels)
         large = sorted((face for face in seen if face.size_px >= SMALLEST_PX), key=lambda face: -face.size_px)
-        file.write_text(json.dumps(FACES.dump_python(large[:MOST_FACES], mode="json")))
-    return FACES.validate_json(file.read_text())
+        file.write_text(json.dumps(ADAPTER.dump_python(large[:MOST_FACES], mode="json")))
+    return ADAPTER.validate_json(file.read_text())

@@ -59,12 +59,12 @@ CARDS: Final = "tests/plugins/test_cards.py"
 TABLE: Final = "tests/daemon/test_tightening.py"
 RULES: Final = tuple(f"{name}.objection" for name in ("Ranked", "Number", "AllOf", "Longer"))
 TARGETS: Final = [
-    Target("daemon/pipeline.py", ("decide",), (GUARD,)),
+    Target("daemon/protect/pipeline.py", ("decide",), (GUARD,)),
     Target("daemon/verify/verdict.py", ("FaceVerdict.protected", "Verdict.protected", "Judgement.blind"), (GUARD,)),
-    Target("daemon/verify/verifier.py", ("_paired",), (GUARD,)),
-    Target("daemon/verify/verifier.py", ("_judgement",), (GUARD, "tests/daemon/test_judgements.py")),
+    Target("daemon/protect/verifier.py", ("_paired",), (GUARD,)),
+    Target("daemon/protect/verifier.py", ("_judgement",), (GUARD, "tests/daemon/test_judgements.py")),
     Target("daemon/verify/places.py", ("places",), ("tests/daemon/test_places.py",)),
-    Target("daemon/verify/measuring.py", ("same_face",), (GUARD,)),
+    Target("daemon/protect/measuring.py", ("same_face",), (GUARD,)),
     Target(
         "plugins/cards.py",
         ("Card.threshold", "Card.matches", "Card.links", "distance", "compare", "_check_file"),

@@ -16,6 +16,8 @@ from common import is_missing, options_of
 from uncnn.daemon.commands import settings_for, taken, work
 from uncnn.daemon.people.sameness import groups
 from uncnn.daemon.people.store import Template
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Describe
 
 TRIES = 4000
 PHOTOS = 4  # of each person
@@ -61,19 +63,17 @@ def _described(folders: Sequence[Path]) -> tuple[list[list[Any]], dict[str, Any]
         for folder in folders:
             for photo in sorted(folder.glob("*.jpg"))[:PHOTOS]:
                 copy = taken(photo, spool)
-                answer = crew.ask_verifier({"do": "describe", "source": str(copy.path), "name": photo.name})
+                answer = crew.judge(Describe(Content(copy.path), photo.name, False))
                 copy.path.unlink()
-                if answer["faces"] == 1:
-                    found.setdefault(folder.name, []).append(answer["models"])
+                if answer.faces == 1:
+                    found.setdefault(folder.name, []).append(answer.models)
         cards = {model.card.sha256: model.card for model in (*crew.roster.surrogates, *crew.roster.judges)}
     return [photos for photos in found.values() if len(photos) >= 3], cards
 
 
 def _templates(photos: Sequence[Any]) -> list[Template]:
     models = enumerate(photos[0])
-    return [
-        Template(m["recogniser"], m["sha256"], [photo[place]["embedding"] for photo in photos]) for place, m in models
-    ]
+    return [Template(m.recogniser, m.sha256, [photo[place].embedding for photo in photos]) for place, m in models]
 
 
 if __name__ == "__main__":

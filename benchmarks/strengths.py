@@ -18,11 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uncnn.daemon.config import Models, Policy
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.publish import snapshot
-from uncnn.daemon.pipeline import Outcome, protect
-from uncnn.daemon.processes import RequestError
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.pipeline import Outcome, protect
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.processes import RequestError
 from uncnn.daemon.tables import worst_views
 from uncnn.plugins.registry import STRENGTHS
 
@@ -41,7 +42,7 @@ def main() -> None:
     os.environ.setdefault("UNCNN_MODELS", str(shared / "models" / "reference"))
     photos = chosen(options.folder or shared / "data" / "lfw" / "identities", options.photos)
     models = Models(licences=("permissive", "research"))
-    with tempfile.TemporaryDirectory() as spool, Crew(models, "cpu", data_dir(), Path(spool)) as crew:
+    with tempfile.TemporaryDirectory() as spool, ProcessEngine(models, "cpu", data_dir(), Path(spool)) as crew:
         crew.start()
         print(f"{len(photos)} photos, {len(crew.roster.surrogates)} surrogates, {len(crew.roster.judges)} judges")
         print(HEAD)
@@ -58,11 +59,11 @@ def chosen(folder: Path, number: int) -> list[Path]:
     return files[::step][:number]
 
 
-def judged(crew: Crew, photo: Path, policy: Policy, spool: Path) -> Outcome | None:
+def judged(crew: ProcessEngine, photo: Path, policy: Policy, spool: Path) -> Outcome | None:
     """Return what the policy makes of a photo."""
     taken = snapshot(photo.parent, Path(photo.name), spool)
     try:
-        return protect(crew, taken.path, photo.name, policy, spool, lambda _progress: None)
+        return protect(crew, Content(taken.path), photo.name, policy, lambda _stage: None)
     except RequestError as error:
         print(f"{photo.name}: {error}")
         return None

@@ -20,7 +20,6 @@ from typing import Final
 from uncnn.daemon.answers import print_json
 from uncnn.daemon.commands import Settings, SettingsError, work
 from uncnn.daemon.config import Folder
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import ledger_file, state_dir
 from uncnn.daemon.files.opening import make_durable
 from uncnn.daemon.files.publish import PublishError, sweep, way_into
@@ -31,6 +30,8 @@ from uncnn.daemon.ledger import Job, Ledger, State
 from uncnn.daemon.ledger.states import IN_WORK, SETTLED
 from uncnn.daemon.photo_job import Desk, FolderBlocked, done_before, take
 from uncnn.daemon.progress import Bar, progress_bar
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.recall import made_with
 from uncnn.daemon.recovery import recover
 from uncnn.daemon.terminal import Done, counts_of, exit_status, say, say_counts, say_summary
@@ -84,7 +85,7 @@ class Said:
 class Before:
     """What was done by earlier commands, and whether it would come out the same today."""
 
-    def __init__(self, ledger: Ledger, crew: Crew, again: bool) -> None:
+    def __init__(self, ledger: Ledger, crew: ProcessEngine, again: bool) -> None:
         """Nothing counts where a person wants all done `again`."""
         self._ledger, self._crew, self._again = ledger, crew, again
 
@@ -243,13 +244,13 @@ def at_work(ledger: Ledger) -> Iterator[None]:
         os.close(opened)
 
 
-def _starter(crew: Crew, bar: Bar, verbose: bool) -> Callable[[], None]:
+def _starter(crew: ProcessEngine, bar: Bar, verbose: bool) -> Callable[[], None]:
     """Return what loads the models when it is called first."""
 
     def start() -> None:
         if crew.started:
             return
-        bar.report({"stage": "loading the models"})
+        bar.report(Stage("loading the models"))
         device = crew.start()
         if verbose:
             with bar.aside():

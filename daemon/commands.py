@@ -16,17 +16,19 @@ from rich.console import Console
 from uncnn.daemon.answers import DEGRADED, NO_FACE, OK, USAGE, print_json
 from uncnn.daemon.config import DEFAULT_POLICY, Attack, Config, Models, Policy, find_config, load
 from uncnn.daemon.config.document import ConfigError
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.publish import Snapshot, snapshot
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
-from uncnn.daemon.pipeline import verify_request
-from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.progress import progress_bar
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Judge
+from uncnn.daemon.protect.pipeline import terms_of
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.processes import stopped_by_sigterm
 from uncnn.daemon.tables import verdict_json, verdict_lines
 from uncnn.daemon.terminal import say_line, width_of
 from uncnn.daemon.verify.statement import verify_words
-from uncnn.daemon.verify.verdict import VERDICT, Verdict
+from uncnn.daemon.verify.verdict import Verdict
 from uncnn.plugins.api import UncnnError
 
 
@@ -86,7 +88,7 @@ def verify_pair(settings: Settings, original: Path, cloaked: Path, surrogates: b
     policy = settings.policy
     with progress_bar(1, as_json), work(settings.models, settings.device) as (crew, spool):
         first, second = taken(original, spool), taken(cloaked, spool)
-        verdict = VERDICT.validate_python(crew.ask_verifier(verify_request(first.path, second.path, policy, None)))
+        verdict = crew.judge(Judge(Content(first.path), Content(second.path), terms_of(policy)))
     if as_json:
         print_json({"original": str(original), "cloaked": str(cloaked), "verdict": verdict_json(verdict)})
     else:
@@ -101,7 +103,7 @@ def taken(photo: Path, folder: Path) -> Snapshot:
 
 
 @contextmanager
-def work(models: Models, device: str, shipped_only: bool = False) -> Iterator[tuple[Crew, Path]]:
+def work(models: Models, device: str, shipped_only: bool = False) -> Iterator[tuple[ProcessEngine, Path]]:
     """Yield the processes, started when first asked, and a private folder that is removed at the end.
 
     `shipped_only`: models that do not come with uncnn are not looked for.
@@ -111,7 +113,7 @@ def work(models: Models, device: str, shipped_only: bool = False) -> Iterator[tu
         stopped_by_sigterm(),
         workspace() as spool,
         _searching(spool, shipped_only) as data,
-        Crew(models, device, data, spool) as crew,
+        ProcessEngine(models, device, data, spool) as crew,
     ):
         yield crew, spool
 

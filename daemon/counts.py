@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from uncnn.daemon.verify.sighting import ANIMAL
 
 if TYPE_CHECKING:
-    from uncnn.daemon.pipeline import Outcome
+    from uncnn.daemon.protect.pipeline import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 from uncnn.daemon.answers import DEGRADED, ERROR, print_json
 from uncnn.daemon.audit.last import read_last
 from uncnn.daemon.config import Config, ConfigError, find_config, load
-from uncnn.daemon.crew import LOADING, Crew
 from uncnn.daemon.files.folders import data_dir, ledger_file, state_dir
 from uncnn.daemon.files.names import Reason, ignored_words
 from uncnn.daemon.files.publish import PublishError
@@ -24,8 +23,10 @@ from uncnn.daemon.ledger import Job, Ledger, LedgerError, Run, State
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.ledger.view import view
 from uncnn.daemon.photo_job import Desk, FolderBlocked, take
-from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.progress import Bar, progress_bar
+from uncnn.daemon.protect.process_engine import LOADING, ProcessEngine
+from uncnn.daemon.protect.processes import stopped_by_sigterm
+from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.recovery import recover
 from uncnn.daemon.terminal import Done, counts_of, exit_status, say, say_line
 from uncnn.daemon.wording import printable, system_words
@@ -120,7 +121,7 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
         return
     with (
         workspace() as spool,
-        Crew(config.models, config.device, data_dir(), spool) as crew,
+        ProcessEngine(config.models, config.device, data_dir(), spool) as crew,
         progress_bar(new, summary.quiet) as bar,
     ):
         summary.bar = bar
@@ -136,7 +137,7 @@ def _drain_folder(desk: Desk, seen: Look, bar: Bar, summary: Summary) -> None:
         bar.begin(seen.place.name(found.relative))
         wait = seen.settle_seconds(found)
         if wait > 0:
-            bar.report({"stage": "waiting until it has settled"})
+            bar.report(Stage("waiting until it has settled"))
             time.sleep(wait)
         try:
             policy = seen.place.at(found.relative)
@@ -172,14 +173,14 @@ def _look(ledger: Ledger, place: Place, summary: Summary) -> Look | None:
     return seen
 
 
-def _starter(crew: Crew, run: Run, bar: Bar) -> Callable[[], None]:
+def _starter(crew: ProcessEngine, run: Run, bar: Bar) -> Callable[[], None]:
     """Return what loads the models when it is called first."""
     started = False
 
     def start() -> None:
         nonlocal started
         if not started:
-            bar.report({"stage": LOADING})
+            bar.report(Stage(LOADING))
             run.tell("", LOADING, 0, 0, 0.0)
             device = crew.start()
             run.tell("", "", 0, 0, 0.0)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import FolderError
 from uncnn.daemon.files.kept import discard, keep
 from uncnn.daemon.files.names import longest_name
@@ -20,15 +19,19 @@ from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.intake import Place, source_of
 from uncnn.daemon.ledger import Job, Kept, Ledger, LedgerError, State, TransitionError
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
-from uncnn.daemon.pipeline import Next, Outcome, protect
-from uncnn.daemon.processes import ProcessDied, Report, RequestError
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Next
+from uncnn.daemon.protect.pipeline import Outcome, protect
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.processes import ProcessDied, RequestError
+from uncnn.daemon.protect.sight import see
+from uncnn.daemon.protect.wire import Report
 from uncnn.daemon.recall import Recalled, made_with, recall_copy, recall_judged, recall_picture
 from uncnn.daemon.recovery import prune_kept, released_before
-from uncnn.daemon.sight import see
 from uncnn.daemon.terminal import Done, Status
 from uncnn.daemon.verify.keeping import proof_of
 from uncnn.daemon.wording import printable
-from uncnn.plugins.api import UncnnError
+from uncnn.plugins.api import Fault, UncnnError
 
 ENVIRONMENT: Final = frozenset(
     {
@@ -47,14 +50,11 @@ ENVIRONMENT: Final = frozenset(
 )
 """Faults of the machine, not of the photo: no attempt is spent on them."""
 
-MISCONFIGURED: Final = frozenset({"UnknownAttack", "AimError"})
-"""What is wrong with the policy, not with a photo: its folder waits for another."""
-
 PASSING: Final = frozenset({"truncated", "no-memory"})
 """What is wrong with a photo and may not be for long: it is still being written, or others have the memory."""
 
-UNSOUND: Final = frozenset({"CanaryError", "CardError", "DetectorError", "PinsError"})
-"""A model that is not what it should be: no attempt is spent, and nothing is released before it is put right."""
+WAITING: Final[frozenset[Fault]] = frozenset({"policy", "model"})
+"""Where a fault lies that no photo can help: no attempt is spent, the folder waits until it is put right."""
 
 HOPELESS: Final = frozenset({"name-too-long", "no-name"})
 """Faults of publishing that another attempt meets again."""
@@ -89,7 +89,7 @@ class Desk:
     """
 
     ledger: Ledger
-    crew: Crew
+    crew: ProcessEngine
     spool: Path
     report: Report
     start: Callable[[], None]
@@ -183,14 +183,15 @@ def _noted(ledger: Ledger, job: Job, place: Place, stands: Path) -> Job:
 def _found_out(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Result:
     """Return what is to become of a photo: what became of the same picture before, or what protecting it comes to."""
     name, own = printable(job.relative.name), taken.path.parent
-    seen = see(desk.crew, taken.path, name, desk.report, place.policy.faces.rotated)
-    if seen.fingerprint is not None:
-        job = desk.ledger.pictures.note(job, seen.fingerprint, made_with(desk.crew.roster))
+    photo = Content(taken.path)
+    seen = see(desk.crew, photo, name, desk.report, place.policy.faces.rotated)
+    if seen.looked.fingerprint is not None:
+        job = desk.ledger.pictures.note(job, seen.looked.fingerprint, made_with(desk.crew.roster))
         recalled = recall_copy(desk.ledger, job) or recall_picture(desk.ledger, job, place.policy.metadata, own)
         if recalled is not None:
             return recalled
     following = desk.following(own)
-    outcome = protect(desk.crew, taken.path, name, place.policy, own, desk.report, following, seen)
+    outcome = protect(desk.crew, photo, name, place.policy, desk.report, following, seen)
     if job.anyway and outcome.decision == "hold":
         return replace(outcome, decision="publish", reason=f"{outcome.reason}; a person released it all the same")
     return outcome
@@ -198,11 +199,11 @@ def _found_out(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Result:
 
 def _kept(ledger: Ledger, job: Job, place: Place, outcome: Result, taken: Snapshot) -> Kept | None:
     """Keep the judged copy of a photo that is held, so that a person looks at it and releases it as it is."""
-    if outcome.candidate is None or not outcome.sha256:
+    if outcome.candidate is None or outcome.candidate.file is None or not outcome.sha256:
         return None
     wanted, output = _wanted(place, job), place.policy.output
     try:
-        name = keep(outcome.candidate, job.id, wanted.suffix)
+        name = keep(outcome.candidate.file, job.id, wanted.suffix)
         prune_kept(ledger, job)
     except FolderError:  # the photo is held all the same, and cloaked again when it is released
         return None
@@ -238,9 +239,10 @@ def _judge(desk: Desk, job: Job, place: Place, outcome: Result, taken: Snapshot)
 def _release(ledger: Ledger, job: Job, place: Place, outcome: Result, taken: Snapshot) -> Job:
     """Publish the verified bytes, and write down where they are. Raises PublishError."""
     assert outcome.candidate is not None
+    assert outcome.candidate.file is not None  # what is handed over as a file comes back as one
     output = place.policy.output
     placed = publish(
-        outcome.candidate,
+        outcome.candidate.file,
         place.folder.publish,
         _wanted(place, job),
         outcome.sha256,
@@ -260,9 +262,9 @@ def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
 
     Raises FolderBlocked.
     """
-    kind = error.detail if isinstance(error, RequestError) else getattr(error, "kind", "")
-    is_photo = isinstance(error, RequestError) and error.kind == "PhotoError"
-    wrong = isinstance(error, RequestError) and error.kind in MISCONFIGURED | UNSOUND
+    kind = getattr(error, "kind", "")
+    is_photo = isinstance(error, RequestError) and error.fault == "photo"
+    wrong = isinstance(error, RequestError) and error.fault in WAITING
     if (kind in ENVIRONMENT and not is_photo) or wrong:
         ledger.give_back(job, State.BLOCKED, str(error))
         raise FolderBlocked(str(error)) from error
@@ -273,7 +275,7 @@ def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
 
 def _is_suspect(error: UncnnError | OSError) -> bool:
     """Return whether neither the photo nor the machine failed, but a plugin, a model or a process."""
-    is_photo = isinstance(error, RequestError) and error.kind == "PhotoError"
+    is_photo = isinstance(error, RequestError) and error.fault == "photo"
     return isinstance(error, RequestError | ProcessDied) and not is_photo
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 from rich.table import Column
 
-from uncnn.daemon.processes import Message
+from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.wording import duration, printable
 
 WIDE: Final = 76
@@ -37,14 +37,14 @@ class Within:
     floor: float = LOOKING  # where the present strength began
     checked: bool = False  # at that strength
 
-    def note(self, progress: Message) -> float:
+    def note(self, stage: Stage) -> float:
         """Return the share that is over, 0..1, as the photo reports its progress."""
-        if "of" in progress:
+        if stage.of:
             if self.checked:
                 self.floor, self.checked = self._after(), False
-            part = progress["done"] / max(progress["of"], 1)
+            part = stage.done / stage.of
             self._reach(self.floor + CLOAKING * part * (self._after() - self.floor))
-        elif progress["stage"] == "checking":
+        elif stage.name == "checking":
             self.checked = True
             self._reach(self.floor + CLOAKING * (self._after() - self.floor))
         return self.share
@@ -101,10 +101,10 @@ class Bar:
         self._pace.next()
         self._show(number=f"{self._begun}/{self._photos}", name=printable(Path(name).name), stage="")
 
-    def report(self, progress: Message) -> None:
+    def report(self, stage: Stage) -> None:
         """Show the stage that the photo is in."""
-        self._within.note(progress)
-        self._show(stage=progress["stage"])
+        self._within.note(stage)
+        self._show(stage=stage.name)
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from uncnn.daemon.files.kept import kept_file
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
 from uncnn.daemon.ledger import Job, Ledger
 from uncnn.daemon.people.store import people_file
+from uncnn.daemon.protect.content import Content
 from uncnn.daemon.wording import printable
 from uncnn.exporters.store import Roster
 
@@ -29,7 +30,7 @@ class Recalled:
     decision: Literal["publish", "hold", "skip"]
     reason: str
     earlier: Job
-    candidate: Path | None = None  # a copy of the bytes that were judged, where there still is one
+    candidate: Content | None = None  # a copy of the bytes that were judged, where there still is one
     sha256: str = ""  # theirs
     fingerprint: str | None = None  # of the picture in them
 
@@ -83,13 +84,20 @@ def recall_picture(ledger: Ledger, job: Job, metadata: str, spool: Path) -> Reca
             assert first is not None  # rows are never removed
             words = f"the same picture as {_name(ledger, first)}, whose verified copy is released again"
             return Recalled(
-                "publish", f"{first.reason}: {words}", first, copy.path, copy.sha256, earlier.released_fingerprint
+                "publish",
+                f"{first.reason}: {words}",
+                first,
+                Content(copy.path),
+                copy.sha256,
+                earlier.released_fingerprint,
             )
     held = None if job.asked or job.anyway else ledger.pictures.held(job)
     if held is None or held.held is None:
         return None
     kept = _judged_copy(held, spool) if metadata == "none" or held.sha256 == job.sha256 else None
-    judged = (None, "", None) if kept is None else (kept, held.released_sha256 or "", held.released_fingerprint)
+    judged = (
+        (None, "", None) if kept is None else (Content(kept), held.released_sha256 or "", held.released_fingerprint)
+    )
     if held.id == job.id:
         return Recalled("hold", held.held, held, *judged)
     same = f"the same picture as {_name(ledger, held)}, which was held"
@@ -101,7 +109,7 @@ def recall_judged(job: Job, spool: Path) -> Recalled | None:
     copy = _judged_copy(job, spool) if job.anyway else None
     if copy is None or job.released_sha256 is None:
         return None
-    return Recalled("publish", released_words(job), job, copy, job.released_sha256, job.released_fingerprint)
+    return Recalled("publish", released_words(job), job, Content(copy), job.released_sha256, job.released_fingerprint)
 
 
 def released_words(job: Job) -> str:

@@ -16,7 +16,7 @@ from uncnn.daemon import answers
 from uncnn.daemon.answers import DEGRADED, ERROR, OK, UNCERTAIN
 from uncnn.daemon.counts import Counts
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
-from uncnn.daemon.pipeline import Outcome
+from uncnn.daemon.protect.pipeline import Outcome
 from uncnn.daemon.tables import USUAL, verdict_json, verdict_lines
 from uncnn.daemon.wording import duration, printable
 

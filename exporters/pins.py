@@ -32,6 +32,8 @@ DESCRIPTIVE = {
 class PinsError(UncnnError):
     """What came with uncnn is not what it shipped as."""
 
+    fault = "model"
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -34,6 +34,8 @@ CROWD_MARGIN = 16  # pixels around the ArcFace template
 class AimError(UncnnError):
     """A target or an objective that is not to be had."""
 
+    fault = "policy"
+
 
 @dataclass(frozen=True, slots=True)
 class Gallery:

@@ -8,7 +8,7 @@ pixel at 0, 0.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +26,14 @@ Rotated: TypeAlias = bool | Literal["auto"]
 """Whether faces are looked for that are not upright; auto: where a glance at a small copy shows one."""
 
 
+Fault: TypeAlias = Literal["photo", "policy", "model", "other"]
+"""Where an error lies: decides whether a photo is tried again, or its folder waits."""
+
+
 class UncnnError(Exception):
     """Something a person can mend: the message names the thing, the value and the remedy."""
+
+    fault: ClassVar[Fault] = "other"
 
 
 class PluginError(UncnnError):

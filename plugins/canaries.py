@@ -39,6 +39,8 @@ EVERY = 50
 class CanaryError(UncnnError):
     """A model does not say of a known picture what it must: nothing is released by it."""
 
+    fault = "model"
+
 
 class Canaries:
     """Looks at the models of a process when they are loaded, and at every so many requests from then on."""

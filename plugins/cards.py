@@ -77,6 +77,8 @@ def template_size(name: str) -> tuple[int, int]:
 class CardError(UncnnError):
     """A card or its model cannot be used: the message names the file, the key, the value and the remedy."""
 
+    fault = "model"
+
 
 class _Strict(BaseModel):
     """A part of a card: it never changes, and a misspelt key is refused."""

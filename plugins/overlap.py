@@ -20,9 +20,14 @@ from uncnn.plugins.perception import window
 
 def beside(faces: Sequence[Face]) -> list[tuple[Face, ...]]:
     """Return for each face of a photo those others whose region it touches, in their order."""
+    return [tuple(faces[number] for number in near) for near in neighbours(faces)]
+
+
+def neighbours(faces: Sequence[Face]) -> list[tuple[int, ...]]:
+    """Return for each face of a photo the places in `faces` of those others whose region it touches."""
     regions = [region_of(np.array(face.landmarks), 1) for face in faces]
     return [
-        tuple(other for number, other in enumerate(faces) if number != own and _touch(region, regions[number]))
+        tuple(number for number in range(len(faces)) if number != own and _touch(region, regions[number]))
         for own, region in enumerate(regions)
     ]
 

@@ -33,6 +33,8 @@ AIM = ("target", "objective")
 class UnknownAttack(UncnnError):
     """No such attack, strength or parameter."""
 
+    fault = "policy"
+
 
 def attack_names() -> list[str]:
     """Return the names of all registered attacks, sorted."""

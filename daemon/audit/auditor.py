@@ -20,10 +20,11 @@ from uncnn.daemon.audit.today import (
     read_kept,
 )
 from uncnn.daemon.config import Config
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.standing import elsewhere, standing
-from uncnn.daemon.processes import ProcessDied
 from uncnn.daemon.progress import Bar
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.processes import ProcessDied
+from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 
@@ -36,7 +37,7 @@ class Auditor:
     """Looks at one photo after another."""
 
     config: Config
-    crew: Crew
+    crew: ProcessEngine
     today: Today
     spool: Path
     judge: bool
@@ -51,7 +52,7 @@ class Auditor:
 
     def look(self, photo: Released, progress: Progress, bar: Bar) -> Iterator[Finding]:
         """Yield what is not as it was with a photo."""
-        bar.report({"stage": "reading"})
+        bar.report(Stage("reading"))
         assert photo.job.released_sha256 is not None
         if not photo.publish.is_dir():
             gone = f"the publish folder {printable(photo.publish)} is not there"
@@ -93,7 +94,7 @@ class Auditor:
             for name in new_judges(kept, self.today.roster) if kept is not None else ():
                 progress.count(f"judged without {name}")
         else:
-            bar.report({"stage": "judging"})
+            bar.report(Stage("judging"))
             try:
                 reason = judge_again(self.crew, photo, policy, self.spool)
             except ProcessDied as error:

@@ -18,11 +18,12 @@ from uncnn.daemon.audit.released import Chosen, Library
 from uncnn.daemon.audit.telling import in_all_of, print_audit
 from uncnn.daemon.audit.today import Today
 from uncnn.daemon.commands import configuration
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.folders import data_dir, ledger_file, named, state_dir
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
-from uncnn.daemon.processes import stopped_by_sigterm
 from uncnn.daemon.progress import progress_bar
+from uncnn.daemon.protect.messages import Ready
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.processes import stopped_by_sigterm
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 
@@ -59,11 +60,11 @@ def audit_photos(file: Path | None, wanted: Wanted) -> int:
         stopped_by_sigterm(),
         Library(ledger_file(), chosen) as library,
         workspace() as spool,
-        Crew(config.models, config.device, data_dir(), spool, config.service.deadline_seconds) as crew,
+        ProcessEngine(config.models, config.device, data_dir(), spool, config.service.deadline_seconds) as crew,
     ):
         today = Today.of(config, crew)
         if wanted.judge:
-            crew.ask_verifier({"do": "ready"})
+            crew.judge(Ready())
         with Progress(state, _asked(wanted, chosen, today), wanted.anew) as progress:
             before = progress.audit.photos
             with _summed_up(state, library, progress, wanted):

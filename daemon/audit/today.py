@@ -12,12 +12,14 @@ from uncnn.daemon.audit.released import Released
 from uncnn.daemon.config import Config, ConfigError, Protect
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.config.policies import FacesSection, Policy
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
-from uncnn.daemon.pipeline import decide, verify_request
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Judge
+from uncnn.daemon.protect.pipeline import decide, terms_of
+from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.recall import made_with
 from uncnn.daemon.verify.keeping import Kept, kept_of
-from uncnn.daemon.verify.verdict import VERDICT, Judgement
+from uncnn.daemon.verify.verdict import Judgement
 from uncnn.exporters.store import Roster
 from uncnn.plugins.cards import Card, CardError, distance, margin_of, value_at
 
@@ -38,7 +40,7 @@ class Today:
     digests: dict[int, tuple[Policy, str]] = field(default_factory=dict)  # of policies, by their identity
 
     @classmethod
-    def of(cls, config: Config, crew: Crew) -> Today:
+    def of(cls, config: Config, crew: ProcessEngine) -> Today:
         """Return what holds now. Raises RequestError, ProcessDied: the models are not there or broken."""
         return cls(config, crew.roster, made_with(crew.roster))
 
@@ -103,7 +105,7 @@ def read_kept(photo: Released) -> Kept | None:
         return None
 
 
-def judge_again(crew: Crew, photo: Released, policy: Policy, spool: Path) -> str:
+def judge_again(crew: ProcessEngine, photo: Released, policy: Policy, spool: Path) -> str:
     """Return why a photo would not be released any more, "" where it would, by today's models under `policy`.
 
     The verifier reads a copy of the original and of what stands in the publish folder. Where nothing was cloaked, the
@@ -118,8 +120,8 @@ def judge_again(crew: Crew, photo: Released, policy: Policy, spool: Path) -> str
         if released.sha256 != photo.job.released_sha256:
             raise NotJudgedError("it was changed while it was looked at")
         original = _original(photo, Path(own), released)
-        answer = crew.ask_verifier(verify_request(original.path, released.path, policy, None))
-        decision, reason = decide(policy, VERDICT.validate_python(answer))
+        verdict = crew.judge(Judge(Content(original.path), Content(released.path), terms_of(policy)))
+        decision, reason = decide(policy, verdict)
     if decision == "publish":
         return ""
     return f"it was released as a photo without a face: {reason}" if photo.job.faces == 0 else reason

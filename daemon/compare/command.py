@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +13,9 @@ from uncnn.daemon.answers import OK, print_json
 from uncnn.daemon.commands import Settings, SettingsError, taken, work
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.progress import progress_bar
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import PICTURE, Show
+from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.terminal import width_of
 from uncnn.daemon.verify.jod import HARDLY, NOT_VISIBLE, SLIGHTLY, VISIBLE
 from uncnn.daemon.wording import printable
@@ -26,7 +29,7 @@ MEANING: Final = (
     " face twice as large as there)"
 )
 
-KINDS: Final = {".png": "png", ".html": "html", ".htm": "html"}
+KINDS: Final[dict[str, Literal["png", "html"]]] = {".png": "png", ".html": "html", ".htm": "html"}
 
 
 def compare_photos(settings: Settings, original: Path, copy: Path, output: Path, as_json: bool) -> int:
@@ -44,31 +47,23 @@ def compare_photos(settings: Settings, original: Path, copy: Path, output: Path,
     with progress_bar(1, as_json) as bar, work(settings.models, settings.device) as (crew, spool):
         bar.begin(printable(copy))
         files = [taken(photo, spool) for photo in (original, copy)]
-        made = spool / f"comparison.{kind}"
-        bar.report({"stage": "comparing"})
-        request = {
-            "do": "show",
-            "original": str(files[0].path),
-            "original_name": printable(original.name),
-            "copy": str(files[1].path),
-            "copy_name": printable(copy.name),
-            "destination": str(made),
-            "kind": kind,
-        }
-        answer = crew.ask_verifier(request)
+        bar.report(Stage("comparing"))
+        first, second = (Content(each.path) for each in files)
+        shown = crew.judge(Show(first, printable(original.name), second, printable(copy.name), kind))
         try:
-            output.write_bytes(made.read_bytes())
+            output.write_bytes(second.check_beside(PICTURE, shown.picture).read())
         except OSError as error:
             raise PublishError.of(error, output, "written") from error
+    figures = {"change": shown.change, "subjects": shown.subjects, "left_out": shown.left_out}
     if as_json:
-        print_json({"original": str(original), "copy": str(copy), "written": str(output), **answer})
+        print_json({"original": str(original), "copy": str(copy), "written": str(output), **figures})
         return OK
     console = Console()
-    console.print(_table(answer["subjects"], width_of(console)), soft_wrap=True)
-    for line in wrap(f"change: {answer['change']}", width_of(console)) + wrap(MEANING, width_of(console)):
+    console.print(_table(shown.subjects, width_of(console)), soft_wrap=True)
+    for line in wrap(f"change: {shown.change}", width_of(console)) + wrap(MEANING, width_of(console)):
         console.print(line, markup=False, highlight=False)
-    if answer["left_out"]:
-        console.print(f"{answer['left_out']} more faces, all smaller, are left out", highlight=False)
+    if shown.left_out:
+        console.print(f"{shown.left_out} more faces, all smaller, are left out", highlight=False)
     console.print(f"written: {printable(output)}", markup=False, highlight=False, soft_wrap=True)
     return OK
 

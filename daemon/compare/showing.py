@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import asdict
 from typing import Final
 
 from uncnn.daemon.compare.page import page
 from uncnn.daemon.compare.subject import Subject
 from uncnn.daemon.photos import decode
-from uncnn.daemon.processes import Message
+from uncnn.daemon.protect.messages import PICTURE, Show, Shown
 from uncnn.daemon.sheet import AMPLIFIED, Row, amplified, sheet
 from uncnn.daemon.verify.displays import on_displays
 from uncnn.daemon.verify.jod import change_words
-from uncnn.daemon.verify.visibility import VISIBILITY, as_shown, check_sizes, face_square, visibility
+from uncnn.daemon.verify.visibility import as_shown, check_sizes, face_square, visibility
 from uncnn.plugins.api import Detector, Pixels
 from uncnn.plugins.detectors.turned import looking
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 
 LARGEST_PX: Final = 1024  # of the longer side: as large as it is shown, and measured
 MOST_FACES: Final = 12  # the largest ones
@@ -24,14 +23,10 @@ TITLES: Final = ("original", "copy", f"change x {AMPLIFIED}")
 _TILE_PX: Final = 480
 
 
-def show(detector: Detector, _recognisers: Sequence[OnnxRecogniser], request: Message) -> Message:
-    """Write the comparison of the files `original` and `copy` to `destination`, as `kind` png or html.
-
-    Returns the figures of the whole photo and of each face, and how many faces were left out for want of room.
-    """
-    before, after = (
-        decode(Path(request[key]).read_bytes(), request[f"{key}_name"]).pixels for key in ("original", "copy")
-    )
+def show(detector: Detector, asked: Show) -> Shown:
+    """Return the comparison of two versions of a photo, with the figures of the whole photo and of each face."""
+    versions = (asked.original, asked.original_name), (asked.copy, asked.copy_name)
+    before, after = (decode(photo.read(), name).pixels for photo, name in versions)
     check_sizes(before, after, "give two versions of one photo")
     faces = sorted(looking(detector, "auto").detect(before), key=lambda face: -face.size_px)
     jod, zooms = on_displays(before, after, faces)
@@ -41,21 +36,17 @@ def show(detector: Detector, _recognisers: Sequence[OnnxRecogniser], request: Me
             left, top = (round(value) for value in face.box[:2])
             subjects.append(_subject(f"face at {left},{top}", before[square], after[square], {"zoom": zoom}, face.box))
     change = change_words(jod)
-    made = _sheet(subjects) if request["kind"] == "png" else page(subjects, change).encode()
-    Path(request["destination"]).write_bytes(made)
-    return {
-        "change": change,
-        "subjects": [
-            {
-                "name": one.name,
-                "box": one.box,
-                "jod": {display: one.jod.get(display) for display in ("phone", "desktop", "zoom")},
-                **VISIBILITY.dump_python(one.seen, mode="json"),
-            }
-            for one in subjects
-        ],
-        "left_out": max(len(faces) - MOST_FACES, 0),
-    }
+    made = _sheet(subjects) if asked.kind == "png" else page(subjects, change).encode()
+    figures = [
+        {
+            "name": one.name,
+            "box": one.box,
+            "jod": {display: one.jod.get(display) for display in ("phone", "desktop", "zoom")},
+            **asdict(one.seen),
+        }
+        for one in subjects
+    ]
+    return Shown(asked.copy.beside(PICTURE, made), change, figures, max(len(faces) - MOST_FACES, 0))
 
 
 def words(subject: Subject) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from uncnn.daemon.verify.visibility import Visibility
+from uncnn.daemon.verify.jod import Visibility
 from uncnn.plugins.api import Pixels
 
 

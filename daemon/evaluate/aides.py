@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.evaluate.looks import LIKENESS
 from uncnn.daemon.evaluate.plan import EvaluationError
-from uncnn.daemon.processes import Child, Message
+from uncnn.daemon.protect.messages import Embed
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.processes import Child
 from uncnn.daemon.wording import printable
 from uncnn.exporters.choice import Installed
 from uncnn.exporters.store import EMBEDDED, Roster
@@ -28,20 +29,19 @@ class Aides:
     notes: tuple[str, ...] = ()  # which models are passed over, and why
     outside: Child | None = None
 
-    def embed(self, request: Message) -> Message:
+    def embed(self, asked: Embed) -> dict[str, dict[str, list[float]]]:
         """Return what the recognisers from outside make of a face: embeddings by name and view. Raises as a crew."""
         if self.outside is None:
             return {}
-        names = [model.card.name for model in self.models]
-        answer: Message = self.outside.call({**request, "judges": names}, _SECONDS)["embeddings"]
-        return answer
+        names = tuple(model.card.name for model in self.models)
+        return self.outside.call(replace(asked, judges=names), _SECONDS).embeddings
 
 
 NO_AIDES: Final = Aides()
 
 
 @contextmanager
-def aides(crew: Crew, folder: Path | None) -> Iterator[Aides]:
+def aides(crew: ProcessEngine, folder: Path | None) -> Iterator[Aides]:
     """Yield the process, with the recognisers of `folder`; it ends with the block.
 
     Raises:

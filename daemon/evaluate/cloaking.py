@@ -11,18 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uncnn.daemon.config import Policy
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.evaluate.aides import NO_AIDES, Aides
 from uncnn.daemon.evaluate.embedding import ask_judges, embeddings_of, leaving_out
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress, Sample, Shot, Take
-from uncnn.daemon.pipeline import attack_request, protect
-from uncnn.daemon.processes import Message, Report
-from uncnn.daemon.sight import look_request
-from uncnn.daemon.verify.jod import JOD
-from uncnn.daemon.verify.measuring import read_squares
-from uncnn.daemon.verify.verdict import FACE, FACES
-from uncnn.daemon.verify.visibility import VISIBILITY
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.measuring import read_squares
+from uncnn.daemon.protect.messages import SQUARES, Change, Compare, Crop, Look
+from uncnn.daemon.protect.pipeline import attack_of, protect
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.wire import Report, Stage
 from uncnn.exporters.calibration.patches import main_face
 from uncnn.plugins.api import Face
 
@@ -31,7 +29,7 @@ from uncnn.plugins.api import Face
 class Cloaking:
     """What is done with one photo."""
 
-    crew: Crew
+    crew: ProcessEngine
     plan: Plan
     policy: Policy
     source: Path
@@ -42,12 +40,11 @@ class Cloaking:
     def face(self) -> Face:
         """Return the face that the photo is of. Raises LeftOut."""
         with leaving_out():
-            looked = self.crew.ask_worker(look_request(self.source, self.name, self.policy.faces.rotated))
-        faces = FACES.validate_python(looked["faces"])
-        if not faces:
+            looked = self.crew.look(Look(Content(self.source), self.name, self.policy.faces.rotated))
+        if not looked.faces:
             raise LeftOut("no face found")
-        width, height = looked["size"]
-        face = main_face(faces, (height, width))
+        width, height = looked.size
+        face = main_face(looked.faces, (height, width))
         if face.size_px < self.policy.faces.smallest_px:
             least = self.policy.faces.smallest_px
             raise LeftOut(f"its face is {face.size_px:.0f} px, the policy leaves those under {least} px as they are")
@@ -55,25 +52,16 @@ class Cloaking:
 
     def shot(self, person: str, face: Face) -> Shot:
         """Return the photo cloaked at every strength, and what the judges make of it. Raises LeftOut."""
-        told = ask_judges(self.crew, self.aides, self.source, self.name, ["as-is"], face, self.policy.faces.rotated)
+        told = ask_judges(self.crew, self.aides, self._photo, self.name, ["as-is"], face, self.policy.faces.rotated)
         clean = {judge: views["as-is"] for judge, views in embeddings_of(told).items()}
         takes = {strength: self._take(strength, face) for strength in (UNCLOAKED, *self.plan.strengths)}
         return Shot(person, self.name, face.size_px, clean, takes)
 
     def sample(self, shot: Shot, face: Face) -> Sample:
         """Return the face's square, to be looked at."""
-        made = self.source.with_name("squares")
-        sources = [self.source, *map(self._file, self.plan.strengths)]
-        self.crew.ask_verifier(
-            {
-                "do": "crop",
-                "sources": [str(source) for source in sources],
-                "name": self.name,
-                "face": FACE.dump_python(face, mode="json"),
-                "destination": str(made),
-            }
-        )
-        original, *squares = read_squares(made)
+        photos = (self._photo, *(Content(self._file(strength)) for strength in self.plan.strengths))
+        made = self.crew.judge(Crop(photos, self.name, face))
+        original, *squares = read_squares(self._photo.check_beside(SQUARES, made))
         released = dict(zip(self.plan.strengths, squares, strict=True))
         return Sample(shot.person, original, released, {strength: take.jod for strength, take in shot.takes.items()})
 
@@ -85,8 +73,8 @@ class Cloaking:
         file = self._file(strength)
         if strength == AS_INSTALLED:
             with leaving_out():
-                outcome = protect(self.crew, self.source, self.name, self.policy, file.parent, self._reporter(strength))
-            outcome.candidate.replace(file)
+                outcome = protect(self.crew, self._photo, self.name, self.policy, self._reporter(strength))
+            _put(outcome.candidate, file)
             take = self._seen(strength, face, file, None, outcome.seconds / max(outcome.faces, 1))
             held = "" if outcome.decision == "publish" else outcome.reason
             return replace(take, held=held, strengths=outcome.strengths)
@@ -94,48 +82,46 @@ class Cloaking:
         moved = self._cloak(strength, face, file)
         return self._seen(strength, face, file, moved, time.monotonic() - started)
 
-    def _seen(self, strength: str, face: Face, file: Path, moved: str | None, seconds: float) -> Take:
+    def _seen(self, strength: str, face: Face, file: Path, moved: Content | None, seconds: float) -> Take:
         """Return what the judges make of a released file, and what it looks like."""
-        self._tell(strength, {"stage": f"asking the judges, {strength}", "done": 1, "of": 1})
-        told = ask_judges(self.crew, self.aides, file, self.name, self.plan.views, face, self.policy.faces.rotated)
-        pair = {"original": str(self.source), "released": str(file), "name": self.name}
-        asked = {"do": "compare", **pair, "face": FACE.dump_python(face, mode="json"), "moved": moved}
-        shown = self.crew.ask_verifier(asked)
-        visibility = None if shown["visibility"] is None else VISIBILITY.validate_python(shown["visibility"])
-        jod = JOD.validate_python(shown["jod"])
-        return Take(seconds, told["found"], visibility, embeddings_of(told), jod)
+        self._tell(strength, Stage(f"asking the judges, {strength}", 1, 1))
+        copy, rotated = Content(file), self.policy.faces.rotated
+        told = ask_judges(self.crew, self.aides, copy, self.name, self.plan.views, face, rotated)
+        shown = self.crew.judge(Compare(self._photo, copy, self.name, face, moved))
+        return Take(seconds, told.found, shown.visibility, embeddings_of(told), shown.jod)
 
     def _reporter(self, strength: str) -> Report:
-        return lambda progress: self._tell(strength, {"done": 0, "of": 1, **progress})
+        return lambda stage: self._tell(strength, stage)
 
-    def _cloak(self, strength: str, face: Face, file: Path) -> str | None:
-        """Write the photo as it would be released, and return the file of what was moved.
+    def _cloak(self, strength: str, face: Face, file: Path) -> Content | None:
+        """Write the photo as it would be released, and return what was moved.
 
         Raises LeftOut: it cannot be written as JPEG.
         """
-        cloaked = [] if strength == UNCLOAKED else [face]
-        request = {
-            "do": "cloak",
-            "source": str(self.source),
-            "name": self.name,
-            "destination": str(file),
-            "faces": FACES.dump_python(cloaked, mode="json"),
-            "strengths": [strength for _ in cloaked],
-            "attack": attack_request(self.policy),
-            "format": "JPEG",
-            "quality": self.plan.quality,
-            "rotated": self.policy.faces.rotated,
-        }
+        cloaked = () if strength == UNCLOAKED else (face,)
+        strengths, attack = (strength,) * len(cloaked), attack_of(self.policy)
+        rotated = self.policy.faces.rotated
+        asked = Change(self._photo, self.name, rotated, cloaked, strengths, attack, "JPEG", self.plan.quality)
         with leaving_out():
-            told = self.crew.ask_worker(request, lambda progress: self._tell(strength, progress))
-        moved: str | None = told.get("moved")
-        return moved
+            changed = self.crew.change(asked, self._reporter(strength))
+        _put(changed.candidate, file)
+        return changed.moved
+
+    @property
+    def _photo(self) -> Content:
+        return Content(self.source)
 
     def _file(self, strength: str) -> Path:
         return self.source.with_name(f"{strength}.released")
 
-    def _tell(self, strength: str, progress: Message) -> None:
+    def _tell(self, strength: str, stage: Stage) -> None:
         """Tell how far the photo is, of all its strengths."""
         order = (UNCLOAKED, *self.plan.strengths)
-        done = order.index(strength) + progress["done"] / max(progress["of"], 1)
-        self.progress.report({"stage": progress["stage"], "done": done, "of": len(order)})
+        done = order.index(strength) + stage.done / max(stage.of, 1)
+        self.progress.report(Stage(stage.name, done, len(order)))
+
+
+def _put(copy: Content, file: Path) -> None:
+    """Keep a copy under another name: the next strength's has the same."""
+    assert copy.file is not None  # what is handed over as a file comes back as one
+    copy.file.replace(file)

@@ -5,53 +5,48 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.evaluate.aides import Aides
 from uncnn.daemon.evaluate.judge_commands import Exhibits
 from uncnn.daemon.evaluate.plan import Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
-from uncnn.daemon.processes import Message, RequestError
-from uncnn.daemon.verify.verdict import FACE
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Embed, Embedded
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.processes import RequestError
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import Face, Rotated, UncnnError
 from uncnn.plugins.cards import Embeddings
 
 
 def ask_judges(
-    crew: Crew,
+    crew: ProcessEngine,
     aides: Aides,
-    file: Path,
+    photo: Content,
     name: str,
     views: Sequence[str],
     near: Face | None,
     rotated: Rotated = False,
-) -> Message:
+) -> Embedded:
     """Return the verifier's answer about one face of a photo, at any angle if `rotated`, with that of judges outside.
 
     Raises RequestError, ProcessDied.
     """
-    request: Message = {
-        "do": "embed",
-        "source": str(file),
-        "name": name,
-        "judges": [judge.card.name for judge in crew.roster.judges],
-        "views": list(views),
-        "near": None if near is None else FACE.dump_python(near, mode="json"),
-        "rotated": rotated,
-    }
-    answer = crew.ask_verifier(request)
-    return {**answer, "embeddings": {**answer["embeddings"], **aides.embed(request)}}
+    judges = tuple(judge.card.name for judge in crew.roster.judges)
+    asked = Embed(photo, name, judges, tuple(views), near, rotated)
+    told = crew.judge(asked)
+    return replace(told, embeddings={**told.embeddings, **aides.embed(asked)})
 
 
-def embeddings_of(answer: Message) -> dict[str, dict[str, Embeddings]]:
+def embeddings_of(answer: Embedded) -> dict[str, dict[str, Embeddings]]:
     """Return the embeddings of an answer by judge and view. Raises UncnnError: one is zero or not finite."""
     told: dict[str, dict[str, Embeddings]] = {}
-    for judge, views in answer["embeddings"].items():
+    for judge, views in answer.embeddings.items():
         for view, values in views.items():
             embedding = np.array(values, dtype=np.float32)
             if not np.isfinite(embedding).all() or not embedding.any():
@@ -64,7 +59,7 @@ def embeddings_of(answer: Message) -> dict[str, dict[str, Embeddings]]:
 
 
 def embed_distractors(
-    crew: Crew,
+    crew: ProcessEngine,
     aides: Aides,
     plan: Plan,
     spool: Path,
@@ -80,8 +75,8 @@ def embed_distractors(
             try:
                 taken = take_copy(photo, Path(own), {})
                 with leaving_out():
-                    answer = ask_judges(crew, aides, taken.path, printable(photo.name), ["as-is"], None)
-                if answer["face"] is None:
+                    answer = ask_judges(crew, aides, Content(taken.path), printable(photo.name), ["as-is"], None)
+                if answer.face is None:
                     raise LeftOut("no face found")
                 exhibits.add_distractor(taken.path, person)
             except LeftOut as reason:
@@ -111,6 +106,6 @@ def leaving_out() -> Iterator[None]:
     try:
         yield
     except RequestError as error:
-        if error.kind != "PhotoError":
+        if error.fault != "photo":
             raise
         raise LeftOut(str(error)) from error

@@ -29,7 +29,7 @@ from uncnn.daemon.evaluate.plan import Plan
 from uncnn.daemon.evaluate.shots import take_shots
 from uncnn.daemon.evaluate.sizes import ALL
 from uncnn.daemon.evaluate.values import Progress, Sample, Shot
-from uncnn.daemon.processes import Message
+from uncnn.daemon.protect.wire import Stage
 from uncnn.exporters.choice import Installed
 
 
@@ -78,7 +78,7 @@ class _Silent:
     def begin(self, name: str) -> None:
         """Say nothing."""
 
-    def report(self, progress: Message) -> None:
+    def report(self, stage: Stage) -> None:
         """Say nothing."""
 
 
@@ -105,9 +105,9 @@ def evaluate(settings: Settings, plan: Plan, progress: Progress | None = None) -
         children = (crew.worker, crew.verifier)
         memory = [None if child is None else peak_bytes(child.pid) for child in children]
         surrogates = tuple(model.card.name for model in crew.roster.surrogates)
-        heard.report({"stage": "asking the judges outside"})
+        heard.report(Stage("asking the judges outside"))
         session, programs = ask_commands(session, plan, exhibits)
-    heard.report({"stage": "playing the adversaries"})
+    heard.report(Stage("playing the adversaries"))
     judges = (*judges, *programs)
     return Evaluation(
         plan,

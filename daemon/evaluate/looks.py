@@ -13,8 +13,7 @@ from uncnn.daemon.evaluate.adversaries import closeness
 from uncnn.daemon.evaluate.plan import UNCLOAKED, Plan
 from uncnn.daemon.evaluate.sizes import ALL, members
 from uncnn.daemon.evaluate.values import Session, Shot, Take
-from uncnn.daemon.verify.jod import Jod
-from uncnn.daemon.verify.visibility import Visibility
+from uncnn.daemon.verify.jod import Jod, Visibility
 
 LIKENESS: Final = "uncnn-likeness"
 """A recogniser that sees faces about as people do: it tells whether a copy still looks like its original."""

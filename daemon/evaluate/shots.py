@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.config import Policy
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.evaluate.aides import Aides
 from uncnn.daemon.evaluate.cloaking import Cloaking
 from uncnn.daemon.evaluate.embedding import embed_distractors, take_copy
 from uncnn.daemon.evaluate.judge_commands import Exhibits
 from uncnn.daemon.evaluate.plan import LEAST_PEOPLE, LEAST_PHOTOS, EvaluationError, Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress, Sample, Session, Shot
+from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.wording import photos as photos_in_words
 from uncnn.daemon.wording import printable
 
@@ -22,7 +22,7 @@ SAMPLES: Final = 8  # people in the contact sheet, a face each
 
 
 def take_shots(
-    crew: Crew, aides: Aides, plan: Plan, policy: Policy, spool: Path, exhibits: Exhibits, progress: Progress
+    crew: ProcessEngine, aides: Aides, plan: Plan, policy: Policy, spool: Path, exhibits: Exhibits, progress: Progress
 ) -> Session:
     """Return every photo of the plan, cloaked and asked about; `exhibits` are laid out for judges that are commands.
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from uncnn.daemon.processes import Message
-from uncnn.daemon.verify.jod import Jod
-from uncnn.daemon.verify.visibility import Visibility
+from uncnn.daemon.protect.wire import Stage
+from uncnn.daemon.verify.jod import Jod, Visibility
 from uncnn.plugins.api import Pixels, UncnnError
 from uncnn.plugins.cards import Embeddings
 
@@ -23,7 +22,7 @@ class Progress(Protocol):
         """Hear that the next photo is begun."""
         ...
 
-    def report(self, progress: Message) -> None:
+    def report(self, stage: Stage) -> None:
         """Hear of its stage."""
         ...
 

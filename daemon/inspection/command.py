@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -12,13 +12,16 @@ from uncnn.daemon.commands import SettingsError, configuration, named_policy, ta
 from uncnn.daemon.config import Config, Policy
 from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.config.showing import watched_policy
-from uncnn.daemon.crew import PREPARE_SECONDS
 from uncnn.daemon.files.folders import data_dir, named
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
+from uncnn.daemon.inspection.messages import FACES, Detector, FindDetector, FindFaces, ReadPhoto
 from uncnn.daemon.inspection.showing import show
-from uncnn.daemon.processes import Child, Handler, Message, Report, stopped_by_sigterm
 from uncnn.daemon.progress import progress_bar
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.process_engine import PREPARE_SECONDS
+from uncnn.daemon.protect.processes import Child, stopped_by_sigterm
+from uncnn.daemon.protect.wire import Handlers, Report, Stage
 from uncnn.daemon.sandbox.rules import sandbox_for
 from uncnn.daemon.wording import printable
 from uncnn.exporters.store import models_dir, search_path
@@ -106,62 +109,66 @@ def inspect_photo(sight: Sight, photo: Path, every: bool, as_json: bool) -> int:
     return OK
 
 
-def _looked_at(sight: Sight, photo: Path, quiet: bool) -> Message:
+def _looked_at(sight: Sight, photo: Path, quiet: bool) -> dict[str, Any]:
     """Return what the process that looks at the photo says of it."""
     sweep_workspaces()
     with progress_bar(1, quiet) as bar, stopped_by_sigterm(), workspace() as spool:
         bar.begin(printable(photo))
         copy = taken(photo, spool)
-        bar.report({"stage": "reading"})
+        bar.report(Stage("reading"))
         models_dir(data_dir()).mkdir(parents=True, exist_ok=True)  # what may be exported into it later is to be read
         sandbox = sandbox_for(spool, search_path(data_dir()), sight.device)
         inspector = Child("inspector", _make_inspector, sandbox, ["uncnn.daemon.inspection.looking"])
         try:
-            request = {"source": str(copy.path), "name": photo.name, "metadata": sight.policy.metadata}
-            answer = inspector.call({"do": "read", **request}, PREPARE_SECONDS)
+            content = Content(copy.path)
+            read = inspector.call(ReadPhoto(content, photo.name, sight.policy.metadata), PREPARE_SECONDS)
             if not sight.faces:
-                return {**answer, "faces": None}
-            bar.report({"stage": "finding faces"})
-            made = spool / "faces.png" if sight.picture is not None else None
-            wanted: Message = {
-                **_detector(),
-                "device": sight.device,
-                "smallest_px": sight.policy.faces.smallest_px,
-                "rotated": sight.policy.faces.rotated,
-                "uncertain": sight.policy.uncertain,
-                "destination": None if made is None else str(made),
-            }
-            answer |= inspector.call({"do": "faces", **wanted}, PREPARE_SECONDS)
+                return {**asdict(read), "faces": None}
+            bar.report(Stage("finding faces"))
+            found = inspector.call(_find_faces(sight, content), PREPARE_SECONDS)
         finally:
             inspector.close()
-        if sight.picture is not None and made is not None:
+        if sight.picture is not None and found.picture is not None:
             try:
-                sight.picture.write_bytes(made.read_bytes())
+                sight.picture.write_bytes(content.check_beside(FACES, found.picture).read())
             except OSError as error:
                 raise PublishError.of(error, sight.picture, "written") from error
-        return answer
+        return {**asdict(read), "faces": found.faces}
 
 
-def _detector() -> Message:
-    """Return the detector's file and its hash, exported first where needed: what looks at the photo writes no model."""
+def _find_faces(sight: Sight, photo: Content) -> FindFaces:
+    detector, faces = _detector(), sight.policy.faces
+    return FindFaces(
+        detector.file,
+        detector.sha256,
+        sight.device,
+        faces.smallest_px,
+        faces.rotated,
+        sight.policy.uncertain,
+        photo if sight.picture is not None else None,
+    )
+
+
+def _detector() -> Detector:
+    """Return the detector, exported first where needed: what looks at the photo writes no model."""
     exporter = Child("exporter", partial(_make_exporter, data_dir()))
     try:
-        return exporter.call({"do": "prepare"}, PREPARE_SECONDS)
+        return exporter.call(FindDetector(), PREPARE_SECONDS)
     finally:
         exporter.close()
 
 
-def _make_exporter(data: Path) -> Handler:
+def _make_exporter(data: Path) -> Handlers:
     from uncnn.exporters.store import detector_files
 
-    def handle(_request: Message, _report: Report) -> Message:
+    def find(_asked: FindDetector, _report: Report) -> Detector:
         files = detector_files(data)
-        return {"detector": str(files.onnx.resolve()), "detector_sha256": files.onnx_sha256}
+        return Detector(files.onnx.resolve(), files.onnx_sha256)
 
-    return handle
+    return {FindDetector: find}
 
 
-def _make_inspector() -> Any:
+def _make_inspector() -> Handlers:
     from uncnn.daemon.inspection.looking import make_inspector  # image libraries: only in the spawned process
 
     return make_inspector()

@@ -12,7 +12,7 @@ from uncnn.daemon.files.folders import FolderError, data_dir
 from uncnn.daemon.models.calibrating import calibrate_one, calibration_json, read_folder, say_calibration
 from uncnn.daemon.models.questions import Shape, about, answers, free_name
 from uncnn.daemon.models.terminal import interactive
-from uncnn.daemon.processes import stopped_by_sigterm
+from uncnn.daemon.protect.processes import stopped_by_sigterm
 from uncnn.daemon.terminal import say_line
 from uncnn.daemon.wording import printable, system_words
 from uncnn.exporters import store

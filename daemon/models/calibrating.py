@@ -17,7 +17,7 @@ from uncnn.daemon.commands import SettingsError
 from uncnn.daemon.files.folders import FolderError, data_dir
 from uncnn.daemon.models.choosing import check_ours, chosen
 from uncnn.daemon.models.face_reader import face_reader
-from uncnn.daemon.processes import stopped_by_sigterm
+from uncnn.daemon.protect.processes import stopped_by_sigterm
 from uncnn.daemon.terminal import say_line
 from uncnn.daemon.wording import printable, system_words
 from uncnn.exporters import store

@@ -17,7 +17,7 @@ from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.models.calibrating import measure, read_folder
 from uncnn.daemon.models.choosing import chosen
 from uncnn.daemon.models.listing import WIDTH
-from uncnn.daemon.processes import stopped_by_sigterm
+from uncnn.daemon.protect.processes import stopped_by_sigterm
 from uncnn.daemon.terminal import say_line
 from uncnn.daemon.wording import printable
 from uncnn.exporters import store

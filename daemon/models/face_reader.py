@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
-from uncnn.daemon.processes import Child, Handler, Message, ProcessDied, Report, RequestError
+from uncnn.daemon.protect.processes import Child, ProcessDied, RequestError
+from uncnn.daemon.protect.wire import Ask, Handlers, Report
 from uncnn.daemon.sandbox.rules import sandbox_for
 from uncnn.exporters.detectors import DetectorFiles
 
@@ -22,6 +24,27 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 120  # for one photo, and to load the detector
 _MODULE: Final = "uncnn.exporters.calibration.faces"
+
+
+@dataclass(frozen=True, slots=True)
+class Load(Ask[None]):
+    """Load the detector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What there is in a photo of a face."""
+
+    why_not: str  # it cannot be used; "": it can
+    landmarks: list[list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFace(Ask[Read]):
+    """Read the photo of a face, and write its patch."""
+
+    photo: Path
+    patch: Path
 
 
 @contextmanager
@@ -38,7 +61,7 @@ def face_reader(detector: DetectorFiles, device: str) -> Iterator[Look]:
 
         def started() -> Child:
             child = Child("face reader", make, sandbox, [_MODULE])
-            child.call({"do": "ready"}, _SECONDS)
+            child.call(Load(), _SECONDS)
             return child
 
         reader = started()
@@ -47,15 +70,15 @@ def face_reader(detector: DetectorFiles, device: str) -> Iterator[Look]:
             nonlocal reader
             photo.write_bytes(data)
             try:
-                answer = reader.call({"do": "read", "photo": str(photo), "patch": str(patch)}, _SECONDS)
+                answer = reader.call(ReadFace(photo, patch), _SECONDS)
             except RequestError as error:
                 return f"cannot be read ({error})"
             except ProcessDied as error:
                 reader = started()
                 return f"cannot be read ({error})"
-            if answer["why_not"]:
-                return str(answer["why_not"])
-            return np.load(patch, allow_pickle=False), np.array(answer["landmarks"], np.float64)
+            if answer.why_not:
+                return answer.why_not
+            return np.load(patch, allow_pickle=False), np.array(answer.landmarks, np.float64)
 
         try:
             yield look
@@ -63,20 +86,18 @@ def face_reader(detector: DetectorFiles, device: str) -> Iterator[Look]:
             reader.close()
 
 
-def _make_reader(onnx: str, sha256: str, device: str) -> Handler:
+def _make_reader(onnx: str, sha256: str, device: str) -> Handlers:
     from uncnn.exporters.calibration.faces import look_with
     from uncnn.plugins.detectors.retinaface import load_onnx
     from uncnn.plugins.sessions import providers_for
 
     look = look_with(load_onnx(Path(onnx), providers_for(device), sha256=sha256))
 
-    def handle(request: dict[str, Any], _report: Report) -> Message:
-        if request["do"] == "ready":
-            return {}
-        found = look(Path(request["photo"]).read_bytes())
+    def read(asked: ReadFace, _report: Report) -> Read:
+        found = look(asked.photo.read_bytes())
         if isinstance(found, str):
-            return {"why_not": found}
-        np.save(request["patch"], found[0], allow_pickle=False)
-        return {"why_not": "", "landmarks": found[1].tolist()}
+            return Read(found, [])
+        np.save(asked.patch, found[0], allow_pickle=False)
+        return Read("", found[1].tolist())
 
-    return handle
+    return {Load: lambda _asked, _report: None, ReadFace: read}

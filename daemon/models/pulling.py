@@ -17,7 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from uncnn.daemon.answers import ERROR, OK, print_json
 from uncnn.daemon.commands import SettingsError
 from uncnn.daemon.files.folders import FolderError, data_dir
-from uncnn.daemon.processes import stopped_by_sigterm
+from uncnn.daemon.protect.processes import stopped_by_sigterm
 from uncnn.daemon.terminal import say_line
 from uncnn.daemon.wording import printable, system_words
 from uncnn.exporters.catalog import Catalog, Entry, read_catalog

@@ -14,6 +14,8 @@ from uncnn.daemon.files.folders import named
 from uncnn.daemon.files.publish import snapshot
 from uncnn.daemon.people.sameness import groups
 from uncnn.daemon.people.store import PeopleError, Person, Template, people_file, read_people, write_people
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Describe
 from uncnn.daemon.wording import ago, printable
 from uncnn.daemon.wording import photos as photos_in_words
 
@@ -34,16 +36,15 @@ def enroll(name: str, photos: Sequence[Path], consent: bool, config: Path | None
         for photo in photos:
             real = named(photo).resolve()
             taken = snapshot(real.parent, Path(real.name), spool)
-            request = {"do": "describe", "source": str(taken.path), "name": photo.name}
-            described.append(crew.ask_verifier({**request, "rotated": settings.policy.faces.rotated}))
+            described.append(crew.judge(Describe(Content(taken.path), photo.name, settings.policy.faces.rotated)))
         cards = {model.card.sha256: model.card for model in (*crew.roster.surrogates, *crew.roster.judges)}
     for photo, answer in zip(photos, described, strict=True):
-        if answer["faces"] != 1:
-            found = "no face" if answer["faces"] == 0 else f"{answer['faces']} faces"
+        if answer.faces != 1:
+            found = "no face" if answer.faces == 0 else f"{answer.faces} faces"
             raise PeopleError(f"{printable(photo)} shows {found}: give photos that show {name} alone")
     templates = [
-        Template(model["recogniser"], model["sha256"], [answer["models"][number]["embedding"] for answer in described])
-        for number, model in enumerate(described[0]["models"])
+        Template(model.recogniser, model.sha256, [answer.models[number].embedding for answer in described])
+        for number, model in enumerate(described[0].models)
     ]
     _check_sameness(name, photos, groups(templates, cards))
     file = people_file()

@@ -44,6 +44,8 @@ PIXEL_LIMIT: Final = 200_000_000
 class PhotoError(UncnnError):
     """A file that is not taken as a photo: the message names the file, what was found and the remedy."""
 
+    fault = "photo"
+
     def __init__(self, kind: Kind, message: str) -> None:
         super().__init__(message)
         self.kind: Kind = kind

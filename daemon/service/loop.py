@@ -11,7 +11,6 @@ from typing import Final
 from uncnn.daemon.answers import ERROR, OK
 from uncnn.daemon.audit.last import read_last
 from uncnn.daemon.config import Config, ConfigError, Folder, find_config, load
-from uncnn.daemon.crew import PREPARE_SECONDS, Crew
 from uncnn.daemon.files.folders import FolderError, ledger_file, state_dir
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces
 from uncnn.daemon.intake import places_of
@@ -21,6 +20,7 @@ from uncnn.daemon.ledger.view import view
 from uncnn.daemon.notice.desktop import Desktop
 from uncnn.daemon.notice.elsewhere import Elsewhere
 from uncnn.daemon.notice.notice import NAMED
+from uncnn.daemon.protect.process_engine import PREPARE_SECONDS, ProcessEngine
 from uncnn.daemon.recovery import prune_kept
 from uncnn.daemon.service.alarm import Alarm
 from uncnn.daemon.service.notify import notify, watchdog_seconds
@@ -239,7 +239,7 @@ class Service:
         wanted = watchdog_seconds()
         return KEEP_SECONDS if wanted is None else min(KEEP_SECONDS, wanted / 3)
 
-    def _works_with(self, device: str, crew: Crew) -> None:
+    def _works_with(self, device: str, crew: ProcessEngine) -> None:
         """Note the models; called by the workshop's thread."""
         roster = crew.roster
         surrogates, judges = ([model.card.name for model in models] for models in (roster.surrogates, roster.judges))

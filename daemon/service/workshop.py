@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.config import Config
-from uncnn.daemon.crew import LOADING, Crew
 from uncnn.daemon.files.folders import data_dir, ledger_file
 from uncnn.daemon.files.publish import PublishError, snapshot
 from uncnn.daemon.files.scan import Found
@@ -21,8 +20,10 @@ from uncnn.daemon.files.workspace import workspace
 from uncnn.daemon.intake import Place
 from uncnn.daemon.ledger import Ledger, LedgerError
 from uncnn.daemon.photo_job import Desk, FolderBlocked, Stopped, take
-from uncnn.daemon.pipeline import Next
-from uncnn.daemon.processes import Message
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Next
+from uncnn.daemon.protect.process_engine import LOADING, ProcessEngine
+from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.recovery import recover
 from uncnn.daemon.terminal import Done
 from uncnn.daemon.wording import printable
@@ -94,7 +95,9 @@ class _Breaker:
 class Workshop:
     """Takes tasks in the order they came. `ring` is called when one is finished."""
 
-    def __init__(self, config: Config, ring: Callable[[], None], crew_started: Callable[[str, Crew], None]) -> None:
+    def __init__(
+        self, config: Config, ring: Callable[[], None], crew_started: Callable[[str, ProcessEngine], None]
+    ) -> None:
         self.problem = ""  # what keeps all photos from being done
         self.doing = ""  # the photo and its stage
         self.tally = Tally()
@@ -108,7 +111,7 @@ class Workshop:
         self._finished: list[Finished] = []
         self._stopping = False
         self._poked = False
-        self._crew: Crew | None = None
+        self._crew: ProcessEngine | None = None
         self._breaker = _Breaker()
         self._batched: set[Key] = set()  # photos whose faces were in the batch of one before
         self._thread = threading.Thread(target=self._run, name="uncnn-workshop", daemon=True)
@@ -270,7 +273,7 @@ class Workshop:
             with suppress(PublishError):  # its own turn says what is the matter
                 taken = snapshot(each.place.folder.watch, each.found.relative, folder)
                 if ledger.pictures.original(taken.sha256) is None:
-                    found.append(Next(taken.path, printable(each.found.relative.name)))
+                    found.append(Next(Content(taken.path), printable(each.found.relative.name)))
         return found
 
     def _again(self, task: Task) -> None:
@@ -291,19 +294,19 @@ class Workshop:
             self._poked = False
             self._lock.wait_for(lambda: self._stopping or self._poked, seconds)
 
-    def _crew_of(self, config: Config, spool: Path) -> Crew:
+    def _crew_of(self, config: Config, spool: Path) -> ProcessEngine:
         """Return the processes for this configuration, that see this spool; those of another are ended."""
         wanted = (config.models, config.device, config.service.deadline_seconds)
         if self._crew is not None and self._crew.settings != wanted:
             self._close_crew()
         if self._crew is None:
-            self._crew = Crew(config.models, config.device, data_dir(), spool, config.service.deadline_seconds)
+            self._crew = ProcessEngine(config.models, config.device, data_dir(), spool, config.service.deadline_seconds)
         return self._crew
 
     def _start(self) -> None:
         crew = self._crew
         if crew is not None and not crew.started:
-            self._report({"stage": LOADING})
+            self._report(Stage(LOADING))
             self._ring()
             device = crew.start()
             self._crew_started(device, crew)
@@ -313,8 +316,8 @@ class Workshop:
             self._crew.close()
         self._crew = None
 
-    def _report(self, progress: Message) -> None:
-        share = f" {progress['done'] / max(progress['of'], 1):.0%}" if "of" in progress else ""
+    def _report(self, stage: Stage) -> None:
+        share = f" {stage.done / stage.of:.0%}" if stage.of else ""
         present = self._present
         name = present.place.name(present.found.relative) if present else ""
-        self.doing = f"{name}: {progress['stage']}{share}"
+        self.doing = f"{name}: {stage.name}{share}"

@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import TypeAdapter
-
 NOT_VISIBLE: Final = 9.9  # and more: 53 of 100 prefer the original at most; JPEG 75 is 9.91 on a desktop
 HARDLY: Final = 9.7  # 58 of 100 at most
 SLIGHTLY: Final = 9.4  # 66 of 100 at most; JPEG 50 is 9.56 on a desktop
@@ -31,8 +29,17 @@ class Jod:
     zoom: float | None  # the face that shows most, twice as large as on a desktop; None: no face is large enough
 
 
-JOD = TypeAdapter(Jod)
-"""JOD as JSON between the processes."""
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """How far the square of a face differs from the original, at its own resolution."""
+
+    ssimulacra2: float | None  # 100 identical, 90 not seen, 70 good, 50 seen. None: the package is not installed
+    butteraugli: float | None  # the largest difference; about 1 is just seen. None: the program is not installed
+    butteraugli_3norm: float | None
+    psnr: float | None  # dB over RGB; None: identical
+    ssim: float  # 1 identical
+    mean_255: float  # mean absolute change, grey levels
+    p99_255: float  # its 99th percentile
 
 
 def change_words(jod: Jod) -> str:

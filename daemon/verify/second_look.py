@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from uncnn.daemon.protect.measuring import same_face
 from uncnn.daemon.verify.answers import Answers
-from uncnn.daemon.verify.measuring import same_face
 from uncnn.daemon.verify.opinion import Kind, Opinion
 from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
 from uncnn.plugins.api import Detector, Face, Pixels, Rotated
@@ -79,7 +79,7 @@ class SecondLook:
                 own.append(face)
         self._look_at(look, [*known, *own])
         animals = [face for face in (*known, *own) if look.kinds[face] == "animal"]
-        return self.told([], look, [*known, *own, *self._read_anew(look, animals)], len(known))
+        return self.told(look, [*known, *own, *self._read_anew(look, animals)], len(known))
 
     def _read_anew(self, look: Look, animals: Sequence[Face]) -> list[Face]:
         """Return the readings of those faces that make people of them: the face of one who lies may be misread."""
@@ -98,11 +98,10 @@ class SecondLook:
         new = [face for face in dict.fromkeys(faces) if face not in look.kinds]
         look.kinds.update(zip(new, self._kinds(look.pixels, new), strict=True))
 
-    def told(self, sighted: Sequence[Sighting], look: Look, faces: Sequence[Face], known: int = 0) -> list[Sighting]:
-        """Return what is in doubt about each of `faces`, the first of which are `known`; what was `sighted` stands."""
-        earlier = {sighting.face: sighting for sighting in sighted}
-        self._look_at(look, [face for face in faces if face not in earlier])
-        return [earlier.get(face) or self._sighting(look, face, number < known) for number, face in enumerate(faces)]
+    def told(self, look: Look, faces: Sequence[Face], known: int = 0) -> list[Sighting]:
+        """Return what is in doubt about each of `faces`, the first of which are `known`."""
+        self._look_at(look, faces)
+        return [self._sighting(look, face, number < known) for number, face in enumerate(faces)]
 
     def worth_judging(self, copy: Look, known: Sequence[Face]) -> list[Face]:
         """Return the faces of the released photo: the sure ones, and fainter ones that are known or look human."""

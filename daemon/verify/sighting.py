@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from pydantic import TypeAdapter
-
 from uncnn.plugins.api import Face
 
 Uncertain: TypeAlias = Literal["hold", "cloak", "publish"]
@@ -31,7 +29,3 @@ class Sighting:
     def counts(self, uncertain: Uncertain) -> bool:
         """Return whether it must be protected under a policy that does this with faces in doubt."""
         return self.certain_enough and (self.known or not self.uncertain or uncertain == "cloak")
-
-
-SIGHTINGS = TypeAdapter(list[Sighting])
-"""Sightings as JSON between the processes."""

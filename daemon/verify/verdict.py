@@ -143,11 +143,5 @@ def nearest(judgements: Iterable[Judgement]) -> Judgement | None:
     return min(judgements, key=room, default=None)
 
 
-FACE = TypeAdapter(Face)
-"""A face as JSON between the processes."""
-
-FACES = TypeAdapter(list[Face])
-"""Faces as JSON between the processes."""
-
 VERDICT = TypeAdapter(Verdict)
-"""A verdict as JSON between the processes."""
+"""A verdict as JSON."""

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -16,8 +15,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from pydantic import TypeAdapter
 
+from uncnn.daemon.verify.jod import Visibility
 from uncnn.daemon.verify.programs import BUTTERAUGLI
 from uncnn.plugins.api import Face, Pixels, UncnnError
 from uncnn.plugins.geometry import region_of
@@ -29,23 +28,6 @@ _BUTTERAUGLI_SECONDS: Final = 120.0
 _LUMA: Final = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 Square = tuple[slice, slice]
-
-
-@dataclass(frozen=True, slots=True)
-class Visibility:
-    """How far the square of a face differs from the original, at its own resolution."""
-
-    ssimulacra2: float | None  # 100 identical, 90 not seen, 70 good, 50 seen. None: the package is not installed
-    butteraugli: float | None  # the largest difference; about 1 is just seen. None: the program is not installed
-    butteraugli_3norm: float | None
-    psnr: float | None  # dB over RGB; None: identical
-    ssim: float  # 1 identical
-    mean_255: float  # mean absolute change, grey levels
-    p99_255: float  # its 99th percentile
-
-
-VISIBILITY = TypeAdapter(Visibility)
-"""A visibility as JSON between the processes."""
 
 
 def face_square(face: Face, shape: tuple[int, ...]) -> Square | None:

@@ -24,6 +24,8 @@ OUTPUTS = ("boxes", "logits", "landmarks")
 class DetectorError(UncnnError):
     """A detector's weights are missing, damaged, or something else."""
 
+    fault = "model"
+
 
 @dataclass(frozen=True, slots=True)
 class InputFormat:

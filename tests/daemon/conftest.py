@@ -18,6 +18,6 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     made = Scene(tmp_path)
     monkeypatch.setenv("UNCNN_STATE", str(made.state))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr("uncnn.daemon.once.Crew", StubCrew)
+    monkeypatch.setattr("uncnn.daemon.once.ProcessEngine", StubCrew)
     yield made
     made.close()

@@ -28,7 +28,7 @@ from uncnn.daemon.audit.last import last_file, read_last
 from uncnn.daemon.audit.progress import AuditError, Progress, progress_file, read_pass
 from uncnn.daemon.audit.released import ChoiceError
 from uncnn.daemon.ledger import Ledger, LedgerError
-from uncnn.daemon.processes import ProcessDied
+from uncnn.daemon.protect.processes import ProcessDied
 from uncnn.daemon.status import print_status
 from uncnn.daemon.verify.keeping import kept_of
 from uncnn.exporters.store import EMBEDDED
@@ -39,7 +39,7 @@ AUDIT = Path(__file__).parent / "spawned" / "stub_audit.py"
 
 @pytest.fixture(autouse=True)
 def crew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uncnn.daemon.audit.command.Crew", StubCrew)
+    monkeypatch.setattr("uncnn.daemon.audit.command.ProcessEngine", StubCrew)
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +13,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from uncnn.daemon.photos import decode, encode
-from uncnn.daemon.verify.verdict import FACES
-from uncnn.daemon.worker import Worker
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import AttackChoice, Change, Next
+from uncnn.daemon.protect.worker import Worker
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins import host
 from uncnn.plugins.api import Face, PluginError
@@ -22,7 +23,7 @@ from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.geometry import region_of
 from uncnn.plugins.recogniser import load_recogniser
 
-ATTACK = {"name": "pgd", "parameters": {"steps": 2}}
+ATTACK = AttackChoice("pgd", {"steps": 2}, Path("nobody"))
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +44,15 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def cloak(worker: Worker, photo: Path, out: Path, following: list[Path]) -> np.ndarray:
-    faces = worker.look(photo, photo.name).faces
+def cloak(worker: Worker, photo: Path, following: list[Path]) -> np.ndarray:
+    faces = worker.look(Content(photo), photo.name).faces
     assert len(faces) == 1
-    request: dict[str, Any] = {
-        "source": str(photo),
-        "name": photo.name,
-        "destination": str(out),
-        "faces": FACES.dump_python(faces, mode="json"),
-        "strengths": ["balanced"],
-        "attack": ATTACK,
-        "format": "PNG",
-        "quality": "same",
-        "next": [{"source": str(each), "name": each.name} for each in following],
-        "smallest_px": 24,
-    }
-    worker.cloak(request, lambda _progress: None)
-    return np.asarray(Image.open(out).convert("RGB")).astype(int)
+    beside = tuple(Next(Content(each), each.name) for each in following)
+    asked = Change(
+        Content(photo), photo.name, False, faces, ("balanced",), ATTACK, "PNG", "same", smallest_px=24, following=beside
+    )
+    changed = worker.change(asked, lambda _stage: None)
+    return np.asarray(Image.open(io.BytesIO(changed.candidate.read())).convert("RGB")).astype(int)
 
 
 @pytest.mark.slow
@@ -73,16 +66,16 @@ def test_a_photo_comes_out_the_same_alone_and_beside_others(
         batches.append(len(portraits))
         return real(portraits, *arguments)
 
-    monkeypatch.setattr("uncnn.daemon.worker.perturb_all", counted)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", counted)
     sound = [photo for photo in photos if photo.stem != "broken"]
     alone = []
     for photo in sound:
         worker.subjects.clear()
-        alone.append(cloak(worker, photo, tmp_path / "alone.png", []))
+        alone.append(cloak(worker, photo, []))
     assert batches == [1, 1, 1, 1]
     batches.clear()
     worker.subjects.clear()
-    beside = [cloak(worker, photo, tmp_path / "beside.png", photos) for photo in sound]
+    beside = [cloak(worker, photo, photos) for photo in sound]
     assert batches == [4]  # the first photo's turn did the faces of all
     for one, other in zip(alone, beside, strict=True):
         assert one.shape == other.shape
@@ -93,16 +86,16 @@ def test_a_photo_comes_out_the_same_alone_and_beside_others(
 def test_files_of_a_moment_lie_beside_the_copy_and_where_they_did_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, spool, before, seen = tmp_path / "a.jpg", tmp_path / "spool", tempfile.tempdir, []
+    spool, before, seen = tmp_path / "spool", tempfile.tempdir, []
     spool.mkdir()
+    source = spool / "a.jpg"
     Image.new("RGB", (64, 64), "grey").save(source)
     monkeypatch.setattr(
-        "uncnn.daemon.worker.encode", lambda *given: seen.append(tempfile.gettempdir()) or encode(*given)
+        "uncnn.daemon.protect.worker.encode", lambda *given: seen.append(tempfile.gettempdir()) or encode(*given)
     )
-    request = {"source": str(source), "name": "a.jpg", "destination": str(spool / "a"), "faces": [], "strengths": []}
-    Worker(NoFace(), []).cloak(
-        {**request, "attack": ATTACK, "format": "same", "quality": "same"}, lambda _progress: None
-    )
+    asked = Change(Content(source), "a.jpg", False, (), (), ATTACK, "same", "same")
+    changed = Worker(NoFace(), []).change(asked, lambda _stage: None)
+    assert changed.candidate == Content(spool / "a.candidate")
     assert seen == [str(spool)]
     assert tempfile.tempdir == before
 
@@ -134,16 +127,16 @@ def test_the_same_picture_with_other_metadata_has_the_same_seed_and_no_place_in_
         batches.append([portrait.seed for portrait in portraits])
         raise PluginError("seen enough")
 
-    monkeypatch.setattr("uncnn.daemon.worker.perturb_all", broken_off)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", broken_off)
     worker = Worker(OneFace(), [])
-    first, other = worker.look(photos[0], "0", keep=True), worker.look(photos[1], "1", keep=True)
+    first, other = (worker.look(Content(photos[n]), str(n), keep=True) for n in (0, 1))
     with pytest.raises(PluginError, match="seen enough"):
-        cloak(worker, photos[0], tmp_path / "out.png", [edited, photos[0], photos[1]])
+        cloak(worker, photos[0], [edited, photos[0], photos[1]])
     assert batches[0] == [first.seed, other.seed]
-    assert worker.look(photos[0], "0", keep=True) is first
+    assert worker.look(Content(photos[0]), "0", keep=True) is first
     assert set(worker.subjects) == {first.sha256, other.sha256}
     with pytest.raises(PluginError, match="seen enough"):
-        cloak(worker, edited, tmp_path / "out.png", [])
+        cloak(worker, edited, [])
     assert batches[-1] == [first.seed]
     assert first.seed != other.seed
 
@@ -163,18 +156,18 @@ def test_no_photo_is_decoded_twice_for_want_of_room_in_a_batch(
         regions = [region_of(np.array(each.face.landmarks), 8) for each in portraits]
         return [host.Patch(region, torch.zeros(3, 8, 8), torch.zeros(1, 8, 8)) for region in regions]
 
-    monkeypatch.setattr("uncnn.daemon.worker.decode", counted)
-    monkeypatch.setattr("uncnn.daemon.worker.perturb_all", unchanged)
-    monkeypatch.setattr("uncnn.daemon.worker.FACES_A_BATCH", 2)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.decode", counted)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", unchanged)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.FACES_A_BATCH", 2)
     worker = Worker(OneFace(), [])
     for photo in photos[:3]:
-        cloak(worker, photo, tmp_path / "out.png", photos[:3])
+        cloak(worker, photo, photos[:3])
     assert decoded == ["0.png", "1.png", "2.png"]
     assert attacked == [2, 1], "the first two share a batch, and the third is alone"
     worker.subjects.clear()
     decoded.clear()
-    monkeypatch.setattr("uncnn.daemon.worker.FACES_A_BATCH", 1)
-    cloak(worker, photos[0], tmp_path / "out.png", photos[:3])
+    monkeypatch.setattr("uncnn.daemon.protect.worker.FACES_A_BATCH", 1)
+    cloak(worker, photos[0], photos[:3])
     assert decoded == ["0.png"], "where there is no room at all, no other is looked at"
 
 
@@ -189,10 +182,10 @@ def test_a_batch_that_fails_is_no_fault_of_the_photo(
             raise PluginError("one of them is too much")
         return real(portraits, *arguments)
 
-    monkeypatch.setattr("uncnn.daemon.worker.perturb_all", failing)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", failing)
     worker.subjects.clear()
     before = np.asarray(Image.open(photos[0]).convert("RGB")).astype(int)
-    assert np.abs(cloak(worker, photos[0], tmp_path / "out.png", photos[1:]) - before).max() > 0
+    assert np.abs(cloak(worker, photos[0], photos[1:]) - before).max() > 0
 
 
 @pytest.mark.slow
@@ -204,7 +197,7 @@ def test_a_face_beside_which_another_is_found_is_done_anew_inside_one_budget(
     photo = tmp_path / "photo.png"
     Image.fromarray(skimage.data.astronaut()).crop((130, 0, 330, 200)).save(photo)
     worker.subjects.clear()
-    (face,) = worker.look(photo, photo.name).faces
+    (face,) = worker.look(Content(photo), photo.name).faces
     shifted = np.add(face.landmarks, (30, 10))
     second = Face(tuple(np.add(face.box, (30, 10, 30, 10))), tuple(map(tuple, shifted)), 0.8)
     batches = []
@@ -214,19 +207,11 @@ def test_a_face_beside_which_another_is_found_is_done_anew_inside_one_budget(
         batches.append([(portrait.face, portrait.beside) for portrait in portraits])
         return real(portraits, *arguments)
 
-    monkeypatch.setattr("uncnn.daemon.worker.perturb_all", counted)
+    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", counted)
     for faces in ([face], [face, second], [face, second]):
-        request: dict[str, Any] = {
-            "source": str(photo),
-            "name": photo.name,
-            "destination": str(tmp_path / "out.png"),
-            "faces": FACES.dump_python(faces, mode="json"),
-            "strengths": ["balanced" for _ in faces],
-            "attack": ATTACK,
-            "format": "PNG",
-            "quality": "same",
-        }
-        worker.cloak(request, lambda _progress: None)
+        strengths = ("balanced",) * len(faces)
+        asked = Change(Content(photo), photo.name, False, tuple(faces), strengths, ATTACK, "PNG", "same")
+        worker.change(asked, lambda _stage: None)
     assert batches == [[(face, ())], [(face, (second,)), (second, (face,))]], "and what is done is not done again"
     (subject,) = worker.subjects.values()
     assert len(subject.patches) == 2, "what was done to the first alone is let go"

@@ -58,7 +58,7 @@ class Given:
 
 @pytest.fixture
 def given(scene: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Given:
-    monkeypatch.setattr("uncnn.daemon.commands.Crew", StubCrew)
+    monkeypatch.setattr("uncnn.daemon.commands.ProcessEngine", StubCrew)
     return Given(scene, capsys)
 
 

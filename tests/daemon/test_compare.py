@@ -6,6 +6,7 @@ import base64
 import re
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from models_home import ModelsHome
 from PIL import Image
 
 from uncnn.daemon.compare.showing import show
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Show
 from uncnn.daemon.sheet import AMPLIFIED
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Detector, UncnnError
@@ -37,17 +40,16 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "original.png", folder / "copy.png"
 
 
-def shown(detector: Detector, original: Path, copy: Path, destination: Path, kind: str) -> dict[str, object]:
-    names = {"original_name": original.name, "copy_name": copy.name, "kind": kind}
-    files = {"original": str(original), "copy": str(copy), "destination": str(destination)}
-    return show(detector, [], {**files, **names})
+def shown(detector: Detector, original: Path, copy: Path, destination: Path, kind: Any) -> list[dict[str, Any]]:
+    answer = show(detector, Show(Content(original), original.name, Content(copy), copy.name, kind))
+    destination.write_bytes(answer.picture.read())
+    return answer.subjects
 
 
 def test_the_picture_shows_the_photo_and_its_face(
     detector: Detector, versions: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    answer = shown(detector, *versions, tmp_path / "made", "png")
-    whole, face = answer["subjects"]  # type: ignore[misc]
+    whole, face = shown(detector, *versions, tmp_path / "made", "png")
     assert whole["name"] == "whole photo"
     assert whole["mean_255"] == pytest.approx(1.5)
     assert whole["p99_255"] == 3
@@ -76,8 +78,8 @@ def test_the_page_holds_every_picture_once_and_fetches_nothing(
 
 
 def test_identical_photos_are_said_to_be_so(detector: Detector, versions: tuple[Path, Path], tmp_path: Path) -> None:
-    answer = shown(detector, versions[0], versions[0], tmp_path / "made", "html")
-    assert {one["psnr"] for one in answer["subjects"]} == {None}  # type: ignore[attr-defined]
+    subjects = shown(detector, versions[0], versions[0], tmp_path / "made", "html")
+    assert {one["psnr"] for one in subjects} == {None}
     assert "identical" in (tmp_path / "made").read_text()
 
 

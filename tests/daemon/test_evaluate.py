@@ -39,10 +39,12 @@ from uncnn.daemon.evaluate.probe import deal, linear_probe
 from uncnn.daemon.evaluate.report import facts
 from uncnn.daemon.evaluate.sizes import members, size_class
 from uncnn.daemon.evaluate.values import Sample, Session, Shot, Take
+from uncnn.daemon.protect.messages import CANDIDATE, Change, Changed, Compare, Compared, Embedded, Look, Looked
+from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.sheet import AMPLIFIED, amplified
 from uncnn.daemon.verify import visibility as visibility_of
-from uncnn.daemon.verify.jod import JOD, Jod
-from uncnn.daemon.verify.visibility import BUTTERAUGLI, Visibility, butteraugli, ssim, visibility
+from uncnn.daemon.verify.jod import Jod, Visibility
+from uncnn.daemon.verify.visibility import BUTTERAUGLI, butteraugli, ssim, visibility
 from uncnn.exporters.calibration.faces import FacesError
 from uncnn.plugins.api import Face, UncnnError
 from uncnn.plugins.cards import Embeddings
@@ -628,8 +630,8 @@ class Heard:
         assert name
         self.begun += 1
 
-    def report(self, progress: dict[str, Any]) -> None:
-        self.done.append(self.begun - 1 + progress.get("done", 1) / progress.get("of", 1))
+    def report(self, stage: Stage) -> None:
+        self.done.append(self.begun - 1 + stage.done / stage.of)
 
 
 class AnsweringCrew:
@@ -637,16 +639,18 @@ class AnsweringCrew:
 
     roster = SimpleNamespace(judges=[SimpleNamespace(card=SimpleNamespace(name="one"))])
 
-    def ask_worker(self, request: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        Path(request["destination"]).touch()
-        for step in range(1, 4):
-            report({"stage": "cloaking", "done": len(request["faces"]) * step / 3, "of": len(request["faces"])})
-        return {}
+    def look(self, asked: Look) -> Looked:
+        raise AssertionError(asked)
 
-    def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
-        told = {"found": True, "embeddings": {"one": {view: [1.0, 0.0] for view in request.get("views", ())}}}
-        seen = {"visibility": None, "jod": JOD.dump_python(Jod(10.0, 10.0, None))}
-        return seen if request["do"] == "compare" else told
+    def change(self, asked: Change, report: Callable[[Stage], None]) -> Changed:
+        for step in range(1, 4):
+            report(Stage("cloaking", len(asked.faces) * step / 3, len(asked.faces)))
+        return Changed(asked.photo.beside(CANDIDATE, b""), ())
+
+    def judge(self, asked: Any) -> Any:
+        if isinstance(asked, Compare):
+            return Compared(Jod(10.0, 10.0, None), None)
+        return Embedded(None, True, {"one": {view: [1.0, 0.0] for view in asked.views}})
 
 
 def test_progress_only_goes_on(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from uncnn.daemon.models import face_reader
-from uncnn.daemon.processes import Child
+from uncnn.daemon.protect.processes import Child
 from uncnn.exporters.calibration import faces
 from uncnn.exporters.calibration.faces import look_with
 from uncnn.exporters.store import detector_files

@@ -20,11 +20,11 @@ from uncnn.daemon.files.publish import publish
 from uncnn.daemon.files.standing import holds, reads_as
 from uncnn.daemon.ledger import State
 from uncnn.daemon.photo_job import _judge
-from uncnn.daemon.pipeline import decide
+from uncnn.daemon.protect.measuring import SAME_FACE, same_face
+from uncnn.daemon.protect.pipeline import decide
+from uncnn.daemon.protect.verifier import _judgement, _paired
 from uncnn.daemon.recall import Recalled
-from uncnn.daemon.verify.measuring import SAME_FACE, same_face
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
-from uncnn.daemon.verify.verifier import _judgement, _paired
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face
 from uncnn.plugins.cards import DEFAULT_MARGIN, read_card

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from uncnn.daemon.verify.verdict import FACES
-from uncnn.daemon.verify.verifier import Verifier
-from uncnn.daemon.worker import Worker
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import AttackChoice, Change
+from uncnn.daemon.protect.verifier import Verifier
+from uncnn.daemon.protect.worker import Worker
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Face
 from uncnn.plugins.cards import read_card
@@ -72,19 +72,12 @@ def eyes_of(face: Face) -> float:
     return float(np.linalg.norm(np.subtract(*face.landmarks[:2])))
 
 
-def request(photo: Path, out: Path, faces: list[Face], rotated: bool) -> dict[str, Any]:
-    return {
-        "source": str(photo),
-        "name": photo.name,
-        "destination": str(out),
-        "faces": FACES.dump_python(faces, mode="json"),
-        "strengths": ["strong" for _ in faces],
-        "attack": {"name": "veil", "parameters": {"steps": 12}},
-        "format": "PNG",
-        "quality": "same",
-        "smallest_px": 24,
-        "rotated": rotated,
-    }
+def cloak(worker: Worker, photo: Path, face: Face, rotated: bool) -> Path:
+    attack = AttackChoice("veil", {"steps": 12}, Path("nobody"))
+    asked = Change(Content(photo), photo.name, rotated, (face,), ("strong",), attack, "PNG", "same")
+    file = worker.change(asked, lambda _stage: None).candidate.file
+    assert file is not None
+    return file
 
 
 @pytest.mark.slow
@@ -92,17 +85,17 @@ def request(photo: Path, out: Path, faces: list[Face], rotated: bool) -> dict[st
 def test_it_is_cloaked_where_it_is_and_found_again(
     worker: Worker, verifier: Verifier, portrait: Image.Image, turn: Image.Transpose, tmp_path: Path
 ) -> None:
-    photo, out = tmp_path / "photo.png", tmp_path / "out.png"
+    photo = tmp_path / "photo.png"
     portrait.transpose(turn).save(photo)
     upright = worker.detector.detect(np.asarray(portrait))[0]
-    (face,) = worker.look(photo, photo.name, rotated=True).faces
+    (face,) = worker.look(Content(photo), photo.name, rotated=True).faces
     eyes = np.linalg.norm(np.subtract(*upright.landmarks[:2]))
     back = [
         (SIDE - 1 - x, SIDE - 1 - y) if turn is Image.Transpose.ROTATE_180 else (SIDE - 1 - y, x)
         for x, y in face.landmarks
     ]
     assert np.linalg.norm(np.subtract(back, upright.landmarks), axis=1).mean() < 0.15 * eyes
-    worker.cloak(request(photo, out, [face], True), lambda _progress: None)
+    out = cloak(worker, photo, face, True)
     verdict = verifier.verify(photo.read_bytes(), out.read_bytes(), 1e-3, ["as-is"], 24, [face], rotated=True)
     first, *others = verdict.faces
     assert first.found_again
@@ -113,11 +106,11 @@ def test_it_is_cloaked_where_it_is_and_found_again(
 def test_a_photo_is_looked_at_anew_under_another_policy(worker: Worker, tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     Image.new("RGB", (40, 30)).save(photo)
-    subject = worker.look(photo, photo.name)
-    assert worker.look(photo, photo.name) is subject
-    again = worker.look(photo, photo.name, rotated=True)
+    subject = worker.look(Content(photo), photo.name)
+    assert worker.look(Content(photo), photo.name) is subject
+    again = worker.look(Content(photo), photo.name, rotated=True)
     assert again.rotated
-    assert worker.look(photo, photo.name, rotated=True) is again
+    assert worker.look(Content(photo), photo.name, rotated=True) is again
 
 
 @pytest.mark.slow
@@ -125,12 +118,12 @@ def test_a_photo_is_looked_at_anew_under_another_policy(worker: Worker, tmp_path
 def test_a_face_that_something_covers_is_cloaked_and_judged(
     worker: Worker, verifier: Verifier, portrait: Image.Image, wear: Callable[..., Image.Image], tmp_path: Path
 ) -> None:
-    photo, out = tmp_path / "photo.png", tmp_path / "out.png"
+    photo = tmp_path / "photo.png"
     bare = worker.detector.detect(np.asarray(portrait))[0]
     wear(portrait, bare).save(photo)
-    (face,) = worker.look(photo, photo.name).faces
+    (face,) = worker.look(Content(photo), photo.name).faces
     assert np.linalg.norm(np.subtract(face.landmarks, bare.landmarks), axis=1).mean() < 0.25 * eyes_of(bare)
-    worker.cloak(request(photo, out, [face], False), lambda _progress: None)
+    out = cloak(worker, photo, face, False)
     verdict = verifier.verify(photo.read_bytes(), out.read_bytes(), 1e-3, ["as-is"], 24, [face])
     assert [each.found_again for each in verdict.faces] == [True]
     assert verdict.protected
@@ -139,10 +132,10 @@ def test_a_face_that_something_covers_is_cloaked_and_judged(
 def test_a_photo_without_colour_gets_a_change_without_colour(
     worker: Worker, verifier: Verifier, portrait: Image.Image, tmp_path: Path
 ) -> None:
-    photo, out = tmp_path / "photo.png", tmp_path / "out.png"
+    photo = tmp_path / "photo.png"
     portrait.convert("L").save(photo)
-    (face,) = worker.look(photo, photo.name).faces
-    worker.cloak(request(photo, out, [face], False), lambda _progress: None)
+    (face,) = worker.look(Content(photo), photo.name).faces
+    out = cloak(worker, photo, face, False)
     with Image.open(out) as released:
         assert released.mode == "L"
     verdict = verifier.verify(photo.read_bytes(), out.read_bytes(), 1e-3, ["as-is"], 24, [face])
@@ -152,10 +145,10 @@ def test_a_photo_without_colour_gets_a_change_without_colour(
 def test_a_black_and_white_photo_that_is_stored_in_colour_gets_a_grey_change_too(
     worker: Worker, portrait: Image.Image, tmp_path: Path
 ) -> None:
-    photo, out = tmp_path / "photo.jpg", tmp_path / "out.png"
+    photo = tmp_path / "photo.jpg"
     portrait.convert("L").convert("RGB").save(photo, quality=90)
-    (face,) = worker.look(photo, photo.name).faces
-    worker.cloak(request(photo, out, [face], False), lambda _progress: None)
+    (face,) = worker.look(Content(photo), photo.name).faces
+    out = cloak(worker, photo, face, False)
     released = np.asarray(Image.open(out)).astype(int)
     assert released.shape == (SIDE, SIDE, 3)
     assert np.ptp(released, axis=2).max() <= 1

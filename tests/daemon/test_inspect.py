@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ from uncnn.daemon.inspection import looking, showing
 from uncnn.daemon.inspection.command import sight_for
 from uncnn.daemon.inspection.drawing import LARGEST_PX, drawn
 from uncnn.daemon.inspection.facts import facts, jpeg_quality
+from uncnn.daemon.inspection.messages import FindFaces
 from uncnn.daemon.photos import decode
+from uncnn.daemon.protect.content import Content
 from uncnn.daemon.verify import opinion
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors import retinaface
@@ -160,23 +163,17 @@ def test_faces_come_largest_first_and_the_small_are_left_alone(tmp_path: Path, m
     photo = decode(saved(picture(), "PNG"), "photo.png")
     monkeypatch.setattr(retinaface, "load_onnx", lambda path, providers, sha256: Seer(photo.pixels))
     monkeypatch.setattr(opinion, "load_opinion", lambda providers: Doubting(0))
-    request: dict[str, Any] = {
-        "detector": str(tmp_path),
-        "detector_sha256": "",
-        "device": "cpu",
-        "smallest_px": 24,
-        "rotated": False,
-        "uncertain": "cloak",
-    }
-    request["destination"] = str(tmp_path / "made")
-    large, small = looking.find_faces(photo, request)["faces"]
+    asked = FindFaces(tmp_path, "", "cpu", 24, False, "cloak", Content(tmp_path / "photo.spool"))
+    found = looking.find_faces(photo, asked)
+    large, small = found.faces
     assert (large["number"], large["cloaked"], large["box"]) == (1, True, [10.0, 10.0, 50.0, 50.0])
     assert (small["number"], small["cloaked"], small["size_px"]) == (2, False, 20.0)
     assert len(large["landmarks"]) == 5
-    with Image.open(tmp_path / "made") as image:
+    assert found.picture == Content(tmp_path / "photo.faces")
+    with Image.open(tmp_path / "photo.faces") as image:
         assert (image.format, image.size) == ("PNG", (96 * 4, 64 * 4))
     monkeypatch.setattr(opinion, "load_opinion", lambda providers: Doubting(50))
-    pet = looking.find_faces(photo, request)["faces"][0]
+    pet = looking.find_faces(photo, asked).faces[0]
     assert (pet["cloaked"], pet["uncertain"]) == (False, "may be an animal")
     assert "left alone (may be an animal)" in showing._fate(pet, 24)
     assert showing.faces_line([pet], {"smallest_px": 24, "who": "all"}) == "1 face: 0 to be cloaked; 1 uncertain"
@@ -188,7 +185,7 @@ def test_a_person_reads_where_it_was_taken_and_what_would_be_removed(monkeypatch
     gps = exif.get_ifd(0x8825)
     gps[3], gps[4] = "E", (13.0, 22.0, 39.0)
     photo = decode(saved(picture(), "JPEG", exif=exif, comment="a" * 500), "photo.jpg")
-    read = looking.read(photo, {"metadata": "camera"})
+    read = asdict(looking.read(photo, "camera"))
     assert read["place"] == "52.516389 N, 13.377500 E"
     kept = {each["name"] for each in read["said"] if each["kept"]}
     assert kept >= {"Make"}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from uncnn.daemon.protect.verifier import Verifier
 from uncnn.daemon.verify.places import JITTERS
 from uncnn.daemon.verify.verdict import Judgement
-from uncnn.daemon.verify.verifier import Verifier
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.cards import DEFAULT_MARGIN, Card
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser

@@ -28,7 +28,9 @@ from uncnn.daemon.evaluate.judge_commands import Exhibits, ask_commands
 from uncnn.daemon.evaluate.looks import LIKENESS, looks_of
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, EvaluationError, JudgeCommand, Plan
 from uncnn.daemon.evaluate.values import Session, Shot, Take
-from uncnn.daemon.verify.jod import JOD, Jod
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import CANDIDATE, Change, Changed, Compare, Compared, Embedded, Look, Looked
+from uncnn.daemon.verify.jod import Jod
 from uncnn.exporters.choice import Installed
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face
@@ -222,19 +224,21 @@ def test_as_installed_is_the_default_policy_alone(options: dict[str, Any]) -> No
         installed_settings(**{**given, **options})
 
 
-class Crew:
+class FakeEngine:
     """Finds the face again and makes one embedding of every view."""
 
     roster = SimpleNamespace(judges=[SimpleNamespace(card=SimpleNamespace(name="one"))])
 
-    def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
-        told = {"found": True, "embeddings": {"one": {view: [1.0, 0.0] for view in request.get("views", ())}}}
-        seen = {"visibility": None, "jod": JOD.dump_python(UNSEEN)}
-        return seen if request["do"] == "compare" else told
+    def look(self, asked: Look) -> Looked:
+        raise AssertionError(asked)
 
-    def ask_worker(self, request: dict[str, Any], _report: Any) -> dict[str, Any]:
-        Path(request["destination"]).touch()
-        return {}
+    def change(self, asked: Change, _report: object) -> Changed:
+        return Changed(asked.photo.beside(CANDIDATE, b""), ())
+
+    def judge(self, asked: Any) -> Any:
+        if isinstance(asked, Compare):
+            return Compared(UNSEEN, None)
+        return Embedded(None, True, {"one": {view: [1.0, 0.0] for view in asked.views}})
 
 
 @pytest.mark.parametrize("decision", ["publish", "hold"])
@@ -244,7 +248,7 @@ def test_photos_that_are_held_are_counted_and_left_out(
     def protect(*_: Any) -> Any:
         (tmp_path / "candidate").touch()
         return SimpleNamespace(
-            candidate=tmp_path / "candidate",
+            candidate=Content(tmp_path / "candidate"),
             decision=decision,
             reason="not protected",
             seconds=6.0,
@@ -257,7 +261,7 @@ def test_photos_that_are_held_are_counted_and_left_out(
     assert plan.as_installed
     face = Face((0, 0, 50, 50), ((10, 10), (40, 10), (25, 25), (12, 40), (38, 40)), 1.0)
     heard = SimpleNamespace(report=lambda _: None)
-    work = Cloaking(Crew(), plan, Policy(), tmp_path / "source", "photo", heard, NO_AIDES)  # type: ignore[arg-type]
+    work = Cloaking(FakeEngine(), plan, Policy(), tmp_path / "source", "photo", heard, NO_AIDES)  # type: ignore[arg-type]
     shot = work.shot("Ada", face)
     take = shot.takes[AS_INSTALLED]
     assert (take.seconds, take.strengths) == (3.0, ("balanced", "strong"))

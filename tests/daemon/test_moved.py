@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from uncnn.daemon.compare.showing import show
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Show
+from uncnn.daemon.protect.moved import UNMOVED, Moved, pack_moved, read_moved
+from uncnn.daemon.protect.verifier import Verifier
 from uncnn.daemon.verify.displays import on_displays
-from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved, write_moved
-from uncnn.daemon.verify.verifier import Verifier
 from uncnn.daemon.verify.visibility import face_square
 from uncnn.exporters.detectors import OWN_ONNX
 from uncnn.exporters.store import EMBEDDED
@@ -25,8 +27,13 @@ TINY = Face((10.0, 10.0, 13.0, 13.0), ((11, 11), (12, 11), (11.5, 12), (11, 12.5
 
 def test_what_was_moved_comes_back_and_the_rest_is_the_original(tmp_path: Path) -> None:
     photo = np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8)
-    write_moved(tmp_path / "moved", photo, [FACE, FACE, TINY], [0.0, 0.015, 0.02])
-    moved = read_moved(str(tmp_path / "moved"))
+    packed = pack_moved(photo, [FACE, FACE, TINY], [0.0, 0.015, 0.02])
+    (tmp_path / "moved").write_bytes(packed)
+    for content in (Content(tmp_path / "moved"), Content(data=packed)):
+        check_moved(read_moved(content), photo)
+
+
+def check_moved(moved: Moved, photo: np.ndarray) -> None:
     square = face_square(FACE, photo.shape)
     assert square is not None
     original = np.zeros_like(photo[square])
@@ -68,11 +75,10 @@ def test_how_much_is_to_be_seen_is_one_figure_and_counts_what_was_moved(tmp_path
         )
         for each in (told, UNMOVED)
     ]
-    request = {"original": str(original), "original_name": "original.png", "copy": str(copy), "copy_name": "copy.png"}
-    shown = show(verifier.detector, [], {**request, "destination": str(tmp_path / "made"), "kind": "png"})
+    shown = show(verifier.detector, Show(Content(original), "original.png", Content(copy), "copy.png", "png"))
     jod, (zoom,) = on_displays(photo, moved, faces)
     assert [verdict.jod for verdict in judged] == [jod, jod]
-    assert [*(verdict.faces[0].zoom for verdict in judged), shown["subjects"][1]["jod"]["zoom"]] == [zoom] * 3
+    assert [*(verdict.faces[0].zoom for verdict in judged), shown.subjects[1]["jod"]["zoom"]] == [zoom] * 3
     assert zoom is not None
     assert zoom < 9.5, "it is seen"
     assert judged[0].faces[0].moved == 0.015

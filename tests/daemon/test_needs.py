@@ -17,7 +17,7 @@ from uncnn.daemon.evaluate.machine import peak_bytes
 from uncnn.daemon.photos import PhotoError, decode, needs
 from uncnn.daemon.photos.needs import MODELS_BYTES, needed_bytes
 from uncnn.daemon.photos.rows import BAND_PIXELS, array_of, bands
-from uncnn.daemon.processes import Child, RequestError
+from uncnn.daemon.protect.processes import Child, RequestError
 from uncnn.daemon.sandbox import memory
 
 sys.path.insert(0, str(Path(__file__).parent / "spawned"))
@@ -104,14 +104,14 @@ def test_the_refused_takes_nothing(tmp_path: Path) -> None:
     file.write_bytes(plain_png(14_000, 14_000, bits=16, colour=6))
     child = Child("decoder", spawned_handlers.make_decoder)
     try:
-        child.call({"limit": 3_000_000_000, "file": None}, 300)
+        child.call(spawned_handlers.Decode(3_000_000_000, None), 300)
         before = peak_bytes(child.pid)
         with pytest.raises(RequestError, match=r"14000 x 14000 pixels .* would take") as caught:
-            child.call({"limit": 3_000_000_000, "file": str(file)}, 300)
+            child.call(spawned_handlers.Decode(3_000_000_000, file), 300)
         after = peak_bytes(child.pid)
     finally:
         child.close()
-    assert caught.value.detail == "too-large"
+    assert caught.value.kind == "too-large"
     assert before is not None
     assert after is not None
     assert after - before < 50 * MPX

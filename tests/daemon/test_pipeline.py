@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from uncnn.daemon.config.policies import Policy
-from uncnn.daemon.pipeline import Ladder, Next, decide, protect, rungs_of
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import Change, Changed, Judge, Look, Looked, Next, Review, Reviewed
+from uncnn.daemon.protect.pipeline import Ladder, decide, protect, rungs_of
 from uncnn.daemon.verify.jod import Jod
-from uncnn.daemon.verify.sighting import SIGHTINGS, Sighting
+from uncnn.daemon.verify.sighting import Sighting
 from uncnn.daemon.verify.statement import nearest_words, verify_words
-from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
+from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face
 
 
@@ -52,22 +54,28 @@ class Scripted:
         self.faces, self.similar, self.hidden = faces, similar, hidden
         self.sighted = [Sighting(each, "", True, True) for each in faces] if sighted is None else sighted
         self.strengths: list[dict[Face, str]] = []
+        self.asked: list[Any] = []
         self.following: list[list[str]] = []  # the photos that came with each request to cloak
 
-    def ask_worker(self, request: dict[str, Any], report: object = None) -> dict[str, Any]:
-        if request["do"] == "look":
-            return {"faces": FACES.dump_python(self.faces, mode="json"), "format": "PNG", "notes": []}
-        faces = FACES.validate_python(request["faces"])
-        self.strengths.append(dict(zip(faces, request["strengths"], strict=True)))
-        self.following.append([each["name"] for each in request["next"]])
-        return {"notes": ["said by the attack"]}
+    def look(self, asked: Look) -> Looked:
+        self.asked.append(asked)
+        return Looked(tuple(self.faces), "PNG", (400, 400), (), None)
 
-    def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
-        known = FACES.validate_python(request["faces"])
-        if request["do"] == "look":
-            assert known == self.faces
-            return {"sightings": SIGHTINGS.dump_python(self.sighted, mode="json")}
-        assert FACES.validate_python(request["found"]) == self.faces
+    def change(self, asked: Change, report: object) -> Changed:
+        self.asked.append(asked)
+        cloaked = zip(asked.faces, asked.strengths, strict=True)
+        self.strengths.append({each: strength for each, strength in cloaked if strength})
+        self.following.append([each.name for each in asked.following])
+        return Changed(asked.photo, ("said by the attack",))
+
+    def judge(self, asked: Any) -> Any:
+        self.asked.append(asked)
+        if isinstance(asked, Review):
+            assert asked.faces == tuple(self.faces)
+            return Reviewed(tuple(self.sighted), (False,) * len(self.sighted))
+        assert isinstance(asked, Judge)
+        assert asked.sightings == tuple(self.sighted)
+        known = [*(each.face for each in self.sighted), *asked.late]
         if self.hidden is not None and self.hidden not in known:
             known.append(self.hidden)
         rungs = ["", "balanced", "strong", "utmost"]
@@ -78,16 +86,15 @@ class Scripted:
                 each,
                 self.similar[each][rungs.index(now.get(each, ""))],
                 uncertain=told[each].uncertain if each in told else "",
-                counts=each not in told or told[each].counts(request["uncertain"]),
+                counts=each not in told or told[each].counts(asked.terms.uncertain),
             )
             for each in known
         ]
-        answer: dict[str, Any] = VERDICT.dump_python(verdict(*found), mode="json")
-        return answer
+        return verdict(*found)
 
 
 def run(crew: Scripted, policy: Policy, tmp_path: Path) -> Any:
-    return protect(crew, tmp_path / "photo.png", "photo.png", policy, tmp_path, lambda _: None)  # type: ignore[arg-type]
+    return protect(crew, Content(tmp_path / "photo.png"), "photo.png", policy, lambda _: None)  # type: ignore[arg-type]
 
 
 def test_only_the_faces_that_are_linked_climb(tmp_path: Path) -> None:
@@ -112,8 +119,8 @@ def test_photos_that_come_next_share_the_first_batch_alone(tmp_path: Path) -> No
     """A stronger cloak may be more than they need: until their turn nobody knows."""
     hard = face(0)
     crew = Scripted([hard], {hard: [1, 0.5, 0.4, 0.2]})
-    following = [Next(tmp_path / name, name) for name in ("b.png", "c.png")]
-    protect(crew, tmp_path / "a.png", "a.png", Policy(), tmp_path, lambda _: None, following)  # type: ignore[arg-type]
+    following = [Next(Content(tmp_path / name), name) for name in ("b.png", "c.png")]
+    protect(crew, Content(tmp_path / "a.png"), "a.png", Policy(), lambda _: None, following)  # type: ignore[arg-type]
     assert [list(each.values()) for each in crew.strengths] == [["balanced"], ["strong"], ["utmost"]]
     assert crew.following == [["b.png", "c.png"], [], []]
 
@@ -122,14 +129,9 @@ def test_photos_that_come_next_share_the_first_batch_alone(tmp_path: Path) -> No
 def test_every_process_is_told_how_to_look_for_faces(tmp_path: Path, rotated: Any) -> None:
     one = face(0)
     crew = Scripted([one], {one: [1, 0.1, 0, 0]})
-    asked: list[dict[str, Any]] = []
-    worker, verifier = crew.ask_worker, crew.ask_verifier
-    crew.ask_worker = lambda request, report=None: asked.append(request) or worker(request)  # type: ignore[method-assign,func-returns-value]
-    crew.ask_verifier = lambda request: asked.append(request) or verifier(request)  # type: ignore[method-assign,func-returns-value]
     run(crew, Policy(faces={"rotated": rotated}), tmp_path)  # type: ignore[arg-type]
-    assert [(each["do"], each["rotated"]) for each in asked] == [
-        (do, rotated) for do in ("look", "look", "cloak", "verify")
-    ]
+    look, review, change, judge = crew.asked
+    assert [look.rotated, review.terms.rotated, change.rotated, judge.terms.rotated] == [rotated] * 4
 
 
 def test_a_face_that_no_strength_protects_holds_the_photo(tmp_path: Path) -> None:
@@ -150,10 +152,10 @@ def test_a_face_that_only_the_verifier_sees_is_cloaked_too(tmp_path: Path) -> No
 
 def test_a_face_that_never_stops_appearing_ends_the_rounds(tmp_path: Path) -> None:
     class Endless(Scripted):
-        def ask_verifier(self, request: dict[str, Any]) -> dict[str, Any]:
+        def judge(self, asked: Any) -> Any:
             self.hidden = face(1000.0 + 100 * len(self.strengths))
             self.similar[self.hidden] = [1, 0.1, 0, 0]
-            return super().ask_verifier(request)
+            return super().judge(asked)
 
     seen = face(0)
     outcome = run(Endless([seen], {seen: [1, 0.1, 0, 0]}), Policy(), tmp_path)
@@ -332,10 +334,8 @@ def test_rungs_only_lead_up() -> None:
 
 def test_a_ladder_ends() -> None:
     ladder = Ladder(("balanced", "strong"))
-    one = face(0)
-    assert ladder.add([one])
-    assert not ladder.add([one])
-    assert ladder.climb([one])
-    assert not ladder.climb([one])
-    assert ladder.strength(one) == "strong"
-    assert ladder.strength(face(500)) == ""
+    assert ladder.add([1])
+    assert not ladder.add([1])
+    assert ladder.climb([1])
+    assert not ladder.climb([1])
+    assert [ladder.strength(number) for number in (0, 1)] == ["", "strong"]

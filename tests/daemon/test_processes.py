@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from uncnn.daemon.processes import Child, Message, ProcessDied, RequestError
+from uncnn.daemon.protect.processes import Child, ProcessDied, RequestError
+from uncnn.daemon.protect.wire import Stage
 
 sys.path.insert(0, str(Path(__file__).parent / "spawned"))
 
 import spawned_handlers
+from spawned_handlers import Act, Count, Lie, Unheard
 
 PATIENCE_SECONDS = 240.0  # a machine that does much else
 
@@ -29,34 +31,46 @@ def child() -> Iterator[Child]:
 
 
 def test_a_request_is_answered_in_another_process_with_progress(child: Child) -> None:
-    told: list[Message] = []
-    answer = child.call({"do": "count", "to": 3}, PATIENCE_SECONDS, told.append)
-    assert answer["counted"] == 3
-    assert answer["pid"] == child.pid != os.getpid()
-    assert [progress["done"] for progress in told] == [0, 1, 2]
+    told: list[Stage] = []
+    answer = child.call(Count(3), PATIENCE_SECONDS, told.append)
+    assert answer.to == 3
+    assert answer.pid == child.pid != os.getpid()
+    assert told == [Stage("counting", number, 3) for number in range(3)]
 
 
-def test_an_error_names_its_kind_and_the_process_goes_on(child: Child) -> None:
+def test_an_error_says_where_it_lies_and_the_process_goes_on(child: Child) -> None:
     with pytest.raises(RequestError, match="turn it") as caught:
-        child.call({"do": "refuse"}, PATIENCE_SECONDS)
-    assert caught.value.kind == "UncnnError"
+        child.call(Act("refuse"), PATIENCE_SECONDS)
+    assert caught.value.fault == "other"
     with pytest.raises(RequestError, match="internal error, ZeroDivisionError: by nought") as stumbled:
-        child.call({"do": "stumble"}, PATIENCE_SECONDS)
-    assert stumbled.value.kind == "ZeroDivisionError"
-    assert child.call({"do": "count", "to": 0}, PATIENCE_SECONDS)["counted"] == 0
+        child.call(Act("stumble"), PATIENCE_SECONDS)
+    assert stumbled.value.fault == "other"
+    assert child.call(Count(0), PATIENCE_SECONDS).to == 0
+
+
+def test_a_message_that_nobody_answers_is_an_error_and_the_process_goes_on(child: Child) -> None:
+    with pytest.raises(RequestError, match="nobody answers the message Unheard, only Count, Act, Lie"):
+        child.call(Unheard(), PATIENCE_SECONDS)
+    assert child.call(Count(0), PATIENCE_SECONDS).to == 0
+
+
+def test_a_process_that_answers_with_another_type_is_stopped(child: Child) -> None:
+    with pytest.raises(ProcessDied, match="answered what is no answer"):
+        child.call(Lie(), PATIENCE_SECONDS)
+    assert not child.alive
 
 
 @pytest.mark.parametrize(("how", "words"), [("die", "SIGKILL"), ("leave", "exit status 3")])
 def test_a_death_is_said_with_its_cause(child: Child, how: str, words: str) -> None:
     with pytest.raises(ProcessDied, match=words):
-        child.call({"do": how}, PATIENCE_SECONDS)
+        child.call(Act(how), PATIENCE_SECONDS)
     assert not child.alive
 
 
 def test_a_hang_is_killed_at_the_deadline(child: Child) -> None:
-    child.call({"do": "count", "to": 0}, PATIENCE_SECONDS)  # started
+    child.call(Count(0), PATIENCE_SECONDS)  # started
     with pytest.raises(ProcessDied, match="did not answer in 1 s"):
-        child.call({"do": "hang"}, 1)
+        child.call(Act("hang"), 1)
     assert not child.alive  # the handler would sleep for ten minutes
 
 
@@ -64,19 +78,19 @@ def test_a_process_that_cannot_start_says_why() -> None:
     child = Child("verifier", spawned_handlers.make_broken)
     try:
         with pytest.raises(RequestError, match="put them there"):
-            child.call({"do": "ready"}, PATIENCE_SECONDS)
+            child.call(Count(0), PATIENCE_SECONDS)
     finally:
         child.close()
 
 
 def test_a_child_does_not_inherit_what_its_parent_imported(child: Child) -> None:
-    assert child.call({"do": "look"}, PATIENCE_SECONDS) == {"torch": False}
+    assert child.call(Act("look"), PATIENCE_SECONDS) is False
 
 
 FIRST = (
     "import re, sys; from pathlib import Path\n"
     "sys.path.insert(0, {folder!r})\n"
-    "import spawned_handlers; from uncnn.daemon.processes import Child\n"
+    "import spawned_handlers; from uncnn.daemon.protect.processes import Child\n"
     "child = Child('worker', spawned_handlers.make_obedient)\n"
     "status = Path(f'/proc/{{child.pid}}/status').read_text()\n"
     "child.close()\n"

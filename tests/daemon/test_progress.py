@@ -8,14 +8,15 @@ import pytest
 from rich.console import Console
 
 from uncnn.daemon.progress import Pace, Within, progress_bar
+from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.wording import duration
 
-LOOKS = {"stage": "looking for faces"}
-CHECKS = {"stage": "checking"}
+LOOKS = Stage("looking for faces")
+CHECKS = Stage("checking")
 
 
-def cloaks(done: float, strength: str = "balanced") -> dict[str, object]:
-    return {"stage": f"cloaking, {strength}", "done": done, "of": 4}
+def cloaks(done: float, strength: str = "balanced") -> Stage:
+    return Stage(f"cloaking, {strength}", done, 4)
 
 
 def test_a_photo_that_is_cloaked_more_strongly_never_goes_back() -> None:

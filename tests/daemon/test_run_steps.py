@@ -25,7 +25,7 @@ from uncnn.daemon.files.scan import Found
 from uncnn.daemon.intake import give_up_gone
 from uncnn.daemon.jobs import print_ignored
 from uncnn.daemon.ledger import Ledger, State
-from uncnn.daemon.processes import RequestError
+from uncnn.daemon.protect.processes import RequestError
 from uncnn.daemon.status import print_status
 
 
@@ -73,7 +73,7 @@ def test_a_second_run_does_nothing_and_names_what_is_held(scene: Scene, capsys: 
 def test_nothing_is_started_where_there_is_nothing_to_do(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr("uncnn.daemon.once.Crew", None)
+    monkeypatch.setattr("uncnn.daemon.once.ProcessEngine", None)
     assert scene.run() == OK
     assert "nothing new" in capsys.readouterr().out
 
@@ -253,7 +253,7 @@ import uncnn.daemon.once as once
 import uncnn.daemon.photo_job as photo_job
 from stub_crew import StubCrew
 from uncnn.plugins.api import UncnnError
-once.Crew = StubCrew
+once.ProcessEngine = StubCrew
 stage = sys.argv[2]
 
 def stop_at(module, name, before):
@@ -329,7 +329,7 @@ def test_what_was_released_before_a_kill_is_found_even_if_cloaking_would_differ_
     (scene.publish / "a.jpg").write_text("a stranger's file")
     scene.put("a.jpg", "good")
     run_killed_at(scene, "publish after")
-    monkeypatch.setattr("uncnn.daemon.once.Crew", None)
+    monkeypatch.setattr("uncnn.daemon.once.ProcessEngine", None)
     assert scene.run() == OK
     assert scene.published() == {"a.jpg": "a stranger's file", "a (2).jpg": "cloaked good"}
     assert scene.jobs()["a.jpg"].published == Path("a (2).jpg")
@@ -466,7 +466,7 @@ def test_a_run_that_ends_early_is_said_by_status(
     scene: Scene, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_crew: object) -> str:
-        raise RequestError("CardError", "model stub is not what it should be")
+        raise RequestError("model stub is not what it should be", "model")
 
     scene.put("a.jpg", "good")
     with monkeypatch.context() as patched:

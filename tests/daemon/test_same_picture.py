@@ -64,7 +64,9 @@ def second_folder(scene: Scene, policy: str = "everyday") -> tuple[Path, Path]:
 
 def test_a_released_copy_that_is_put_back_is_not_cloaked_again(out: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     first = out.jobs()["a.jpg"]
-    monkeypatch.setattr("uncnn.daemon.crew.Crew.start", None)  # no models are needed for that
+    monkeypatch.setattr(
+        "uncnn.daemon.protect.process_engine.ProcessEngine.start", None
+    )  # no models are needed for that
     job = put_back(out)
     assert (job.state, job.same_as) == (State.SKIPPED, first.id)
     assert job.reason == (

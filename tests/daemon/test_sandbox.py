@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from uncnn.daemon.processes import Child, Message
+from uncnn.daemon.protect.processes import Child
 from uncnn.daemon.sandbox import landlock, rules, seccomp
 from uncnn.daemon.sandbox.entering import offered
 from uncnn.daemon.sandbox.protection import Protection, held_in_all
@@ -32,7 +33,7 @@ needs_seccomp = pytest.mark.skipif(not seccomp.available(), reason="this kernel 
 REFUSED = {errno.EACCES, errno.EPERM}
 SECONDS = 300.0  # a machine that does much else
 
-Try = Callable[..., Message]
+Try = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +63,8 @@ def decoder(sandbox: Sandbox) -> Iterator[Child]:
 
 @pytest.fixture
 def attempt(decoder: Child) -> Try:
-    def attempt(trick: str, on: object = "") -> Message:
-        return decoder.call({"do": trick, "on": str(on)}, SECONDS)
+    def attempt(trick: str, on: object = "") -> dict[str, Any]:
+        return decoder.call(malicious_decoder.Try(trick, str(on)), SECONDS)
 
     return attempt
 
@@ -146,12 +147,12 @@ def test_it_ends_at_its_limit_of_memory(sandbox: Sandbox, trick: str) -> None:
     """What is shared with nobody is counted by its addresses, which leave room for the threads' own."""
     child = Child("worker", malicious_decoder.make_malicious, replace(sandbox, memory_bytes=1 << 30))
     try:
-        assert child.call({"do": "fill", "bytes": 100 << 20}, SECONDS) == {"said": f"{100 << 20} bytes"}
+        assert child.call(malicious_decoder.Try("fill", str(100 << 20)), SECONDS) == {"said": f"{100 << 20} bytes"}
         if trick == "fill":
-            assert child.call({"do": "fill", "bytes": 2 << 30}, SECONDS) == {"said": "MemoryError"}
+            assert child.call(malicious_decoder.Try("fill", str(2 << 30)), SECONDS) == {"said": "MemoryError"}
         else:
             more = str((18 + (os.cpu_count() or 1)) << 30)
-            assert child.call({"do": "fill shared", "on": more}, SECONDS) == {"refused": errno.ENOMEM}
+            assert child.call(malicious_decoder.Try("fill shared", more), SECONDS) == {"refused": errno.ENOMEM}
     finally:
         child.close()
 
@@ -162,9 +163,9 @@ def test_a_program_that_is_named_is_started_under_the_same_rules(home: Path) -> 
     allowed = sandbox_for(home / "spool", [], "cpu", ["cat"])
     child = Child("verifier", malicious_decoder.make_malicious, allowed)
     try:
-        assert child.call({"do": "start", "on": str(allowed.programs[0])}, SECONDS) == {"done": ""}
-        assert child.call({"do": "start", "on": sys.executable}, SECONDS)["refused"] in REFUSED
-        assert child.call({"do": "end", "on": str(os.getpid())}, SECONDS)["refused"] in REFUSED
+        assert child.call(malicious_decoder.Try("start", str(allowed.programs[0])), SECONDS) == {"done": ""}
+        assert child.call(malicious_decoder.Try("start", sys.executable), SECONDS)["refused"] in REFUSED
+        assert child.call(malicious_decoder.Try("end", str(os.getpid())), SECONDS)["refused"] in REFUSED
     finally:
         child.close()
 
@@ -185,6 +186,7 @@ def test_what_cannot_be_had_is_said_and_the_rest_holds() -> None:
     code = """
 import threading, time
 from pathlib import Path
+from typing import Any
 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 from uncnn.daemon.sandbox.entering import enter
 from uncnn.daemon.sandbox.rules import sandbox_for

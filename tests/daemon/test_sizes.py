@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from uncnn.daemon.config import Models, Policy
-from uncnn.daemon.crew import Crew
 from uncnn.daemon.evaluate.machine import peak_bytes
 from uncnn.daemon.photos import decode
-from uncnn.daemon.pipeline import Outcome, protect
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.pipeline import Outcome, protect
+from uncnn.daemon.protect.process_engine import ProcessEngine
 
 pytestmark = pytest.mark.slow
 
@@ -26,12 +27,12 @@ POLICY = {
 }
 
 
-def make_crew(data: Path) -> Crew:
-    return Crew(Models(), "cpu", data, data.parent)
+def make_crew(data: Path) -> ProcessEngine:
+    return ProcessEngine(Models(), "cpu", data, data.parent)
 
 
 @pytest.fixture(scope="module")
-def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessEngine]:
     with make_crew(tmp_path_factory.mktemp("data")) as made:
         made.start()
         yield made
@@ -44,19 +45,19 @@ def portrait() -> Image.Image:
     return Image.fromarray(skimage.data.astronaut()).crop((170, 50, 280, 180))
 
 
-def released(crew: Crew, photo: Image.Image, folder: Path, kind: str = "png") -> tuple[Outcome, np.ndarray]:
+def released(crew: ProcessEngine, photo: Image.Image, folder: Path, kind: str = "png") -> tuple[Outcome, np.ndarray]:
     """Return what became of a photo and how far it was changed, (H, W) grey levels."""
     source = folder / f"photo.{kind}"
     photo.save(source, quality=90)
-    outcome = protect(crew, source, source.name, Policy.model_validate(POLICY), folder, lambda _progress: None)
+    outcome = protect(crew, Content(source), source.name, Policy.model_validate(POLICY), lambda _stage: None)
     assert outcome.decision == "publish"
-    before, after = (decode(file.read_bytes(), "photo").pixels for file in (source, outcome.candidate))
+    before, after = (decode(each.read(), "photo").pixels for each in (Content(source), outcome.candidate))
     assert before.shape == after.shape
     return outcome, np.abs(before.astype(np.int16) - after).max(axis=2)
 
 
 @pytest.mark.parametrize("side", [1, 16, 64])
-def test_a_tiny_photo_goes_its_way(crew: Crew, portrait: Image.Image, tmp_path: Path, side: int) -> None:
+def test_a_tiny_photo_goes_its_way(crew: ProcessEngine, portrait: Image.Image, tmp_path: Path, side: int) -> None:
     outcome, change = released(crew, portrait.crop((10, 10, 100, 110)).resize((side, side)), tmp_path)
     faces = [face for face in outcome.verdict.faces if face.required]
     assert len(faces) == (side == 64)
@@ -64,7 +65,7 @@ def test_a_tiny_photo_goes_its_way(crew: Crew, portrait: Image.Image, tmp_path: 
 
 
 def test_a_photo_smaller_than_a_patch_is_changed_where_the_face_is(
-    crew: Crew, portrait: Image.Image, tmp_path: Path
+    crew: ProcessEngine, portrait: Image.Image, tmp_path: Path
 ) -> None:
     outcome, change = released(crew, portrait, tmp_path)
     (face,) = outcome.verdict.faces
@@ -76,7 +77,7 @@ def test_a_photo_smaller_than_a_patch_is_changed_where_the_face_is(
 
 @pytest.mark.parametrize("border", ["left", "right", "top", "bottom"])
 def test_a_face_that_the_border_cuts_is_cloaked_up_to_it(
-    crew: Crew, portrait: Image.Image, tmp_path: Path, border: str
+    crew: ProcessEngine, portrait: Image.Image, tmp_path: Path, border: str
 ) -> None:
     """A third of the face is beyond the border, or up to the brows where that is the upper one."""
     photo = Image.new("RGB", (300, 300), (90, 110, 130))

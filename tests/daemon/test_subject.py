@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from uncnn.daemon.photos import decode
-from uncnn.daemon.subject import Subject
+from uncnn.daemon.protect.subject import Subject
 from uncnn.plugins.api import Face
 from uncnn.plugins.geometry import Region
 from uncnn.plugins.host import Patch
-from uncnn.plugins.overlap import beside
+from uncnn.plugins.overlap import neighbours
 
 
 def face(left: float) -> Face:
@@ -25,8 +25,9 @@ def patch(level: float) -> Patch:
 
 
 def test_a_face_is_seen_with_the_last_change_of_those_beside_it_that_are_not_at_work() -> None:
-    one, two, three, far = faces = [face(0), face(40), face(80), face(900)]
-    near = dict(zip(faces, beside(faces), strict=True))
+    one, two, three, far = range(4)
+    faces = [face(0), face(40), face(80), face(900)]
+    near = neighbours(faces)
     assert near[two] == (one, three)
     buffer = io.BytesIO()
     Image.new("L", (1000, 100)).save(buffer, "PNG")
@@ -40,6 +41,20 @@ def test_a_face_is_seen_with_the_last_change_of_those_beside_it_that_are_not_at_
         subject.patches[own, strength, near[own]] = patch(level)
     portrait = subject.portrait((two, "balanced", near[two]), at_work={two, three})
     assert [float(standing.change[0, 0, 0]) for standing in portrait.standing] == [4.0]
-    assert (portrait.face, portrait.beside, portrait.grey) == (two, (one, three), True)
+    assert (portrait.face, portrait.beside, portrait.grey) == (faces[two], (faces[one], faces[three]), True)
     assert portrait.seed == subject.seed
     assert subject.portrait((far, "strong", ()), at_work=set()).standing == ()
+
+
+def test_what_was_done_to_a_number_that_is_another_face_now_is_forgotten() -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (1000, 100)).save(buffer, "PNG")
+    subject = Subject.of("0123456789abcdef" * 4, decode(buffer.getvalue(), "photo.png"), [face(0)])
+    subject.number([face(0), face(40), face(900)])
+    for key in ((0, "balanced", (1,)), (0, "balanced", ()), (1, "balanced", (0,)), (2, "balanced", ())):
+        subject.patches[key] = patch(1.0)
+    subject.number([face(0), face(41), face(900)])
+    assert set(subject.patches) == {(0, "balanced", ()), (2, "balanced", ())}
+    subject.number([face(0)])
+    assert set(subject.patches) == {(0, "balanced", ())}
+    assert subject.faces == (face(0),), "what was found in it stays"

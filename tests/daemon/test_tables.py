@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from uncnn.daemon.pipeline import Outcome
+from uncnn.daemon.protect.pipeline import Outcome
 from uncnn.daemon.tables import verdict_json, verdict_lines
 from uncnn.daemon.terminal import Done, say, say_line
 from uncnn.daemon.verify.jod import Jod

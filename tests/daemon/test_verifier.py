@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.measuring import compare_versions, embed, same_face
+from uncnn.daemon.protect.messages import Compare, Embed, Embedded
+from uncnn.daemon.protect.verifier import Verifier
 from uncnn.daemon.verify.jod import Jod
-from uncnn.daemon.verify.measuring import compare, embed, same_face
 from uncnn.daemon.verify.places import JITTERS
-from uncnn.daemon.verify.verdict import FACE
-from uncnn.daemon.verify.verifier import Verifier
 from uncnn.exporters.detectors import OWN_ONNX
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face, UncnnError
@@ -192,29 +193,30 @@ def test_faces_are_matched_by_their_landmarks() -> None:
 
 
 def test_the_verifier_has_no_torch() -> None:
-    code = "import sys, uncnn.daemon.verify.verifier; assert 'torch' not in sys.modules"
+    code = "import sys, uncnn.daemon.protect.verifier; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_one_face_is_embedded_in_every_view(verifier: Verifier, photo: np.ndarray, tmp_path: Path) -> None:
     source = tmp_path / "photo.png"
     source.write_bytes(png(photo))
-    asked = {"source": str(source), "name": "photo.png", "judges": ["dlib-resnet"], "views": list(VIEWS), "near": None}
+    asked = Embed(Content(source), "photo.png", ("dlib-resnet",), tuple(VIEWS), None, False)
     told = embed(verifier.detector, verifier.recognisers, asked)
-    assert told["found"]
-    assert {judge: set(views) for judge, views in told["embeddings"].items()} == {"dlib-resnet": set(VIEWS)}
-    face = FACE.validate_python(told["face"])
+    face = told.face
+    assert told.found
+    assert face is not None
+    assert {judge: set(views) for judge, views in told.embeddings.items()} == {"dlib-resnet": set(VIEWS)}
     assert same_face(face, verifier.detector.detect(photo)[0])
-    seen = [np.array(told["embeddings"]["dlib-resnet"][view]) for view in VIEWS]
+    seen = [np.array(told.embeddings["dlib-resnet"][view]) for view in VIEWS]
     assert 0 < np.linalg.norm(seen[0] - seen[1]) < 0.3, "the views differ, and show the same person"
     points = tuple((x + 200, y + 100) for x, y in face.landmarks)
     elsewhere = Face(tuple(value + 200 for value in face.box), points, 1.0)
-    missed = embed(verifier.detector, verifier.recognisers, {**asked, "near": FACE.dump_python(elsewhere, mode="json")})
-    assert not missed["found"], "the detector finds no face there: it is embedded where it was"
-    assert FACE.validate_python(missed["face"]) == elsewhere
-    assert missed["embeddings"]["dlib-resnet"].keys() == set(VIEWS)
+    missed = embed(verifier.detector, verifier.recognisers, replace(asked, near=elsewhere))
+    assert not missed.found, "the detector finds no face there: it is embedded where it was"
+    assert missed.face == elsewhere
+    assert missed.embeddings["dlib-resnet"].keys() == set(VIEWS)
     source.write_bytes(png(np.full_like(photo, 90)))
-    assert embed(verifier.detector, verifier.recognisers, asked) == {"face": None, "found": False, "embeddings": {}}
+    assert embed(verifier.detector, verifier.recognisers, asked) == Embedded(None, False, {})
 
 
 def test_a_face_too_small_for_the_metrics_has_no_visibility(
@@ -223,7 +225,6 @@ def test_a_face_too_small_for_the_metrics_has_no_visibility(
     source = tmp_path / "photo.png"
     source.write_bytes(png(photo))
     tiny = Face((10, 10, 18, 18), ((12, 12), (16, 12), (14, 14), (12, 16), (16, 16)), 1.0)
-    asked = {"original": str(source), "released": str(source), "name": "photo.png"}
     for face, is_there in ((tiny, False), (verifier.detector.detect(photo)[0], True)):
-        told = compare(verifier.detector, (), {**asked, "face": FACE.dump_python(face, mode="json")})
-        assert (told["visibility"] is not None) is is_there
+        told = compare_versions(Compare(Content(source), Content(source), "photo.png", face, None))
+        assert (told.visibility is not None) is is_there

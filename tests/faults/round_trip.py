@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -18,13 +18,30 @@ from PIL import Image
 from uncnn.daemon.photos import PhotoError, decode, encode
 from uncnn.daemon.photos.fingerprint import fingerprint
 from uncnn.daemon.photos.remuxing import BOXED
-from uncnn.daemon.processes import Child, Handler, Message, ProcessDied, RequestError
+from uncnn.daemon.protect.processes import Child, ProcessDied, RequestError
+from uncnn.daemon.protect.wire import Ask, Handlers, Report
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 MEMORY = 4 << 30
 SECONDS = 60.0
 FOUND = 60
 """Grey levels by which what was asked for and what is seen may differ in the mean: what came out is that photo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a file ended in the process, and its memory at most."""
+
+    end: str
+    words: str
+    megabytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class GoRound(Ask[Ending]):
+    """Decode the file of a seed, encode it, decode it again."""
+
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +86,26 @@ def trips(seeds: Iterable[int], memory: int = MEMORY, seconds: float = SECONDS) 
         case = mutated(files, seed)
         began = time.monotonic()
         try:
-            answer = child.call({"seed": seed}, seconds)
+            ending = child.call(GoRound(seed), seconds)
         except (ProcessDied, RequestError) as error:
-            answer = {"end": "died" if isinstance(error, ProcessDied) else "raised", "words": str(error), "most": 0}
+            ending = Ending("died" if isinstance(error, ProcessDied) else "raised", str(error), 0)
         if not child.alive:
             child.close()
             child = Child("fuzz", partial(make_handler, memory))
-        yield Trip(
-            seed, case.kind, case.damage, answer["end"], answer["words"], time.monotonic() - began, answer["most"]
-        )
+        yield Trip(seed, case.kind, case.damage, ending.end, ending.words, time.monotonic() - began, ending.megabytes)
     child.close()
 
 
-def make_handler(memory: int) -> Handler:
+def make_handler(memory: int) -> Handlers:
     """Return what takes one seed after another; a process that wants more than `memory` bytes is refused them."""
     files = originals(photo(), rare=True)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
-    def handle(request: Message, _report: Callable[[Message], None]) -> Message:
-        end, words = _round(mutated(files, request["seed"]).data)
-        return {"end": end, "words": words, "most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+    def handle(asked: GoRound, _report: Report) -> Ending:
+        end, words = _round(mutated(files, asked.seed).data)
+        return Ending(end, words, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
-    return handle
+    return {GoRound: handle}
 
 
 def _round(data: bytes) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from onnx import ModelProto, numpy_helper
 from PIL import Image
 from safetensors.torch import load_file
 
-from uncnn.daemon.verify.verifier import make_verifier
+from uncnn.daemon.protect.verifier import make_verifier
 from uncnn.exporters import store
 from uncnn.exporters.detectors import DETECTOR_EXPORT, LARGER, OWN_DETECTOR, OWN_ONNX
 from uncnn.exporters.pins import EMBEDDED

@@ -145,7 +145,7 @@ def test_the_next_run_publishes_every_photo_once(
     scene, made = recorded
     monkeypatch.setenv("UNCNN_STATE", str(scene.state))
     monkeypatch.setenv("XDG_DATA_HOME", str(scene.root / "data"))
-    monkeypatch.setattr("uncnn.daemon.once.Crew", StubCrew)
+    monkeypatch.setattr("uncnn.daemon.once.ProcessEngine", StubCrew)
     images = distinct(Disk(scene.root), made, 1)
     for image in islice(images, 0, None, max(len(images) // CONTINUED, 1)):
         for folder in (scene.state, scene.publish):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from uncnn.daemon.verify.moved import read_moved
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.moved import read_moved
 from uncnn.exporters.formats import FormatError
 from uncnn.exporters.formats.checkpoint import convert
 from uncnn.plugins.checkpoints import CheckpointError, load_checkpoint
@@ -87,4 +88,4 @@ def test_arrays_from_the_worker_that_would_grow_are_refused(tmp_path: Path) -> N
     with file.open("wb") as stream:
         np.savez_compressed(stream, shares=np.zeros(2**24))
     with little_memory(), pytest.raises(CheckpointError, match=r"'shares\.npy' is compressed"):
-        read_moved(str(file))
+        read_moved(Content(file))

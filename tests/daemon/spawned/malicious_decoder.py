@@ -9,27 +9,34 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from uncnn.daemon.processes import Handler, Message, Report
+from uncnn.daemon.protect.wire import Ask, Handlers, Report
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def make_malicious() -> Handler:
-    """Try what the request names on what it names, and answer with what came of it."""
+@dataclass(frozen=True, slots=True)
+class Try(Ask[dict[str, Any]]):
+    """Try a trick on something, and answer with what came of it."""
 
-    def handle(request: Message, _report: Report) -> Message:
-        if request["do"] == "fill":
-            return {"said": fill(request["bytes"])}
+    trick: str
+    on: str = ""
+
+
+def make_malicious() -> Handlers:
+    def handle(asked: Try, _report: Report) -> dict[str, Any]:
+        if asked.trick == "fill":
+            return {"said": fill(int(asked.on))}
         try:
-            said = _TRICKS[request["do"]](request.get("on", ""))
+            said = _TRICKS[asked.trick](asked.on)
         except OSError as error:
             return {"refused": error.errno}
         return {"done": said}
 
-    return handle
+    return {Try: handle}
 
 
 def fill(wanted: int) -> str:

@@ -6,50 +6,87 @@ import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
-from uncnn.daemon.processes import Handler, Message, Report
+from uncnn.daemon.protect.wire import Ask, Handlers, Report, Stage
 from uncnn.plugins.api import UncnnError
 
 
-def make_obedient() -> Handler:
-    """Do what the request says."""
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How far was counted, and where."""
 
-    def handle(request: Message, report: Report) -> Message:
-        if request["do"] == "count":
-            for number in range(request["to"]):
-                report({"done": number})
-            return {"counted": request["to"], "pid": os.getpid()}
-        if request["do"] == "refuse":
+    to: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count(Ask[Counted]):
+    to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Act(Ask[bool]):
+    """Do what it says; the answer is whether torch is loaded."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lie(Ask[int]):
+    """Answer with what is no number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard(Ask[int]):
+    """Nobody answers this."""
+
+
+def make_obedient() -> Handlers:
+    """Do what the message says."""
+
+    def count(asked: Count, report: Report) -> Counted:
+        for number in range(asked.to):
+            report(Stage("counting", number, asked.to))
+        return Counted(asked.to, os.getpid())
+
+    def act(asked: Act, _report: Report) -> bool:
+        if asked.how == "refuse":
             raise UncnnError("the photo is upside down: turn it")
-        if request["do"] == "stumble":
+        if asked.how == "stumble":
             raise ZeroDivisionError("by nought")
-        if request["do"] == "die":
+        if asked.how == "die":
             os.kill(os.getpid(), signal.SIGKILL)
-        if request["do"] == "leave":
+        if asked.how == "leave":
             sys.stdout.flush()
             os._exit(3)
-        if request["do"] == "hang":
+        if asked.how == "hang":
             time.sleep(600)
-        return {"torch": "torch" in sys.modules}
+        return "torch" in sys.modules
 
-    return handle
+    return {Count: count, Act: act, Lie: lambda _asked, _report: "many"}
 
 
-def make_broken() -> Handler:
+def make_broken() -> Handlers:
     """Fail to start."""
     raise UncnnError("the weights are missing: put them there")
 
 
-def make_decoder() -> Handler:
-    """Decode files on a machine with so much memory as the request says."""
-    from pathlib import Path
+@dataclass(frozen=True, slots=True)
+class Decode(Ask[None]):
+    """Decode a file on a machine with so much memory."""
 
+    limit: int
+    file: Path | None
+
+
+def make_decoder() -> Handlers:
     from uncnn.daemon.photos import decode, needs
 
-    def handle(request: Message, _report: Report) -> Message:
-        needs.process_limit = lambda: request["limit"]
-        if request["file"] is not None:
-            decode(Path(request["file"]).read_bytes(), "photo")
-        return {}
+    def handle(asked: Decode, _report: Report) -> None:
+        needs.process_limit = lambda: asked.limit
+        if asked.file is not None:
+            decode(asked.file.read_bytes(), "photo")
 
-    return handle
+    return {Decode: handle}

@@ -10,7 +10,7 @@ if __name__ == "__main__":
 
     from uncnn.daemon.audit import command, progress
 
-    command.Crew = stub_crew.StubCrew
+    command.ProcessEngine = stub_crew.StubCrew
     progress.EVERY_SECONDS = 0.0
     wanted = command.Wanted((), None, judge=True, limit=None, anew=False, as_json=True)
     sys.exit(command.audit_photos(Path(sys.argv[1]), wanted))

@@ -9,14 +9,14 @@ from typing import Any
 
 import stub_handlers
 
-from uncnn.daemon.crew import Crew
-from uncnn.daemon.processes import Child
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.processes import Child
 from uncnn.plugins.cards import Card
 
 _ROLES = ("surrogate", "judge")
 
 
-class StubCrew(Crew):
+class StubCrew(ProcessEngine):
     """Starts, asks and ends its processes as the real one does."""
 
     @property

@@ -12,45 +12,55 @@ import signal
 import time
 from pathlib import Path
 
-from uncnn.daemon.processes import Handler, Message, Report
-from uncnn.plugins.api import UncnnError
+from uncnn.daemon.protect.messages import (
+    CANDIDATE,
+    Change,
+    Changed,
+    Judge,
+    Loaded,
+    Look,
+    Looked,
+    Ready,
+    Review,
+    Reviewed,
+)
+from uncnn.daemon.protect.wire import Handlers, Report
+from uncnn.daemon.verify.sighting import Sighting
+from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
+from uncnn.plugins.api import Face, UncnnError
 
-FACE = {
-    "box": [10.0, 10.0, 60.0, 60.0],
-    "landmarks": [[20.0, 25.0], [50.0, 25.0], [35.0, 40.0], [25.0, 50.0], [45.0, 50.0]],
-    "score": 0.9,
-}
+FACE = Face((10.0, 10.0, 60.0, 60.0), ((20.0, 25.0), (50.0, 25.0), (35.0, 40.0), (25.0, 50.0), (45.0, 50.0)), 0.9)
 
 
 class PhotoError(UncnnError):
-    """Answered as the real one is: by its name and its kind."""
+    """Answered as the real one is: by its fault and its kind."""
+
+    fault = "photo"
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
 
 
-def make_worker(log: str) -> Handler:
+def make_worker(log: str) -> Handlers:
     if (loading := Path(log, "loading seconds")).exists():
         time.sleep(float(loading.read_text()))
 
-    def handle(request: Message, _report: Report) -> Message:
-        if request["do"] == "ready":
-            return {"device": "stub"}
-        content = Path(request["source"]).read_bytes()
-        if request["do"] == "look":
-            with Path(log, "looked").open("ab") as writer:
-                writer.write(content + b"\n")
-            _fail(content, request["name"])
-            faces = [] if b"no face" in content else [FACE]
-            return {"faces": faces, "format": "JPEG", "notes": [], "fingerprint": _picture(content)}
+    def look(asked: Look, _report: Report) -> Looked:
+        content = asked.photo.read()
+        with Path(log, "looked").open("ab") as writer:
+            writer.write(content + b"\n")
+        _fail(content, asked.name)
+        return Looked(() if b"no face" in content else (FACE,), "JPEG", (100, 100), (), _picture(content))
+
+    def change(asked: Change, _report: Report) -> Changed:
+        content = asked.photo.read()
         with Path(log, "cloaked").open("ab") as writer:
             writer.write(content + b"\n")
         released = content if b"unchanged" in content else b"cloaked " + content
-        Path(request["destination"]).write_bytes(released)
-        return {"notes": []}
+        return Changed(asked.photo.beside(CANDIDATE, released), ())
 
-    return handle
+    return {Ready: lambda _asked, _report: Loaded("stub"), Look: look, Change: change}
 
 
 def _picture(content: bytes) -> str:
@@ -70,18 +80,15 @@ def _fail(content: bytes, name: str) -> None:
         time.sleep(600)
 
 
-def make_verifier(log: str) -> Handler:
+def make_verifier(log: str) -> Handlers:
     """Return a verifier; the words in the file `links` link a photo too, `sees` lets it find faces everywhere."""
 
-    def handle(request: Message, _report: Report) -> Message:
-        if request["do"] == "ready":
-            return {}
-        if request["do"] == "look":
-            sightings = [
-                {"face": face, "uncertain": "", "certain_enough": True, "known": True} for face in request["faces"]
-            ]
-            return {"sightings": sightings}
-        released = Path(request["released"]).read_bytes()
+    def review(asked: Review, _report: Report) -> Reviewed:
+        sightings = tuple(Sighting(face, "", True, True) for face in asked.faces)
+        return Reviewed(sightings, (False,) * len(sightings))
+
+    def judge(asked: Judge, _report: Report) -> Verdict:
+        released = asked.released.read()
         if b"judged for long" in released and not (at_work := Path(log, "at work")).exists():  # the first time alone
             at_work.write_text(str(os.getpid()))
             time.sleep(600)
@@ -94,12 +101,13 @@ def make_verifier(log: str) -> Handler:
         if b"hangs" in words and b"hangs" in released:
             time.sleep(600)
         linked = any(word in released for word in words)
-        judgement = {"recogniser": "stub", "role": "judge", "metric": "cosine", "view": "as-is", "before": 1.0}
-        judgement |= {"after": 0.9 if linked else 0.1, "threshold": 0.5, "linked": linked}
-        face = {"face": FACE, "required": True, "found_again": True, "judgements": [judgement]}
-        face |= {"uncertain": "it may be an animal" if b"animal" in released else ""}
-        faces = [] if b"no face" in released and not sees else [face]
-        told = {"sha256": hashlib.sha256(released).hexdigest(), "fingerprint": _picture(released)}
-        return {**told, "far": 1e-3, "views": ["as-is"], "faces": faces}
+        judgement = Judgement("stub", "judge", "cosine", "as-is", 1.0, 0.9 if linked else 0.1, 0.5, linked)
+        doubt = "it may be an animal" if b"animal" in released else ""
+        faces = (
+            ()
+            if b"no face" in released and not sees
+            else (FaceVerdict(FACE, True, True, (judgement,), uncertain=doubt),)
+        )
+        return Verdict(hashlib.sha256(released).hexdigest(), 1e-3, ("as-is",), faces, _picture(released))
 
-    return handle
+    return {Ready: lambda _asked, _report: Loaded("stub"), Review: review, Judge: judge}

@@ -14,7 +14,7 @@ if __name__ == "__main__":
 
     from uncnn.daemon import once
 
-    once.Crew = stub_crew.StubCrew
+    once.ProcessEngine = stub_crew.StubCrew
     if len(sys.argv) > 2 and sys.argv[2] in ("named", "claimed"):
         del os.O_TMPFILE
     if "claimed" in sys.argv[2:]:

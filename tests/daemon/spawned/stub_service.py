@@ -71,7 +71,7 @@ if __name__ == "__main__":
     from uncnn.daemon.service import loop, workshop
     from uncnn.plugins.api import UncnnError
 
-    workshop.Crew = stub_crew.StubCrew
+    workshop.ProcessEngine = stub_crew.StubCrew
     if "STUB_KILL" in os.environ:
         kill_at(*os.environ["STUB_KILL"].split(), Path(os.environ["STUB_KILLED"]))
     if "STUB_FAIL" in os.environ:

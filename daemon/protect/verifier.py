@@ -7,28 +7,45 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from uncnn.daemon.compare.showing import show
 from uncnn.daemon.config.policies import Margin
 from uncnn.daemon.people.matching import Who, spared
 from uncnn.daemon.people.store import read_people
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.photos.fingerprint import fingerprint
-from uncnn.daemon.processes import Handler, Message, Report
+from uncnn.daemon.protect.measuring import compare_versions, crop, embed, same_face
+from uncnn.daemon.protect.messages import (
+    Compare,
+    Crop,
+    Describe,
+    Described,
+    Description,
+    Embed,
+    Judge,
+    Loaded,
+    Ready,
+    Review,
+    Reviewed,
+    Show,
+    Terms,
+)
+from uncnn.daemon.protect.moved import UNMOVED, Moved, read_moved
+from uncnn.daemon.protect.wire import Ask, Handlers, Report
 from uncnn.daemon.verify.answers import Answers, Likeness, landmarks
 from uncnn.daemon.verify.displays import on_displays
-from uncnn.daemon.verify.measuring import MEASURES, same_face
-from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved
 from uncnn.daemon.verify.opinion import Opinion, opinion_of
 from uncnn.daemon.verify.places import Landmarks, places
 from uncnn.daemon.verify.second_look import Look, SecondLook
-from uncnn.daemon.verify.sighting import SIGHTINGS, Uncertain
-from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
+from uncnn.daemon.verify.sighting import Sighting, Uncertain
+from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.daemon.verify.visibility import check_sizes
 from uncnn.exporters.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels, Rotated
@@ -82,15 +99,17 @@ class Verifier:
         moved: Moved = UNMOVED,
         rotated: Rotated = False,
         margin: Margin = "calibrated",
-        found: Sequence[Face] | None = None,
+        sighted: Sequence[Sighting] | None = None,
+        late: Sequence[Face] = (),
         uncertain: Uncertain = "cloak",
     ) -> Verdict:
         """Return the verdict on the file `released` as a cloak of the file `original`.
 
-        `faces` are those known in the original, of which the worker `found` these by itself; None: all of them. What
-        the verifier sees in either photo besides is judged as well. `moved` says how far the first faces were moved;
-        `rotated`: whether faces at any in-plane angle are looked for; `margin`: how far
-        beyond each threshold they must lie; `uncertain`: what the policy does with those in doubt.
+        The first faces of the verdict are those of the original: `sighted`, or where nobody looked before what the
+        second look shows beside the `faces` that are known. Then come those that only an earlier copy showed, `late`,
+        and those that only this one does. `moved` says how far each was moved, in that order; `rotated`: whether faces
+        at any in-plane angle are looked for; `margin`: how far beyond each threshold they must lie; `uncertain`: what
+        the policy does with those in doubt.
 
         Raises:
             PhotoError: a file is no photo. UncnnError: the two have different sizes.
@@ -100,12 +119,12 @@ class Verifier:
         del photo  # what it stores besides its pixels is as large again
         check_sizes(look.pixels, after, "give the cloaked copy of that original")
         second, sha256 = self.second_look, hashlib.sha256(released).hexdigest()
-        sighted = second.sightings(look, found if found is not None else faces)
-        first = list(faces or ())
-        known = [*first, *(each.face for each in sighted if each.face not in first)]
+        if sighted is None:
+            sighted = second.sightings(look, faces)
+        known = [*(each.face for each in sighted), *late]
         again = second.at(sha256, after, rotated)
         pair = _paired(look.pixels, after, known, second.worth_judging(again, known))
-        sightings = second.told(sighted, look, known) + second.only_in_copy(again, pair.faces[len(known) :])
+        sightings = [*sighted, *second.told(look, late), *second.only_in_copy(again, pair.faces[len(known) :])]
         judgements = self._judge(pair, look.answers, far, views, margin)
         alone = self.spared(look, pair.faces, far, spare)
         jod, zooms = on_displays(pair.original, pair.released, pair.faces)
@@ -156,15 +175,15 @@ class Verifier:
             return [False] * len(faces)
         return spared(spare.who, read_people(spare.people), self._judges(), far, look.answers.embed, faces)
 
-    def describe(self, photo: Pixels, rotated: Rotated = False) -> Message:
+    def describe(self, photo: Pixels, rotated: Rotated = False) -> Described:
         """Return how many faces a photo shows, without passers-by, and what each recogniser makes of the only one."""
         faces = sorted(looking(self.detector, rotated).detect(photo), key=lambda face: -face.size_px)
         faces = [face for face in faces if face.size_px >= PASSER_BY * faces[0].size_px]
         models = []
         for recogniser in self.recognisers if len(faces) == 1 else ():
             embedding, card = recogniser.embed(photo, landmarks(faces))[0].tolist(), recogniser.card
-            models.append({"recogniser": card.name, "sha256": card.sha256, "embedding": embedding})
-        return {"faces": len(faces), "models": models}
+            models.append(Description(card.name, card.sha256, embedding))
+        return Described(len(faces), tuple(models))
 
     def _judges(self) -> list[OnnxRecogniser]:
         return [recogniser for recogniser in self.recognisers if recogniser.card.role == "judge"]
@@ -196,8 +215,8 @@ class Verifier:
         return found
 
 
-def make_verifier(roster: Roster, device: str) -> Handler:
-    """Return the handler of the process: `ready`, `look`, `verify`, `whose`, `describe` and those of `MEASURES`.
+def make_verifier(roster: Roster, device: str) -> Handlers:
+    """Return what the process answers.
 
     Raises:
         CardError, DetectorError, CanaryError: a model is not what it should be.
@@ -206,57 +225,65 @@ def make_verifier(roster: Roster, device: str) -> Handler:
     recognisers = [OnnxRecogniser.load(model.folder, providers) for model in (*roster.judges, *roster.surrogates)]
     files = roster.detector
     detector = load_onnx(files.onnx, providers, sha256=files.onnx_sha256)
-    verifier = Verifier(detector, recognisers, opinion_of(recognisers, providers))
-    canaries = Canaries(verifier.detector, recognisers)
-
-    def handle(request: Message, _report: Report) -> Message:
-        if request["do"] == "ready":
-            return {"providers": recognisers[0].session.get_providers()}
-        canaries.count()
-        if request["do"] == "describe":
-            photo = decode(Path(request["source"]).read_bytes(), request["name"]).pixels
-            return verifier.describe(photo, request.get("rotated", False))
-        if request["do"] in MEASURES:
-            return MEASURES[request["do"]](verifier.detector, recognisers, request)
-        if request["do"] == "look":
-            rotated, faces = request["rotated"], FACES.validate_python(request["faces"])
-            look = verifier.look(Path(request["source"]).read_bytes(), request["name"], rotated)
-            sighted = verifier.second_look.sightings(look, faces)
-            return {"sightings": SIGHTINGS.dump_python(sighted, mode="json")}
-        if request["do"] == "whose":
-            look = verifier.look(Path(request["source"]).read_bytes(), request["name"], request["rotated"])
-            faces = FACES.validate_python(request["faces"])
-            return {"spared": verifier.spared(look, faces, request["far"], _spare(request))}
-        original, rotated = Path(request["original"]).read_bytes(), request.get("rotated", False)
-        known, found = _faces(request["faces"]), _faces(request.get("found"))
-        if known is None:
-            known = found = verifier.found(original, rotated)
-        verdict = verifier.verify(
-            original,
-            Path(request["released"]).read_bytes(),
-            request["far"],
-            request["views"],
-            request["smallest_px"],
-            known,
-            _spare(request),
-            read_moved(request.get("moved")),
-            rotated,
-            request.get("margin", "calibrated"),
-            found,
-            request.get("uncertain", "cloak"),
-        )
-        answer: Message = VERDICT.dump_python(verdict, mode="json")
-        return answer
-
-    return handle
+    return handlers_of(Verifier(detector, recognisers, opinion_of(recognisers, providers)), device)
 
 
-def _faces(content: Any) -> list[Face] | None:
-    return None if content is None else FACES.validate_python(content)
+def handlers_of(verifier: Verifier, device: str) -> Handlers:
+    """Return what a verifier answers; its models are asked about known faces from time to time. Raises CanaryError."""
+    detector, recognisers = verifier.detector, verifier.recognisers
+    canaries = Canaries(detector, recognisers)
+
+    def counted(handle: Callable[[Any], Any]) -> Callable[[Ask[Any], Report], Any]:
+        def handler(asked: Ask[Any], _report: Report) -> Any:
+            canaries.count()
+            return handle(asked)
+
+        return handler
+
+    return {
+        Ready: lambda _asked, _report: Loaded(device, tuple(recognisers[0].session.get_providers())),
+        Review: counted(partial(_review, verifier)),
+        Judge: counted(partial(_judge, verifier)),
+        Describe: counted(
+            lambda asked: verifier.describe(decode(asked.photo.read(), asked.name).pixels, asked.rotated)
+        ),
+        Embed: counted(partial(embed, detector, recognisers)),
+        Compare: counted(compare_versions),
+        Crop: counted(crop),
+        Show: counted(partial(show, detector)),
+    }
 
 
-def _spare(request: Message) -> Spare | None:
-    return None if request["who"] == "all" else Spare(request["who"], Path(request["people"]))
+def _review(verifier: Verifier, asked: Review) -> Reviewed:
+    """Return the faces of an original that either look shows, and whether each is left alone."""
+    look = verifier.look(asked.photo.read(), asked.name, asked.terms.rotated)
+    sighted = verifier.second_look.sightings(look, asked.faces)
+    alone = verifier.spared(look, [each.face for each in sighted], asked.terms.far, _spare(asked.terms))
+    return Reviewed(tuple(sighted), tuple(alone))
+
+
+def _judge(verifier: Verifier, asked: Judge) -> Verdict:
+    """Return the verdict on a copy."""
+    original, terms = asked.original.read(), asked.terms
+    return verifier.verify(
+        original,
+        asked.released.read(),
+        terms.far,
+        terms.views,
+        terms.smallest_px,
+        verifier.found(original, terms.rotated) if asked.sightings is None else None,
+        _spare(terms),
+        read_moved(asked.moved),
+        terms.rotated,
+        terms.margin,
+        asked.sightings,
+        asked.late,
+        terms.uncertain,
+    )
+
+
+def _spare(terms: Terms) -> Spare | None:
+    return None if terms.who == "all" else Spare(terms.who, terms.people)
 
 
 def _paired(original: Pixels, released: Pixels, known: Sequence[Face], seen: Sequence[Face]) -> Pair:

@@ -1,6 +1,6 @@
 """The faces of a photo with their pixels moved and nothing else changed: what the looks of a copy are compared with.
 
-The worker writes them beside the copy, the verifier reads them. Neither metric is made for other proportions, so that a
+The worker packs them, the verifier reads them. Neither metric is made for other proportions, so that a
 large face that was moved by a hundredth of its size would come out as ruined.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from uncnn.daemon.protect.content import Content
 from uncnn.daemon.verify.visibility import face_square
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.checkpoints import refuse_compression
@@ -42,27 +42,28 @@ class Moved:
 UNMOVED = Moved((), ())
 
 
-def write_moved(file: Path, photo: Pixels, faces: Sequence[Face], shares: Sequence[float]) -> None:
-    """Write the squares of those `faces` that were moved in `photo`, (H, W, 3)."""
+def pack_moved(photo: Pixels, faces: Sequence[Face], shares: Sequence[float]) -> bytes:
+    """Return the squares of those `faces` that were moved in `photo`, (H, W, 3), as a file for `read_moved`."""
     arrays = {"shares": np.array(shares)}
     for number, (face, share) in enumerate(zip(faces, shares, strict=True)):
         square = face_square(face, photo.shape)
         if share and square is not None:
             arrays[str(number)] = photo[square]
-    with file.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type] # mypy takes a name for `allow_pickle`
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)  # type: ignore[arg-type] # mypy takes a name for `allow_pickle`
+    return stream.getvalue()
 
 
-def read_moved(file: str | None) -> Moved:
-    """Return what the worker wrote into `file`; None: nothing was moved.
+def read_moved(packed: Content | None) -> Moved:
+    """Return what the worker packed; None: nothing was moved.
 
     Raises:
         CheckpointError: it would grow when it is read: no worker of ours wrote it.
         OSError: it cannot be read.
     """
-    if file is None:
+    if packed is None:
         return UNMOVED
-    content = read_file(Path(file), LARGEST)
+    content = packed.read() if packed.file is None else read_file(packed.file, LARGEST)
     refuse_compression(content)
     with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         shares = stored["shares"].tolist()

@@ -1,6 +1,6 @@
 """A spawned process that answers requests: a crash or a hang in it costs one request, never the service.
 
-Requests and answers are JSON: what comes back from a process that decodes strangers' files is never unpickled.
+Requests and answers are typed messages, see `uncnn.daemon.protect.wire`.
 """
 
 from __future__ import annotations
@@ -17,33 +17,45 @@ from dataclasses import asdict
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from types import FrameType
-from typing import Any, TypeAlias
+from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
+from uncnn.daemon.protect.wire import Ask, Handlers, Report, Stage, answer, pack, pack_answer, unpack, unpack_answer
 from uncnn.daemon.sandbox.entering import enter
 from uncnn.daemon.sandbox.protection import Protection
 from uncnn.daemon.sandbox.rules import Sandbox
 from uncnn.daemon.wording import printable, system_words
-from uncnn.plugins.api import UncnnError
+from uncnn.plugins.api import Fault, UncnnError
 
-Message: TypeAlias = dict[str, Any]
-Report: TypeAlias = Callable[[Message], None]
-"""Tells of the progress of a long request."""
-
-Handler: TypeAlias = Callable[[Message, Report], Message]
-"""Answers one request, reporting its progress on the way."""
+Answer = TypeVar("Answer")
 
 
 class RequestError(UncnnError):
     """The process answered with an error that a person can mend.
 
-    `kind` is its class, `detail` what kind of that: of a PhotoError its own, of an OSError that of `system_words`.
+    `fault` is where it lies, `kind` what it is: of a PhotoError its own, of an OSError that of `system_words`.
     """
 
-    def __init__(self, kind: str, message: str, detail: str = "") -> None:
-        """Keep what went wrong and its class."""
+    def __init__(self, message: str, fault: Fault = "other", kind: str = "") -> None:
+        """Keep what went wrong."""
         super().__init__(message)
+        self.fault: Fault = fault  # type: ignore[misc] # that of the error in the process
         self.kind = kind
-        self.detail = detail
+
+    @classmethod
+    def of(cls, error: Exception) -> RequestError:
+        """Return what is said of an error that a handler raised."""
+        if isinstance(error, RequestError):
+            return error
+        if isinstance(error, MemoryError):
+            return cls("not enough memory for this photo: close other programs, or make the photo smaller")
+        if isinstance(error, UncnnError):
+            return cls(str(error), error.fault, str(getattr(error, "kind", "")))
+        if isinstance(error, OSError) and error.errno:
+            kind, words = system_words(error)
+            return cls(f"{printable(str(error.filename))}: {words}" if error.filename else words, kind=kind)
+        return cls(f"internal error, {type(error).__name__}: {error}; please report it")
 
 
 class ProcessDied(UncnnError):
@@ -56,11 +68,11 @@ class Child:
     def __init__(
         self,
         name: str,
-        make_handler: Callable[[], Handler],
+        make_handlers: Callable[[], Handlers],
         sandbox: Sandbox | None = None,
         modules: Sequence[str] = (),
     ) -> None:
-        """Spawn the process; `make_handler` is a module-level function that is called in it, inside the `sandbox`.
+        """Spawn the process; `make_handlers` is a module-level function that is called in it, inside the `sandbox`.
 
         `modules` are imported before that is entered: what Python compiles of them it can still write down.
         """
@@ -71,7 +83,7 @@ class Child:
         self.answered = False  # it has loaded what it works with by the first time
         self.protection: Protection | None = None  # what of its sandbox holds, once it has answered
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, make_handler, sandbox, tuple(modules))
+        arguments = (theirs, make_handlers, sandbox, tuple(modules))
         self._process = context.Process(target=serve, args=arguments, name=f"uncnn-{name}", daemon=True)
         with _without_interrupts():
             self._process.start()
@@ -88,33 +100,38 @@ class Child:
         """Return whether the process runs."""
         return self._process.is_alive()
 
-    def call(self, request: Message, timeout_seconds: float, on_progress: Report | None = None) -> Message:
-        """Return the answer to `request`.
+    def call(self, asked: Ask[Answer], timeout_seconds: float, report: Report | None = None) -> Answer:
+        """Return the answer to a message.
 
         Raises:
-            RequestError: the process refused it. ProcessDied: it ended, or it was killed at the deadline.
+            RequestError: the process refused it. ProcessDied: it ended, answered something else, or was killed at the
+            deadline.
         """
         deadline = time.monotonic() + timeout_seconds
         try:
-            self._connection.send_bytes(json.dumps(request).encode())
+            self._connection.send_bytes(pack(asked))
             while True:
                 if not self._connection.poll(max(0.0, deadline - time.monotonic())):
                     self.kill()
                     raise ProcessDied(f"the {self.name} did not answer in {timeout_seconds:.0f} s and was stopped")
-                answer: Message = json.loads(self._connection.recv_bytes())
-                if "entered" in answer:
-                    self.protection = Protection.of(answer["entered"])
+                received = json.loads(self._connection.recv_bytes())
+                if "entered" in received:
+                    self.protection = Protection.of(received["entered"])
                     continue
-                if "progress" not in answer:
+                if "progress" not in received:
                     break
-                if on_progress is not None:
-                    on_progress(answer["progress"])
+                if report is not None:
+                    report(Stage(**received["progress"]))
         except (EOFError, OSError) as error:
             self.kill()
             raise ProcessDied(f"the {self.name} ended unexpectedly ({self._ending()})") from error
-        if "error" in answer:
-            raise RequestError(**answer["error"])
-        result: Message = answer["result"]
+        if "error" in received:
+            raise RequestError(**received["error"])
+        try:
+            result = unpack_answer(asked, received["result"])
+        except ValidationError as error:
+            self.kill()
+            raise ProcessDied(f"the {self.name} answered what is no answer and was stopped") from error
         self.answered = True
         return result
 
@@ -174,14 +191,14 @@ def stopped_by_sigterm() -> Iterator[None]:
 
 def serve(
     connection: Connection,
-    make_handler: Callable[[], Handler],
+    make_handlers: Callable[[], Handlers],
     sandbox: Sandbox | None = None,
     modules: Sequence[str] = (),
 ) -> None:
     """Answer requests until the other end closes: the body of a spawned process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when to stop
 
-    def send(message: Message) -> None:
+    def send(message: dict[str, Any]) -> None:
         connection.send_bytes(json.dumps(message).encode())
 
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
@@ -190,28 +207,21 @@ def serve(
                 importlib.import_module(module)
             if sandbox is not None:
                 send({"entered": asdict(enter(sandbox))})
-            handler = make_handler()
+            handlers = make_handlers()
         except Exception as error:  # said in answer to the first request
             connection.recv_bytes()
-            send(_error(error))
+            send(_refused(error))
             return
         while True:
-            request = json.loads(connection.recv_bytes())
+            received = connection.recv_bytes()
             try:
-                send({"result": handler(request, lambda progress: send({"progress": progress}))})
+                asked = unpack(handlers, received)
+                answered = answer(handlers, asked, lambda stage: send({"progress": asdict(stage)}))
+                send({"result": pack_answer(asked, answered)})
             except Exception as error:  # one job's failure must not end the process
-                send(_error(error))
+                send(_refused(error))
 
 
-def _error(error: Exception) -> Message:
-    kind, detail = type(error).__name__, str(getattr(error, "kind", ""))
-    if isinstance(error, MemoryError):
-        message = "not enough memory for this photo: close other programs, or make the photo smaller"
-    elif isinstance(error, UncnnError):
-        message = str(error)
-    elif isinstance(error, OSError) and error.errno:
-        kind, (detail, words) = "OSError", system_words(error)
-        message = f"{printable(str(error.filename))}: {words}" if error.filename else words
-    else:
-        message = f"internal error, {kind}: {error}; please report it"
-    return {"error": {"kind": kind, "message": message, "detail": detail}}
+def _refused(error: Exception) -> dict[str, Any]:
+    said = RequestError.of(error)
+    return {"error": {"message": str(said), "fault": said.fault, "kind": said.kind}}

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-
-from pydantic import TypeAdapter
+from typing import TypeVar
 
 from uncnn.daemon.config import Models
 from uncnn.daemon.people.store import people_file
-from uncnn.daemon.processes import Child, Handler, Message, Report
+from uncnn.daemon.protect.messages import CANDIDATE, MOVED, Change, Changed, Loaded, Look, Looked, Ready
+from uncnn.daemon.protect.processes import Child
+from uncnn.daemon.protect.wire import Ask, Handlers, Report, Stage
 from uncnn.daemon.sandbox.protection import Protection, held_in_all
 from uncnn.daemon.sandbox.rules import Sandbox, sandbox_for
 from uncnn.daemon.verify.programs import BUTTERAUGLI
 from uncnn.exporters import store
 
-ROSTER = TypeAdapter(store.Roster)
+Answer = TypeVar("Answer")
 
 PREPARE_SECONDS = 600.0  # a first use exports models
 LOADING = "loading the models"  # the stage that a person reads
 JOB_SECONDS = 3600.0  # a photo of a crowd on a slow machine
 
 
-class Crew:
+@dataclass(frozen=True, slots=True)
+class FindModels(Ask[store.Roster]):
+    """Find the models of a run, and export what has to be first."""
+
+
+class ProcessEngine:
     """One worker and one verifier over the same models. Use it in a `with` block."""
 
     def __init__(self, models: Models, device: str, data: Path, spool: Path, job_seconds: float = JOB_SECONDS) -> None:
@@ -54,7 +61,7 @@ class Crew:
         if self._roster is None:
             child = Child("exporter", partial(make_exporter, self._models, self._data))
             try:
-                self._roster = ROSTER.validate_python(child.call({"do": "prepare"}, PREPARE_SECONDS))
+                self._roster = child.call(FindModels(), PREPARE_SECONDS)
             finally:
                 child.close()
         return self._roster
@@ -64,7 +71,7 @@ class Crew:
         """Return the running worker."""
         if self._worker is None or not self._worker.alive:
             make = partial(_make_worker, self.roster, self.device)
-            self._worker = Child("worker", make, self._sandbox(self.roster), ["uncnn.daemon.worker"])
+            self._worker = Child("worker", make, self._sandbox(self.roster), ["uncnn.daemon.protect.worker"])
         return self._worker
 
     @property
@@ -77,7 +84,7 @@ class Crew:
     def new_verifier(self, roster: store.Roster) -> Child:
         """Return a new process that asks these models; the caller closes it."""
         make = partial(_make_verifier, roster, self.device)
-        return Child("verifier", make, self._sandbox(roster, [BUTTERAUGLI]), ["uncnn.daemon.verify.verifier"])
+        return Child("verifier", make, self._sandbox(roster, [BUTTERAUGLI]), ["uncnn.daemon.protect.verifier"])
 
     @property
     def protection(self) -> Protection:
@@ -97,23 +104,31 @@ class Crew:
         both = (self.worker, self.verifier)
         answers = [_load(child) for child in both]
         self.started = True
-        self.providers = tuple(answers[1].get("providers", ()))
-        return str(answers[0]["device"])
+        self.providers = answers[1].providers
+        return answers[0].device
 
-    def ask_worker(self, request: Message, report: Report | None = None) -> Message:
-        """Return the worker's answer. Raises RequestError, ProcessDied."""
-        return self._ask(self.worker, request, report)
+    def look(self, asked: Look) -> Looked:
+        """Return what the worker sees in a photo. Raises RequestError, ProcessDied."""
+        return self._ask(self.worker, asked)
 
-    def ask_verifier(self, request: Message) -> Message:
-        """Return the verifier's answer. Raises RequestError, ProcessDied."""
-        return self._ask(self.verifier, request)
+    def change(self, asked: Change, report: Report) -> Changed:
+        """Return what the worker makes of a photo. Raises RequestError, ProcessDied, UncnnError: another file."""
+        changed = self._ask(self.worker, asked, report)
+        asked.photo.check_beside(CANDIDATE, changed.candidate)
+        if changed.moved is not None:
+            asked.photo.check_beside(MOVED, changed.moved)
+        return changed
 
-    def _ask(self, child: Child, request: Message, report: Report | None = None) -> Message:
+    def judge(self, asked: Ask[Answer]) -> Answer:
+        """Return what the verifier says, of an original or of a copy. Raises RequestError, ProcessDied."""
+        return self._ask(self.verifier, asked)
+
+    def _ask(self, child: Child, asked: Ask[Answer], report: Report | None = None) -> Answer:
         if not child.answered:  # one started anew loads its models first: that is no part of the photo's time
             if report is not None:
-                report({"stage": LOADING})
+                report(Stage(LOADING))
             _load(child)
-        return child.call(request, self._job_seconds, report)
+        return child.call(asked, self._job_seconds, report)
 
     def kill(self) -> None:
         """End both processes now, from any thread: what is asked of them fails with ProcessDied."""
@@ -129,7 +144,7 @@ class Crew:
         self._worker = self._verifier = None
         self.started = False
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> ProcessEngine:
         """Return the crew; nothing is started yet."""
         return self
 
@@ -140,29 +155,27 @@ class Crew:
         self.close()
 
 
-def _load(child: Child) -> Message:
+def _load(child: Child) -> Loaded:
     """Wait until a process has loaded its models, and return what it says of itself."""
-    return child.call({"do": "ready"}, PREPARE_SECONDS)
+    return child.call(Ready(), PREPARE_SECONDS)
 
 
-def make_exporter(models: Models, data: Path) -> Handler:
-    """Return the handler of the process that finds the models and exports what has to be."""
+def make_exporter(models: Models, data: Path) -> Handlers:
+    """Return what the process answers that finds the models and exports what has to be."""
 
-    def handle(_request: Message, _report: Report) -> Message:
-        roster = store.prepare(data, models.surrogates, models.judges, models.licences)
-        answer: Message = ROSTER.dump_python(roster, mode="json")
-        return answer
+    def prepare(_asked: FindModels, _report: Report) -> store.Roster:
+        return store.prepare(data, models.surrogates, models.judges, models.licences)
 
-    return handle
+    return {FindModels: prepare}
 
 
-def _make_worker(roster: store.Roster, device: str) -> Handler:
-    from uncnn.daemon.worker import make_worker  # torch: only in the spawned process
+def _make_worker(roster: store.Roster, device: str) -> Handlers:
+    from uncnn.daemon.protect.worker import make_worker  # torch: only in the spawned process
 
     return make_worker(roster, device)
 
 
-def _make_verifier(roster: store.Roster, device: str) -> Handler:
-    from uncnn.daemon.verify.verifier import make_verifier  # ONNX Runtime: likewise
+def _make_verifier(roster: store.Roster, device: str) -> Handlers:
+    from uncnn.daemon.protect.verifier import make_verifier  # ONNX Runtime: likewise
 
     return make_verifier(roster, device)

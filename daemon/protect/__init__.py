@@ -1,0 +1,1 @@
+"""A photo's protection: the messages to those that look, change and judge, and what becomes of it."""

@@ -1,0 +1,91 @@
+"""What the verifier tells of a photo besides a verdict: what each judge makes of one face, and how far a copy shows.
+
+For `evaluate`, which plays the adversary: it needs the embeddings themselves.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from uncnn.daemon.photos import decode, reencode
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import SQUARES, Compare, Compared, Crop, Embed, Embedded
+from uncnn.daemon.protect.moved import read_moved
+from uncnn.daemon.verify.displays import on_displays
+from uncnn.daemon.verify.visibility import face_square, visibility
+from uncnn.exporters.calibration.patches import main_face
+from uncnn.plugins.api import Detector, Face, Pixels, UncnnError
+from uncnn.plugins.detectors.turned import looking
+from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+
+SAME_FACE = 0.35  # landmarks nearer than this share of the distance between the eyes belong to one face
+
+
+def embed(detector: Detector, recognisers: Sequence[OnnxRecogniser], asked: Embed) -> Embedded:
+    """Return what judges make of one face of a photo.
+
+    Which face: the one at `near`, or where that is None the one that the photo is of. `found` says whether the detector
+    finds it; a face at `near` that it does not is embedded where it was.
+    """
+    photo = decode(asked.photo.read(), asked.name).pixels
+    face, found = _face(looking(detector, asked.rotated).detect(photo), photo, asked.near)
+    if face is None:
+        return Embedded(None, False, {})
+    landmarks = np.array([face.landmarks], dtype=np.float64)
+    seen = {view: reencode(photo, view) for view in asked.views}
+    embeddings = {
+        judge.card.name: {view: judge.embed(pixels, landmarks)[0].tolist() for view, pixels in seen.items()}
+        for judge in recognisers
+        if judge.card.name in asked.judges
+    }
+    return Embedded(face, found, embeddings)
+
+
+def compare_versions(asked: Compare) -> Compared:
+    """Return how far the change of a photo shows, in JOD, and that of one face by other metrics.
+
+    They compare it with the original as the worker moved it.
+    """
+    before, after = (decode(photo.read(), asked.name).pixels for photo in (asked.original, asked.released))
+    jod, _ = on_displays(before, after, [asked.face])
+    square = face_square(asked.face, before.shape)
+    moved = read_moved(asked.moved)
+    return Compared(jod, visibility(moved.square(0, before[square]), after[square]) if square else None)
+
+
+def crop(asked: Crop) -> Content:
+    """Return the square of a face of each of the photos; where it is too small for a square, the whole photo."""
+    squares = []
+    for version in asked.photos:
+        photo = decode(version.read(), asked.name).pixels
+        squares.append(photo[face_square(asked.face, photo.shape) or (slice(None), slice(None))].copy())
+    stream = io.BytesIO()
+    np.savez(stream, *squares)
+    return asked.photos[0].beside(SQUARES, stream.getvalue())
+
+
+def read_squares(packed: Content) -> list[Pixels]:
+    """Return the squares, (H, W, 3), that `crop` packed; nothing is decoded. Raises UncnnError: they are none."""
+    with np.load(io.BytesIO(packed.read()), allow_pickle=False) as stored:
+        squares = [stored[name] for name in stored.files]
+    if any(square.dtype != np.uint8 or square.ndim != 3 or square.shape[2] != 3 for square in squares):
+        raise UncnnError("the squares of a face are no pictures: the verifier failed, try again")
+    return squares
+
+
+def _face(seen: Sequence[Face], photo: Pixels, near: Face | None) -> tuple[Face | None, bool]:
+    """Return the face that is asked for, and whether it is among those `seen`."""
+    if near is None:
+        return (main_face(seen, photo.shape), True) if seen else (None, False)
+    again = next((face for face in seen if same_face(near, face)), None)
+    return again or near, again is not None
+
+
+def same_face(first: Face, second: Face) -> bool:
+    """Return whether two detections are of one face: their landmarks lie close by the size of the face."""
+    one, other = np.array(first.landmarks), np.array(second.landmarks)
+    eyes = max(float(np.linalg.norm(one[0] - one[1])), 0.3 * first.size_px)
+    return bool(np.linalg.norm(one - other, axis=1).mean() < SAME_FACE * eyes)

@@ -1,0 +1,243 @@
+"""What is asked of those that look at photos, change and judge them, and what they answer.
+
+A face is known by its number: its place in the list of the job's faces, those of the worker first, then those that only
+the second look shows, then those that only a copy showed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from uncnn.daemon.config.policies import Margin, Metadata, Who
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.wire import Ask
+from uncnn.daemon.verify.jod import Jod, Visibility
+from uncnn.daemon.verify.sighting import Sighting, Uncertain
+from uncnn.daemon.verify.verdict import Verdict
+from uncnn.plugins.api import Face, Rotated
+
+CANDIDATE: Final = "candidate"
+MOVED: Final = "moved"
+SQUARES: Final = "squares"
+PICTURE: Final = "comparison"
+"""Endings of what is made of a photo, beside it."""
+
+WrittenAs: TypeAlias = Literal["same", "JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a process works with, once its models are loaded."""
+
+    device: str
+    providers: tuple[str, ...] = ()  # of ONNX Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Ask[Loaded]):
+    """Load the models."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What there is in a photo."""
+
+    faces: tuple[Face, ...]
+    format: str
+    size: tuple[int, int]  # width, height
+    notes: tuple[str, ...]
+    fingerprint: str | None  # of the picture, whatever its file says besides
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Ask[Looked]):
+    """Find the faces of a photo."""
+
+    photo: Content
+    name: str  # what a person calls it
+    rotated: Rotated  # whether faces at any in-plane angle are looked for
+
+
+@dataclass(frozen=True, slots=True)
+class AttackChoice:
+    """Which attack is run, and where the enrolled people are that it may be aimed at."""
+
+    name: str
+    parameters: dict[str, Any]
+    people: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A photo whose turn comes soon: its faces may share a batch."""
+
+    photo: Content
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The photo as it would be released."""
+
+    candidate: Content
+    notes: tuple[str, ...]
+    moved: Content | None = None  # the squares of the faces whose pixels were moved, see `verify.moved`
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Ask[Changed]):
+    """Change the faces of a photo, each with its own strength."""
+
+    photo: Content
+    name: str
+    rotated: Rotated
+    faces: tuple[Face, ...]  # of the job, by number
+    strengths: tuple[str, ...]  # one a face; "": it is left as it is
+    attack: AttackChoice
+    format: WrittenAs
+    quality: int | Literal["same"]
+    metadata: Metadata = "none"
+    smallest_px: float = 0.0  # of the photos that follow, smaller faces are left as they are
+    following: tuple[Next, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a policy asks of a judge."""
+
+    far: float
+    views: tuple[str, ...]
+    margin: Margin
+    smallest_px: float
+    rotated: Rotated
+    uncertain: Uncertain
+    who: Who
+    people: Path  # the file of the enrolled people
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """The faces of an original after the second look: the first ones are those that the worker found."""
+
+    sightings: tuple[Sighting, ...]
+    spared: tuple[bool, ...]  # one a face: left alone because of whose it is
+
+
+@dataclass(frozen=True, slots=True)
+class Review(Ask[Reviewed]):
+    """Look at an original once more, independently of the worker, which found `faces`."""
+
+    photo: Content
+    name: str
+    faces: tuple[Face, ...]
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Judge(Ask[Verdict]):
+    """Judge a copy of a photo; the first faces of the verdict are those of the job, by number."""
+
+    original: Content
+    released: Content
+    terms: Terms
+    sightings: tuple[Sighting, ...] | None = None  # the answer to `Review`; None: who judges looks by itself alone
+    late: tuple[Face, ...] = ()  # that only earlier copies showed: their numbers go on after those
+    moved: Content | None = None  # what `Changed` says
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What one recogniser makes of a face."""
+
+    recogniser: str
+    sha256: str
+    embedding: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Who is in a photo."""
+
+    faces: int  # without those of the background
+    models: tuple[Description, ...]  # none, unless there is one face
+
+
+@dataclass(frozen=True, slots=True)
+class Describe(Ask[Described]):
+    """Say what every recogniser makes of the only face of a photo."""
+
+    photo: Content
+    name: str
+    rotated: Rotated
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What judges make of one face of a photo."""
+
+    face: Face | None
+    found: bool  # the detector finds it
+    embeddings: dict[str, dict[str, list[float]]]  # by judge and view
+
+
+@dataclass(frozen=True, slots=True)
+class Embed(Ask[Embedded]):
+    """Say what judges make of one face, found anew, in each of the views."""
+
+    photo: Content
+    name: str
+    judges: tuple[str, ...]
+    views: tuple[str, ...]
+    near: Face | None  # which face; None: the one that the photo is of
+    rotated: Rotated
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How far a change shows."""
+
+    jod: Jod
+    visibility: Visibility | None  # of the face; None: it is too small
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Ask[Compared]):
+    """Say how far the change of a photo shows, and that of one face."""
+
+    original: Content
+    released: Content
+    name: str
+    face: Face
+    moved: Content | None
+
+
+@dataclass(frozen=True, slots=True)
+class Crop(Ask[Content]):
+    """Cut the square of a face out of versions of one photo; the answer is for `read_squares`."""
+
+    photos: tuple[Content, ...]
+    name: str
+    face: Face
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A comparison for people."""
+
+    picture: Content
+    change: str  # in words
+    subjects: list[dict[str, Any]]  # the figures of the photo and of each face
+    left_out: int  # faces that there was no room for
+
+
+@dataclass(frozen=True, slots=True)
+class Show(Ask[Shown]):
+    """Make a picture or a page of two versions of a photo."""
+
+    original: Content
+    original_name: str
+    copy: Content
+    copy_name: str
+    kind: Literal["png", "html"]

@@ -1,0 +1,219 @@
+"""The path of a photo: look, cloak, verify, escalate, decide."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.people.store import people_file
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import AttackChoice, Change, Judge, Next, Review, Terms, WrittenAs
+from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.sight import Seen, see
+from uncnn.daemon.protect.wire import Report, Stage
+from uncnn.daemon.verify.statement import doubt_words, is_large, left_words, protected_words, unprotected_words
+from uncnn.daemon.verify.verdict import Verdict
+from uncnn.plugins.api import Face
+from uncnn.plugins.registry import STRENGTHS
+
+WRITTEN_AS: Final[Mapping[str, WrittenAs]] = {
+    "same": "same",
+    "jpeg": "JPEG",
+    "png": "PNG",
+    "webp": "WEBP",
+    "tiff": "TIFF",
+    "heif": "HEIF",
+    "avif": "AVIF",
+}
+"""By the policy's name of a format, the encoder's."""
+
+EXTRA_ROUNDS = 2  # for faces that the worker did not find and the verifier did
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to become of one photo, and why."""
+
+    decision: Literal["publish", "hold", "skip"]
+    reason: str
+    candidate: Content  # what was verified
+    verdict: Verdict
+    strengths: tuple[str, ...]  # a face of the verdict each; "" where it was not cloaked
+    photo_format: str
+    notes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def sha256(self) -> str:
+        """Return that of the candidate."""
+        return self.verdict.sha256
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Return that of the picture in the candidate."""
+        return self.verdict.fingerprint
+
+    @property
+    def faces(self) -> int:
+        """Return how many faces were to be protected."""
+        return sum(face.required for face in self.verdict.faces)
+
+    @property
+    def uncertain(self) -> int:
+        """Return how many may be faces, or were not seen by both looks."""
+        return sum(bool(face.uncertain) for face in self.verdict.faces)
+
+    @property
+    def left_uncertain(self) -> int:
+        """Return how many of those are as they were in the original."""
+        return sum(face.left_in_doubt for face in self.verdict.faces)
+
+
+@dataclass(slots=True)
+class Ladder:
+    """How strongly each face is cloaked at present, by its number."""
+
+    rungs: tuple[str, ...]
+    levels: dict[int, int] = field(default_factory=dict)
+
+    def add(self, faces: Iterable[int]) -> bool:
+        """Take up new faces on the lowest rung; return whether there were any."""
+        new = [face for face in faces if face not in self.levels]
+        self.levels.update(dict.fromkeys(new, 0))
+        return bool(new)
+
+    def climb(self, faces: Iterable[int]) -> bool:
+        """Put each of `faces` one rung higher; return whether any could."""
+        able = [face for face in faces if self.levels[face] + 1 < len(self.rungs)]
+        for face in able:
+            self.levels[face] += 1
+        return bool(able)
+
+    def strength(self, face: int) -> str:
+        """Return the strength of a face, "" where it is not cloaked."""
+        return self.rungs[self.levels[face]] if face in self.levels else ""
+
+
+def protect(
+    crew: ProcessEngine,
+    photo: Content,
+    name: str,
+    policy: Policy,
+    report: Report,
+    following: Iterable[Next] = (),
+    seen: Seen | None = None,
+) -> Outcome:
+    """Return what becomes of a photo, which a person knows as `name`.
+
+    What would be released is made beside it, and the verdict is on exactly those bytes. `seen` is what the worker saw
+    in it, where it was asked already.
+
+    Raises:
+        RequestError: it is no photo, or a plugin failed. ProcessDied: the worker or the verifier did.
+    """
+    seen = seen or see(crew, photo, name, report, policy.faces.rotated)
+    looked, terms = seen.looked, terms_of(policy)
+    reviewed = crew.judge(Review(photo, name, looked.faces, terms))
+    sighted, faces = reviewed.sightings, [sighting.face for sighting in reviewed.sightings]
+    ladder = Ladder(rungs_of(policy))
+    ladder.add(
+        number
+        for number, (sighting, spared) in enumerate(zip(sighted, reviewed.spared, strict=True))
+        if sighting.counts(policy.uncertain) and not spared and sighting.face.size_px >= policy.faces.smallest_px
+    )
+    for attempt in range(len(ladder.rungs) + EXTRA_ROUNDS):
+        beside = tuple(following) if attempt == 0 else ()  # whether they need a stronger cloak is not known yet
+        strengths = tuple(map(ladder.strength, range(len(faces))))
+        changed = crew.change(_change(photo, name, policy, faces, strengths, beside), report)
+        report(Stage("checking"))
+        late = tuple(faces[len(sighted) :])
+        verdict = crew.judge(Judge(photo, changed.candidate, terms, sighted, late, changed.moved))
+        known, new = verdict.faces[: len(faces)], [face for face in verdict.faces[len(faces) :] if face.required]
+        strengths += ("",) * (len(verdict.faces) - len(known))
+        faces += [face.face for face in new]
+        is_new = ladder.add(number for number, face in enumerate((*known, *new)) if face.required)
+        weak = [number for number, face in enumerate(known) if face.required and not face.protected]
+        if not ladder.climb(weak) and not is_new:
+            break
+    decision, reason = decide(policy, verdict)
+    seconds = time.monotonic() - seen.began
+    notes = (*looked.notes, *changed.notes)
+    return Outcome(decision, reason, changed.candidate, verdict, strengths, looked.format, notes, seconds)
+
+
+def rungs_of(policy: Policy) -> tuple[str, ...]:
+    """Return every strength from the policy's first one up to the strongest of its `escalate`."""
+    order = tuple(STRENGTHS)
+    first, last = order.index(policy.attack.strength), max(map(order.index, policy.escalate), default=0)
+    return order[first : max(first, last) + 1]
+
+
+def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold", "skip"], str]:
+    """Return what the policy does with a photo of this verdict, and the reason in one line."""
+    required = [face for face in verdict.faces if face.required]
+    doubtful = [face for face in verdict.faces if face.uncertain and not face.spared and is_large(policy, face)]
+    if doubtful and policy.uncertain == "hold":
+        return "hold", f"{doubt_words(doubtful)}: held (policy uncertain: hold)"
+    rest = left_words(policy, verdict)
+    if not required:
+        if any(face.spared for face in verdict.faces):
+            return "publish", rest
+        words = {"publish": "released with its metadata cleaned", "hold": "held", "skip": "skipped"}
+        found = f"{'no sure face' if doubtful else 'no face'} found{f', {rest}' if rest else ''}"
+        return policy.no_face, f"{found}: {words[policy.no_face]} (policy no_face: {policy.no_face})"
+    if verdict.protected:
+        doubts = [face for face in required if face.uncertain]
+        also = f"; among them {doubt_words(doubts)}" if doubts else ""
+        return "publish", f"{protected_words(verdict)}{also}{f'; {rest}' if rest else ''}"
+    reason = unprotected_words(verdict)
+    doubts = [face for face in required if face.uncertain and not face.protected]
+    if doubts:
+        reason += f"; in doubt: {doubt_words(doubts)}"
+    if policy.unprotected == "publish-anyway":
+        return "publish", f"{reason}; released all the same (policy unprotected: publish-anyway)"
+    return "hold", reason
+
+
+def _change(
+    photo: Content,
+    name: str,
+    policy: Policy,
+    faces: Sequence[Face],
+    strengths: tuple[str, ...],
+    beside: tuple[Next, ...],
+) -> Change:
+    return Change(
+        photo,
+        name,
+        policy.faces.rotated,
+        tuple(faces),
+        strengths,
+        attack_of(policy),
+        WRITTEN_AS[policy.output.format],
+        policy.output.quality,
+        policy.metadata,
+        policy.faces.smallest_px,
+        beside,
+    )
+
+
+def attack_of(policy: Policy) -> AttackChoice:
+    """Return which attack the worker is to run, and where it finds the enrolled people that it may be aimed at."""
+    return AttackChoice(policy.attack.name, policy.attack.parameters, people_file())
+
+
+def terms_of(policy: Policy) -> Terms:
+    """Return what the verifier is asked under `policy`."""
+    return Terms(
+        policy.protect.far,
+        policy.protect.views,
+        policy.protect.margin,
+        policy.faces.smallest_px,
+        policy.faces.rotated,
+        policy.uncertain,
+        policy.faces.who,
+        people_file(),
+    )

@@ -1,0 +1,102 @@
+"""Typed messages: a frozen dataclass each, one JSON document on its way to another process, checked where it arrives.
+
+What comes back from a process that decodes strangers' files is never unpickled, and is no more than its type says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_origin
+
+from pydantic import TypeAdapter
+
+from uncnn.plugins.api import UncnnError
+
+Answer = TypeVar("Answer")
+
+
+class Ask(Generic[Answer]):
+    """What is asked: each message is a frozen dataclass below `Ask[A]`, where A is the type of its answer."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How far a long request is."""
+
+    name: str  # what a person reads
+    done: float = 0.0
+    of: float = 0.0  # 0: it is not counted
+
+
+Report: TypeAlias = Callable[[Stage], None]
+"""Hears of the progress of a long request."""
+
+Handlers: TypeAlias = Mapping[type[Ask[Any]], Callable[[Any, Report], Any]]
+"""What a process answers: for each type of message the function that does."""
+
+
+class UnknownMessage(UncnnError):
+    """A message that its receiver has no handler for."""
+
+
+def answer(handlers: Handlers, asked: Ask[Answer], report: Report) -> Answer:
+    """Return what the handler of this message answers. Raises UnknownMessage, and what the handler raises."""
+    handler = handlers.get(type(asked))
+    if handler is None:
+        raise _unknown(type(asked).__name__, handlers)
+    answered: Answer = handler(asked, report)
+    return answered
+
+
+def pack(asked: Ask[Any]) -> bytes:
+    """Return a message as JSON."""
+    content = _adapter(type(asked)).dump_python(asked, mode="json")
+    return json.dumps({"ask": type(asked).__name__, "content": content}).encode()
+
+
+def unpack(handlers: Handlers, packed: bytes) -> Ask[Any]:
+    """Return the message that `pack` made JSON of.
+
+    Raises UnknownMessage: there is no handler for it. pydantic.ValidationError: its fields are not those of its type.
+    """
+    read = json.loads(packed)
+    kind = next((kind for kind in handlers if kind.__name__ == read["ask"]), None)
+    if kind is None:
+        raise _unknown(read["ask"], handlers)
+    message: Ask[Any] = _adapter(kind).validate_python(read["content"])
+    return message
+
+
+def pack_answer(asked: Ask[Any], answered: Any) -> Any:
+    """Return the answer to a message as JSON values."""
+    return _adapter(_answer_type(type(asked))).dump_python(answered, mode="json")
+
+
+def unpack_answer(asked: Ask[Answer], packed: Any) -> Answer:
+    """Return the answer that `pack_answer` made JSON values of. Raises pydantic.ValidationError: it is none."""
+    answered: Answer = _adapter(_answer_type(type(asked))).validate_python(packed)
+    return answered
+
+
+@cache
+def _cached_adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return _cached_adapter(kind)
+
+
+def _answer_type(kind: type[Ask[Any]]) -> Any:
+    bases: tuple[Any, ...] = kind.__orig_bases__  # type: ignore[attr-defined] # every class below a Generic has it
+    return next(get_args(base)[0] for base in bases if get_origin(base) is Ask)
+
+
+def _unknown(name: str, handlers: Handlers) -> UnknownMessage:
+    known = ", ".join(kind.__name__ for kind in handlers)
+    return UnknownMessage(f"internal error: nobody answers the message {name}, only {known}; please report it")

@@ -1,0 +1,249 @@
+"""The worker process: decodes, detects, attacks, encodes. The only one with torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import torch
+
+from uncnn.daemon.people.gallery import gallery
+from uncnn.daemon.people.store import read_people
+from uncnn.daemon.photos import decode, encode
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import (
+    CANDIDATE,
+    MOVED,
+    AttackChoice,
+    Change,
+    Changed,
+    Loaded,
+    Look,
+    Looked,
+    Ready,
+)
+from uncnn.daemon.protect.moved import pack_moved
+from uncnn.daemon.protect.subject import Key, Subject
+from uncnn.daemon.protect.wire import Handlers, Report, Stage
+from uncnn.exporters.store import Roster
+from uncnn.plugins.api import Detector, Rotated, UncnnError
+from uncnn.plugins.canaries import Canaries
+from uncnn.plugins.detectors.retinaface import load_onnx
+from uncnn.plugins.detectors.retinaface_network import load_torch
+from uncnn.plugins.detectors.turned import looking
+from uncnn.plugins.host import Patch, add, moved, perturb_all
+from uncnn.plugins.overlap import neighbours
+from uncnn.plugins.recogniser import Recogniser, load_recogniser
+from uncnn.plugins.registry import make_aim, make_attack, make_budget, notes_of
+
+FACES_A_BATCH = 16
+MOST_PIXELS = 300_000_000  # numbers of the decoded photos that share a batch: 100 megapixels
+
+
+@dataclass(slots=True)
+class Worker:
+    """The models of the worker, loaded once, and the photos it is at: one, or several that share a batch."""
+
+    detector: Detector
+    surrogates: Sequence[Recogniser]
+    subjects: dict[str, Subject] = field(default_factory=dict)  # by the content's sha256
+
+    def look(self, photo: Content, name: str, rotated: Rotated = False, keep: bool = False) -> Subject:
+        """Return a photo, decoded, with its faces; `name` is what a person calls it.
+
+        `rotated`: faces at any in-plane angle are looked for. Others are let go of before it is decoded, unless they
+        are to be kept.
+
+        Raises:
+            PhotoError: it is no photo that can be taken.
+        """
+        data = photo.read()
+        sha256 = hashlib.sha256(data).hexdigest()
+        known = self.subjects.get(sha256)
+        if known is None or known.rotated != rotated:
+            if not keep:
+                self.subjects.clear()
+            decoded = decode(data, name)
+            faces = looking(self.detector, rotated).detect(decoded.pixels)
+            self.subjects[sha256] = Subject.of(sha256, decoded, faces, rotated)
+        return self.subjects[sha256]
+
+    def looked(self, asked: Look) -> Looked:
+        """Return what there is in a photo. Raises PhotoError: it is no photo that can be taken."""
+        subject = self.look(asked.photo, asked.name, asked.rotated)
+        height, width = subject.photo.pixels.shape[:2]
+        photo = subject.photo
+        return Looked(subject.faces, photo.format, (width, height), tuple(photo.notes), subject.fingerprint)
+
+    def change(self, asked: Change, report: Report) -> Changed:
+        """Change the faces of a photo, each with its own strength, and make the file that would be released."""
+        subject = self.look(asked.photo, asked.name, asked.rotated)
+        subject.number(asked.faces)
+        cloaked = [number for number, strength in enumerate(asked.strengths) if strength]
+        faces = [asked.faces[number] for number in cloaked]
+        near = [tuple(cloaked[place] for place in places) for places in neighbours(faces)]
+        keys = [
+            (number, _done(asked.strengths[number], asked.attack), others)
+            for number, others in zip(cloaked, near, strict=True)
+        ]
+        self._cloak(subject, keys, asked, report)
+        for key in subject.patches.keys() - set(keys):
+            del subject.patches[key]  # of a rung that its face has left: a crowd has hundreds
+        patches = [subject.patches[key] for key in keys]
+        base = moved(subject.photo.pixels, patches)
+        pixels, spent = add(base, patches)
+        squares = None
+        if base is not subject.photo.pixels:
+            shares = dict(zip(cloaked, (own.flow for own in spent), strict=True))
+            flows = [shares.get(number, 0.0) for number in range(len(asked.faces))]
+            squares = asked.photo.beside(MOVED, pack_moved(base, asked.faces, flows))
+        del base  # a large photo is not held once more
+        with _temporary_files_beside(asked.photo):  # what libraries write for a moment is a photo too
+            released = encode(subject.photo, pixels, asked.format, asked.quality, asked.metadata)
+        notes = notes_of(make_attack(asked.attack.name, asked.attack.parameters)) if keys else ()
+        candidate = asked.photo.beside(CANDIDATE, released.data)
+        return Changed(candidate, (*notes, *released.notes), squares)
+
+    def _cloak(self, subject: Subject, keys: Sequence[Key], asked: Change, report: Report) -> None:
+        """Make those patches of a photo that were not made before, and of photos that follow what fits beside them."""
+        missing = [key for key in keys if key not in subject.patches]
+        for strength in dict.fromkeys(asked.strengths[number] for number, *_ in missing):
+            done = _done(strength, asked.attack)
+            todo = [(subject, key) for key in missing if key[1] == done]
+            todo += self._others(asked, subject, done, FACES_A_BATCH - len(todo))
+            for start in range(0, len(todo), FACES_A_BATCH):
+                batch = todo[start : start + FACES_A_BATCH]
+                progress = start, len(todo)
+                try:
+                    patches = self._perturb(batch, strength, asked.attack, progress, report)
+                except Exception:  # whichever photo of the batch it was: each has its own turn
+                    alone = [pair for pair in batch if pair[0] is subject]
+                    if len(alone) == len(batch):
+                        raise
+                    batch = alone
+                    patches = self._perturb(batch, strength, asked.attack, progress, report)
+                for (own, key), patch in zip(batch, patches, strict=True):
+                    own.patches[key] = patch
+
+    def _others(self, asked: Change, subject: Subject, done: str, room: int) -> list[tuple[Subject, Key]]:
+        """Return faces of the photos that come next, where the batch has room for all of a photo's.
+
+        A photo that cannot be read is left out here: its own turn says why. So is the same picture once more. One that
+        was decoded stays until its turn where memory allows, whether there was room for it or not.
+        """
+        found: list[tuple[Subject, Key]] = []
+        if room <= 0:
+            return found
+        pictures = {subject.fingerprint: subject}
+        pixels = subject.photo.pixels.size
+        for other in asked.following:
+            with suppress(UncnnError, OSError):
+                own = self.look(other.photo, other.name, subject.rotated, keep=True)
+                if own.fingerprint in pictures:
+                    if pictures[own.fingerprint] is not own:
+                        del self.subjects[own.sha256]
+                    continue
+                pictures[own.fingerprint] = own
+                pixels += own.photo.pixels.size
+                faces = [(own, key) for key in _keys_of(own, done, asked.smallest_px) if key not in own.patches]
+                if pixels > MOST_PIXELS:
+                    del self.subjects[own.sha256]
+                if len(found) + len(faces) > room or pixels > MOST_PIXELS:
+                    break
+                found += faces
+        return found
+
+    def _perturb(
+        self,
+        batch: Sequence[tuple[Subject, Key]],
+        strength: str,
+        attack: AttackChoice,
+        progress: tuple[int, int],
+        report: Report,
+    ) -> list[Patch]:
+        """Return the patches of one batch of faces; `progress` is how many faces come before, and how many in all."""
+        before, of = progress
+
+        def on_step(step: int, steps: int) -> None:
+            report(Stage(f"cloaking, {strength}", before + len(batch) * step / steps, of))
+
+        return perturb_all(
+            [own.portrait(key, {number for other, (number, *_) in batch if other is own}) for own, key in batch],
+            make_attack(attack.name, attack.parameters),
+            self.surrogates,
+            make_budget(strength, attack.parameters),
+            make_aim(attack.parameters, lambda: gallery(read_people(attack.people))),
+            on_step,
+        )
+
+
+def _done(strength: str, attack: AttackChoice) -> str:
+    """Return what tells one change of a face from another."""
+    return json.dumps([strength, attack.name, attack.parameters, str(attack.people)], sort_keys=True)
+
+
+def _keys_of(subject: Subject, done: str, smallest_px: float) -> list[Key]:
+    """Return the faces of a photo whose turn comes, as they will be asked for then, if no other is found."""
+    numbers = [number for number, face in enumerate(subject.faces) if face.size_px >= smallest_px]
+    near = neighbours([subject.faces[number] for number in numbers])
+    places = zip(numbers, near, strict=True)
+    return [(number, done, tuple(numbers[place] for place in others)) for number, others in places]
+
+
+@contextmanager
+def _temporary_files_beside(photo: Content) -> Iterator[None]:
+    before = tempfile.tempdir
+    if photo.file is not None:
+        tempfile.tempdir = str(photo.file.parent)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
+def make_worker(roster: Roster, device: str) -> Handlers:
+    """Return what the worker process answers.
+
+    Raises:
+        CardError, GraphError, DetectorError, CanaryError: a model is not what it should be.
+    """
+    torch.set_num_threads(1)  # the surrogates share the cores among them, one a thread
+    torch.set_flush_denormal(True)
+    chosen = torch_device(device)
+    surrogates = [load_recogniser(model.folder, chosen) for model in roster.surrogates]
+    detector = _detector(roster, chosen)
+    canaries = Canaries(detector)
+    worker = Worker(detector, surrogates)
+
+    def look(asked: Look, _report: Report) -> Looked:
+        canaries.count()
+        return worker.looked(asked)
+
+    return {Ready: lambda _asked, _report: Loaded(chosen), Look: look, Change: worker.change}
+
+
+def _detector(roster: Roster, device: str) -> Detector:
+    """Return RetinaFace in torch on a GPU; on a CPU in ONNX Runtime, which takes two thirds of the time there."""
+    files = roster.detector
+    if device == "cpu":
+        return load_onnx(files.onnx, ["CPUExecutionProvider"], sha256=files.onnx_sha256)
+    return load_torch(files.weights, device, files.weights_sha256)
+
+
+def torch_device(wanted: str) -> str:
+    """Return the torch device for `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        UncnnError: that GPU is not there.
+    """
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda"):
+        number = int(wanted.partition(":")[2] or 0)
+        if number >= torch.cuda.device_count():
+            raise UncnnError(f"device {wanted}: torch finds {torch.cuda.device_count()} GPUs here; use auto or cpu")
+    return wanted
