@@ -29,6 +29,7 @@ from PIL import Image, ImageFilter, ImageOps
 from uncnn.daemon.photos import decode
 from uncnn.daemon.photos.fingerprint import fingerprint
 from uncnn.daemon.verify.opinion import load_opinion
+from uncnn.daemon.verify.second_look import load_second_detector
 from uncnn.daemon.verify.sighting import ANIMAL, Sighting
 from uncnn.daemon.verify.verifier import Verifier
 from uncnn.daemon.worker import Worker
@@ -81,7 +82,8 @@ class Looks:
 
     def __init__(self) -> None:
         self.detector = common.detector()
-        self.verifier = Verifier(self.detector, [], load_opinion(common.CPU))
+        second = load_second_detector(common.CPU)
+        self.verifier = Verifier(self.detector, [], load_opinion(common.CPU), second_detector=second)
 
     def at(self, photo: Pixels) -> Found:
         """Return what both make of `photo`."""

@@ -26,7 +26,7 @@ from uncnn.daemon.verify.measuring import MEASURES, same_face
 from uncnn.daemon.verify.moved import UNMOVED, Moved, read_moved
 from uncnn.daemon.verify.opinion import Opinion, opinion_of
 from uncnn.daemon.verify.places import Landmarks, places
-from uncnn.daemon.verify.second_look import Look, SecondLook
+from uncnn.daemon.verify.second_look import Look, SecondLook, load_second_detector
 from uncnn.daemon.verify.sighting import SIGHTINGS, Uncertain
 from uncnn.daemon.verify.verdict import FACES, VERDICT, FaceVerdict, Judgement, Verdict
 from uncnn.daemon.verify.visibility import check_sizes
@@ -69,6 +69,7 @@ class Verifier:
     recognisers: Sequence[OnnxRecogniser]
     opinion: Opinion | None = None  # on what is human; None: that of these recognisers
     memory: dict[str, Look] = field(default_factory=dict)  # of the photo that it is at
+    second_detector: Detector | None = None  # that the second look asks too; None: nobody
 
     def verify(
         self,
@@ -103,7 +104,7 @@ class Verifier:
         sighted = second.sightings(look, found if found is not None else faces)
         first = list(faces or ())
         known = [*first, *(each.face for each in sighted if each.face not in first)]
-        again = second.at(sha256, after, rotated)
+        again = second.at(sha256, after, rotated, by_both=bool(known))  # where nothing is cloaked nothing can appear
         pair = _paired(look.pixels, after, known, second.worth_judging(again, known))
         sightings = second.told(sighted, look, known) + second.only_in_copy(again, pair.faces[len(known) :])
         judgements = self._judge(pair, look.answers, far, views, margin)
@@ -136,7 +137,7 @@ class Verifier:
     @property
     def second_look(self) -> SecondLook:
         """Return how an original is looked at without the worker."""
-        return SecondLook(self.detector, self.opinion or Opinion.of(self.recognisers))
+        return SecondLook(self.detector, self.opinion or Opinion.of(self.recognisers), self.second_detector)
 
     def look(self, original: bytes, name: str, rotated: Rotated) -> Look:
         """Return what this process sees in a file; the last one is kept. Raises PhotoError: it is no photo."""
@@ -206,8 +207,9 @@ def make_verifier(roster: Roster, device: str) -> Handler:
     recognisers = [OnnxRecogniser.load(model.folder, providers) for model in (*roster.judges, *roster.surrogates)]
     files = roster.detector
     detector = load_onnx(files.onnx, providers, sha256=files.onnx_sha256)
-    verifier = Verifier(detector, recognisers, opinion_of(recognisers, providers))
-    canaries = Canaries(verifier.detector, recognisers)
+    second = load_second_detector(providers)
+    verifier = Verifier(detector, recognisers, opinion_of(recognisers, providers), second_detector=second)
+    canaries = Canaries(detector, recognisers, second)
 
     def handle(request: Message, _report: Report) -> Message:
         if request["do"] == "ready":
