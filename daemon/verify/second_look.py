@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import numpy as np
+
 from uncnn.daemon.verify.answers import Answers
 from uncnn.daemon.verify.measuring import same_face
 from uncnn.daemon.verify.opinion import Kind, Opinion
@@ -20,7 +22,8 @@ from uncnn.plugins.api import Detector, Face, Pixels, Rotated
 from uncnn.plugins.detectors import centerface
 from uncnn.plugins.detectors.centerface import CenterFace
 from uncnn.plugins.detectors.retinaface import DEFAULT_THRESHOLD, RetinaFace
-from uncnn.plugins.detectors.turned import Glance, Reading, Turned
+from uncnn.plugins.detectors.retinaface_boxes import overlap
+from uncnn.plugins.detectors.turned import SAME_PLACE, Glance, Reading, Turned
 from uncnn.plugins.sessions import Provider
 
 FAINTEST: Final = 0.06  # the least score of a face that the second look sees
@@ -87,10 +90,11 @@ class SecondLook:
         if known is None:
             known = [face for face in look.upright if face.score >= _threshold(self.detector)]
         own: list[Face] = []
-        for face in (*look.turned, *look.upright, *_seen_by_second(look)):
+        for face in (*look.turned, *look.upright):
             is_read = _among(face, known) if face in look.turned else _at(face, known)
             if not is_read and not _at(face, own):
                 own.append(face)
+        own += [face for face in _seen_by_second(look) if not _is_covered(face, (*known, *own))]
         self._look_at(look, [*known, *own])
         animals = [face for face in (*known, *own) if look.kinds[face] == "animal"]
         own = [face for face in own if not self._is_nothing(look, face)]
@@ -138,7 +142,7 @@ class SecondLook:
         human = [face for face in new if copy.kinds[face] == "human"]
         worth = [*sure, *copy.turned]
         for face in faint:
-            if _among(face, known) or (face in human and not _at(face, worth)):
+            if _among(face, known) or (face in human and not _is_covered(face, worth)):
                 worth.append(face)
         return worth
 
@@ -208,6 +212,18 @@ def _among(face: Face, others: Sequence[Face]) -> bool:
 def _at(face: Face, others: Sequence[Face]) -> bool:
     """Return whether one of `others` lies where `face` does, however it is read."""
     return any(Reading(face, 0).is_at(Reading(other, 0)) for other in others)
+
+
+def _is_covered(face: Face, others: Sequence[Face]) -> bool:
+    """Return whether one of `others` is this face: not a larger one beside it, as people in a crowd have."""
+    box = np.array(face.box, np.float32)
+    for other in others:
+        apart = np.mean(face.landmarks, axis=0) - np.mean(other.landmarks, axis=0)
+        if np.linalg.norm(apart) < SAME_PLACE * min(face.size_px, other.size_px):
+            return True
+        if overlap(box, np.array([other.box], np.float32))[0] >= centerface.SAME_FACE_IOU:
+            return True
+    return False
 
 
 def _tilt(face: Face) -> float:

@@ -161,6 +161,13 @@ def test_what_the_second_detector_sees_too_is_said_once() -> None:
     assert [each.face for each in second.sightings(second.at("", PHOTO, False), [known])] == [known, faint]
 
 
+def test_a_small_face_before_a_large_one_is_another() -> None:
+    """As in a crowd: its middle lies near that of the large one, for the large one's size."""
+    large, small = face(size=100), face(133, size=34, score=0.2)
+    second = both(small, seen=[large])
+    assert [each.face for each in second.sightings(second.at("", PHOTO, False), [large])] == [large, small]
+
+
 def test_recognisers_are_asked_about_the_second_detectors_faces_as_about_faint_ones() -> None:
     """A sure detector's small face is human to them; this one's is only where it looks so."""
 
