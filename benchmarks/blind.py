@@ -4,11 +4,11 @@
     python benchmarks/blind.py -o FOLDER --copy jpeg-50  the control: nothing is cloaked, the copy is a plain JPEG
     python benchmarks/blind.py -o FOLDER --smoke         one face, two steps: only shows that it runs
 
-Each picture shows a face and its copy at `balanced`, side by side in an order that `key.json` alone tells: at the size
-at which a desktop shows them, and twice as large. `--copy` names another strength, or `jpeg-50`: what is said of that
-is the judge. Whoever judges writes for each: the copy (left or right), same person, same age, what gives it away, whether
-they would post it. docs/looks.md has what came out. The pictures show people's faces: nothing of it is for the
-repository.
+Each picture shows a face and its copy at `balanced`, side by side in an order that `key.json` alone tells: at the
+size at which a desktop shows them, and twice as large. `--copy` names another strength, or `jpeg-50`: what is said of
+that is the judge. Whoever judges writes for each: the copy (left or right), same person, same age, what gives it
+away, whether they would post it. docs/looks.md has what came out. The pictures show people's faces: nothing of it is
+for the repository.
 """
 
 from __future__ import annotations

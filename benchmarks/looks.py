@@ -33,6 +33,7 @@ from uncnn.daemon.protect.messages import AttackChoice, Change
 from uncnn.daemon.protect.verifier import Verifier
 from uncnn.daemon.protect.worker import Worker
 from uncnn.daemon.verify.opinion import load_opinion
+from uncnn.daemon.verify.second_look import load_second_detector
 from uncnn.daemon.verify.sighting import ANIMAL, Sighting
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors.retinaface_boxes import overlap
@@ -83,7 +84,8 @@ class Looks:
 
     def __init__(self) -> None:
         self.detector = common.detector()
-        self.verifier = Verifier(self.detector, [], load_opinion(common.CPU))
+        second = load_second_detector(common.CPU)
+        self.verifier = Verifier(self.detector, [], load_opinion(common.CPU), second_detector=second)
 
     def at(self, photo: Pixels) -> Found:
         """Return what both make of `photo`."""

@@ -78,7 +78,7 @@ TARGETS: Final = [
     Target("daemon/photo_job.py", ("_judge",), (GUARD,)),
     Target(
         "plugins/canaries.py",
-        ("check_detector", "check_recognisers", "_check_answers", "_is_at"),
+        ("check_detector", "check_second_detector", "_check_sight", "check_recognisers", "_check_answers", "_is_at"),
         ("tests/plugins/test_canaries.py",),
     ),
 ]

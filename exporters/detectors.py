@@ -24,6 +24,10 @@ OWN_DETECTOR = "retinaface-mobilenet0.25/retinaface-mobilenet0.25.safetensors"
 OWN_ONNX = "retinaface-mobilenet0.25/retinaface-mobilenet0.25.onnx"
 """What ships, below the package's folder of models."""
 
+SECOND_ONNX = "centerface/centerface.onnx"
+SECOND_SOURCE_SHA256 = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
+"""The second detector, CenterFace, and the authors' file that `exporters.centerface` made it of."""
+
 PUBLISHED = "retinaface-mobilenet0.25.pth"
 LARGER = "retinaface-resnet50.pth"
 DETECTOR_WEIGHTS = (LARGER, PUBLISHED)
@@ -79,6 +83,11 @@ def _own(embedded: Path, notices: list[str]) -> tuple[Path, str, list[str]]:
             "install uncnn again"
         )
     return embedded / OWN_DETECTOR, read_pins().detectors[OWN_DETECTOR], notices
+
+
+def second_onnx() -> tuple[Path, str]:
+    """Return the file of the second detector, and what it must hash to."""
+    return EMBEDDED / SECOND_ONNX, read_pins().detectors[SECOND_ONNX]
 
 
 def files_of(weights: Path, models: Path) -> DetectorFiles:

@@ -21,6 +21,7 @@ from uncnn.plugins.cards import Card, Rate, Sha256, rate_text, read_card, sha256
 
 EMBEDDED = Path(__file__).parent / "models"
 PINS = Path(__file__).with_name("pins.yaml")
+DETECTORS = ("centerface", "retinaface-mobilenet0.25")  # their folders
 
 DESCRIPTIVE = {
     *("name", "family", "intervals", "calibrated_on", "accuracy", "parity", "source", "training_data", "reference"),
@@ -174,7 +175,7 @@ def _pin(card: Card) -> Pin:
 def table() -> dict[str, Any]:
     """Return the table of what lies in the package now."""
     cards = [read_card(path.parent) for path in sorted(EMBEDDED.glob("*/card.yaml"))]
-    files = sorted(path for path in EMBEDDED.glob("retinaface-*/retinaface-*") if path.is_file())
+    files = sorted(path for folder in DETECTORS for path in EMBEDDED.glob(f"{folder}/{folder}.*") if path.is_file())
     recognisers = {}
     for card in cards:
         thresholds = {rate_text(far): card.thresholds[far] for far in sorted(card.thresholds, reverse=True)}

@@ -23,7 +23,7 @@ from uncnn.daemon.wording import printable
 from uncnn.exporters import store
 from uncnn.exporters.catalog import DetectorEntry, read_catalog
 from uncnn.exporters.choice import ModelsError
-from uncnn.exporters.detectors import PUBLISHED, files_of
+from uncnn.exporters.detectors import PUBLISHED, files_of, second_onnx
 from uncnn.exporters.pins import read_pins
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.cards import MODEL_FILE, Card, rate_text, sha256_of
@@ -189,7 +189,21 @@ def _check_detector(data: Path, entries: Sequence[DetectorEntry]) -> Checked:
         findings.extend(_about_detector(path, data))
     except UncnnError as error:
         findings.append(Finding("detector", False, str(error)))
+    if not entries:
+        findings.append(_about_second_detector())
     return Checked(path.stem, path, tuple(findings))
+
+
+def _about_second_detector() -> Finding:
+    """Return what is found of the detector that the second look asks too: its hash, and what it sees."""
+    from uncnn.daemon.verify.second_look import load_second_detector
+    from uncnn.plugins.canaries import check_second_detector
+
+    try:
+        check_second_detector(load_second_detector(["CPUExecutionProvider"]))
+    except UncnnError as error:
+        return Finding("second detector", False, str(error))
+    return Finding("second detector", True, f"{second_onnx()[1][:16]}, and finds a known face")
 
 
 def _about_detector(path: Path, data: Path) -> Iterator[Finding]:

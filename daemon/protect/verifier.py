@@ -43,7 +43,7 @@ from uncnn.daemon.verify.answers import Answers, Likeness, landmarks
 from uncnn.daemon.verify.displays import on_displays
 from uncnn.daemon.verify.opinion import Opinion, opinion_of
 from uncnn.daemon.verify.places import Landmarks, places
-from uncnn.daemon.verify.second_look import Look, SecondLook
+from uncnn.daemon.verify.second_look import Look, SecondLook, load_second_detector
 from uncnn.daemon.verify.sighting import Sighting, Uncertain
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.daemon.verify.visibility import check_sizes
@@ -86,6 +86,7 @@ class Verifier:
     recognisers: Sequence[OnnxRecogniser]
     opinion: Opinion | None = None  # on what is human; None: that of these recognisers
     memory: dict[str, Look] = field(default_factory=dict)  # of the photo that it is at
+    second_detector: Detector | None = None  # that the second look asks too; None: nobody
 
     def verify(
         self,
@@ -122,7 +123,7 @@ class Verifier:
         if sighted is None:
             sighted = second.sightings(look, faces)
         known = [*(each.face for each in sighted), *late]
-        again = second.at(sha256, after, rotated)
+        again = second.at(sha256, after, rotated, by_both=bool(known))  # where nothing is cloaked nothing can appear
         pair = _paired(look.pixels, after, known, second.worth_judging(again, known))
         sightings = [*sighted, *second.told(look, late), *second.only_in_copy(again, pair.faces[len(known) :])]
         judgements = self._judge(pair, look.answers, far, views, margin)
@@ -155,7 +156,7 @@ class Verifier:
     @property
     def second_look(self) -> SecondLook:
         """Return how an original is looked at without the worker."""
-        return SecondLook(self.detector, self.opinion or Opinion.of(self.recognisers))
+        return SecondLook(self.detector, self.opinion or Opinion.of(self.recognisers), self.second_detector)
 
     def look(self, original: bytes, name: str, rotated: Rotated) -> Look:
         """Return what this process sees in a file; the last one is kept. Raises PhotoError: it is no photo."""
@@ -225,13 +226,15 @@ def make_verifier(roster: Roster, device: str) -> Handlers:
     recognisers = [OnnxRecogniser.load(model.folder, providers) for model in (*roster.judges, *roster.surrogates)]
     files = roster.detector
     detector = load_onnx(files.onnx, providers, sha256=files.onnx_sha256)
-    return handlers_of(Verifier(detector, recognisers, opinion_of(recognisers, providers)), device)
+    second = load_second_detector(providers)
+    verifier = Verifier(detector, recognisers, opinion_of(recognisers, providers), second_detector=second)
+    return handlers_of(verifier, device)
 
 
 def handlers_of(verifier: Verifier, device: str) -> Handlers:
     """Return what a verifier answers; its models are asked about known faces from time to time. Raises CanaryError."""
     detector, recognisers = verifier.detector, verifier.recognisers
-    canaries = Canaries(detector, recognisers)
+    canaries = Canaries(detector, recognisers, verifier.second_detector)
 
     def counted(handle: Callable[[Any], Any]) -> Callable[[Ask[Any], Report], Any]:
         def handler(asked: Ask[Any], _report: Report) -> Any:

@@ -143,7 +143,7 @@ def _agreed(same: Candidates, scales: npt.NDArray[np.float64], size: tuple[int, 
     asked = _asked(_longer_side(points[None]), scales)[0]
     asked[same.views] = True
     odds = votes[asked] / (1 - np.minimum(votes[asked], 1 - 1e-6))
-    return _face(points, float(1 / (1 + np.exp(-np.log(odds).mean()))), size)
+    return face_of(points, float(1 / (1 + np.exp(-np.log(odds).mean()))), size)
 
 
 def _asked(sizes_px: Floats, scales: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
@@ -159,7 +159,7 @@ def _longer_side(points: Floats) -> Floats:
     return np.asarray((points[:, 1] - points[:, 0]).max(axis=1), np.float32)
 
 
-def _face(points: Floats, score: float, size: tuple[int, int]) -> Face:
+def face_of(points: Floats, score: float, size: tuple[int, int]) -> Face:
     """Return a face with its box inside the photo, moved so that the centre of the first pixel is at 0, 0."""
     box = np.clip(points[:2], 0, size).ravel() - 0.5
     x0, y0, x1, y1 = (float(value) for value in box)

@@ -11,7 +11,7 @@ from models_home import ModelsHome
 from PIL import Image
 
 from uncnn.exporters.catalog import RecogniserEntry, read_catalog
-from uncnn.exporters.detectors import OWN_ONNX
+from uncnn.exporters.detectors import OWN_ONNX, SECOND_ONNX
 from uncnn.exporters.pulling.pull import card_of
 from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.cards import Card, check_model, read_card
@@ -41,7 +41,7 @@ def described(card: Card) -> dict[str, object]:
 
 def test_each_recogniser_has_its_card_licence_and_attribution_and_nothing_else() -> None:
     folders = {path.name for path in EMBEDDED.iterdir() if path.is_dir()}
-    assert folders == {*NAMES, Path(OWN_DETECTOR).parent.name}
+    assert folders == {*NAMES, Path(OWN_DETECTOR).parent.name, Path(SECOND_ONNX).parent.name}
     for name in NAMES:
         assert {file.name for file in (EMBEDDED / name).iterdir()} == {"model.onnx", "card.yaml", "LICENSE", "NOTICE"}
 

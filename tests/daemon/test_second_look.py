@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from PIL import Image, ImageFilter
 
 from uncnn.daemon.verify.answers import Answers
 from uncnn.daemon.verify.opinion import Opinion, is_readable, load_opinion, planes
-from uncnn.daemon.verify.second_look import Look, SecondLook
+from uncnn.daemon.verify.second_look import Look, SecondLook, load_second_detector
 from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
+from uncnn.exporters.detectors import OWN_ONNX
 from uncnn.exporters.store import EMBEDDED
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.cards import read_card
-from uncnn.plugins.detectors.retinaface import DEFAULT_THRESHOLD, RetinaFace
+from uncnn.plugins.detectors.retinaface import DEFAULT_THRESHOLD, RetinaFace, load_onnx
+from uncnn.plugins.detectors.retinaface_boxes import overlap
 
 CPU = ["CPUExecutionProvider"]
 PHOTO = np.zeros((300, 400, 3), np.uint8)
@@ -136,6 +139,109 @@ def test_faces_of_the_copy_alone_are_said_too() -> None:
     told = second.only_in_copy(copy, [face(), face(250)])
     assert [each.uncertain for each in told] == [ONLY_IN_COPY, ANIMAL]
     assert [each.counts("cloak") for each in told] == [True, False]
+
+
+def both(*others: Face, animals: Sequence[Face] = (), seen: Sequence[Face] = ()) -> SecondLook:
+    """Return the look of two detectors, the second of which sees `others`."""
+    return SecondLook(Upright(*seen), Human(*animals), Upright(*others))  # type: ignore[arg-type]
+
+
+def test_what_only_the_second_detector_sees_is_named_and_counts_where_it_looks_human() -> None:
+    human, thing = face(score=0.2), face(250, score=0.99)  # its scores say nothing of what is human
+    second = both(human, thing, animals=[thing])
+    first, other = second.sightings(second.at("", PHOTO, False), [])
+    assert (first.face, first.uncertain, first.known) == (human, FAINT, False)
+    assert [first.counts(each) for each in ("cloak", "publish")] == [True, False]
+    assert (other.face, other.uncertain, other.counts("cloak")) == (thing, ANIMAL, False)
+
+
+def test_what_the_second_detector_sees_too_is_said_once() -> None:
+    known, faint = face(), face(250, score=0.3)
+    second = both(face(101, score=0.2), face(251, score=0.2), seen=[known, faint])
+    assert [each.face for each in second.sightings(second.at("", PHOTO, False), [known])] == [known, faint]
+
+
+def test_a_small_face_before_a_large_one_is_another() -> None:
+    """As in a crowd: its middle lies near that of the large one, for the large one's size."""
+    large, small = face(size=100), face(133, size=34, score=0.2)
+    second = both(small, seen=[large])
+    assert [each.face for each in second.sightings(second.at("", PHOTO, False), [large])] == [large, small]
+
+
+def test_recognisers_are_asked_about_the_second_detectors_faces_as_about_faint_ones() -> None:
+    """A sure detector's small face is human to them; this one's is only where it looks so."""
+
+    class Asked(Human):
+        def kinds(self, photo: Pixels, faces: Sequence[Face], sure: float) -> list[str]:
+            return ["animal" if each.score < sure else "human" for each in faces]
+
+    other, faint, sure = face(score=0.9), face(200, score=0.2), face(300, score=0.9)
+    second = SecondLook(Upright(faint, sure), Asked(), Upright(other))  # type: ignore[arg-type]
+    found = {each.face: each.uncertain for each in second.sightings(second.at("", PHOTO, False), [sure])}
+    assert found == {sure: "", other: ANIMAL}
+
+
+@pytest.mark.parametrize(
+    ("seen", "others", "said"),
+    [
+        (face(score=0.4), [], ""),
+        (face(score=0.4), [face(102, score=0.06)], ANIMAL),  # both see it, however faintly
+        (face(score=0.46), [], ANIMAL),  # the detector is sure
+        (face(size=23, score=0.4), [], ANIMAL),  # smaller than what the second one finds for certain
+    ],
+)
+def test_a_faint_face_that_nobody_else_takes_for_one_is_not_mentioned(
+    seen: Face, others: Sequence[Face], said: str
+) -> None:
+    second = both(*others, animals=[seen], seen=[seen])
+    assert [each.uncertain for each in second.sightings(second.at("", PHOTO, False), [])] == [said] * bool(said)
+    known = second.sightings(Look("", False, PHOTO, [seen], [], Answers(PHOTO)), [seen])
+    assert [each.uncertain for each in known] == [ANIMAL], "the worker saw it"
+
+
+def test_in_a_photo_that_the_second_detector_sees_smaller_faint_faces_are_mentioned_all_the_same() -> None:
+    seen = face(score=0.4)
+    coarse = replace(load_second_detector(CPU), view_pixels=PHOTO.size // 3 // 9)
+    second = SecondLook(Upright(seen), Human(seen), coarse)  # type: ignore[arg-type]
+    assert [each.uncertain for each in second.sightings(second.at("", PHOTO, False), [])] == [ANIMAL]
+
+
+def test_the_second_detector_finds_a_known_face_again_in_the_copy_and_new_ones() -> None:
+    known, again, new, thing = face(), face(101, score=0.2), face(200, score=0.3), face(300, score=0.3)
+    second = both(again, new, thing, animals=[thing])
+    copy = second.at("", PHOTO, False)
+    assert second.worth_judging(copy, [known]) == [again, new]
+    told = second.only_in_copy(copy, [new, thing])
+    assert [(each.uncertain, each.counts("cloak")) for each in told] == [(ONLY_IN_COPY, True), (ANIMAL, False)]
+
+
+def test_the_second_detector_is_spared_where_it_is_not_wanted() -> None:
+    assert both(face(score=0.2)).at("", PHOTO, False, by_both=False).others == []
+    assert both(face(score=0.2)).at("", PHOTO, False).others == [face(score=0.2)]
+
+
+def test_in_the_copy_a_face_that_both_detectors_see_is_judged_once() -> None:
+    second = both(face(101, score=0.3), seen=[face(score=0.2)])
+    assert second.worth_judging(second.at("", PHOTO, False), []) == [face(score=0.2)]
+
+
+def test_a_covered_face_that_only_the_second_detector_sees_is_not_passed_over() -> None:
+    """A portrait with a white board before it from the forehead down, 96 px wide."""
+    skimage = pytest.importorskip("skimage")
+    photo = skimage.data.astronaut()[20:220, 130:330].copy()
+    photo[40:175, 40:120] = (200, 200, 200)
+    small = np.asarray(Image.fromarray(photo).resize((96, 96), Image.Resampling.LANCZOS))
+    where = np.array([57, 55, 136, 158], np.float32) * (96 / 200)
+    detector, recognisers = load_onnx(EMBEDDED / OWN_ONNX, CPU, 1), load_opinion(CPU)
+
+    def seen(second: SecondLook) -> list[Sighting]:
+        found = second.sightings(second.at("", small, "auto"), detector.detect(small))
+        return [each for each in found if overlap(where, np.array([each.face.box], np.float32))[0] > 0.3]
+
+    assert not seen(SecondLook(detector, recognisers))
+    (found,) = seen(SecondLook(detector, recognisers, load_second_detector(CPU)))
+    assert found.uncertain
+    assert not found.known
 
 
 def test_the_statistic_is_of_the_recognisers_that_are_here() -> None:

@@ -21,8 +21,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from uncnn.daemon.protect.verifier import make_verifier
+from uncnn.daemon.verify import second_look
 from uncnn.exporters import store
-from uncnn.exporters.detectors import DETECTOR_EXPORT, LARGER, OWN_DETECTOR, OWN_ONNX
+from uncnn.exporters.detectors import DETECTOR_EXPORT, LARGER, OWN_DETECTOR, OWN_ONNX, SECOND_ONNX
 from uncnn.exporters.pins import EMBEDDED
 from uncnn.plugins import canaries
 from uncnn.plugins.api import UncnnError
@@ -173,6 +174,40 @@ def test_a_verifier_does_not_start_on_it(sown: Sown, fault: str, monkeypatch: py
     assert words in str(caught.value)
 
 
+def second_like(number: float) -> bytes:
+    """Return the second detector with this number for the bias of its heat, whatever it is shown."""
+    model = onnx.load(EMBEDDED / SECOND_ONNX)
+    (heat,) = [node for node in model.graph.node if node.op_type == "Sigmoid"]
+    model.graph.initializer.append(numpy_helper.from_array(np.array(number, np.float32), "number"))
+    model.graph.node.insert(
+        list(model.graph.node).index(heat), onnx.helper.make_node("Add", [heat.input[0], "number"], ["moved"])
+    )
+    heat.input[0] = "moved"
+    return model.SerializeToString()
+
+
+SECOND = {
+    "blind": (lambda: second_like(-50), "the second detector misses the mean face"),
+    "sees faces everywhere": (lambda: second_like(50), "the second detector "),
+    "NaN": (lambda: second_like(np.nan), "the second detector misses the mean face"),
+    "no network": (lambda: b"no network", "CenterFace's ONNX file"),
+}
+
+
+@pytest.mark.parametrize("fault", SECOND)
+def test_a_verifier_does_not_start_on_a_second_detector_that_is_not_sound(
+    sown: Sown, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, words = SECOND[fault]
+    file = tmp_path / "second.onnx"
+    file.write_bytes(make())
+    known = (file, hashlib.sha256(file.read_bytes()).hexdigest())
+    monkeypatch.setattr(second_look, "second_onnx", lambda: known)
+    with pytest.raises(UncnnError) as caught:
+        make_verifier(store.prepare(sown.data, "auto", "auto", ["permissive"]), "cpu")
+    assert words in str(caught.value)
+
+
 def cloaked(sown: Sown, tmp_path: Path, **more: str) -> subprocess.CompletedProcess[str]:
     """Cloak a photo, the known picture, by the real command in a home of its own."""
     Image.fromarray(canaries.picture()).save(tmp_path / "photo.png")
@@ -231,6 +266,14 @@ def blind_detector(folder: Path) -> None:
     (folder / OWN_ONNX).write_bytes(blind(onnx.load(folder / OWN_ONNX)).SerializeToString())
 
 
+def blind_second_detector(folder: Path) -> None:
+    (folder / SECOND_ONNX).write_bytes(second_like(-50))
+
+
+def no_second_detector(folder: Path) -> None:
+    (folder / SECOND_ONNX).unlink()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "words"),
@@ -239,6 +282,8 @@ def blind_detector(folder: Path) -> None:
         (swap_judge, "openvino-0095: not the card that uncnn shipped with"),
         (swap_bytes, "openvino-0095/model.onnx: its sha256 is"),
         (blind_detector, f"{OWN_ONNX} has the sha256"),
+        (blind_second_detector, f"{SECOND_ONNX} has the sha256"),
+        (no_second_detector, f"{SECOND_ONNX} cannot be read"),
     ],
 )
 def test_nothing_is_released_by_an_installation_that_was_changed(

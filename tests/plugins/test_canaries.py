@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from uncnn.exporters.canary_picture import picture as drawn
-from uncnn.exporters.detectors import OWN_ONNX
+from uncnn.exporters.detectors import OWN_ONNX, second_onnx
 from uncnn.exporters.pins import EMBEDDED
 from uncnn.plugins import canaries
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.canaries import Canaries, CanaryError, check_detector, check_recognisers
+from uncnn.plugins.canaries import Canaries, CanaryError, check_detector, check_recognisers, check_second_detector
+from uncnn.plugins.detectors.centerface import CenterFace
+from uncnn.plugins.detectors.centerface import load_onnx as load_second
 from uncnn.plugins.detectors.retinaface import RetinaFace, load_onnx
 from uncnn.plugins.onnx_recogniser import OnnxRecogniser
 
@@ -81,6 +83,46 @@ def test_a_detector_that_is_not_sound_is_said_to_be(detector: RetinaFace) -> Non
     ):
         with pytest.raises(CanaryError, match=rf"the detector {words}.*nothing is released"):
             check_detector(Seer(seen, plain))
+
+
+@pytest.fixture(scope="module")
+def second() -> CenterFace:
+    path, sha256 = second_onnx()
+    return load_second(path, CPU, 1, sha256=sha256)
+
+
+def test_a_second_detector_that_is_not_sound_is_said_to_be(second: CenterFace) -> None:
+    sound = second.detect(canaries.picture())
+    check_second_detector(second)
+    check_second_detector(Seer([replace(sound[0], score=canaries.SECOND_LEAST_SCORE)], []))
+    moved = tuple((x + 20, y) for x, y in sound[0].landmarks)
+    for seen, plain, words in (
+        ([], [], "misses the mean face"),
+        ([replace(sound[0], landmarks=moved)], [], "misses the mean face"),
+        ([replace(sound[0], landmarks=tuple([(float("nan"), float("nan"))] * 5))], [], "misses the mean face"),
+        ([replace(sound[0], score=canaries.SECOND_LEAST_SCORE - 1e-6)], [], "misses the mean face"),
+        ([*sound, *sound], [], "finds 2 faces in a known picture of 1"),
+        (sound, sound, "finds a face in a picture without one"),
+    ):
+        with pytest.raises(CanaryError, match=rf"^the second detector {words}.*nothing is released"):
+            check_second_detector(Seer(seen, plain))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
+def test_a_second_detector_whose_heat_is_the_same_everywhere_is_not_sound(second: CenterFace, value: float) -> None:
+    class Flat:
+        def run(self, names: Any, inputs: Any) -> list[Any]:
+            heat, *rest = second.session.run(names, inputs)
+            return [np.full_like(heat, value), *rest]
+
+    with pytest.raises(CanaryError, match=r"^the second detector "):
+        check_second_detector(CenterFace(Flat()))
+
+
+def test_both_detectors_are_looked_at(detector: RetinaFace, second: CenterFace) -> None:
+    Canaries(detector, second_detector=second)
+    with pytest.raises(CanaryError, match=r"^the second detector misses"):
+        Canaries(detector, second_detector=Seer([], []))
 
 
 class Session:
