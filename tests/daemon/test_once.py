@@ -177,7 +177,7 @@ def test_json_is_for_a_run_that_ends(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("folders: []\n")
     answer = home.command("run", "--json")
     assert answer.returncode == USAGE
-    assert "--json goes with --once" in answer.stderr
+    assert "--json needs --once" in answer.stderr
 
 
 def test_models_that_are_missing_are_said_and_no_photo_pays_for_it(ran: Ran, tmp_path: Path) -> None:
