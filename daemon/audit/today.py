@@ -21,7 +21,7 @@ from uncnn.daemon.verify.verdict import VERDICT, Judgement
 from uncnn.exporters.store import Roster
 from uncnn.plugins.cards import Card, CardError, distance, margin_of, value_at
 
-NO_VERDICT: Final = "it was released before verdicts were kept"
+NO_VERDICT: Final = "published before uncnn stored verdicts"
 
 
 class NotJudgedError(Exception):
@@ -80,7 +80,7 @@ class Today:
                     left, top = (round(edge) for edge in face.face.box[:2])
                     if said:
                         return (
-                            f"{card.name} links the face at {left},{top} by its threshold and margin of today ({said})"
+                            f"{card.name} links the face at {left},{top} by its present threshold and margin ({said})"
                         )
         return ""
 
@@ -116,13 +116,13 @@ def judge_again(crew: Crew, photo: Released, policy: Policy, spool: Path) -> str
     with tempfile.TemporaryDirectory(dir=spool) as own:
         released = snapshot(photo.publish, photo.relative, Path(own))
         if released.sha256 != photo.job.released_sha256:
-            raise NotJudgedError("it was changed while it was looked at")
+            raise NotJudgedError("it was changed while it was checked")
         original = _original(photo, Path(own), released)
         answer = crew.ask_verifier(verify_request(original.path, released.path, policy, None))
         decision, reason = decide(policy, VERDICT.validate_python(answer))
     if decision == "publish":
         return ""
-    return f"it was released as a photo without a face: {reason}" if photo.job.faces == 0 else reason
+    return f"it was published as a photo without a face: {reason}" if photo.job.faces == 0 else reason
 
 
 def _original(photo: Released, own: Path, released: Snapshot) -> Snapshot:
@@ -137,7 +137,7 @@ def _original(photo: Released, own: Path, released: Snapshot) -> Snapshot:
         return original
     if photo.job.faces == 0:
         return released
-    raise NotJudgedError("its original is another photo now")
+    raise NotJudgedError("its original has been changed")
 
 
 def new_judges(kept: Kept, roster: Roster) -> Iterator[str]:

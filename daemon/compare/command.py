@@ -68,7 +68,7 @@ def compare_photos(settings: Settings, original: Path, copy: Path, output: Path,
     for line in wrap(f"change: {answer['change']}", width_of(console)) + wrap(MEANING, width_of(console)):
         console.print(line, markup=False, highlight=False)
     if answer["left_out"]:
-        console.print(f"{answer['left_out']} more faces, all smaller, are left out", highlight=False)
+        console.print(f"{answer['left_out']} more faces, all smaller, are not shown", highlight=False)
     console.print(f"written: {printable(output)}", markup=False, highlight=False, soft_wrap=True)
     return OK
 

@@ -141,7 +141,7 @@ def test_the_status_says_what_needs_a_person(ran: Ran) -> None:
     answer = ran.home.command("status")
     assert answer.returncode == DEGRADED
     for words in (
-        "attacked: mobilefacenet-foamliu",
+        "attacked recognisers: mobilefacenet-foamliu",
         "judges: dlib-resnet",
         "feeble/face.jpg",
         "empty.jpg",
@@ -155,7 +155,7 @@ def test_a_second_run_takes_up_nothing_that_is_done(ran: Ran) -> None:
         (ran.home.root / "in" / name).unlink()
     answer = ran.home.command("run", "--once")
     assert answer.returncode == DEGRADED
-    assert "nothing new" in answer.stdout
+    assert "no new photos" in answer.stdout
     assert "feeble/face.jpg: still held" in answer.stdout
     (ran.home.root / "feeble" / "face.jpg").unlink()
     assert ran.home.command("run", "--once").returncode == OK
