@@ -27,9 +27,11 @@ def ask(number: signal.Signals) -> bool:
 def reload() -> int:
     """Let the service read its configuration again, and return the exit status."""
     if ask(signal.SIGHUP):
-        sys.stdout.write("asked: uncnn-daemon status says whether the configuration was taken\n")
+        sys.stdout.write(
+            "told the service to reload its configuration: uncnn-daemon status shows whether it was accepted\n"
+        )
         return OK
-    sys.stdout.write("no service is at work: it reads its configuration when it starts\n")
+    sys.stdout.write("no service is running: it will read the configuration when it starts\n")
     return NOT_RUNNING
 
 
@@ -44,7 +46,7 @@ def scan(again: bool) -> int:
         with Ledger(ledger_file()) as ledger:
             ledger.folders.reprocess()
     if ask(signal.SIGUSR1):
-        sys.stdout.write("asked: the service looks at its folders now\n")
+        sys.stdout.write("told the service to scan its folders\n")
         return OK
-    sys.stdout.write("no service is at work: uncnn-daemon run --once looks at the folders\n")
+    sys.stdout.write("no service is running: start it, or use uncnn-daemon run --once\n")
     return NOT_RUNNING

@@ -175,7 +175,7 @@ def _work(desk: Desk, todo: Sequence[Errand], said: Said, bar: Bar) -> None:
         except FolderBlocked as error:
             said.add(Done(errand.name, "error", str(error)), bar)
             for left in todo[number + 1 :]:
-                said.add(Done(left.name, "error", f"{left.name} was not begun: {error}"), bar)
+                said.add(Done(left.name, "error", f"{left.name} was not started: {error}"), bar)
             return
         said.add(replace(done, name=errand.name), bar)
 
@@ -199,7 +199,7 @@ def _named(request: Request, ledger: Ledger, photos: Sequence[Path]) -> Iterator
         if is_folder:
             found = list(_in_folder(request, real, photo))
             if not found:
-                yield Done(name, "error", f"there is no photo in the folder {name}: name another")
+                yield Done(name, "error", f"there are no photos in the folder {name}: name another folder")
         place = request.place(ledger, real if is_folder else real.parent) if found else None
         for folder, each, own in found:
             if folder / each.relative in seen or place is None:
@@ -211,7 +211,9 @@ def _named(request: Request, ledger: Ledger, photos: Sequence[Path]) -> Iterator
 def _in_folder(request: Request, real: Path, named: Path) -> Iterator[tuple[Path, Found, str]]:
     """Yield the photos in a folder and those below it, but not what lies in the output. Raises SettingsError."""
     if real == request.output:
-        raise SettingsError(f"--output {printable(request.output)} is the folder of the photos: name another")
+        raise SettingsError(
+            f"--output {printable(request.output)} is the folder of the photos itself: name another folder"
+        )
     try:
         for found in candidates(real):
             if not (real / found.relative).is_relative_to(request.output):

@@ -77,7 +77,7 @@ def settings_for(
     models = found.models
     unknown = set(licences or ()) - {"permissive", "research"}
     if unknown:
-        raise SettingsError(f"--licence {', '.join(sorted(unknown))}: give permissive or research")
+        raise SettingsError(f"--licence {', '.join(sorted(unknown))}: choose permissive or research")
     if licences:
         models = models.model_copy(update={"licences": tuple(dict.fromkeys((*models.licences, *licences)))})
     return Settings(models, device or found.device, chosen)
@@ -149,7 +149,7 @@ def named_policy(config: Config, name: str | None) -> Policy:
     if name is None:
         return Policy()
     if name not in config.policies:
-        raise SettingsError(f"--policy {name!r}: the configuration has {', '.join(config.policies)}")
+        raise SettingsError(f"--policy {name!r} does not exist: choose one of {', '.join(config.policies)}")
     return config.policies[name]
 
 
@@ -161,7 +161,7 @@ def usual_policy(config: Config) -> str | None:
     names = list(config.policies)
     if len(names) < 2 or DEFAULT_POLICY in names:
         return DEFAULT_POLICY if DEFAULT_POLICY in names else next(iter(names), None)
-    raise SettingsError(f"--policy: give one of {', '.join(names)}; none of them is called {DEFAULT_POLICY}")
+    raise SettingsError(f"name a policy with --policy: one of {', '.join(names)}")
 
 
 def _attack(values: dict[str, Any]) -> Attack:

@@ -47,12 +47,12 @@ class Counts:
 
 
 _WORDS: Final = {
-    "without_a_face": ("released without a face", "released without a face"),
-    "cloaked_in_doubt": ("released with an uncertain face cloaked", "released with uncertain faces cloaked"),
+    "without_a_face": ("published without a face in it", "published without a face in them"),
+    "cloaked_in_doubt": ("published with an uncertain face, cloaked", "published with uncertain faces, cloaked"),
     "left_in_doubt": (
-        "released with an uncertain face left as it is",
-        "released with uncertain faces left as they are",
+        "published with an uncertain face, left unchanged",
+        "published with uncertain faces, left unchanged",
     ),
-    "may_be_animals": ("holds a face that may be an animal's", "hold faces that may be animals"),
+    "may_be_animals": ("contains a face that may be an animal", "contain faces that may be animals"),
     "held_in_doubt": ("held with an uncertain face", "held with uncertain faces"),
 }

@@ -53,7 +53,7 @@ def release(ledger: Ledger, job: Job) -> Step:
             words = str(error)
             if getattr(error, "kind", "") == "mismatch":
                 discard(job.id)
-                words = f"the judged copy is not what it was: {words}; release it once more to have it cloaked again"
+                words = f"its copy was changed: {words}; release it once more to have it cloaked again"
             return Step(ledger.move(job, State.HELD, reason), problem=words)
         relative, stands = placed.relative_to(folder), state_of(placed)
         job = ledger.move(job, State.PUBLISHED, released_words(job), published=relative, placed=stands)
@@ -75,7 +75,7 @@ def again(ledger: Ledger, job: Job) -> Step:
 
 def _cloaked_again(ledger: Ledger, job: Job) -> str:
     given = _given_again(ledger, job)
-    return f"its judged copy is no longer kept: {given or 'it is cloaked again, then released'}"
+    return f"its copy is no longer stored: {given or 'it will be cloaked again, then published'}"
 
 
 def _given_again(ledger: Ledger, job: Job) -> str:
@@ -83,7 +83,7 @@ def _given_again(ledger: Ledger, job: Job) -> str:
     if not ledger.folders.is_given(job.folder):
         return ""
     folder, output = ledger.folders.paths(job.folder)
-    return f"`uncnn-daemon cloak {printable(folder / job.relative)} -o {printable(output)}` does it"
+    return f"run `uncnn-daemon cloak {printable(folder / job.relative)} -o {printable(output)}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +102,10 @@ def pair_of(ledger: Ledger, job: Job) -> Pair:
     """
     name = printable(job.relative)
     if job.state is not State.HELD:
-        raise HeldError(f"{name} is {job.state}, not held: uncnn-daemon held list says which are")
+        raise HeldError(f"{name} is {job.state}, not held: uncnn-daemon held list lists the held photos")
     copy = kept_file(job.kept)
     if copy is None:
-        raise HeldError(f"the judged copy of {name} is no longer kept: uncnn-daemon retry {job.id} makes it again")
+        raise HeldError(f"the copy of {name} is no longer stored: uncnn-daemon retry {job.id} makes it again")
     folder, _ = ledger.folders.paths(job.folder)
     taken = snapshot(folder, job.relative, kept_dir())
     try:

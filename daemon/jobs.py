@@ -43,7 +43,7 @@ def print_jobs(states: Sequence[str], newest: int | None, as_json: bool) -> int:
     Raises AskedError, LedgerError.
     """
     found, in_all = entries(ledger_file(), _states(states), newest)
-    _print(found, in_all, as_json, "no photo" + (f" is {' or '.join(states)}" if states else " was ever taken"))
+    _print(found, in_all, as_json, "no photo" + (f" is {' or '.join(states)}" if states else " has been processed yet"))
     return OK
 
 
@@ -64,14 +64,14 @@ def print_ignored(as_json: bool) -> int:
         print_json({"ignored": files, "problems": problems})
         return ERROR if problems else OK
     lines = [f"{printable(path)}: {each.words}" for path, each in passed] + problems
-    sys.stdout.write("\n".join(lines or ["all that lies in the watched folders is taken"]) + "\n")
+    sys.stdout.write("\n".join(lines or ["no file in the watched folders is ignored"]) + "\n")
     return ERROR if problems else OK
 
 
 def print_held(as_json: bool) -> int:
     """Print all that waits for a person, and return the exit status. Raises LedgerError."""
     found, in_all = entries(ledger_file(), NEEDS_PERSON, None)
-    _print(found, in_all, as_json, "nothing waits for you")
+    _print(found, in_all, as_json, "no photo waits for your decision")
     return OK
 
 
@@ -152,7 +152,9 @@ def show(text: str, config: Path | None, device: str | None, output: Path | None
             held.open_page(page)
     if not as_json:
         number = pair.job.id
-        sys.stdout.write(f"to publish it as it is: uncnn-daemon held release {number}; not to: held drop {number}\n")
+        sys.stdout.write(
+            f"to publish this copy: uncnn-daemon held release {number}; not to: uncnn-daemon held drop {number}\n"
+        )
     return status
 
 
@@ -164,14 +166,14 @@ def _find(ledger: Ledger, text: str, able: Collection[State]) -> Job:
     if text.isdecimal():
         found = ledger.job(int(text))
         if found is None:
-            raise AskedError(f"there is no photo {text} in the ledger: see uncnn-daemon jobs")
+            raise AskedError(f"there is no photo number {text}: uncnn-daemon jobs --all lists the photos")
         return found
     versions = ledger.jobs_at(named(Path(text)))
     if not versions and Path(text).name == text:
         versions = ledger.jobs_named(text)
     if not versions:
         raise AskedError(
-            f"{printable(text)} is not in the ledger: give its number, path or name from uncnn-daemon jobs"
+            f"uncnn knows no photo {printable(text)}: give a number, path or name from uncnn-daemon jobs --all"
         )
     photos = {(job.folder, job.relative): job for job in versions if job.state in able}
     if not photos:
@@ -195,7 +197,7 @@ def _print(found: Sequence[Entry], in_all: int, as_json: bool, nothing: str) -> 
         return
     now = datetime.now(UTC)
     if len(found) < in_all:
-        sys.stdout.write(f"the newest {len(found)} of {in_all}; --all shows the others\n")
+        sys.stdout.write(f"the newest {len(found)} of {in_all} photos; --all lists all of them\n")
     sys.stdout.write("\n".join(_line(entry, now) for entry in found) + "\n" if found else f"{nothing}\n")
 
 

@@ -106,7 +106,7 @@ def _measured(file: Path | None) -> Iterator[None]:
             try:
                 write_metrics(file, found, read_last(state_dir()))
             except OSError as error:
-                words = f"the measures cannot be written to {printable(file)}: {system_words(error)[1]}"
+                words = f"the metrics cannot be written to {printable(file)}: {system_words(error)[1]}"
                 sys.stderr.write(f"{words}\n")
 
 
@@ -137,7 +137,7 @@ def _drain_folder(desk: Desk, seen: Look, bar: Bar, summary: Summary) -> None:
         bar.begin(seen.place.name(found.relative))
         wait = seen.settle_seconds(found)
         if wait > 0:
-            bar.report(Stage("waiting until it has settled"))
+            bar.report(Stage("waiting until it is complete"))
             time.sleep(wait)
         try:
             policy = seen.place.at(found.relative)
@@ -150,7 +150,7 @@ def _drain_folder(desk: Desk, seen: Look, bar: Bar, summary: Summary) -> None:
             summary.add(take(desk, policy, found, lambda changed: seen.settle_seconds(changed) > 0))
         except FolderBlocked as error:
             left = len(seen.new) - place
-            summary.problems[watch] = f"{error} ({left} of its photos wait for that)"
+            summary.problems[watch] = f"{error} ({left} of its photos are waiting)"
             desk.ledger.folders.block(seen.place.number, str(error))
             break
     desk.ledger.folders.refused(seen.place.number, refused_words(refusals))
@@ -216,13 +216,13 @@ def _print(summary: Summary, as_json: bool) -> None:
         )
         return
     if not (summary.done or summary.problems):
-        sys.stdout.write("nothing new in the watched folders\n")
+        sys.stdout.write("no new photos in the watched folders\n")
     proven = replace(summary.doubts(), uncertain=0)  # by the ledger, which knows what became of the same picture before
     doubtful = replace(counts_of(summary.done), without_a_face=0)
     sys.stdout.writelines(f"{words}\n" for words in (*proven.words(), *doubtful.words()))
     for watch, found in summary.ignored.items():
         if words := ignored_words(found):
-            sys.stdout.write(f"{printable(watch)}: not taken: {words}; uncnn-daemon jobs --ignored names them\n")
+            sys.stdout.write(f"{printable(watch)}: ignored: {words}; uncnn-daemon jobs --ignored lists them\n")
     for name, job in summary.standing:
         say_line(name, f"still {job.state} {job.id}", f": {job.reason}", "yellow")
     for watch, problem in summary.problems.items():

@@ -118,15 +118,15 @@ def _parameter_json(each: Parameter) -> dict[str, Any]:
 
 def _text(plugin: Plugin) -> Iterator[str]:
     yield f"{plugin.name}, from {plugin.distribution}: {plugin.description}"
-    yield from ("", plugin.about, "", "Its parameters (--set NAME=VALUE, or beside `name` in a policy's attack):")
+    yield from ("", plugin.about, "", "Parameters (--set NAME=VALUE, or under `attack` in a policy):")
     yield from (_line(each, _value(each.default)) for each in plugin.parameters)
     if not plugin.parameters:
         yield "  none"
-    yield from ("", f"What it may spend, at {', '.join(STRENGTHS)}; the host holds it:")
+    yield from ("", f"Limits of the change, at {', '.join(STRENGTHS)} (enforced for every attack):")
     for each in parameters_of(Budget):
         at = [_value(getattr(budget, each.name)) for budget in STRENGTHS.values()]
         yield _line(each, at[0] if len(set(at)) == 1 else ", ".join(at))
-    yield from ("", "What it is after:")
+    yield from ("", "Objective:")
     yield from (_line(each, _value(each.default)) for each in _aim())
 
 

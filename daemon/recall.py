@@ -64,7 +64,7 @@ def recall_copy(ledger: Ledger, job: Job) -> Recalled | None:
         return None
     on = f"{original.changed.astimezone():%Y-%m-%d}"
     edited = "" if job.sha256 == original.released_sha256 else " with other metadata"
-    reason = f"this is the released copy of {_name(ledger, original)}{edited}, published on {on} ({original.reason})"
+    reason = f"this is the published copy of {_name(ledger, original)}{edited}, of {on} ({original.reason})"
     return Recalled("skip", f"{reason}: not cloaked again; {_asking(job)}", original)
 
 
@@ -82,7 +82,7 @@ def recall_picture(ledger: Ledger, job: Job, metadata: str, spool: Path) -> Reca
         if copy is not None:
             first = ledger.job(earlier.same_as) if earlier.same_as is not None else earlier
             assert first is not None  # rows are never removed
-            words = f"the same picture as {_name(ledger, first)}, whose verified copy is released again"
+            words = f"the same picture as {_name(ledger, first)}, whose verified copy is published again"
             return Recalled(
                 "publish",
                 f"{first.reason}: {words}",
@@ -148,4 +148,4 @@ def _name(ledger: Ledger, job: Job) -> str:
 
 
 def _asking(job: Job) -> str:
-    return f"`uncnn-daemon retry {job.id}` cloaks it all the same"
+    return f"to cloak it anyway: uncnn-daemon retry {job.id}"

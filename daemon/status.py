@@ -30,9 +30,9 @@ NAMED: Final = 5
 
 _LIFE: Final[dict[Life, str]] = {
     "running": "running",
-    "silent": "running, but it gives no sign of life: stop it and start it again",
+    "silent": "running, but not responding: stop it and start it again",
     "ended": "not running",
-    "died": "not running: it was killed, and the next run goes on where it stopped",
+    "died": "not running: the process was killed; the next start continues where it stopped",
 }
 
 
@@ -86,7 +86,7 @@ def exit_status(found: View | None, now: datetime) -> int:
 def status_lines(found: View | None, now: datetime, audit: LastAudit | None = None) -> Iterator[str]:
     """Yield the status in lines for people."""
     if found is None or found.run is None:
-        yield "nothing has been run yet: start with uncnn-daemon run"
+        yield "the service has not been started yet: uncnn-daemon service install, or uncnn-daemon run"
         if found is not None:  # what `cloak` held
             yield from _concern_lines(found, "")
         return
@@ -104,23 +104,23 @@ def status_lines(found: View | None, now: datetime, audit: LastAudit | None = No
 def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
     yield _LIFE[run.life(now)]
     if run.ended is None:
-        yield f"  process {run.pid}, started {ago(run.started, now)}, last sign of life {ago(run.beat, now)}"
+        yield f"  process {run.pid}, started {ago(run.started, now)}, last reported {ago(run.beat, now)}"
     else:
         yield f"  last run ended {ago(run.ended, now)} with exit status {run.exit_status}"
     if run.device is None:
         if run.ended is not None:
-            yield "  no model was loaded: there was nothing to cloak"
+            yield "  no models were loaded, because there was nothing to cloak"
         else:
-            yield f"  now: {run.doing or 'waiting for the first photo, with which the models are loaded'}"
+            yield f"  now: {run.doing or 'waiting for the first photo; the models are loaded then'}"
         return
     if run.kind == "service" and run.published:
         each = f", {run.busy_seconds / run.published:.0f} s each" if run.busy_seconds else ""
-        yield f"  published since it started: {photos(run.published)} with {run.faces} protected faces{each}"
+        yield f"  published since the start: {photos(run.published)} with {run.faces} protected faces{each}"
     if run.doing and run.ended is None:
         yield f"  now: {run.doing}"
     verifier = f"; verifier: {', '.join(run.providers)}" if run.providers else ""
     yield f"  device: {run.device}{verifier}"
-    yield f"  attacked: {', '.join(run.surrogates) or 'none'}"
+    yield f"  attacked recognisers: {', '.join(run.surrogates) or 'none'}"
     yield f"  judges: {', '.join(run.judges) or 'none'}"
     if run.protection is not None:
         yield f"  {run.protection.words}"
@@ -134,22 +134,22 @@ def _problem(run: LastRun, life: Life) -> str:
 def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
     yield f"{printable(folder.watch)} -> {printable(folder.publish)}"
     if folder.scanned is None:
-        yield "  not looked at yet"
+        yield "  not scanned yet"
     else:
-        yield f"  looked at {ago(folder.scanned, now)}: {photos(folder.found)} there, {folder.new} of them new"
+        yield f"  scanned {ago(folder.scanned, now)}: {photos(folder.found)} found, {folder.new} of them new"
     if passed := ignored_words(folder.ignored):
-        yield f"  not taken: {passed}; uncnn-daemon jobs --ignored names them"
+        yield f"  ignored: {passed}; uncnn-daemon jobs --ignored lists them"
     if folder.mode:
         event = f", the last one {ago(folder.event, now)}" if folder.event else ""
-        missed = f"; {photos(folder.missed)} came without one" if folder.missed else ""
+        missed = f"; {photos(folder.missed)} arrived without an event" if folder.missed else ""
         yield f"  watched by {folder.mode}{event}{missed}"
     if folder.way is not None and folder.way.words:
         yield f"  {folder.way.words}"
     if folder.waiting:
         oldest = f", the oldest since {ago(folder.oldest, now)}" if folder.oldest else ""
-        yield f"  {photos(folder.waiting)} to be done{oldest}"
+        yield f"  {photos(folder.waiting)} waiting{oldest}"
     counts = ", ".join(f"{folder.counts[state]} {state}" for state in State if folder.counts.get(state))
-    yield f"  {counts or 'nothing done yet'}"
+    yield f"  {counts or 'no photos yet'}"
     yield from (f"  {words}" for words in folder.doubts.words())
     if folder.last_published is not None:
         path, time = folder.last_published
@@ -167,25 +167,23 @@ def _concern_lines(found: View, problem: str) -> Iterator[str]:
     refused = [folder for folder in found.folders if folder.refused]
     number = found.concerns_in_all + len(blocked) + len(refused) + bool(problem)
     if number == 0:
-        yield "nothing needs you"
+        yield "nothing needs your attention"
         return
     remedy = (
-        "; settle photos with uncnn-daemon held show, held release, held drop or retry, by number or name"
-        if found.concerns
-        else ""
+        "; use uncnn-daemon held show, held release, held drop or retry with a photo's number" if found.concerns else ""
     )
-    yield f"needs you ({number}){remedy}:"
+    yield f"needs your attention ({number}){remedy}:"
     more = found.concerns_in_all - len(found.concerns)
     if more > 0:
-        yield f"  {photos(more)} more, not named here"
+        yield f"  and {photos(more)} more: uncnn-daemon held list"
     yield from (
         f"  {concern.state} {concern.number}: {printable(concern.photo)}: {concern.reason}"
         for concern in found.concerns[::-1]
     )
-    yield from (f"  not taken: {printable(folder.watch)}: {folder.refused}" for folder in refused)
+    yield from (f"  cannot be used: {printable(folder.watch)}: {folder.refused}" for folder in refused)
     yield from (f"  blocked: {printable(folder.watch)}: {folder.blocked}" for folder in blocked)
     if problem:
-        yield f"  all photos wait: {problem}"
+        yield f"  all photos are waiting: {problem}"
 
 
 def status_json(found: View | None, now: datetime, audit: LastAudit | None = None) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def verdict_lines(
     if not listed:
         return
     narrow = width < USUAL
-    yield from _broken(f"asked: {asked_words(verdict)}", width)
+    yield from _broken(f"checked at: {asked_words(verdict)}", width)
     if verdict.jod is not None:
         yield from _broken(f"change: {jod_words(verdict.jod)}", width)
     chosen = _NARROW if narrow else _EVERY if surrogates else _WITHOUT_ROLE
@@ -143,18 +143,19 @@ def _face_json(face: FaceVerdict, strength: str) -> Mapping[str, Any]:
 
 def _face_words(face: FaceVerdict, strength: str) -> str:
     """Return its size, its cloak, how far its change shows to who looks closely, and the verdict."""
-    shown = "" if face.zoom is None else f", {seen_words(face.zoom)} zoomed in"
-    shown += f", moved {face.moved:.1%}" if face.moved else ""
+    words = f", strength {strength}" if strength else ""
+    words += "" if face.zoom is None else f", {seen_words(face.zoom)} zoomed in"
+    words += f", moved {face.moved:.1%}" if face.moved else ""
     state = "provisional" if face.provisional else "protected" if face.protected else "not protected"
     if not face.required:
-        state = "left alone" if face.spared else "too small to be asked for"
-    return f"{face.face.size_px:.0f} px, cloak {strength or 'none'}{shown}: {state}"
+        state = "left unchanged" if face.spared else "too small, left unchanged"
+    return f"{face.face.size_px:.0f} px{words}: {state}"
 
 
 def _judgement_words(judgement: Judgement) -> Row:
     found = "not linked"
     if judgement.linked:
-        found = "no proof" if judgement.blind else "too near" if judgement.inside > 0 else "linked"
+        found = "no proof" if judgement.blind else "too close" if judgement.inside > 0 else "linked"
     return (
         judgement.recogniser,
         "judge" if judgement.role == "judge" else "attacked",

@@ -35,7 +35,7 @@ NAMED: Final = 8
 """So many held photos are named by their numbers."""
 
 _COUNTED: Final = {
-    "published": "released",
+    "published": "published",
     "held": "held",
     "skipped": "skipped",
     "waiting": "waiting",
@@ -134,11 +134,11 @@ def say_summary(done: Sequence[Done], seconds: float) -> None:
     if not held:
         return
     numbers = " ".join(map(str, held[:NAMED])) + (" ..." if len(held) > NAMED else "")
-    say_words(f"held: {numbers}")
+    say_words(f"held, waiting for your decision: {numbers}")
     for words in (
-        f"  uncnn-daemon held show {held[0]}     compares it with the original",
-        f"  uncnn-daemon held release {held[0]}  publishes it as it is",
-        f"  uncnn-daemon held drop {held[0]}     is done with it",
+        f"  uncnn-daemon held show {held[0]}     compare the copy with the original",
+        f"  uncnn-daemon held release {held[0]}  publish the copy although it is not protected",
+        f"  uncnn-daemon held drop {held[0]}     do not publish it",
     ):
         say_words(words)
 

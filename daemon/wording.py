@@ -10,20 +10,23 @@ from typing import Final
 _SYSTEM: Final[dict[int, tuple[str, str]]] = {
     errno.ENOSPC: ("no-space", "the disk is full; free some space on it"),
     errno.EDQUOT: ("no-space", "the disk quota is used up; free some space or raise it"),
-    errno.EACCES: ("permission", "permission denied; give the user of this service access to it"),
-    errno.EPERM: ("permission", "the system does not permit it; check the owner, the mode and the mount options"),
+    errno.EACCES: ("permission", "permission denied; give the user that runs uncnn access to it"),
+    errno.EPERM: ("permission", "operation not permitted; check the owner, the permissions and the mount options"),
     errno.EROFS: ("read-only", "the file system is read-only; mount it for writing or choose another folder"),
     errno.ENOENT: ("missing", "there is no such file or folder; create it or correct the path"),
     errno.ENOTDIR: ("not-a-folder", "a part of the path is not a folder; correct the path"),
     errno.ENAMETOOLONG: ("name-too-long", "the name is too long for this file system; shorten it"),
     errno.EIO: ("input-output", "the disk reports an input/output error; check the disk and its cable"),
-    errno.EBUSY: ("busy", "another program or mount holds it; let go of it there"),
+    errno.EBUSY: ("busy", "another program or a mount is using it; end that"),
     errno.ETXTBSY: ("busy", "another program is running it; end that"),
     errno.ESTALE: ("stale", "the network folder has gone stale; mount it again"),
     errno.ELOOP: ("symlink", "it is a symbolic link; put the file itself there"),
     errno.EMFILE: ("too-many-files", "too many files are open; raise the limit of open files"),
-    errno.EOPNOTSUPP: ("unsupported", "the file system cannot do what that takes; choose a folder on another one"),
-    errno.EXDEV: ("other-file-system", "it lies on another file system than its folder; remove the mount inside it"),
+    errno.EOPNOTSUPP: ("unsupported", "the file system does not support this; choose a folder on another file system"),
+    errno.EXDEV: (
+        "other-file-system",
+        "it is on another file system than its folder; remove the mount inside the folder",
+    ),
 }
 
 
@@ -50,7 +53,7 @@ def ago(time: datetime, now: datetime) -> str:
     """Return how long ago something was, in one unit."""
     seconds = (now - time).total_seconds()
     if seconds < -60:
-        return f"at {time.isoformat(timespec='seconds')}, by a clock that was set back since"
+        return f"at {time.isoformat(timespec='seconds')}, by a clock that has been set back since"
     for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
         number = int(seconds // length)
         if number >= 1:

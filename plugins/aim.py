@@ -48,7 +48,7 @@ class Gallery:
     def of(self, surrogates: Sequence[Recogniser]) -> list[Tensor]:
         """Return the prototypes of each surrogate, (I, D). Raises AimError: it is newer than they are."""
         if not self.names:
-            raise AimError("nobody is enrolled: uncnn-daemon people enroll NAME PHOTOS...")
+            raise AimError("no one is enrolled: uncnn-daemon people enroll NAME PHOTOS...")
         for surrogate in surrogates:
             if surrogate.card.sha256 not in self.prototypes:
                 name = surrogate.card.name

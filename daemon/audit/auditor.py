@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.audit.findings import Finding, Kind
+from uncnn.daemon.audit.findings import BY_DECISION, Finding, Kind
 from uncnn.daemon.audit.progress import Progress
 from uncnn.daemon.audit.released import Library, Released
 from uncnn.daemon.audit.today import (
@@ -27,6 +27,8 @@ from uncnn.daemon.protect.processes import ProcessDied
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
+
+_OTHERWISE: Final = "verified by other models or under another policy than today's"
 
 DIED: Final = 3
 """Where the verifier died over so many photos in a row, the audit ends; it goes on with the next call."""
@@ -56,10 +58,10 @@ class Auditor:
         assert photo.job.released_sha256 is not None
         if not photo.publish.is_dir():
             gone = f"the publish folder {printable(photo.publish)} is not there"
-            progress.count(f"not looked at: {gone}")
+            progress.count(f"not checked: {gone}")
             if photo.publish not in self.names:  # said once, not for each of its photos
                 self.names[photo.publish] = {}
-                yield _finding(photo, "unreadable", f"{gone}, so none of its photos could be looked at")
+                yield _finding(photo, "unreadable", f"{gone}, so none of its photos could be checked")
             return
         found = standing(photo.publish, photo.relative, photo.job.released_sha256, photo.job.placed)
         if found.kind == "there":
@@ -74,12 +76,12 @@ class Auditor:
         if moved is None:
             yield _finding(photo, found.kind, found.words)
         else:
-            yield _finding(photo, "moved", f"the same bytes stand as {printable(moved)}")
+            yield _finding(photo, "moved", f"the same file is now {printable(moved)}")
 
     def _passes(self, photo: Released, progress: Progress, bar: Bar) -> Iterator[Finding]:
         """Yield where a photo that stands as it was released would not be released any more."""
         if photo.job.anyway:
-            progress.count("released at a person's word")
+            progress.count(BY_DECISION)
             return
         configured = self.today.configured(photo)
         if self.today.is_same(photo, configured):
@@ -90,9 +92,9 @@ class Auditor:
         if linked:
             yield _finding(photo, "not-passed", linked)
         elif not self.judge:
-            progress.count(NO_VERDICT if kept is None else "judged by other models or another policy than today's")
+            progress.count(NO_VERDICT if kept is None else _OTHERWISE)
             for name in new_judges(kept, self.today.roster) if kept is not None else ():
-                progress.count(f"judged without {name}")
+                progress.count(f"not verified by the judge {name}")
         else:
             bar.report(Stage("judging"))
             try:

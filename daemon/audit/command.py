@@ -82,7 +82,7 @@ def show_last(as_json: bool) -> int:
     """Print what the last audit found, and return its exit status. Raises AuditError: there was none."""
     found = read_pass(state_dir())
     if found is None:
-        raise AuditError("no audit was run yet: uncnn-daemon audit")
+        raise AuditError("there has been no audit yet: run uncnn-daemon audit")
     last = read_last(state_dir())
     print_audit(found, 0, last.in_all if last else None, as_json)
     return exit_status(count(found.findings))
@@ -123,4 +123,4 @@ def _date(text: str | None) -> datetime | None:
     try:
         return datetime.fromisoformat(text).astimezone()
     except ValueError as error:
-        raise WrongDateError(f"--since {text!r} is no date: write it as 2026-01-31") from error
+        raise WrongDateError(f"--since {text!r} is not a date: write it as 2026-01-31") from error

@@ -15,15 +15,18 @@ Kind: TypeAlias = Literal["missing", "replaced", "rotten", "not-passed", "unread
 WORDS: Final[dict[str, str]] = {
     "missing": "missing",
     "replaced": "replaced",
-    "rotten": "rotten",
-    "not-passed": "would no longer pass",
-    "unreadable": "could not be looked at",
+    "rotten": "damaged",
+    "not-passed": "would not be published today",
+    "unreadable": "could not be checked",
     "moved": "moved inside the publish folder",
-    "not-judged": "could not be judged again",
+    "not-judged": "could not be verified again",
 }
 """The kinds in words, the worst first."""
 
 TROUBLE: Final = frozenset({"missing", "replaced", "rotten", "not-passed"})
+
+BY_DECISION: Final = "published by a person's decision (held release), so not judged"
+"""The note about photos that were never protected."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,9 @@ class LastAudit:
 
     def words(self, now: datetime) -> str:
         """Return it in a line."""
-        part = "" if self.photos >= self.in_all else f" of {self.in_all}, to be gone on with"
-        found = in_words(self.counts) or "all as they were released"
-        more = "; uncnn-daemon audit --last says which" if self.counts else ""
+        part = "" if self.photos >= self.in_all else f" of {self.in_all}, not finished"
+        found = in_words(self.counts) or "all as they were published"
+        more = "; uncnn-daemon audit --last lists them" if self.counts else ""
         return f"last audit: {ago(self.ended, now)}, {photos(self.photos)}{part}: {found}{more}"
 
     def as_json(self) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Progress:
             fcntl.flock(self._opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._opened)
-            raise AuditError("another audit is at work: wait for it to end") from error
+            raise AuditError("another audit is running: wait for it to end") from error
         before, length = (None, 0) if anew else _read(self._file)
         if before is None or before.ended is not None or before.asked != asked or _stale(before):
             before, length = None, 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from uncnn.daemon.answers import print_json
-from uncnn.daemon.audit.findings import count, in_words
+from uncnn.daemon.audit.findings import BY_DECISION, count, in_words
 from uncnn.daemon.audit.progress import Pass
 from uncnn.daemon.wording import photos
 
@@ -39,17 +39,17 @@ def print_audit(audit: Pass, before: int, in_all: int | None, as_json: bool) -> 
 
 def _lines(audit: Pass, before: int, total: int, counts: dict[str, int]) -> Iterator[str]:
     if before:
-        yield f"gone on with after {photos(before)}"
+        yield f"continued after {photos(before)}"
     order = list(counts)
     findings = sorted(audit.findings, key=lambda finding: (order.index(finding.kind), finding.number))
     yield from (finding.line() for finding in findings[:NAMED])
     if len(findings) > NAMED:
-        yield f"{len(findings) - NAMED} more, not named here: --json has them"
+        yield f"{len(findings) - NAMED} more, not listed here: --json lists them"
     yield from (f"note: {photos(number)} {name}" for name, number in sorted(audit.notes.items()))
-    if not audit.asked.get("judge") and any(name != "released at a person's word" for name in audit.notes):
-        yield "uncnn-daemon audit --judge asks today's models about them"
-    far = "" if audit.ended else f" of {total}; run it again to go on"
-    yield f"looked at {photos(audit.photos)}{far}: {in_words(counts) or 'all as they were released'}"
+    if not audit.asked.get("judge") and any(name != BY_DECISION for name in audit.notes):
+        yield "uncnn-daemon audit --judge verifies them with today's models"
+    far = "" if audit.ended else f" of {total}; run it again to continue"
+    yield f"checked {photos(audit.photos)}{far}: {in_words(counts) or 'all as they were published'}"
 
 
 def in_all_of(audit: Pass, in_all: int) -> int:

@@ -23,7 +23,7 @@ from uncnn.daemon.verify.verdict import Judgement
 from uncnn.exporters.store import Roster
 from uncnn.plugins.cards import Card, CardError, distance, margin_of, value_at
 
-NO_VERDICT: Final = "it was released before verdicts were kept"
+NO_VERDICT: Final = "published before uncnn stored verdicts"
 
 
 class NotJudgedError(Exception):
@@ -82,7 +82,7 @@ class Today:
                     left, top = (round(edge) for edge in face.face.box[:2])
                     if said:
                         return (
-                            f"{card.name} links the face at {left},{top} by its threshold and margin of today ({said})"
+                            f"{card.name} links the face at {left},{top} by its present threshold and margin ({said})"
                         )
         return ""
 
@@ -118,13 +118,13 @@ def judge_again(crew: ProcessEngine, photo: Released, policy: Policy, spool: Pat
     with tempfile.TemporaryDirectory(dir=spool) as own:
         released = snapshot(photo.publish, photo.relative, Path(own))
         if released.sha256 != photo.job.released_sha256:
-            raise NotJudgedError("it was changed while it was looked at")
+            raise NotJudgedError("it was changed while it was checked")
         original = _original(photo, Path(own), released)
         verdict = crew.judge(Judge(Content(original.path), Content(released.path), terms_of(policy)))
         decision, reason = decide(policy, verdict)
     if decision == "publish":
         return ""
-    return f"it was released as a photo without a face: {reason}" if photo.job.faces == 0 else reason
+    return f"it was published as a photo without a face: {reason}" if photo.job.faces == 0 else reason
 
 
 def _original(photo: Released, own: Path, released: Snapshot) -> Snapshot:
@@ -139,7 +139,7 @@ def _original(photo: Released, own: Path, released: Snapshot) -> Snapshot:
         return original
     if photo.job.faces == 0:
         return released
-    raise NotJudgedError("its original is another photo now")
+    raise NotJudgedError("its original has been changed")
 
 
 def new_judges(kept: Kept, roster: Roster) -> Iterator[str]:

@@ -14,27 +14,33 @@ def audit(
     config: ConfigFile = None,
     folder: Annotated[
         list[Path] | None,
-        typer.Option("--folder", help="Only photos of this watched or publish folder. Repeatable.", show_default=False),
+        typer.Option(
+            "--folder", help="Only photos of this watched or publish folder. Can be repeated.", show_default=False
+        ),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Only photos that were released since, as 2026-01-31.")
+        str | None, typer.Option(metavar="DATE", help="Only photos published since this date, such as 2026-01-31.")
     ] = None,
     judge: Annotated[
-        bool, typer.Option("--judge", help="Ask today's models about photos that were released on others' word.")
+        bool, typer.Option("--judge", help="Verify photos again where models or policy have changed since.")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Look at so many photos now; the next call goes on.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this many photos; the next audit continues there.")
+    ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume/--anew", help="Go on with an audit that was broken off, or begin a new one.")
+        bool, typer.Option("--resume/--anew", help="Continue an audit that was interrupted, or start a new one.")
     ] = True,
-    last: Annotated[bool, typer.Option("--last", help="Show what the last audit found, and look at nothing.")] = False,
+    last: Annotated[bool, typer.Option("--last", help="Show the result of the last audit, without a new one.")] = False,
     json: Json = False,
 ) -> None:
-    """Look whether what was released still stands as it was verified, and would be released today.
+    """Check that the published copies are still the verified files.
 
-    Every released file is read and its hash compared. With --judge, photos that were judged by other models or under
-    another policy than today's are judged again, those without a face too. Nothing is changed, and the service may be
-    at work. Exit status: 0 all is as it was, 4 a photo is missing, replaced, rotten, or would no longer pass, 1 one
-    could not be looked at.
+    Reads every published file and compares its hash with the one that was verified. With --judge, photos that were
+    verified by other models or under another policy than today's are verified again. No photo is changed, and the
+    service may be running.
+
+    Exit status: 0 all copies are as they were published, 4 a copy is missing, replaced, damaged, or would not be
+    published today, 1 a photo could not be checked.
 
     Example: uncnn-daemon audit --judge --since 2026-01-31
     """

@@ -9,7 +9,7 @@ import typer
 
 from uncnn.daemon.cli.options import Commands, ConfigFile
 
-app = Commands("config", "The configuration: is it right, and what holds?")
+app = Commands("config", "Write, check and show the configuration.")
 
 
 @app.command()
@@ -18,18 +18,18 @@ def init(
         list[Path] | None,
         typer.Argument(
             metavar="[WATCH PUBLISH]...",
-            help="Folders in pairs; default: Outgoing and Cloaked in your pictures.",
+            help="Pairs of folders; default: Outgoing and Cloaked in your pictures folder.",
             show_default=False,
         ),
     ] = None,
     config: ConfigFile = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace one that is there; it is kept beside, as .old.")
+        bool, typer.Option("--force", help="Replace an existing configuration; it is kept as config.yaml.old.")
     ] = False,
 ) -> None:
-    """Write a configuration, with a comment on every field, for the folders that you name, and make these folders.
+    """Write a commented configuration file and create its folders.
 
-    Photos that you put into WATCH come out cloaked in PUBLISH.
+    Of every photo that you put into WATCH, a cloaked copy will appear in PUBLISH.
 
     Example: uncnn-daemon config init ~/Pictures/Outgoing ~/Pictures/Cloaked
     """
@@ -40,9 +40,9 @@ def init(
 
 @app.command()
 def check(config: ConfigFile = None) -> None:
-    """Check the configuration, its folders as they are, and every .uncnn.yaml in them.
+    """Check the configuration, its folders, and every .uncnn.yaml file in them.
 
-    Exit status: 0 it is right, 78 it is wrong, or a folder cannot be used: every problem is named with its line.
+    Exit status: 0 no problem, 78 there are problems: each is listed, with its line in the file.
 
     Example: uncnn-daemon config check --config config.yaml
     """
@@ -54,10 +54,10 @@ def check(config: ConfigFile = None) -> None:
 @app.command()
 def show(
     config: ConfigFile = None,
-    photo: Annotated[Path | None, typer.Option(help="Only the policy that holds for this photo.")] = None,
+    photo: Annotated[Path | None, typer.Option(help="Only the policy that applies to this photo.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 2) instead of YAML.")] = False,
 ) -> None:
-    """Print the whole configuration that holds, the defaults in it too.
+    """Print the configuration in effect, including all default values.
 
     Example: uncnn-daemon config show --photo ~/Pictures/Outgoing/party.jpg
     """

@@ -71,7 +71,7 @@ def end(command: Callable[[Interrupts], None]) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done: there is nothing to give back
     sys.stdout.flush()
     if output.lost is not None and output.lost.errno != errno.EPIPE:  # a reader that had enough is no error
-        sys.stderr.write(f"uncnn-daemon: what it says cannot be written: {system_words(output.lost)[1]}\n")
+        sys.stderr.write(f"uncnn-daemon: the output cannot be written: {system_words(output.lost)[1]}\n")
         status = ERROR
     sys.stderr.flush()
     if status == INTERRUPTED:
@@ -117,4 +117,4 @@ def _words(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory: close other programs"
     said = printable(str(error))
-    return f"internal error, {type(error).__name__}: {said}; please report it, with what --verbose says besides"
+    return f"internal error, {type(error).__name__}: {said}; please report it with the output of --verbose"

@@ -12,58 +12,75 @@ from uncnn.daemon.cli.options import ConfigFile, Device, Licence, PolicyName
 
 def evaluate(
     people: Annotated[
-        Path, typer.Argument(help="A folder with a folder of photos a person; only read.", show_default=False)
+        Path,
+        typer.Argument(
+            help="A folder with one subfolder of photos per person; nothing in it is changed.", show_default=False
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder that tables and pictures go to.")] = Path(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for tables and pictures.")] = Path(
         "evaluation"
     ),
     strength: Annotated[
         list[str] | None,
-        typer.Option(help="subtle, balanced, strong or utmost. Repeatable; default: the first three."),
+        typer.Option(help="subtle, balanced, strong or utmost. Can be repeated; default: the first three."),
     ] = None,
     view: Annotated[
         list[str] | None,
-        typer.Option(help="as-is, jpeg-NN, half-size or blur-S. Repeatable; default: as-is, jpeg-75, half-size."),
+        typer.Option(help="as-is, jpeg-NN, half-size or blur-S. Can be repeated; default: as-is, jpeg-75, half-size."),
     ] = None,
-    far: Annotated[float | None, typer.Option(help="1e-2, 1e-3 or 1e-4; default: the policy's.")] = None,
-    photos: Annotated[int | None, typer.Option(min=2, help="Of each person at most.")] = None,
+    far: Annotated[
+        float | None, typer.Option(help="The false accept rate: 1e-2, 1e-3 or 1e-4; default: the policy's.")
+    ] = None,
+    photos: Annotated[int | None, typer.Option(min=2, help="Use at most this many photos of each person.")] = None,
     number: Annotated[
-        int | None, typer.Option("--people", min=2, help="How many people; those with --photos photos come first.")
+        int | None,
+        typer.Option("--people", min=2, help="Use this many people; those with --photos photos are taken first."),
     ] = None,
     distractors: Annotated[
-        Path | None, typer.Option(help="A folder of photos of other people, to be hidden among.", show_default=False)
+        Path | None,
+        typer.Option(help="A folder with photos of other people, added to the gallery.", show_default=False),
     ] = None,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEG that is released.")] = 90,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="The JPEG quality of the cloaked copies.")] = 90,
     as_installed: Annotated[
         bool,
         typer.Option(
-            "--as-installed", help="What a fresh installation would release: what ships alone, the default policy."
+            "--as-installed",
+            help="Evaluate a fresh installation: the included models only, the default policy, with escalation.",
         ),
     ] = False,
     judge_models: Annotated[
         Path | None,
-        typer.Option(help="A folder of model folders that judge from outside, in no verdict.", show_default=False),
+        typer.Option(
+            help="A folder of model folders, used as additional judges that take no part in verdicts.",
+            show_default=False,
+        ),
     ] = None,
     judge_command: Annotated[
         list[str] | None,
-        typer.Option(help="COMMAND or NAME=COMMAND, run as COMMAND OUT.json DIR..., judges from outside. Repeatable."),
+        typer.Option(
+            help="COMMAND or NAME=COMMAND: a program, run as COMMAND OUT.json DIR..., used as an additional judge. "
+            "Can be repeated."
+        ),
     ] = None,
     config: ConfigFile = None,
     policy: PolicyName = None,
     attack: Annotated[str | None, typer.Option(help="The attack; default: the policy's.")] = None,
     parameter: Annotated[
-        list[str] | None, typer.Option("--set", help="An attack's parameter, as steps=20. Repeatable.")
+        list[str] | None,
+        typer.Option("--set", help="A parameter of the attack, such as steps=20. Can be repeated."),
     ] = None,
     licence: Licence = None,
     device: Device = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 2) instead of text.")] = False,
 ) -> None:
-    """Measure what cloaks are worth on photos of several people, against four adversaries and every judge.
+    """Measure on photos of several people how well cloaks protect.
 
-    Cloaks each photo at each strength, without escalation, and asks the judges whether they still link it to the
-    person's other photos, clean or cloaked, find it among all, or learn from it. Writes tables, JSON, plots, a contact
-    sheet and a page of all of it. It shows the people's faces: keep it as you keep the photos. Exit status: 0 done, 1
-    error.
+    Cloaks each photo at each strength, without escalation. Then measures whether the judges still link the copy to
+    the person's other photos (original or cloaked), find the person in a gallery, or can be trained on the copies.
+    Writes tables, JSON, plots, a contact sheet and an HTML page. These show the people's faces: store them as carefully
+    as the photos.
+
+    Exit status: 0 done, 1 error.
 
     Example: uncnn-daemon evaluate people/ --photos 4 --strength balanced --distractors strangers/
     """

@@ -11,28 +11,30 @@ from uncnn.daemon.cli.options import ConfigFile, Device, Json
 
 
 def inspect(
-    photo: Annotated[Path, typer.Argument(help="The photo; it is only read.", show_default=False)],
+    photo: Annotated[Path, typer.Argument(help="The photo; it is not changed.", show_default=False)],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Draw the faces with their landmarks into this picture (.png)."),
+        typer.Option("--output", "-o", help="Write a picture (.png) with the faces and landmarks drawn in."),
     ] = None,
     policy: Annotated[
         str | None, typer.Option(help="A policy of the configuration; default: that of the photo's folder.")
     ] = None,
     metadata: Annotated[
-        str | None, typer.Option(help="none, camera or all-but-location: in place of what the policy keeps.")
+        str | None, typer.Option(help="none, camera or all-but-location, instead of the policy's `metadata`.")
     ] = None,
-    faces: Annotated[bool, typer.Option("--faces/--no-faces", help="Find the faces, which takes a moment.")] = True,
-    every: Annotated[bool, typer.Option("--all", help="All that the file says, not the most telling of it.")] = False,
+    faces: Annotated[bool, typer.Option("--faces/--no-faces", help="Search for faces, or skip that.")] = True,
+    every: Annotated[bool, typer.Option("--all", help="List all metadata, not only the most revealing.")] = False,
     config: ConfigFile = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Show what a photo is, which faces it shows, and what its file says besides: place, camera, owner, previews.
+    """Show a photo's format, faces and metadata (place, owner, ...).
 
-    Each thing is marked with what the policy makes of it: kept, or removed. The policy is that of the watched folder
-    that the photo lies in, else `everyday`, or the only one. The picture shows the faces: keep it as you keep the
-    photos. Exit status: 0 shown, 1 it cannot be read or is of a kind that is not taken: the reason is said.
+    Each item is marked with what the policy does with it: kept or removed. The policy is that of the watched folder
+    that contains the photo; otherwise `everyday`, or the only policy. The picture shows the faces: store it as
+    carefully as the photos.
+
+    Exit status: 0 shown, 1 the photo cannot be read, or its format is not supported: the message says why.
 
     Example: uncnn-daemon inspect holiday.jpg -o faces.png
 

@@ -10,22 +10,26 @@ import typer
 from uncnn.daemon.answers import USAGE
 from uncnn.daemon.cli.options import Commands, ConfigFile, Device, Json
 
-held = Commands("held", "Photos that wait for a person, because they are not protected or cannot be read.")
+held = Commands("held", "List, show, publish or drop photos that wait for your decision.")
 
 Photos = Annotated[
-    list[str] | None, typer.Argument(help="Numbers, paths or names of photos, as `jobs` has them.", show_default=False)
+    list[str] | None,
+    typer.Argument(help="Numbers, paths or names of photos, as `jobs` lists them.", show_default=False),
 ]
 
 
 def jobs(
-    state: Annotated[list[str] | None, typer.Option(help="Only photos in this state. Repeatable.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All of them, not the newest 50.")] = False,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help="Only photos in this state, such as published or held. Can be repeated."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="List all photos, not only the newest 50.")] = False,
     ignored: Annotated[
-        bool, typer.Option("--ignored", help="What lies in the watched folders and is not taken, and why.")
+        bool, typer.Option("--ignored", help="List the files in the watched folders that are ignored, and why.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """List the photos that were taken, and what became of each: the newest last.
+    """List all photos with their state and result, the newest last.
 
     Example: uncnn-daemon jobs --state published --state held
     """
@@ -38,16 +42,17 @@ def jobs(
 
 def retry(
     photos: Photos = None,
-    every: Annotated[bool, typer.Option("--all", help="All that failed, wait for an attempt or are blocked.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="All photos that failed, wait for another attempt or are blocked.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Try photos again, with all attempts before them.
+    """Cloak photos again that failed, were held or were skipped.
 
-    A photo that was skipped is done after all: a released copy that was put back is cloaked once more.
+    The count of failed attempts starts from zero. A photo that was skipped because it is a published copy itself is
+    cloaked anyway. A running service starts at once; otherwise the next run does it.
 
-    A service at work begins at once, else the next run does.
-
-    Exit status: 0 all are queued, 1 one of them is not in a state for that, 2 there is no such photo.
+    Exit status: 0 all photos are queued, 1 a photo is in a state that cannot be retried, 2 there is no such photo.
 
     Example: uncnn-daemon retry 12 ~/Pictures/Outgoing/party.jpg
     """
@@ -59,7 +64,7 @@ def retry(
 
 @held.command("list")
 def list_held(json: Json = False) -> None:
-    """List the photos that wait for you, and why.
+    """List the photos that wait for your decision, and why.
 
     Example: uncnn-daemon held list
     """
@@ -73,16 +78,18 @@ def show(
     photo: Annotated[str, typer.Argument(help="The number, path or name of a held photo.", show_default=False)],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write the comparison here (.html or .png) in place of opening it."),
+        typer.Option("--output", "-o", help="Write the comparison to this file (.html or .png); do not open it."),
     ] = None,
     config: ConfigFile = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Show a held photo before and after: the original, and the copy that was judged and that `release` publishes.
+    """Compare a held photo with the copy that would be published.
 
-    A page opens where there is a desktop; else it says where the page lies. It shows the faces: keep it as you keep the
-    photos. Exit status: 0 shown, 1 it is not held, or what is to be shown is gone, 2 there is no such photo.
+    Opens a page in the browser on a desktop; otherwise prints where the page is. It shows the faces: treat it as
+    carefully as the photos.
+
+    Exit status: 0 shown, 1 the photo is not held, or its copy no longer exists, 2 there is no such photo.
 
     Example: uncnn-daemon held show 12
     """
@@ -93,28 +100,29 @@ def show(
 
 @held.command()
 def release(photos: Photos = None, json: Json = False) -> None:
-    """Publish photos at once though they are not protected: exactly the copies that were judged and that `show` shows.
+    """Publish held photos although they are not protected.
 
-    What you release, recognisers may link to you. It holds for this content of the photo under this policy. The copies
-    are kept for 30 days, the newest 200: an older one is cloaked again for that, by the service or the next `cloak`.
+    Publishes exactly the copy that `held show` shows. Face recognisers may link it to you. The decision applies to this
+    content of the photo under this policy. Copies are kept for 30 days, the newest 200 at most; if a copy no longer
+    exists, the service or the next `cloak` makes it again.
 
     Example: uncnn-daemon held release 12 party.jpg
     """
     from uncnn.daemon.jobs import release as release_photos
 
-    _some(photos, every=False)
+    _some(photos, every=False, all_allowed=False)
     raise typer.Exit(release_photos(photos or (), json))
 
 
 @held.command()
 def drop(
     photos: Photos = None,
-    every: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All photos that wait for your decision.")] = False,
     json: Json = False,
 ) -> None:
-    """Be done with photos that wait.
+    """Decide not to publish held photos.
 
-    They are not published, and the originals stay where they are.
+    They are no longer listed. The originals stay where they are.
 
     Example: uncnn-daemon held drop 12
     """
@@ -124,8 +132,9 @@ def drop(
     raise typer.Exit(drop_photos(photos or (), every, json))
 
 
-def _some(photos: list[str] | None, every: bool) -> None:
-    """Refuse a step with nothing, and one with both."""
+def _some(photos: list[str] | None, every: bool, all_allowed: bool = True) -> None:
+    """Refuse a command without photos, and one with photos and --all."""
     if bool(photos) == every:
-        typer.echo("give photos, or --all" if not every else "give photos or --all, not both", err=True)
+        missing = "name the photos: uncnn-daemon jobs lists them" + ("; or give --all" if all_allowed else "")
+        typer.echo("name photos or give --all, not both" if every else missing, err=True)
         raise typer.Exit(USAGE)

@@ -22,7 +22,7 @@ from uncnn.daemon.cli.service import app as service_commands
 
 app = Commands(
     "uncnn-daemon",
-    "Cloak the faces in your own photos: people see the same photo, face recognisers do not link it to you.",
+    "Change the faces in your own photos a little, so that face recognisers stop linking the photos to you.",
     completion=True,
 )
 
@@ -47,10 +47,10 @@ def options(
 def help_command(
     context: typer.Context,
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="COMMAND", help="As `held list`.", show_default=False)
+        list[str] | None, typer.Argument(metavar="COMMAND", help="A command, such as `held list`.", show_default=False)
     ] = None,
 ) -> None:
-    """Print what a command does, and its options.
+    """Explain a command and its options.
 
     Example: uncnn-daemon help held list
     """
@@ -61,35 +61,41 @@ def help_command(
 def cloak(
     photos: Annotated[
         list[Path],
-        typer.Argument(help="Photos, and folders with all that is below them; only read.", show_default=False),
+        typer.Argument(
+            help="Photos, or folders (with their subfolders). Originals are not changed.", show_default=False
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder that the cloaked copies go to.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the cloaked copies.")],
     config: ConfigFile = None,
     policy: PolicyName = None,
     attack: Annotated[str | None, typer.Option(help="The attack; default: the policy's.")] = None,
-    strength: Annotated[str | None, typer.Option(help="subtle, balanced, strong or utmost: tried first.")] = None,
+    strength: Annotated[
+        str | None, typer.Option(help="The first strength to try: subtle, balanced, strong or utmost.")
+    ] = None,
     parameter: Annotated[
-        list[str] | None, typer.Option("--set", help="An attack's parameter, as steps=20. Repeatable.")
+        list[str] | None,
+        typer.Option("--set", help="A parameter of the attack, such as steps=20. Can be repeated."),
     ] = None,
     licence: Licence = None,
     device: Device = None,
-    surrogates: Annotated[bool, typer.Option("--all", help="List the attacked recognisers in the table too.")] = False,
+    surrogates: Annotated[
+        bool, typer.Option("--all", help="Also list the attacked recognisers in the tables.")
+    ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say on which device, and what protects you from the files.")
+        bool, typer.Option("--verbose", "-v", help="Also print the device, the sandbox, and a table for every photo.")
     ] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="Cloak also what was done before, whatever came of it.")
-    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Cloak all photos, also those that were done before.")] = False,
     json: Json = False,
 ) -> None:
-    """Cloak photos and release those whose protection was shown.
+    """Cloak photos and publish the copies that are protected.
 
-    Of a folder, what lies below it is cloaked too, and the copies lie as the photos do. A photo that was done before
-    into this output, with the same content, policy and models, is passed over. One that is not protected is not
-    released: it is in `held list`, and `held show` and `held release` see to it. Of more than 10 photos each has a line
-    alone, unless --all or --verbose asks for the tables. Exit status: 0 all released, 1 a photo could not be read or
-    written, 4 a photo was held, 6 all were released, and one with a face in doubt as it was: it may be an animal's, or
-    the policy says uncertain: publish. Photos without a face are counted at the end.
+    A copy is published only if no recogniser links it to its original. Otherwise the photo is held: `held list` lists
+    it, `held show` shows it, and `held release` publishes it anyway. Photos in subfolders are cloaked too, into
+    subfolders of the same names. A photo that was cloaked before into the same folder is skipped if its content, the
+    policy and the models are the same. For more than 10 photos, tables are printed only with --all or --verbose.
+
+    Exit status: 0 all photos published, 1 a photo could not be read or written, 4 a photo was held, 6 all photos
+    published, but an uncertain face was left unchanged: it may be an animal, or the policy says `uncertain: publish`.
 
     Example: uncnn-daemon cloak holiday.jpg party.png -o cloaked/
 
@@ -104,18 +110,18 @@ def cloak(
 
 @app.command()
 def verify(
-    original: Annotated[Path, typer.Argument(help="The photo as it was.", show_default=False)],
+    original: Annotated[Path, typer.Argument(help="The original photo.", show_default=False)],
     cloaked: Annotated[Path, typer.Argument(help="The cloaked copy.", show_default=False)],
     config: ConfigFile = None,
     policy: PolicyName = None,
     licence: Licence = None,
     device: Device = None,
-    surrogates: Annotated[bool, typer.Option("--all", help="List the attacked recognisers in the table too.")] = False,
+    surrogates: Annotated[bool, typer.Option("--all", help="Also list the attacked recognisers in the table.")] = False,
     json: Json = False,
 ) -> None:
-    """Ask every recogniser whether a cloaked copy still shows the person of the original.
+    """Check whether any recogniser links a copy to its original.
 
-    Exit status: 0 protected, 1 error, 4 not protected, 5 no face to protect was found, so nothing was shown.
+    Exit status: 0 protected, 1 error, 4 not protected, 5 no face was found, so nothing could be checked.
 
     Example: uncnn-daemon verify holiday.jpg cloaked/holiday.jpg
     """
@@ -127,19 +133,22 @@ def verify(
 
 @app.command()
 def compare(
-    original: Annotated[Path, typer.Argument(help="The photo as it was.", show_default=False)],
+    original: Annotated[Path, typer.Argument(help="The original photo.", show_default=False)],
     copy: Annotated[Path, typer.Argument(help="The cloaked copy.", show_default=False)],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="A picture (.png), or a page that shows both in turns (.html).")
+        Path,
+        typer.Option("--output", "-o", help="The file to write: a picture (.png) or a page to flip through (.html)."),
     ] = Path("comparison.html"),
     config: ConfigFile = None,
     licence: Licence = None,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Show two versions of a photo side by side, in turns, and in figures: the whole photo, and each face.
+    """Compare a photo with its copy, as pictures and in figures.
 
-    What it writes shows the faces: keep it as you keep the photos. Exit status: 0 written, 1 error.
+    Compares the whole photo, and each face. What it writes shows the faces: store it as carefully as the photos.
+
+    Exit status: 0 written, 1 error.
 
     Example: uncnn-daemon compare holiday.jpg cloaked/holiday.jpg -o comparison.html
     """
@@ -153,14 +162,17 @@ def compare(
 @app.command()
 def run(
     config: ConfigFile = None,
-    once: Annotated[bool, typer.Option("--once", help="Cloak what is in the watched folders now, then exit.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="With --once: print JSON (schema_version 2).")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Cloak the photos that are there now, then exit.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="With --once: print JSON (schema_version 2) instead of text.")
+    ] = False,
 ) -> None:
-    """Watch folders, cloak the photos that come and release them into the publish folders, until it is stopped.
+    """Watch folders and publish a cloaked copy of every new photo.
 
-    SIGTERM ends it within 10 s, SIGHUP reads the configuration again, SIGUSR1 looks at every folder at once. With
-    --once: exit status 0 everything released, 1 a photo could not be read or written, 4 a photo was held. 78: the
-    configuration is wrong.
+    Runs until it is stopped. SIGTERM stops it within 10 s, SIGHUP reloads the configuration, SIGUSR1 scans all folders.
+
+    Exit status: 78 the configuration is wrong. With --once also: 0 all photos published, 1 a photo could not be read or
+    written, 4 a photo was held, 6 all photos published, but an uncertain face was left unchanged.
 
     Example: uncnn-daemon run --config config.yaml
     """
@@ -169,7 +181,7 @@ def run(
 
         raise typer.Exit(run_once(config, json))
     if json:
-        typer.echo("--json goes with --once: see uncnn-daemon status --json for the service", err=True)
+        typer.echo("--json needs --once; for a running service use uncnn-daemon status --json", err=True)
         raise typer.Exit(USAGE)
     from uncnn.daemon.service.loop import run_service
 
@@ -178,9 +190,11 @@ def run(
 
 @app.command()
 def reload() -> None:
-    """Let the service read its configuration again, as SIGHUP does.
+    """Tell the running service to reload its configuration.
 
-    A wrong one is refused, and the old one kept: `status` says so. Exit status: 0 asked, 3 no service is at work.
+    If the new configuration is wrong, the service keeps the old one, and `status` says so.
+
+    Exit status: 0 the service was told, 3 no service is running.
 
     Example: uncnn-daemon reload
     """
@@ -192,12 +206,12 @@ def reload() -> None:
 @app.command()
 def scan(
     again: Annotated[
-        bool, typer.Option("--reprocess", help="Do photos again that were done under another policy than now.")
+        bool, typer.Option("--reprocess", help="Also cloak photos again whose policy has changed since.")
     ] = False,
 ) -> None:
-    """Let the service look at every folder now, without waiting for events or the next round.
+    """Tell the running service to scan all folders now.
 
-    Exit status: 0 asked, 3 no service is at work.
+    Exit status: 0 the service was told, 3 no service is running.
 
     Example: uncnn-daemon scan --reprocess
     """
@@ -209,11 +223,14 @@ def scan(
 @app.command()
 def status(
     json: Json = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay, and show it anew every 2 seconds.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Update it every 2 seconds, until Ctrl-C.")] = False,
 ) -> None:
-    """Show what the service does and did: per folder what was released, what waits, what needs you.
+    """Show the state of the service, its folders and your photos.
 
-    Works with the service stopped. Exit status: 0 healthy, 3 not running, 4 something needs you.
+    Lists for each folder what was published and what waits, and names everything that needs your attention. Also works
+    while the service is stopped.
+
+    Exit status: 0 running without problems, 3 not running, 4 something needs your attention.
 
     Example: uncnn-daemon status --watch
     """
@@ -225,13 +242,16 @@ def status(
 @app.command()
 def notify(
     config: ConfigFile = None,
-    test: Annotated[bool, typer.Option("--test", help="Send a test message.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Send a test message to every address.")] = False,
     json: Json = False,
 ) -> None:
-    """Send what needs you to the addresses of `service.apprise`, where a message waits to be sent.
+    """Send the waiting message (e-mail, ntfy, ...), or a test message.
 
-    The service does it by itself; it has no network, so this is a process of its own. Numbers are sent, and names of
-    photos only with `service.notify_names: true`. Exit status: 0 sent or nothing to send, 1 an address was not reached.
+    The addresses are in the file named by `service.apprise`. The service has no network access, so it starts this
+    command itself; you need it only for --test. A message contains the number of photos that need your attention; their
+    names only with `service.notify_names: true`.
+
+    Exit status: 0 sent, or nothing to send, 1 an address could not be reached.
 
     Example: uncnn-daemon notify --test
     """

@@ -14,28 +14,28 @@ import typer
 from uncnn.daemon.cli.main import app
 
 _OF_ALL = (
-    ("-h, --help", "Show what the command does, and its options."),
-    ("-q, --quiet", "Say only what is wrong; the exit status says the rest."),
-    ("-v, --verbose", "Say more: of a fault of uncnn's own, all there is."),
+    ("-h, --help", "Explain the command and its options."),
+    ("-q, --quiet", "Print only problems."),
+    ("-v, --verbose", "Print more; for an internal error, the traceback."),
 )
 _STATUS = (
-    ("0", "all is well"),
-    ("1", "something could not be read or written, or is missing: the message names it and the remedy"),
-    ("2", "wrong usage"),
-    ("3", "nothing is running"),
-    ("4", "a photo was held, is not protected, or is no longer as it was released"),
-    ("5", "no face to protect was found"),
-    ("6", "all were released, one with what may be a face as it was"),
-    ("78", "the configuration is wrong: every problem is named with its line"),
+    ("0", "success"),
+    ("1", "something is missing, or could not be read or written: the message names it and the remedy"),
+    ("2", "wrong usage: an unknown option, value or photo"),
+    ("3", "no service is running"),
+    ("4", "a photo was held, is not protected, or is no longer as it was published; or something needs your attention"),
+    ("5", "verify: no face was found, so nothing could be checked"),
+    ("6", "cloak, run --once: all photos were published, but an uncertain face was left unchanged"),
+    ("78", "the configuration is wrong: every problem is listed with its line"),
 )
 _FILES = (
-    ("~/.config/uncnn/config.yaml", "the configuration, unless --config or $UNCNN_CONFIG names another"),
-    (".uncnn.yaml", "in a watched folder or below: makes the policy stricter for the photos there"),
+    ("~/.config/uncnn/config.yaml", "the configuration; --config or $UNCNN_CONFIG can name another file"),
+    (".uncnn.yaml", "in a watched folder or a subfolder: makes the policy stricter for the photos there"),
     (
         "~/.local/state/uncnn",
-        "the ledger and private copies of photos in work, unless $UNCNN_STATE names another folder",
+        "the list of photos and their states, held copies, and temporary copies; $UNCNN_STATE can name another folder",
     ),
-    ("~/.local/share/uncnn/models", "recognisers that were pulled or added; $UNCNN_MODELS names more folders"),
+    ("~/.local/share/uncnn/models", "recognisers that you downloaded or added; $UNCNN_MODELS can name more folders"),
 )
 
 

@@ -9,20 +9,24 @@ import typer
 
 from uncnn.daemon.cli.options import Commands, ConfigFile, DeviceOrAuto, Json, Licence
 
-app = Commands("models", "Recognisers and the detector: list, pull, add your own, check, calibrate, remove.")
+app = Commands("models", "List, download, add, check and remove recognisers.")
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Names = Annotated[list[str] | None, typer.Argument(help="Names of models; see `models list`.", show_default=False)]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Names = Annotated[
+    list[str] | None, typer.Argument(help="Names of models, as `models list` lists them.", show_default=False)
+]
 
 
 @app.command("list")
 def list_models(
     config: ConfigFile = None,
     licence: Licence = None,
-    every: Annotated[bool, typer.Option("--all", help="Also what is for research only and not installed.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also list research-only models that are not installed.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """List the models that are installed and those that can be pulled.
+    """List the installed models and those that can be downloaded.
 
     Example: uncnn-daemon models list --all
     """
@@ -34,25 +38,29 @@ def list_models(
 @app.command()
 def pull(
     names: Names = None,
-    pack: Annotated[str | None, typer.Option(help="small (about 25 MB), strong (large networks) or all.")] = None,
+    pack: Annotated[
+        str | None, typer.Option(help="A set of models: small (about 25 MB), strong (large networks) or all.")
+    ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--from", help="Take the files, by their names, from this folder.")
+        Path | None, typer.Option("--from", help="Take the files from this folder instead of downloading them.")
     ] = None,
     mirror: Annotated[
-        str | None, typer.Option(envvar="UNCNN_MIRROR", help="Take the files from URL/<file name>.", show_default=False)
+        str | None,
+        typer.Option(envvar="UNCNN_MIRROR", help="Download the files from URL/<file name>.", show_default=False),
     ] = None,
     config: ConfigFile = None,
     licence: Licence = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Again, even what is there and sound; its calibration is reset.")
+        bool, typer.Option("--force", help="Replace models that are installed; this resets their calibration.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Fetch models from where they were published, check and convert them, and install them.
+    """Download models from their publishers, convert and install them.
 
-    Files are checked by their size and SHA-256 before anything is used; a pull that was cut off goes on where it was.
-    A model whose licence the configuration does not accept is not fetched. Exit status: 0 all are there, 1 one failed,
-    or one that was named is refused.
+    The size and SHA-256 of every file are checked before it is used. An interrupted download continues where it
+    stopped. Models whose licence is not accepted (by --licence or `models.licences`) are not downloaded.
+
+    Exit status: 0 all models are installed, 1 a model failed or was refused.
 
     Example: uncnn-daemon models pull --pack small --licence research
     """
@@ -65,41 +73,55 @@ def pull(
 @app.command()
 def add(
     files: Annotated[
-        list[Path], typer.Argument(help="The model: one file, or both of a format that has two.", show_default=False)
+        list[Path],
+        typer.Argument(help="The file of the model, or both files where its format has two.", show_default=False),
     ],
-    name: Annotated[str | None, typer.Option(help="What it is called; default: the file's name.")] = None,
-    role: Annotated[str | None, typer.Option(help="surrogate (attacked) or judge (only judges).")] = None,
+    name: Annotated[str | None, typer.Option(help="The model's name; default: the name of the file.")] = None,
+    role: Annotated[str | None, typer.Option(help="surrogate (is attacked) or judge (only verifies copies).")] = None,
     template: Annotated[
         str | None,
-        typer.Option(help="arcface-112, sphereface-112x96, openvino-128, dlib-150 or 'x,y x,y x,y x,y x,y'."),
+        typer.Option(
+            help="How faces are aligned: arcface-112, sphereface-112x96, openvino-128, dlib-150, or the five points "
+            "'x,y x,y x,y x,y x,y'."
+        ),
     ] = None,
-    order: Annotated[str | None, typer.Option(help="RGB or BGR.")] = None,
-    mean: Annotated[str | None, typer.Option(help="Of grey levels 0..255: one number, or a,b,c.")] = None,
-    std: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    metric: Annotated[str | None, typer.Option(help="cosine or euclidean.")] = None,
-    licence_name: Annotated[str | None, typer.Option(help="The licence of the weights.")] = None,
-    licence_use: Annotated[str | None, typer.Option(help="permissive or research.")] = None,
+    order: Annotated[str | None, typer.Option(help="The order of the colour channels: RGB or BGR.")] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="The mean to subtract, on a scale of 0 to 255: one number, or a,b,c.")
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="The standard deviation to divide by, on the same scale: one number, or a,b,c.")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="How embeddings are compared: cosine or euclidean.")] = None,
+    licence_name: Annotated[str | None, typer.Option(help="The name of the weights' licence.")] = None,
+    licence_use: Annotated[str | None, typer.Option(help="What it permits: permissive or research.")] = None,
     architecture: Annotated[
         str | None,
         typer.Option(
-            help="The network of a checkpoint, if its keys do not tell; 112x112 for an ONNX file of any size."
+            help="The network of a checkpoint, if it cannot be recognised; or the input size of an ONNX file that has "
+            "none, such as 112x112."
         ),
     ] = None,
     format_name: Annotated[
         str | None,
-        typer.Option("--format", help="onnx, checkpoint, mxnet, openvino, espdl or dlib; default: by the ending."),
+        typer.Option(
+            "--format", help="onnx, checkpoint, mxnet, openvino, espdl or dlib; default: by the file extension."
+        ),
     ] = None,
     faces: Annotated[
-        Path | None, typer.Option("--calibrate", help="A folder of faces, one folder a person, for the thresholds.")
+        Path | None,
+        typer.Option(
+            "--calibrate", help="Calibrate thresholds on this folder of face photos: one subfolder per person."
+        ),
     ] = None,
     device: DeviceOrAuto = "auto",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take what is usual for what is not given.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: use the usual values.")] = False,
     json: Json = False,
 ) -> None:
-    """Add a recogniser of your own: convert it, write its card, prove that it can be attacked and checked.
+    """Add your own recogniser: convert it, describe it and test it.
 
-    What the file does not say is asked for on a terminal, and has to be given by options elsewhere. Without
-    --calibrate it has no thresholds, and is not used before `models calibrate`.
+    On a terminal it asks for what the file does not say; elsewhere give it as options. Without --calibrate the model
+    has no thresholds, and is not used until you run `models calibrate`.
 
     Example: uncnn-daemon models add mine.onnx --order BGR --calibrate ~/faces
     """
@@ -114,14 +136,17 @@ def add(
 def check(
     names: Names = None,
     faces: Annotated[
-        Path | None, typer.Option(help="A folder of faces, one folder a person: measures the accuracy too.")
+        Path | None,
+        typer.Option(help="Also measure the accuracy on this folder of face photos: one subfolder per person."),
     ] = None,
     device: DeviceOrAuto = "auto",
     json: Json = False,
 ) -> None:
-    """Check installed models: hashes, cards, torch against ONNX Runtime, thresholds, accuracy.
+    """Check the installed models.
 
-    Exit status: 0 all sound, 4 one has a fault, 1 one is not installed.
+    Checks hashes, cards and thresholds, and that PyTorch and ONNX Runtime compute the same embeddings.
+
+    Exit status: 0 all models are right, 4 a model has a fault, 1 a model is not installed.
 
     Example: uncnn-daemon models check openvino-0095 --faces ~/faces
     """
@@ -134,18 +159,22 @@ def check(
 def calibrate(
     names: Names = None,
     faces: Annotated[
-        Path, typer.Option(help="A folder of faces: one folder a person, or one photo of each of many people.")
+        Path,
+        typer.Option(help="A folder of face photos: one subfolder per person, or one photo each of many people."),
     ] = ...,  # type: ignore[assignment] # typer's way to say that it has to be given
     called: Annotated[
-        str | None, typer.Option("--called", help="What the card calls the data; default: the folder.")
+        str | None,
+        typer.Option("--called", help="A name for these photos, for the model's card; default: the folder's name."),
     ] = None,
     device: DeviceOrAuto = "auto",
     json: Json = False,
 ) -> None:
-    """Measure thresholds at FAR 1e-2, 1e-3 and 1e-4 on faces of yours, and write them to the cards.
+    """Measure a model's thresholds on your own face photos.
 
-    All thresholds before are replaced. Embeddings are never kept. Only models in uncnn's data directory are changed.
-    Exit status: 0 all done, 1 one failed.
+    Writes the thresholds at false accept rates of 1e-2, 1e-3 and 1e-4 to the model's card, in place of the old ones. No
+    embeddings are stored. Only models in uncnn's data directory are changed.
+
+    Exit status: 0 all models calibrated, 1 a model failed.
 
     Example: uncnn-daemon models calibrate w600k_r50 --faces ~/lfw
     """
@@ -156,7 +185,9 @@ def calibrate(
 
 @app.command()
 def remove(names: Names = None, yes: Yes = False, json: Json = False) -> None:
-    """Remove models from uncnn's data directory; models elsewhere are left alone.
+    """Remove models from uncnn's data directory.
+
+    Included models, and models in folders of $UNCNN_MODELS, are not removed.
 
     Example: uncnn-daemon models remove mobileface-v2
     """

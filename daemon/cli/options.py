@@ -16,12 +16,15 @@ from uncnn.daemon import answers
 from uncnn.plugins.sessions import known_device
 
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="The configuration; default $UNCNN_CONFIG, then the user's own.")
+    Path | None,
+    typer.Option("--config", help="The configuration file; default: $UNCNN_CONFIG, then ~/.config/uncnn/config.yaml."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 2) instead of text.")]
 Licence = Annotated[
     list[str] | None,
-    typer.Option("--licence", help="Accept models of this licence too: permissive (always), research. Repeatable."),
+    typer.Option(
+        "--licence", help="Also accept models with this kind of licence: research. (permissive is always accepted.)"
+    ),
 ]
 
 
@@ -33,15 +36,15 @@ def _known(device: str | None) -> str | None:
         raise typer.BadParameter(str(error)) from error
 
 
-_DEVICE = typer.Option("--device", callback=_known, help="auto, cpu, cuda or cuda:N.")
+_DEVICE = typer.Option("--device", callback=_known, help="Where to compute: auto, cpu, cuda or cuda:N.")
 Device = Annotated[str | None, _DEVICE]
 DeviceOrAuto = Annotated[str, _DEVICE]
 PolicyName = Annotated[
     str | None,
-    typer.Option("--policy", help="A policy of the configuration; default: everyday, or the only one there is."),
+    typer.Option("--policy", help="The policy of the configuration to use; default: everyday, or the only policy."),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what is wrong; the exit status says the rest.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more: of a fault of uncnn's own, all there is.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only problems.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more; for an internal error, the traceback.")]
 
 
 class Commands(typer.Typer):

@@ -9,22 +9,25 @@ import typer
 
 from uncnn.daemon.cli.options import Commands, ConfigFile, Device
 
-app = Commands("people", "People whom a policy treats otherwise: faces.who all-but-enrolled, or only-enrolled.")
+app = Commands("people", "Enroll people whom a policy is to cloak, or not to cloak.")
 
 
 @app.command()
 def enroll(
-    name: Annotated[str, typer.Argument(help="What the person is called.", show_default=False)],
-    photos: Annotated[list[Path], typer.Argument(help="Photos that show the person alone.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="The person's name.", show_default=False)],
+    photos: Annotated[list[Path], typer.Argument(help="Photos that show only this person.", show_default=False)],
     consent: Annotated[
-        bool, typer.Option("--consent", help="They agree that attacks make others look like them to recognisers.")
+        bool,
+        typer.Option("--consent", help="The person agrees that other faces may be made to resemble theirs."),
     ] = False,
     config: ConfigFile = None,
     device: Device = None,
 ) -> None:
-    """Enroll a person, or enroll them anew, with some photos: three to ten, as different as they come.
+    """Enroll a person from three to ten photos, as different as possible.
 
-    What is kept is what the recognisers make of the face, in the state folder, readable by you alone.
+    Replaces an earlier enrolment of that name. With `faces.who` in a policy you can then cloak all faces but theirs
+    (all-but-enrolled), or only theirs (only-enrolled). Only the recognisers' embeddings of the face are stored, in the
+    state folder, readable by you alone.
 
     Example: uncnn-daemon people enroll Ada ada1.jpg ada2.jpg ada3.jpg
     """
@@ -37,7 +40,7 @@ def enroll(
 def list_people(
     json: Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 2) instead of text.")] = False,
 ) -> None:
-    """List who is enrolled.
+    """List the enrolled people.
 
     Example: uncnn-daemon people list
     """
@@ -48,9 +51,9 @@ def list_people(
 
 @app.command()
 def forget(
-    names: Annotated[list[str], typer.Argument(help="Who is to be forgotten.", show_default=False)],
+    names: Annotated[list[str], typer.Argument(help="The names of the people.", show_default=False)],
 ) -> None:
-    """Forget people: what was kept of them is removed.
+    """Delete everything that is stored about enrolled people.
 
     Example: uncnn-daemon people forget Ada
     """

@@ -8,12 +8,12 @@ import typer
 
 from uncnn.daemon.cli.options import Commands, Json
 
-app = Commands("plugins", "Attacks: which are installed, and what they take.")
+app = Commands("plugins", "List the installed attacks and their parameters.")
 
 
 @app.command("list")
 def list_plugins(json: Json = False) -> None:
-    """List the attacks that are installed and where each comes from; one that is broken is listed with its fault.
+    """List the installed attacks, where they come from, and their faults.
 
     Example: uncnn-daemon plugins list
     """
@@ -24,12 +24,12 @@ def list_plugins(json: Json = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="An attack, as `plugins list` names it.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="The name of an attack, as `plugins list` lists it.", show_default=False)],
     json: Json = False,
 ) -> None:
-    """Show what an attack does, which paper it is from, and all that can be set.
+    """Show what an attack does, its paper, and its parameters.
 
-    Exit status: 0 shown, 1 there is no such attack, or it is broken.
+    Exit status: 0 shown, 1 there is no such attack, or it cannot be loaded.
 
     Example: uncnn-daemon plugins show veil
     """

@@ -8,26 +8,29 @@ import typer
 
 from uncnn.daemon.cli.options import Commands
 
-app = Commands("service", "Let systemd run uncnn: for yourself, or for a user of this machine.")
+app = Commands("service", "Install and remove the background service (systemd).")
 
 For = Annotated[
     str,
     typer.Option(
-        "--for", metavar="USER", help="The system's service for this user, with /etc/uncnn/USER/config.yaml; as root."
+        "--for",
+        metavar="USER",
+        help="As root: a system service for this user, configured in /etc/uncnn/USER/config.yaml.",
     ),
 ]
-Gpu = Annotated[bool, typer.Option("--gpu", help="With --for: let it use an NVIDIA GPU.")]
+Gpu = Annotated[bool, typer.Option("--gpu", help="With --for: allow the service to use an NVIDIA GPU.")]
 
 
 @app.command()
 def install(
     name: For = "",
     gpu: Gpu = False,
-    start: Annotated[bool, typer.Option("--start/--no-start", help="Start it now and with the machine.")] = True,
+    start: Annotated[bool, typer.Option("--start/--no-start", help="Start it now, and at every login or boot.")] = True,
 ) -> None:
-    """Install the service, start it, and start it with the machine.
+    """Install the service for systemd, and start it.
 
-    Run it again after you changed the folders of a configuration: the system's service sees no others.
+    A user's service starts at login, a system service (--for) at boot. With --for, run this again after you change the
+    folders in the configuration: a system service can access only those.
 
     Example: uncnn-daemon service install
     """
@@ -39,7 +42,7 @@ def install(
 
 @app.command()
 def uninstall(name: For = "") -> None:
-    """Stop the service and remove it; photos, state and configuration stay.
+    """Stop and remove the service; photos, state and configuration stay.
 
     Example: uncnn-daemon service uninstall
     """
@@ -51,7 +54,7 @@ def uninstall(name: For = "") -> None:
 
 @app.command()
 def show(name: For = "", gpu: Gpu = False) -> None:
-    """Print what `install` would write.
+    """Print the systemd units that `install` would write.
 
     Example: uncnn-daemon service show --for alice
     """

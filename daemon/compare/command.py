@@ -63,7 +63,7 @@ def compare_photos(settings: Settings, original: Path, copy: Path, output: Path,
     for line in wrap(f"change: {shown.change}", width_of(console)) + wrap(MEANING, width_of(console)):
         console.print(line, markup=False, highlight=False)
     if shown.left_out:
-        console.print(f"{shown.left_out} more faces, all smaller, are left out", highlight=False)
+        console.print(f"{shown.left_out} more faces, all smaller, are not shown", highlight=False)
     console.print(f"written: {printable(output)}", markup=False, highlight=False, soft_wrap=True)
     return OK
 

@@ -50,7 +50,7 @@ def _folder(value: Any, info: ValidationInfo) -> Any:
 def _auto_or_names(value: Any) -> Any:
     if value == "auto" or isinstance(value, list | tuple):
         return value
-    raise ValueError(f"{value!r} is neither auto nor a list: use auto or [name, ...]")
+    raise ValueError(f"{value!r} is not valid: use auto, or a list [name, ...]")
 
 
 def _list_or_nothing(value: Any) -> Any:

@@ -27,7 +27,7 @@ _WANTED: Final = {
     "model_type": "it should be a section of keys",
     "dict_type": "it should be a section of keys",
     "tuple_type": "it should be a list: [one, two]",
-    "string_type": "it should be text: put it into quotes",
+    "string_type": "it should be text: put it in quotes",
     "path_type": "it should be a path",
     "bool_type": "it should be true or false",
     "int_type": "it should be a whole number",
@@ -46,7 +46,7 @@ def expand(text: str, base: Path) -> Path:
     Raises ValueError where the text is empty, names the home of an unknown user, or a variable that is not filled in.
     """
     if not text.strip() or "\0" in text:
-        raise ValueError(f"{text!r} is no folder: give a path")
+        raise ValueError(f"{text!r} is not a path of a folder: give one")
     try:
         path = Path(text)
         expanded = named(path if text.startswith("~") else base / path)
@@ -54,8 +54,8 @@ def expand(text: str, base: Path) -> Path:
         raise ValueError(str(error)) from error
     variable = next(filter(_VARIABLE.fullmatch, path.parts), None)
     if variable is not None and not os.path.lexists(expanded):
-        remedy = "write ~ for your home, or the whole path"
-        raise ValueError(f"{printable(text)!r}: {variable} is not filled in here; {remedy}")
+        remedy = "write ~ for your home folder, or the full path"
+        raise ValueError(f"{printable(text)!r}: {variable} is not replaced in this file; {remedy}")
     return expanded
 
 

@@ -98,9 +98,11 @@ def parse(file: Path, content: bytes) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise _unreadable(file, mark.line + 1 if mark else 0, f"is not YAML: {reason}; correct this line") from error
+        raise _unreadable(
+            file, mark.line + 1 if mark else 0, f"is not valid YAML: {reason}; correct this line"
+        ) from error
     except (ValueError, OverflowError) as error:  # `!!int twelve`
-        raise _unreadable(file, 0, f"holds a value that is none: {error}; put it into quotes") from error
+        raise _unreadable(file, 0, f"contains an invalid value: {error}; put it in quotes") from error
 
 
 def _unreadable(file: Path, line: int, message: str) -> ConfigError:
@@ -130,7 +132,7 @@ def _check_structure(file: Path, content: bytes) -> None:
             raise _unreadable(file, line, f"uses the alias *{event.anchor}; write it out in full")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEPTH_LIMIT:
-            raise _unreadable(file, line, f"is nested deeper than {_DEPTH_LIMIT} levels; write it flatter")
+            raise _unreadable(file, line, f"is nested deeper than {_DEPTH_LIMIT} levels; use fewer levels")
 
 
 def _note_lines(
@@ -147,7 +149,7 @@ def _note_lines(
             named, line = (*location, str(key.value)), key.start_mark.line + 1
             spoken = tuple(map(str, named))
             if spoken in lines:
-                message = f"the key stands here and in line {lines[spoken]}: remove one of them"
+                message = f"the key also occurs in line {lines[spoken]}: remove one of them"
                 yield Problem(file, line, spelled(named), message)
             lines[spoken] = line
             yield from _note_lines(file, item, named, lines)

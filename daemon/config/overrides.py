@@ -49,7 +49,7 @@ def _files(watch: Path, relative: Path) -> Iterator[Path]:
         except OSError:
             continue
         if not stat.S_ISREG(found.st_mode):
-            raise ConfigError((Problem(file, 0, "", "it is no regular file: put the file itself there"),))
+            raise ConfigError((Problem(file, 0, "", "it is not a regular file: put the file itself there"),))
         yield file
 
 

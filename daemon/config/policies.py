@@ -46,7 +46,7 @@ def _far(value: Any) -> float:
     except (TypeError, ValueError):
         number = 0.0
     if number not in FARS or isinstance(value, bool):
-        raise ValueError(f"{value!r} is not calibrated: use 1.0e-2, 1.0e-3 or 1.0e-4")
+        raise ValueError(f"{value!r} is not a supported rate: use 1.0e-2, 1.0e-3 or 1.0e-4")
     return number
 
 
@@ -63,7 +63,7 @@ def _margin(value: Any) -> Any:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
         return float(value)
-    raise ValueError(f"{value!r} is no margin: use calibrated, or a number from 0 to 1")
+    raise ValueError(f"{value!r} is not a margin: use calibrated, or a number from 0 to 1")
 
 
 def _attack_name(name: str) -> str:
@@ -82,20 +82,20 @@ def once(names: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a list in which a name stands twice."""
     twice = [name for index, name in enumerate(names) if name in names[:index]]
     if twice:
-        raise ValueError(f"{twice[0]!r} stands here twice: remove one")
+        raise ValueError(f"{twice[0]!r} is given twice: remove one")
     return names
 
 
 def _quality(value: Any) -> Any:
     if value == "same" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100):
         return value
-    raise ValueError(f"{value!r} is no quality: use same or a number from 1 to 100")
+    raise ValueError(f"{value!r} is not a quality: use same or a number from 1 to 100")
 
 
 def _rotated(value: Any) -> Any:
     if value == "auto" or isinstance(value, bool):
         return value
-    raise ValueError(f"{value!r} is none of them: use auto, true or false")
+    raise ValueError(f"{value!r} is not valid: use auto, true or false")
 
 
 def _file_name(template: str) -> str:
@@ -107,7 +107,7 @@ def _file_name(template: str) -> str:
     sound = all(field in (("stem", "", None), ("suffix", "", None)) for field in fields)
     named = "{stem}" in template and template.endswith("{suffix}")
     if not (sound and named) or "/" in template or not template.isprintable():
-        raise ValueError(f"{template!r} is no file name: use {{stem}}, then {{suffix}} at the end, without a slash")
+        raise ValueError(f"{template!r} is not a file name: use {{stem}}, then {{suffix}} at the end, without a slash")
     return template
 
 

@@ -33,7 +33,7 @@ def remarks(config: Config) -> Iterator[Remark]:
         yield from _publish_remarks(("folders", index, "publish"), folder)
     metrics = config.service.metrics
     if metrics is not None and not os.access(metrics.parent, os.W_OK | os.X_OK):
-        words = f"{printable(metrics.parent)} is no folder that can be written: create it, or give this user access"
+        words = f"{printable(metrics.parent)} is not a folder that can be written: create it, or give this user access"
         yield Remark("problem", ("service", "metrics"), words)
 
 
@@ -67,8 +67,8 @@ def _publish_remarks(location: Location, folder: Folder) -> Iterator[Remark]:
             yield Remark("problem", location, str(error))
             return
         if there != publish:
-            yield Remark("fact", location, f"{printable(publish)} is made when the first photo comes")
+            yield Remark("fact", location, f"{printable(publish)} will be created with the first photo")
         if words:
             yield Remark("fact", location, words)
         if folder.watch.is_dir() and folder.watch.stat().st_dev != there.stat().st_dev:
-            yield Remark("fact", location, "copies go to another file system than photos come from")
+            yield Remark("fact", location, "the copies are on another file system than the photos")

@@ -30,7 +30,7 @@ def check_config(explicit: Path | None) -> int:
     file = find_config(explicit)
     config, document = load(file), read(file)
     if not document.value:
-        raise ConfigError((document.problem((), "says nothing: uncnn-daemon config init --force writes a whole one"),))
+        raise ConfigError((document.problem((), "is empty: uncnn-daemon config init --force writes a complete one"),))
     found = list(remarks(config))
     problems = [document.problem(each.location, each.words) for each in found if each.kind == "problem"]
     problems += [problem for folder in config.folders for problem in _below(config, folder)]
@@ -38,10 +38,10 @@ def check_config(explicit: Path | None) -> int:
     if problems:
         raise ConfigError(tuple(problems))
     folders = "1 folder" if len(config.folders) == 1 else f"{len(config.folders)} folders"
-    lines = [f"{printable(file)} is right: {folders}, policies {', '.join(config.policies)}"]
+    lines = [f"{printable(file)} has no errors: {folders}, policies {', '.join(config.policies)}"]
     lines += [f"  {each.words}" if each.location else each.words for each in found]
     if not config.folders:
-        lines.append("no folder is watched: run has nothing to do; add some under `folders`")
+        lines.append("no folder is watched: add folders under `folders`")
     sys.stdout.write("\n".join([*lines, offered().words]) + "\n")
     return OK
 
@@ -65,7 +65,7 @@ def _policy_of(file: Path, config: Config, photo: Path) -> dict[str, Any]:
         folder, policy = watched
         published = folder.publish / policy.released_name(path.relative_to(folder.watch))
         return {"published": str(published), "policy": policy.model_dump(mode="json")}
-    raise ConfigError((Problem(file, 0, "folders", f"none of them watches {printable(path)}: add its folder"),))
+    raise ConfigError((Problem(file, 0, "folders", f"none of them contains {printable(path)}: add its folder"),))
 
 
 def watched_policy(config: Config, path: Path) -> tuple[Folder, Policy] | None:

@@ -49,7 +49,7 @@ def init_config(explicit: Path | None, folders: Sequence[Path], force: bool) -> 
     config_of(parse(file, content))
     if file.exists() and not force:
         raise InitError(
-            f"{printable(file)} is there already: edit it, or give --force, which keeps it as {_old(file).name}"
+            f"{printable(file)} exists already: edit it, or use --force, which keeps the old one as {_old(file).name}"
         )
     try:
         for folder in {folder for pair in pairs for folder in pair}:
@@ -75,9 +75,7 @@ def sample_for(pairs: Sequence[Pair]) -> str:
     assert entry is not None  # a test holds the sample to it
     own = "".join(_entries(entry, pairs))
     _, _, rest = (text[: entry.start()] + own + text[entry.end() :]).partition("\n")
-    return (
-        f"# uncnn's configuration: uncnn-daemon config check says whether it is right, config show what holds.\n{rest}"
-    )
+    return f"# The configuration of uncnn. After a change, run: uncnn-daemon config check\n{rest}"
 
 
 def _entries(entry: re.Match[str], pairs: Sequence[Pair]) -> Iterator[str]:
@@ -93,7 +91,7 @@ def _scalar(path: Path) -> str:
 
 def _pairs(folders: Sequence[Path]) -> list[Pair]:
     if len(folders) % 2:
-        raise PairError(f"{printable(folders[-1])} has no publish folder: give folders in pairs, WATCH PUBLISH")
+        raise PairError(f"{printable(folders[-1])} has no publish folder: give pairs of folders, WATCH PUBLISH")
     paths = [named(folder) for folder in folders]
     if not paths:
         pictures = usual_folder("pictures")

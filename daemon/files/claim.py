@@ -69,7 +69,7 @@ def place_by_claim(top: int, temporary: str, target: int, relative: Path) -> Way
 def _fill(top: int, temporary: str, target: int, name: str, mode: int) -> Way:
     """Let the claimed name be the whole file: by renaming, or by copying where that cannot be."""
     if _content(target, name) != os.fsencode(temporary):
-        words = "was replaced by another program while it was published: take the right to write there from others"
+        words = "was replaced by another program while it was published: do not let other users write there"
         raise PublishError("replaced", f"{printable(name)} {words}")
     try:
         os.rename(temporary, name, src_dir_fd=top, dst_dir_fd=target)

@@ -75,7 +75,7 @@ class Draft:
 
     def _link_by_name(self, own: str, folder: int, name: str) -> Way:
         if not self.is_at(self.top, own):
-            words = "was replaced by another program while it was written: take the right to write there from others"
+            words = "was replaced by another program while it was written: do not let other users write there"
             raise PublishError("replaced", f"the temporary file of {printable(name)} {words}")
         try:
             os.link(own, name, src_dir_fd=self.top, dst_dir_fd=folder, follow_symlinks=False)

@@ -37,15 +37,15 @@ class Reason(StrEnum):
 
 _WORDS: Final[dict[Reason, str]] = {
     Reason.HIDDEN: "hidden",
-    Reason.UNFINISHED: "unfinished or a backup of another program",
+    Reason.UNFINISHED: "unfinished, or a backup by another program",
     Reason.DELETED: "in a recycle bin",
     Reason.OLDER: "a snapshot or an older version",
-    Reason.PREVIEW: "a preview of a photo program",
-    Reason.FOREIGN: "another program's own",
+    Reason.PREVIEW: "a preview by a photo program",
+    Reason.FOREIGN: "a file of another program",
     Reason.LINK: "a symbolic link",
-    Reason.UNSUPPORTED: "a picture of a kind that is not read",
+    Reason.UNSUPPORTED: "a picture in an unsupported format",
     Reason.EMPTY: "empty",
-    Reason.OTHER: "no photo",
+    Reason.OTHER: "not a photo",
 }
 
 NAME_BYTES: Final = 255

@@ -57,7 +57,7 @@ def safe_parts(relative: Path) -> tuple[str, ...]:
     """
     parts = relative.parts
     if not parts or relative.is_absolute() or ".." in parts or "\0" in str(relative):
-        message = f"{printable(relative)} leads out of its folder: give a path below it, without '..'"
+        message = f"{printable(relative)} points outside of its folder: give a path inside it, without '..'"
         raise PublishError("escape", message)
     return parts
 
@@ -138,7 +138,7 @@ def _component(folder: int, part: str, root: Path) -> int | Path:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), part)
         # In a user namespace root may have no number of its own: it is who owns the top of all folders.
         if found.st_uid not in (0, os.geteuid(), Path("/").stat().st_uid):
-            words = f"the link {printable(part)} in it belongs to another user, who may point it elsewhere"
+            words = f"the symbolic link {printable(part)} in its path belongs to another user, who could change it"
             raise PublishError("symlink", f"{printable(root)} cannot be used: {words}; give the folder's real path")
         return Path(os.readlink("", dir_fd=link))
     finally:

@@ -191,7 +191,7 @@ def _fill(writer: int, release: _Release) -> int:
     finally:
         os.close(reader)
     if found != release.sha256:
-        message = f"{printable(name)} has sha256 {found}, verified was {release.sha256}: cloak the photo again"
+        message = f"{printable(name)} has the sha256 {found}, but {release.sha256} was verified: cloak the photo again"
         raise PublishError("mismatch", message)
     return size
 
@@ -231,7 +231,7 @@ def _place_within(
         except FileExistsError:
             if holds(target, wanted, size, release.sha256):
                 return wanted, None
-    raise PublishError("no-name", f"{printable(name)} and {_NUMBERS} numbered names are taken: empty the folder")
+    raise PublishError("no-name", f"{printable(name)} and {_NUMBERS} numbered names exist already: empty the folder")
 
 
 def _link(draft: Draft, target: int, name: str) -> Way:
@@ -253,12 +253,12 @@ def _confirm(draft: Draft, target: int, path: Path, size: int, sha256: str) -> N
         raise _not_ours(path)
     if not is_whole:
         os.unlink(path.name, dir_fd=target)
-        words = "did not keep the verified bytes: check the disk, and what else runs as this user"
+        words = "does not contain the verified bytes: check the disk, and other programs of this user"
         raise PublishError("mismatch", f"{printable(path)} {words}")
 
 
 def _not_ours(path: Path) -> PublishError:
-    words = "was replaced by another program while it was published: take the right to write there from others"
+    words = "was replaced by another program while it was published: do not let other users write there"
     return PublishError("replaced", f"{printable(path)} {words}")
 
 
@@ -266,5 +266,7 @@ def _find_again(target: int, release: _Release) -> None:
     """Open the folder once more by its path. Raises PublishError (`replaced`): it leads to another by now."""
     with opened_folder(release.folder, release.parts[:-1]) as found:
         if not os.path.samestat(os.fstat(found), os.fstat(target)):
-            words = "was replaced by another program while a photo was published into it: keep it from others"
+            words = (
+                "was replaced by another program while a photo was published into it: do not let other users change it"
+            )
             raise PublishError("replaced", f"{printable(release.path.parent)} {words}")

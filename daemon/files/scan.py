@@ -140,7 +140,7 @@ def _no_photo(relative: Path, kind: str) -> Ignored:
         return _ignored(relative, Reason.EMPTY)
     if not kind:
         return _ignored(relative, Reason.OTHER)
-    words = f"it is a picture of a kind that is not read ({kind}): export it as JPEG, PNG or TIFF"
+    words = f"its format is not supported ({kind}): export it as JPEG, PNG or TIFF"
     return _ignored(relative, Reason.UNSUPPORTED, words)
 
 

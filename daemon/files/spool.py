@@ -67,8 +67,8 @@ def _copied(folder: int, name: str, source: Path, spool: Path, size_limit: int) 
             size, sha256 = _copy_into(target, opened, source, size_limit)
             after = os.fstat(opened)
             if _state(before) != _state(after) or size != after.st_size:
-                message = f"{printable(source)} changed while it was copied: wait until it is written, then try again"
-                raise PublishError("changed", message)
+                words = "changed while it was being copied: wait until it is written, then try again"
+                raise PublishError("changed", f"{printable(source)} {words}")
         except BaseException:
             target.unlink(missing_ok=True)
             raise

@@ -54,7 +54,7 @@ def standing(folder: Path, relative: Path, sha256: str, placed: str | None) -> S
     except OSError as error:
         kind, words = system_words(error)
         if kind in _GONE:
-            return Standing("missing", "nothing stands under its name")
+            return Standing("missing", "there is no file of its name")
         return Standing("unreadable", f"it cannot be read: {words}")
     if digest == sha256:
         return Standing("there")
@@ -64,10 +64,10 @@ def standing(folder: Path, relative: Path, sha256: str, placed: str | None) -> S
 def _other(found: os.stat_result, is_file: bool, placed: str | None) -> Standing:
     """Return what stands where the released bytes do not."""
     if not is_file:
-        return Standing("replaced", "what stands under its name is no regular file")
+        return Standing("replaced", "under its name there is something that is not a regular file")
     if placed is not None and placed == _state(found):
-        return Standing("rotten", "its bytes are others, though nobody wrote to it: check the disk")
-    return Standing("replaced", "what stands under its name has other bytes than those that were verified")
+        return Standing("rotten", "its content changed although nobody wrote to it: check the disk")
+    return Standing("replaced", "its content is not what was verified")
 
 
 def elsewhere(folder: Path, name: str, sha256: str, known: dict[str, list[Path]]) -> Path | None:

@@ -23,8 +23,8 @@ class Way(StrEnum):
 
 _WORDS: Final[dict[Way, str]] = {
     Way.UNNAMED: "",
-    Way.LINK: "photos are written under a temporary name first: this file system has no files without names",
-    Way.RENAME: "photos are written under a temporary name first: this file system has no links",
+    Way.LINK: "photos are written under a temporary name first: this file system does not support unnamed files",
+    Way.RENAME: "photos are written under a temporary name first: this file system does not support hard links",
     Way.CLAIM: (
         "a file of a few bytes holds a photo's name until the whole photo takes its place:"
         " this file system has neither links nor renaming that never replaces"

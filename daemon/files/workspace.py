@@ -73,7 +73,9 @@ def only_run() -> Iterator[None]:
             _lock_soon(opened)
         except BlockingIOError as error:
             remedy = "see uncnn-daemon status, or wait for it to end"
-            raise RunningError(f"another run is at work on {printable(file.parent)}: {remedy}") from error
+            raise RunningError(
+                f"uncnn is already running, with the state folder {printable(file.parent)}: {remedy}"
+            ) from error
         os.ftruncate(opened, 0)
         os.write(opened, str(os.getpid()).encode())
         yield

@@ -78,7 +78,7 @@ def _policy(config: Config, photo: Path, name: str | None) -> tuple[Policy, str]
 
 def _check_picture(picture: Path, photo: Path, faces: bool) -> None:
     if not faces:
-        raise SettingsError(f"--output {printable(picture)} is for the faces: leave --no-faces out")
+        raise SettingsError(f"--output {printable(picture)} shows the faces: leave out --no-faces")
     if picture.suffix.lower() != ".png":
         raise SettingsError(f"--output {printable(picture)}: name a file that ends in .png")
     if picture.exists() and photo.exists() and picture.samefile(photo):

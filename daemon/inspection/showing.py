@@ -44,7 +44,7 @@ def show(answer: dict[str, Any], every: bool) -> None:
             console.print(f"written: {escape(printable(answer['written']))}", soft_wrap=True)
     console.print()
     if answer["said"]:
-        console.print(f"What the file says besides its pixels ({_policy_words(answer['policy'])}):")
+        console.print(f"Metadata in the file ({_policy_words(answer['policy'])}):")
         for line in said_lines(answer["said"], console.width, every):
             console.print(line, soft_wrap=True)
     console.print(last_line(answer["said"]))
@@ -78,7 +78,7 @@ def _fact_rows(photo: dict[str, Any]) -> Iterator[tuple[str, str]]:
         across, down = photo["dots_per_inch"]
         yield (
             "resolution",
-            f"{across:.4g} dots an inch" if across == down else f"{across:.4g} x {down:.4g} dots an inch",
+            f"{across:.4g} dots per inch" if across == down else f"{across:.4g} x {down:.4g} dots per inch",
         )
 
 
@@ -100,10 +100,10 @@ def faces_line(faces: Sequence[dict[str, Any]], policy: dict[str, Any]) -> str:
     cloaked = sum(face["cloaked"] for face in faces)
     number = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
     alone = sum(face["size_px"] < policy["smallest_px"] for face in faces)
-    small = f"; {alone} smaller than {policy['smallest_px']} px, left alone" if alone else ""
+    small = f"; {alone} smaller than {policy['smallest_px']} px, left unchanged" if alone else ""
     doubtful = sum(bool(face["uncertain"]) and face["size_px"] >= policy["smallest_px"] for face in faces)
     small += f"; {doubtful} uncertain" if doubtful else ""
-    who = {"all": "", "all-but-enrolled": ", but for those enrolled", "only-enrolled": ", if they are enrolled"}
+    who = {"all": "", "all-but-enrolled": ", except enrolled people", "only-enrolled": ", if enrolled"}
     return f"{number}: {cloaked} to be cloaked{who[policy['who']]}{small}"
 
 
@@ -123,7 +123,7 @@ def _fate(face: dict[str, Any], smallest_px: int) -> str:
     doubt = f" ({face['uncertain']})" if face["uncertain"] else ""
     if face["cloaked"]:
         return f"[green]cloaked[/green]{doubt}"
-    return f"[yellow]left alone{f' (< {smallest_px} px)' if face['size_px'] < smallest_px else doubt}[/yellow]"
+    return f"[yellow]left unchanged{f' (< {smallest_px} px)' if face['size_px'] < smallest_px else doubt}[/yellow]"
 
 
 def _policy_words(policy: dict[str, Any]) -> str:
@@ -142,7 +142,7 @@ def said_lines(said: Sequence[dict[str, Any]], width: int, every: bool) -> Itera
             fate = "[yellow]kept[/yellow]" if each["kept"] else "[green]removed[/green]"
             yield f"{' ' * _INDENT}{escape(name)}{' ' * _GAP}{escape(value)}{' ' * _GAP}{fate}"
         if len(told) < len(own):
-            yield f"{' ' * _INDENT}[dim]and {len(own) - len(told)} more: add --all[/dim]"
+            yield f"{' ' * _INDENT}[dim]and {len(own) - len(told)} more: --all lists them[/dim]"
 
 
 def _fitted(words: str, width: int) -> str:
@@ -170,11 +170,11 @@ def _groups(said: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, An
 def last_line(said: Sequence[dict[str, Any]]) -> str:
     """Return how many of the things would be removed, and what is among them."""
     if not said:
-        return "The file says nothing besides its pixels."
+        return "The file contains no metadata."
     removed = [each for each in said if not each["kept"]]
     kinds = {each["about"] for each in removed}
     named = [words for kind, words in _TELLING.items() if kind in kinds]
     if not removed:
-        return "Nothing it says would be removed."
+        return "None of the metadata would be removed."
     among = f"; {', '.join(named)} among them" if named else ""
-    return f"[bold]{len(removed)} of {len(said)}[/bold] things it says would be removed{among}."
+    return f"[bold]{len(removed)} of {len(said)}[/bold] metadata entries would be removed{among}."

@@ -33,12 +33,12 @@ class Doubts:
         """Return those that there are in words."""
         said = []
         if self.without_face:
-            said.append(f"{photos(self.without_face)} released without a face")
+            said.append(f"{photos(self.without_face)} published in which no face was found")
         if self.uncertain:
-            verb = "has" if self.uncertain == 1 else "have"
-            said.append(f"{photos(self.uncertain)} {verb} faces that are uncertain: they may be animals or pictures")
+            words = f"{photos(self.uncertain)} published with uncertain faces, which may be animals or pictures"
+            said.append(words)
         if self.provisional:
-            said.append(f"{photos(self.provisional)} protected by judges of one family alone, so provisional")
+            said.append(f"{photos(self.provisional)} protected provisionally: all judges are of one family")
         return said
 
     def as_json(self) -> dict[str, int]:

@@ -204,7 +204,7 @@ class Ledger:
         Raises TransitionError.
         """
         values = {"attempts": 0, "asked": True, "dropped": False}
-        return self._decided(job, RETRIABLE, State.QUEUED, "a person asked for another attempt", **values)
+        return self._decided(job, RETRIABLE, State.QUEUED, "queued again with retry", **values)
 
     def renew(self, job: Job) -> Job:
         """Queue what a person gives to `cloak` once more, with all attempts before it. Raises TransitionError."""
@@ -216,7 +216,7 @@ class Ledger:
             connection.execute(f"UPDATE jobs SET state = 'superseded' WHERE id = ? AND {given}", (job.id,))
             values: dict[str, Any] = {"attempts": 0, "dropped": False, "anyway": False}
             values |= _NOT_JUDGED if job.state in {State.PUBLISHED, State.HELD} else {}
-            return change(connection, current(connection, job), State.QUEUED, "given to cloak once more", **values)
+            return change(connection, current(connection, job), State.QUEUED, "given to cloak again", **values)
 
     def release(self, job: Job) -> Job:
         """Let the judged copy of what is held be published, at a person's word. Raises TransitionError."""
@@ -227,11 +227,11 @@ class Ledger:
 
         Raises TransitionError.
         """
-        return self._decided(job, {State.HELD}, State.QUEUED, "a person released it", attempts=0, anyway=True)
+        return self._decided(job, {State.HELD}, State.QUEUED, "released with held release", attempts=0, anyway=True)
 
     def drop(self, job: Job) -> Job:
         """Be done at a person's word with what waits for one; it is not published. Raises TransitionError."""
-        return self._decided(job, NEEDS_PERSON, State.SKIPPED, "a person dropped it", dropped=True)
+        return self._decided(job, NEEDS_PERSON, State.SKIPPED, "dropped with held drop", dropped=True)
 
     def _decided(self, job: Job, before: Collection[State], state: State, reason: str, **values: Any) -> Job:
         with self.database.transaction() as connection:

@@ -101,12 +101,12 @@ def _format(files: Sequence[Path], named: str | None) -> Format:
             raise SettingsError(f"{printable(file)}: there is no such file")
     if named is not None:
         if named not in MODULES:
-            raise SettingsError(f"--format {named}: there are {', '.join(MODULES)}")
+            raise SettingsError(f"--format {named}: choose one of {', '.join(MODULES)}")
         return next(kind for kind in MODULES if kind == named)
     found = {FORMATS[file.suffix.lower()] for file in files if file.suffix.lower() in FORMATS}
     if len(found) != 1:
         names = ", ".join(printable(file.name) for file in files)
-        raise SettingsError(f"{names}: not known by the ending; give --format {', '.join(MODULES)}")
+        raise SettingsError(f"{names}: the file extension does not tell the format; give --format {', '.join(MODULES)}")
     return found.pop()
 
 
@@ -120,7 +120,7 @@ def _shape(model: ModelProto, kind: Format, files: Sequence[Path], architecture:
     first, last = ([side.dim_value for side in value.type.tensor_type.shape.dim] for value in values)
     if len(first) != 4 or len(last) != 2 or not (first[2] and first[3] and last[1]):
         raise ModelsError(
-            f"{printable(files[0])}: its graph does not say how large its input and its embedding are "
+            f"{printable(files[0])}: its graph does not give the sizes of input and embedding "
             f"({first} to {last}): export it again with a fixed height and width"
         )
     if kind == "mxnet":

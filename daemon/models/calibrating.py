@@ -40,7 +40,7 @@ def calibrate_models(names: Sequence[str], folder: Path, called: str | None, dev
     """
     data = data_dir()
     if not names:
-        raise SettingsError("name the models to calibrate: see `uncnn-daemon models list`")
+        raise SettingsError("name the models to calibrate: `uncnn-daemon models list` lists them")
     places = chosen(data, names)
     for place in places:
         check_ours(data, place, "calibrate it there")
@@ -68,7 +68,7 @@ def read_folder(folder: Path, data: Path, device: str, called: str | None, quiet
     """
     from uncnn.exporters.calibration.faces import read_faces
 
-    with face_reader(store.detector_files(data), device) as look, counting("looking for faces", quiet) as report:
+    with face_reader(store.detector_files(data), device) as look, counting("finding faces", quiet) as report:
         return read_faces([folder], look, report, name=called)
 
 

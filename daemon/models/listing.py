@@ -85,9 +85,9 @@ def print_models(licences: Sequence[str], every: bool, as_json: bool) -> int:
         console.print(f"[yellow]not used[/yellow]: {escape(printable(notice))}", soft_wrap=True, highlight=False)
     hidden = len(rows) - len(shown)
     if hidden:
-        console.print(f"{hidden} more for research only: add --all", soft_wrap=True, highlight=False)
+        console.print(f"{hidden} more for research only: --all lists them", soft_wrap=True, highlight=False)
     where = escape(printable(store.models_dir(data)))
-    console.print(f"models are put into {where}", soft_wrap=True, highlight=False)
+    console.print(f"models are installed in {where}", soft_wrap=True, highlight=False)
     return OK
 
 
@@ -105,7 +105,7 @@ def problem_of(place: store.Place) -> str:
     if place.card is None:
         return " ".join(place.problem.split())
     if place.differs:
-        return f"not the {place.name} that uncnn knows ({place.differs}): it is left out"
+        return f"not the {place.name} that uncnn knows ({place.differs}): it is not used"
     return "" if place.card.thresholds else f"no thresholds: uncnn-daemon models calibrate {place.name} --faces FOLDER"
 
 

@@ -46,12 +46,12 @@ class Asked:
         """
         if (self.pack is None) == (not self.names):
             raise SettingsError(
-                "give the names of models (see uncnn-daemon models list), or --pack small, strong or all"
+                "name the models (uncnn-daemon models list lists them), or give --pack small, strong or all"
             )
         if self.names:
             return catalog.named(self.names)
         if self.pack not in PACKS:
-            raise SettingsError(f"--pack {self.pack}: there are {', '.join(PACKS)}")
+            raise SettingsError(f"--pack {self.pack}: choose one of {', '.join(PACKS)}")
         return catalog.pack(self.pack)  # type: ignore[arg-type] # it is one of them
 
     def origin(self) -> Origin:
@@ -162,4 +162,4 @@ class _Lines:
             sys.stderr.write(f"{news.file}: {news.note}\n")
         elif new:
             size = f"{news.total / 1e6:.1f} MB" if news.total else "of unknown size"
-            sys.stderr.write(f"{news.file}: coming, {size}\n")
+            sys.stderr.write(f"{news.file}: downloading, {size}\n")

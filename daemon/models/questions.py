@@ -64,8 +64,8 @@ def answers(questions: Sequence[Question], given: Mapping[str, str | None], yes:
             missing.append(question)
     if missing:
         options = "\n".join(f"  --{question.option}: {question.meaning}{_usually(question)}" for question in missing)
-        rest = "" if yes else ", or --yes to take what is usual"
-        raise SettingsError(f"there is no terminal to ask on: give these{rest}:\n{options}")
+        rest = "" if yes else ", or --yes to use the usual values"
+        raise SettingsError(f"there is no terminal to ask: give these options{rest}:\n{options}")
     return found
 
 
@@ -99,19 +99,27 @@ def about(shape: Shape, file: Path, data: Path) -> list[Question]:
     inside = "; the file says so" if shape.wanted else inside
     swaps = "; this graph swaps them itself first" if shape.swaps_channels else ""
     return [
-        Question("name", "what it is called here", usual, name, sure=True),
+        Question("name", "the name of the model", usual, name, sure=True),
         Question(
             "role",
-            "surrogate: attacked, so that others of its kind are fooled too. judge: never attacked, it only judges",
+            "surrogate: is attacked, so that similar recognisers are fooled too. judge: is not attacked, only verifies",
             "surrogate",
             one_of("surrogate", "judge"),
         ),
         template(shape.height, shape.width),
-        Question("order", f"of the channels; what OpenCV reads is BGR{swaps}", "RGB", one_of("RGB", "BGR")),
+        Question("order", f"the order of the colour channels; OpenCV reads BGR{swaps}", "RGB", one_of("RGB", "BGR")),
         Question(
-            "mean", f"taken from the grey levels 0..255{inside}; one number, or three: a,b,c", f"{mean:g}", numbers
+            "mean",
+            f"the mean to subtract, on a scale of 0 to 255{inside}; one number, or three: a,b,c",
+            f"{mean:g}",
+            numbers,
         ),
-        Question("std", "what they are divided by then; one number, or three: a,b,c", f"{std:g}", positive),
+        Question(
+            "std",
+            "the standard deviation to divide by, on the same scale; one number, or three: a,b,c",
+            f"{std:g}",
+            positive,
+        ),
         Question(
             "metric",
             "how two embeddings are compared: cosine (nearly always) or euclidean (dlib)",
@@ -135,7 +143,7 @@ def free_name(data: Path, name: str) -> str:
     taken = store.in_use(data).get(name)
     if taken is not None:
         raise ModelsError(
-            f"{name} is installed already, in {printable(taken.folder)}: give another --name, or remove it"
+            f"{name} is already installed, in {printable(taken.folder)}: give another --name, or remove it"
         )
     if any(entry.name == name for entry in read_catalog().models):
         raise ModelsError(f"{name} is a model of the catalog: give another --name, or pull it")
@@ -186,7 +194,7 @@ def template(height: int, width: int) -> Question:
             raise ValueError(f"every point must lie inside the input, {height} x {width} (height x width)")
         return (points[0], points[1], points[2], points[3], points[4])
 
-    meaning = "where the eyes, the nose and the corners of the mouth lie in the input, as in training"
+    meaning = "where eyes, nose and corners of the mouth are in the input, as in training"
     if (height, width) not in sizes:
         scale_x, scale_y = width / 112, height / 112
         guess = " ".join(f"{x * scale_x:.2f},{y * scale_y:.2f}" for x, y in TEMPLATES["arcface-112"])

@@ -26,7 +26,7 @@ def remove_models(names: Sequence[str], yes: bool, as_json: bool) -> int:
         ModelsError: one is not installed, or lies elsewhere; then nothing is removed. SettingsError: nobody to ask.
     """
     if not names:
-        raise SettingsError("name the models to remove: see `uncnn-daemon models list`")
+        raise SettingsError("name the models to remove: `uncnn-daemon models list` lists them")
     data = data_dir()
     detectors = {name: files for name in names if (files := list(_detector_files(data, name)))}
     places = chosen(data, [name for name in names if name not in detectors]) if len(detectors) < len(names) else []
@@ -47,7 +47,7 @@ def remove_models(names: Sequence[str], yes: bool, as_json: bool) -> int:
 
 def _ask(found: Sequence[Path], as_json: bool) -> None:
     if as_json or not interactive():
-        raise SettingsError("there is no terminal to ask on: add --yes to remove them")
+        raise SettingsError("there is no terminal to ask for confirmation: add --yes to remove them")
     for path in found:
         typer.echo(printable(path))
     typer.confirm("remove this?", abort=True)

@@ -27,6 +27,6 @@ class Desktop:
         newest = "a folder is blocked" if notice.folders else "the service cannot work"
         if found.concerns:
             newest = f"{printable(found.concerns[0].photo.name)}: {found.concerns[0].reason}"
-        words = [f"{notice.number} wait for you", f"{newest}\nuncnn-daemon status says more"]
+        words = [f"{notice.number} wait for your decision", f"{newest}\nuncnn-daemon status shows the details"]
         with suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run([program, "--app-name=uncnn", *words], check=False, timeout=5)

@@ -12,8 +12,8 @@ from typing import Final
 from uncnn.daemon.ledger.view import View
 from uncnn.daemon.wording import photos, printable
 
-TITLE: Final = "uncnn: something needs you"
-REMEDY: Final = "uncnn-daemon status says more."
+TITLE: Final = "uncnn needs your attention"
+REMEDY: Final = "uncnn-daemon status shows the details."
 NAMED: Final = 5
 """So many photos are named, where names are asked for."""
 
@@ -41,12 +41,16 @@ class Notice:
 
     def words(self) -> str:
         """Return it in lines."""
-        said = [f"{photos(self.photos)} {'waits' if self.photos == 1 else 'wait'} for you"] if self.photos else []
+        said = (
+            [f"{photos(self.photos)} {'waits' if self.photos == 1 else 'wait'} for your decision"]
+            if self.photos
+            else []
+        )
         if self.folders:
             said.append(f"{self.folders} {'folder is' if self.folders == 1 else 'folders are'} blocked")
         if self.problem:
-            said.append("all photos wait: the service cannot work")
-        return "\n".join([f"{'; '.join(said) or 'nothing needs you'}.", *self.named, REMEDY])
+            said.append("all photos are waiting: the service cannot work")
+        return "\n".join([f"{'; '.join(said) or 'nothing needs your attention'}.", *self.named, REMEDY])
 
 
 def notice_file(state: Path) -> Path:

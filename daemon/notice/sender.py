@@ -24,8 +24,8 @@ from uncnn.plugins.extras import missing_words
 if TYPE_CHECKING:
     from apprise import Apprise
 
-TEST_TITLE = "uncnn: a test"
-TEST_WORDS = "uncnn can tell you here when a photo or a folder needs you."
+TEST_TITLE = "uncnn: test message"
+TEST_WORDS = "uncnn can reach you here when a photo or a folder needs your attention."
 
 
 class NotifyError(UncnnError):
@@ -51,7 +51,9 @@ def send_notice(config: Path | None, test: bool, as_json: bool) -> int:
     """
     addresses = load(find_config(config)).service.apprise
     if addresses is None:
-        remedy = "name a file of Apprise addresses in config.yaml, service.apprise: ~/.config/uncnn/apprise.yaml"
+        remedy = (
+            "set service.apprise in config.yaml to a file of Apprise addresses, such as ~/.config/uncnn/apprise.yaml"
+        )
         raise NotifyError(f"no addresses are configured: {remedy}")
     waiting = notice_file(state_dir())
     notice = None if test else read_notice(waiting)
@@ -59,7 +61,7 @@ def send_notice(config: Path | None, test: bool, as_json: bool) -> int:
         if as_json:
             print_json({"sent": []})
         else:
-            sys.stdout.write("nothing waits to be sent; --test sends a test\n")
+            sys.stdout.write("no message is waiting to be sent; --test sends a test message\n")
         return OK
     title, words = (TITLE, notice.words()) if notice is not None else (TEST_TITLE, TEST_WORDS)
     done = send(addresses, title, words)
@@ -100,7 +102,7 @@ def _servers(addresses: Path) -> Apprise:
     try:
         if stat.S_IMODE(addresses.stat().st_mode) & 0o077:
             name = printable(addresses)
-            raise NotifyError(f"{name} holds secrets and others may read it: chmod 600 {name}")
+            raise NotifyError(f"{name} contains secrets, and other users can read it: chmod 600 {name}")
         addresses.read_bytes()
     except OSError as error:
         raise NotifyError(
@@ -112,8 +114,8 @@ def _servers(addresses: Path) -> Apprise:
     servers = Apprise(asset=asset)
     servers.add(known)
     if len(servers) == 0:
-        remedy = "write one a line, as ntfy://ntfy.example/topic; see Apprise's list of services"
-        raise NotifyError(f"{printable(addresses)} holds no address that Apprise knows: {remedy}")
+        remedy = "write one address per line, such as ntfy://ntfy.example/topic; see Apprise's list of services"
+        raise NotifyError(f"{printable(addresses)} contains no address that Apprise knows: {remedy}")
     return servers
 
 
@@ -122,7 +124,7 @@ class _Reasons(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.last = "it was not reached"
+        self.last = "it could not be reached"
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep what is said."""

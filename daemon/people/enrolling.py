@@ -29,7 +29,7 @@ def enroll(name: str, photos: Sequence[Path], consent: bool, config: Path | None
         PeopleError: a photo shows nobody or several people, or they show different ones. RequestError: it is no photo.
     """
     if not name.strip() or not name.isprintable():
-        raise PeopleError(f"{name!r} is no name: give one that can be printed")
+        raise PeopleError(f"{name!r} is not a name: use printable characters")
     settings = settings_for(config, None, None, None, None, None, device, any_policy=True)
     described = []
     with work(settings.models, settings.device) as (crew, spool):
@@ -41,7 +41,7 @@ def enroll(name: str, photos: Sequence[Path], consent: bool, config: Path | None
     for photo, answer in zip(photos, described, strict=True):
         if answer.faces != 1:
             found = "no face" if answer.faces == 0 else f"{answer.faces} faces"
-            raise PeopleError(f"{printable(photo)} shows {found}: give photos that show {name} alone")
+            raise PeopleError(f"{printable(photo)} shows {found}: use photos that show only {name}")
     templates = [
         Template(model.recogniser, model.sha256, [answer.models[number].embedding for answer in described])
         for number, model in enumerate(described[0].models)
@@ -62,11 +62,11 @@ def _check_sameness(name: str, photos: Sequence[Path], found: Sequence[Sequence[
         return
     shown = [", ".join(printable(photos[place]) for place in group) for group in found]
     if len(found[0]) == 1:
-        words = f"{shown[0]} and {shown[1]} show different people"
+        words = f"{shown[0]} and {shown[1]} seem to show different people"
     else:
-        words = f"{', '.join(shown[1:])} shows somebody else than {shown[0]}"
-    remedy = f"leave out who is not {name}, or add photos from the years between"
-    raise PeopleError(f"{words}, as most recognisers see it: {remedy}")
+        words = f"{', '.join(shown[1:])} seems to show another person than {shown[0]}"
+    remedy = f"leave out photos that do not show {name}, or add photos from the years between"
+    raise PeopleError(f"{words} (according to most recognisers): {remedy}")
 
 
 def print_people(as_json: bool) -> int:
@@ -89,10 +89,10 @@ def print_people(as_json: bool) -> int:
     lines = [
         f"{printable(person.name)}: {photos_in_words(person.photos)}, enrolled {ago(person.enrolled, now)}, known to "
         f"{', '.join(template.recogniser for template in person.templates)}"
-        f"{'; consented to be a target' if person.consented else ''}"
+        f"{'; agreed that other faces may be made to resemble theirs' if person.consented else ''}"
         for person in people
     ]
-    sys.stdout.write("\n".join(lines or ["nobody is enrolled"]) + "\n")
+    sys.stdout.write("\n".join(lines or ["no one is enrolled"]) + "\n")
     return OK
 
 
@@ -103,7 +103,7 @@ def forget(names: Sequence[str]) -> int:
     known = {person.name for person in people.people}
     for name in names:
         if name not in known:
-            raise PeopleError(f"{name!r} is not enrolled: {', '.join(sorted(known)) or 'nobody is'}")
+            raise PeopleError(f"{name!r} is not enrolled: {', '.join(sorted(known)) or 'no one is'}")
         people = people.without(name)
     write_people(file, people)
     sys.stdout.write(f"forgot {', '.join(names)}\n")

@@ -31,8 +31,8 @@ def check_whole(data: bytes, photo_format: Format, name: str) -> None:
     """Raise PhotoError (`truncated`) where a part of the picture is not in the file yet."""
     missing = _MISSING[photo_format](data)
     if missing is not None:
-        remedy = "wait until it is written, or copy it again"
-        raise PhotoError("truncated", f"{name} is a {photo_format} that is cut short ({missing}): {remedy}")
+        remedy = "wait until it is fully written, or copy it again"
+        raise PhotoError("truncated", f"{name} is an incomplete {photo_format} ({missing}): {remedy}")
 
 
 def _png(data: bytes) -> str | None:

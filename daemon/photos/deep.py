@@ -100,15 +100,17 @@ def _check_page(page: tifffile.TiffPage, data: bytes, name: str) -> int:
         raise PhotoError("unsupported", f"{name} has {found}: export it as RGB")
     if page.compression not in _COMPRESSIONS:
         packed = getattr(page.compression, "name", f"method {page.compression}")
-        raise PhotoError("unsupported", f"{name} has 16-bit samples packed by {packed}: export it with LZW or ZIP")
+        raise PhotoError(
+            "unsupported", f"{name} has 16-bit samples with the compression {packed}: export it with LZW or ZIP"
+        )
     size = check_tiff(data, name).size
     if (page.imagewidth, page.imagelength) != size or page.imagedepth != 1 or page.dtype != np.uint16:
-        raise PhotoError("damaged", f"{name} has tags that contradict each other: export it again")
+        raise PhotoError("damaged", f"{name} has inconsistent tags: export it again")
     strips = math.prod(page.chunked)
     parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))[:strips]
     there = sum(0 < offset < len(data) and count > 0 for offset, count in parts)
     if there < strips:
-        raise PhotoError("truncated", f"{name} is cut short, {there} of its {strips} strips are there: copy it again")
+        raise PhotoError("truncated", f"{name} is incomplete, {there} of its {strips} strips are there: copy it again")
     return colours
 
 

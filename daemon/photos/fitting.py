@@ -30,14 +30,14 @@ def fitting(stored: Stored, source: Format, chosen: Format, note: Note) -> Store
     if stored.samples.dtype != np.uint8 and chosen not in _DEEP:
         alpha = None if stored.alpha is None else reduced(stored.alpha)
         stored = replace(stored, samples=reduced(stored.samples), alpha=alpha)
-        note(f"its 16 bits a sample become 8: {chosen} holds no more")
+        note(f"its 16 bits per sample become 8: {chosen} cannot store more")
     if stored.palette is not None and chosen not in _INDEXED:
         stored = replace(stored, palette=None)
     if stored.chunks and chosen != "PNG":
         stored = replace(stored, chunks=())
     if _in_srgb_alone(stored, chosen):
         if MODES[stored.samples.shape[2]] == "CMYK":
-            note(f"its inks become sRGB: {chosen} holds no CMYK")
+            note(f"its CMYK colours become sRGB: {chosen} cannot store CMYK")
         stored = replace(stored, samples=_plain(stored), profile=srgb_profile() if chosen in _PROFILED else None)
     return stored
 

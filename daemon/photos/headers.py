@@ -83,14 +83,14 @@ def _sniff_boxes(data: bytes, name: str) -> Format:
     size = min(int.from_bytes(data[:4], "big"), 256)
     compatible = {data[start : start + 4] for start in range(16, size, 4)}
     if major in _SEQUENCE_BRANDS:
-        raise PhotoError("animated", f"{name} is an image sequence ({major.decode()}): export one picture of it")
+        raise PhotoError("animated", f"{name} is an image sequence ({major.decode()}): export a single picture")
     if major == b"avif" or (major == b"mif1" and b"avif" in compatible):
         return "AVIF"
     if major in _HEIF_BRANDS:
         return "HEIF"
     if major == b"crx ":
         raise PhotoError("unsupported", f"{name} is a RAW file (Canon), which is not supported: export it as JPEG")
-    raise PhotoError("not-a-photo", f"{name} is no photo but a file of type {major!r}: remove it from the folder")
+    raise PhotoError("not-a-photo", f"{name} is not a photo but a file of type {major!r}: remove it from the folder")
 
 
 def check_header(data: bytes, photo_format: Format, name: str, pixel_limit: int) -> tuple[int, int] | None:
@@ -102,13 +102,13 @@ def check_header(data: bytes, photo_format: Format, name: str, pixel_limit: int)
     """
     if photo_format == "JPEG" and is_endless(data):
         found = f"more than {MOST_SCANS} scans or {MOST_SEGMENTS} segments"
-        raise PhotoError("damaged", f"{name} has {found}, as no camera writes them: export it again")
+        raise PhotoError("damaged", f"{name} has {found}, which is not normal: export it again")
     if photo_format == "JPEG":
         _check_frame(data, name)
     if photo_format == "PNG":
         _check_first_chunk(data, name)
     if photo_format == "AVIF" and any(flags & 0x40 for flags in av1_flags(data)):
-        raise deep(name, "more than 8 bits a sample")
+        raise deep(name, "more than 8 bits per sample")
     size = check_tiff(data, name).size if photo_format == "TIFF" else _header_size(data, photo_format)
     if size:
         check_size(size, name, pixel_limit)
@@ -124,7 +124,7 @@ def _check_frame(data: bytes, name: str) -> None:
         raise PhotoError("unsupported", f"{name} is {kind}, which is not supported: export it as an ordinary JPEG")
     bits = data[start + 4 : start + 5]
     if bits and bits != b"\x08":
-        raise deep(name, f"{bits[0]} bits a sample (as a JPEG)")
+        raise deep(name, f"{bits[0]} bits per sample (as a JPEG)")
 
 
 def _check_first_chunk(data: bytes, name: str) -> None:
@@ -137,7 +137,7 @@ def _check_first_chunk(data: bytes, name: str) -> None:
         found = "is a PNG as Xcode packs it for iPhones (CgBI), which is not supported"
         raise PhotoError("unsupported", f"{name} {found}: export it as an ordinary PNG")
     if len(data) >= 16 and first != b"IHDR":
-        raise PhotoError("damaged", f"{name} is a PNG without a header at its start: export it again")
+        raise PhotoError("damaged", f"{name} is a PNG that does not start with its header: export it again")
 
 
 def _header_size(data: bytes, photo_format: Format) -> tuple[int, int] | None:
@@ -166,7 +166,7 @@ def check_size(size: tuple[int, int], name: str, pixel_limit: int) -> None:
 
 def deep(name: str, found: str) -> PhotoError:
     """Return the error for samples that would silently lose precision."""
-    return PhotoError("unsupported", f"{name} has {found}, which would be lost: export it with 8 bits a sample")
+    return PhotoError("unsupported", f"{name} has {found}, which would be lost: export it with 8 bits per sample")
 
 
 def is_deep_png(data: bytes) -> bool:

@@ -75,14 +75,14 @@ def check_need(data: bytes, photo_format: Format, size: tuple[int, int], name: s
     width, height = size
     needed = needed_bytes(data, photo_format, size, name)
     found = f"{name} has {width} x {height} pixels ({width * height / 1e6:.0f} megapixels"
-    found += f" as {photo_format}) and would take {_gigabytes(needed)} of memory"
+    found += f" as {photo_format}) and needs {_gigabytes(needed)} of memory"
     limit = process_limit()
     if limit is not None and needed > limit - MODELS_BYTES:
         had = _gigabytes(max(limit - MODELS_BYTES, 0))
-        raise PhotoError("too-large", f"{found}, a photo may take {had} here: make it smaller")
+        raise PhotoError("too-large", f"{found}; the limit on this machine is {had}: make it smaller")
     left = available_bytes()
     if left is not None and needed > left:
-        raise PhotoError("no-memory", f"{found}, {_gigabytes(left)} are free: close other programs, or make it smaller")
+        raise PhotoError("no-memory", f"{found}; {_gigabytes(left)} are free: close other programs, or make it smaller")
 
 
 def _components(data: bytes) -> int:

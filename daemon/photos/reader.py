@@ -113,19 +113,19 @@ def _stored(
 
 def _failure(error: Exception, data: bytes, photo_format: Format, name: str) -> PhotoError:
     if "truncated" in str(error).lower():
-        return PhotoError("truncated", f"{name} is cut short ({len(data)} bytes of a {photo_format}): copy it again")
+        return PhotoError("truncated", f"{name} is incomplete ({len(data)} bytes of a {photo_format}): copy it again")
     return PhotoError("damaged", f"{name} cannot be read as {photo_format} ({_reason(error)}): export it again")
 
 
 def _reason(error: Exception) -> str:
     """Return what is wrong in words that a person understands: those of a program's own confusion are none."""
     if isinstance(error, UnidentifiedImageError):
-        return "its header makes no sense"
+        return "its header is damaged"
     words = printable(str(error))[:120]
     if type(error).__module__.startswith("imagecodecs") or words.startswith("decoder error"):
-        return "its compressed data makes no sense"
+        return "its compressed data is damaged"
     if not words or not isinstance(error, OSError | SyntaxError | EOFError | RuntimeError):
-        return "its parts contradict each other"
+        return "the file is inconsistent"
     return words
 
 
@@ -133,7 +133,7 @@ def _check_opened(image: Image.Image, photo_format: Format, name: str) -> None:
     """Refuse several frames and samples that would be reduced, as the opened header tells them."""
     frames = getattr(image, "n_frames", 1) if photo_format in ("PNG", "WEBP", "HEIF", "AVIF", "GIF") else 1
     if frames > 1:
-        raise PhotoError("animated", f"{name} holds {frames} pictures: export the one that is the photo")
+        raise PhotoError("animated", f"{name} holds {frames} pictures: export a single picture")
     if image.info.get("bit_depth", 8) > 8:
         raise headers.deep(name, f"{image.info['bit_depth']} bits a sample")
 

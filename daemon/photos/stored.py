@@ -21,7 +21,7 @@ from uncnn.daemon.photos.values import Format, Note, Palette, PhotoError, Sample
 
 _GREY_MODES: Final = {"1", "L", "LA", "La"}
 _MODES: Final = _GREY_MODES | {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B"}
-_NO_PROFILE = "its colour profile is broken and was ignored"
+_NO_PROFILE = "its colour profile is damaged and was ignored"
 
 
 def read_stored(image: Image.Image, data: bytes, photo_format: Format, name: str, note: Note) -> Stored:
@@ -30,7 +30,9 @@ def read_stored(image: Image.Image, data: bytes, photo_format: Format, name: str
     Raises PhotoError (`unsupported`), and what the decoders raise.
     """
     if image.mode not in _MODES:
-        raise PhotoError("unsupported", f"{name} has the colour mode {image.mode}: export it as RGB with 8 bits")
+        raise PhotoError(
+            "unsupported", f"{name} has the unsupported colour mode {image.mode}: export it as RGB with 8 bits"
+        )
     image.load()
     samples: Samples
     orientation = _orientation(image)
@@ -49,7 +51,7 @@ def read_stored(image: Image.Image, data: bytes, photo_format: Format, name: str
     clear = _opacity(image) if image.has_transparency_data else None
     chunks = colour_chunks(data) if photo_format == "PNG" else ()
     if image.format == "MPO":
-        note("further pictures inside the file (MPO) are left out")
+        note("further pictures in the file (MPO) are left out")
     return Stored(samples, clear, _profile(profile, samples, note), orientation, encoding, _palette(image), chunks)
 
 

@@ -34,7 +34,7 @@ _REMARKS: Final = frozenset(
 )
 """Names, texts, times and packets of others; the decoder of a picture needs none."""
 
-_UNWRITTEN: Final = "ends before its first page is described: wait until it is written, or copy it again"
+_UNWRITTEN: Final = "is incomplete: wait until it is fully written, or copy it again"
 EXIF_PAGE: Final = 34665  # where it is
 
 
@@ -59,9 +59,9 @@ def check_tiff(data: bytes, name: str) -> Page:
     if not first:  # zeros, where it is to be described
         raise PhotoError("truncated", f"{name} {_UNWRITTEN}")
     if any(not _is_preview(page) for page in pages[1:]) or len(pages) == _PAGES:
-        raise PhotoError("animated", f"{name} has more than one page: export the page that is the photo")
+        raise PhotoError("animated", f"{name} has more than one page: export a single page")
     if first.get(259, (1,))[0] in _UNREAD:
-        packed = f"{name} is a TIFF packed by {_UNREAD[first[259][0]]}, which is not supported"
+        packed = f"{name} is a TIFF with the compression {_UNREAD[first[259][0]]}, which is not supported"
         raise PhotoError("unsupported", f"{packed}: export it with LZW or ZIP")
     bits, sample_format = max(first.get(258, (1,))), max(first.get(339, (1,)))
     if (bits > 8 and bits != 16) or sample_format > 1:

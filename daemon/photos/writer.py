@@ -34,8 +34,10 @@ from uncnn.plugins.api import Pixels
 _MOST_GROWTH: Final = 1.25  # of a file whose quality its source does not tell
 _INK_CHANNELS: Final = 4
 _SEEN: Final = 255  # an opacity that says nothing
-_STRIPS: Final = "it is a TIFF compressed as JPEG, and its faces were changed: compressed anew as a whole"
-_ANEW: Final = "it is a {} of a rare kind: compressed anew as a whole"
+_STRIPS: Final = (
+    "the whole picture was compressed again: in a TIFF with JPEG compression, single faces cannot be replaced"
+)
+_ANEW: Final = "the whole picture was compressed again: the unchanged parts of this kind of {} cannot be copied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +67,17 @@ def encode(
         raise ValueError(f"pixels {pixels.shape} {pixels.dtype} for a photo of {photo.pixels.shape} uint8")
     chosen: Format = photo.format if photo_format == "same" else photo_format
     if chosen in OPAQUE and photo.alpha is not None and not (photo.alpha == _SEEN).all():
-        raise PhotoError("unwritable", f"{chosen} holds no transparency, and the photo has some: choose png or webp")
+        raise PhotoError(
+            "unwritable", f"{chosen} cannot store transparency, which the photo has: set output.format to png or webp"
+        )
     try:
         return _encoded(photo, pixels, chosen, quality, metadata)
     except Exception as error:  # encoders raise OSError, ValueError, RuntimeError, struct.error
         _raise_of_machine(error)
         height, width = pixels.shape[:2]
         reason = printable(str(error))[:120]
-        message = f"a photo of {width} x {height} cannot be written as {chosen} ({reason}): choose another format"
-        raise PhotoError("unwritable", message) from error
+        message = f"a photo of {width} x {height} cannot be written as {chosen} ({reason})"
+        raise PhotoError("unwritable", f"{message}: set output.format to another format") from error
 
 
 def _raise_of_machine(error: Exception) -> None:
@@ -116,7 +120,7 @@ def _projection(photo: Photo, chosen: Format, notes: list[str]) -> bytes:
     """Return the XMP of a panorama, empty where there is none or the format holds none, which is said."""
     projection = projection_of(photo.source, photo.format)
     if projection and chosen not in HOLDERS:
-        notes.append(f"how its panorama is projected is left out: {chosen} holds no XMP")
+        notes.append(f"its panorama projection is left out: {chosen} cannot store XMP")
         return b""
     return packet_of(projection)
 

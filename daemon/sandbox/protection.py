@@ -27,7 +27,7 @@ class Protection:
         held = [f"Landlock {self.landlock}"] if self.landlock else []
         held += ["seccomp, no network"] if self.seccomp else []
         held += [f"{self.memory_bytes / 1e9:.0f} GB of memory at most"] if self.memory_bytes else []
-        said = f"decoders run in a sandbox: {', '.join(held)}" if held else "decoders run in no sandbox"
+        said = f"decoders run in a sandbox: {', '.join(held)}" if held else "decoders run without a sandbox"
         return f"{said}; missing: {', '.join(self.missing)}" if self.missing else said
 
 

@@ -184,7 +184,9 @@ def _check_folders(wanted: Wanted) -> None:
         for path in (folder.watch, folder.publish):
             if not path.is_dir():
                 remedy = f"sudo -u {wanted.name} mkdir -p {shlex.quote(str(path))}"
-                raise UnitError(f"{printable(path)} is no folder, and the service could not be shown it: {remedy}")
+                raise UnitError(
+                    f"{printable(path)} is not a folder, so the service cannot be given access to it: {remedy}"
+                )
     program = _program()
     may_run = ["runuser", "-u", wanted.name, "--", str(program), "--help"]
     if shutil.which("runuser") and subprocess.run(may_run, check=False, capture_output=True).returncode:
@@ -206,7 +208,7 @@ def _run(commands: list[list[str]]) -> int:
     """Run commands of systemctl until one fails; where systemd is not at work here, say what to run."""
     if shutil.which("systemctl") is None or not Path("/run/systemd/system").is_dir():
         said = "\n".join(f"  {' '.join(command)}" for command in commands)
-        sys.stdout.write(f"systemd is not at work here; where it is, run:\n{said}\n")
+        sys.stdout.write(f"systemd is not running here; where it runs, use:\n{said}\n")
         return OK
     for command in commands:
         status = subprocess.run(command, check=False).returncode

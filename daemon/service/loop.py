@@ -183,7 +183,7 @@ class Service:
             try:
                 self._elsewhere.tell(found, wanted.notify_names, self._file)
             except OSError as error:
-                self._say_once(f"nobody can be told elsewhere: {system_words(error)[1]}")
+                self._say_once(f"messages cannot be sent: {system_words(error)[1]}")
         if wanted.metrics is not None:
             from uncnn.daemon.service.metrics import write_metrics
 
@@ -191,7 +191,7 @@ class Service:
                 write_metrics(wanted.metrics, found, read_last(state_dir()))
             except OSError as error:
                 self._say_once(
-                    f"the measures cannot be written to {printable(wanted.metrics)}: {system_words(error)[1]}"
+                    f"the metrics cannot be written to {printable(wanted.metrics)}: {system_words(error)[1]}"
                 )
 
     def _say_once(self, line: str) -> None:
@@ -254,10 +254,10 @@ def _words(folder: Folder) -> str:
 def _greet(file: Path, config: Config) -> None:
     """Say what a person who starts it by hand wants to know: what is passed over, and how it ends."""
     if not config.folders:
-        say(f"no folder is watched: add some to {printable(file)}, then uncnn-daemon reload")
-    say_unless_quiet("passed over: hidden and unfinished files (*.part, *.crdownload, ...), and what is no photo")
+        say(f"no folder is watched: add folders to {printable(file)}, then run uncnn-daemon reload")
+    say_unless_quiet("ignored: hidden and unfinished files (*.part, *.crdownload, ...), and files that are not photos")
     if sys.stderr.isatty():
-        say_unless_quiet("Ctrl-C ends it; originals are only read; uncnn-daemon status says how it stands")
+        say_unless_quiet("stop with Ctrl-C; originals are never changed; uncnn-daemon status shows the state")
 
 
 def run_service(explicit: Path | None) -> int:

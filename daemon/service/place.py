@@ -151,7 +151,7 @@ class ServedPlace:
         self._ledger.folders.block(self.place.number, "")
         self._ledger.unblock(self.place.number)
         self._watched.ask_for_scan(now)
-        say(f"{printable(self._watched.folder)}: taken up again")
+        say(f"{printable(self._watched.folder)}: available again")
 
     def _scan(self, now: float) -> None:
         try:

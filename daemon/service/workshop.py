@@ -238,7 +238,7 @@ class Workshop:
         failed = len(self._breaker.failed)
         if self._breaker.open():
             name = finished.task.place.policy.attack.name
-            self._fail(f"attack {name} failed on {failed} photos in a row: {self._breaker.reason}", BROKEN_SECONDS)
+            self._fail(f"attack {name} failed for {failed} photos in a row: {self._breaker.reason}", BROKEN_SECONDS)
         elif done.suspect:
             self._pause(min(2.0**failed, LONGEST_PAUSE_SECONDS))
 

@@ -10,10 +10,10 @@ from uncnn.plugins.api import Face
 Uncertain: TypeAlias = Literal["hold", "cloak", "publish"]
 """What a policy does with a face that is in doubt: `publish` leaves it as it is."""
 
-FAINT: Final = "seen only by the second look"
-ONLY_IN_COPY: Final = "seen only in the copy"
+FAINT: Final = "found only by the second search"
+ONLY_IN_COPY: Final = "found only in the copy"
 TURNED: Final = "turned"
-EDGE: Final = "at the edge of what the detector reads"
+EDGE: Final = "barely detectable"
 ANIMAL: Final = "may be an animal"
 
 

@@ -11,7 +11,7 @@ from uncnn.daemon.verify.jod import change_words
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict, families_of, judges_of
 from uncnn.plugins.cards import rate_text
 
-SECOND_JUDGE: Final = "`uncnn-daemon models pull --pack small` gets a judge of another family"
+SECOND_JUDGE: Final = "get a judge of another family with `uncnn-daemon models pull --pack small`"
 
 
 def protected_words(verdict: Verdict) -> str:
@@ -40,9 +40,9 @@ def verify_words(verdict: Verdict, policy: Policy) -> str:
     if verdict.kind != "no-face":
         return protected_words(verdict) if verdict.protected else unprotected_words(verdict)
     if not verdict.faces:
-        return "no face was found in either photo, so that nothing was judged"
+        return "no face was found in either photo, so nothing could be checked"
     spared = sum(face.spared for face in verdict.faces)
-    left = f"{spared} left alone (policy faces.who: {policy.faces.who})"
+    left = f"{spared} left unchanged (policy faces.who: {policy.faces.who})"
     small = f"{len(verdict.faces) - spared} smaller than {policy.faces.smallest_px} px"
     said = [words for number, words in ((spared, left), (len(verdict.faces) - spared, small)) if number]
     return f"no face to protect: of {faces_words(len(verdict.faces))} {' and '.join(said)}"
@@ -52,10 +52,10 @@ def left_words(policy: Policy, verdict: Verdict) -> str:
     """Return in words which faces were left as they are, and why; "" where none was."""
     spared = sum(face.spared for face in verdict.faces)
     small = sum(not face.spared and not is_large(policy, face) for face in verdict.faces)
-    words = [f"{faces_words(spared)} left alone (policy faces.who: {policy.faces.who})"] if spared else []
+    words = [f"{faces_words(spared)} left unchanged (policy faces.who: {policy.faces.who})"] if spared else []
     words += [f"{small} smaller than {policy.faces.smallest_px} px"] if small else []
     left = [face for face in verdict.faces if face.left_in_doubt and is_large(policy, face)]
-    words += [f"{doubt_words(left)}, left as {'it is' if len(left) == 1 else 'they are'}"] if left else []
+    words += [f"{doubt_words(left)}, left unchanged"] if left else []
     return ", ".join(words)
 
 
@@ -76,9 +76,9 @@ def nearest_words(verdict: Verdict) -> str:
     closest = verdict.closest
     if closest is None:
         return "no recogniser was asked"
-    asked = f", {percent(closest.margin)} asked" if closest.margin else ""
-    inside = max(closest.inside, 0.0)
-    return f"the nearest is {closest.recogniser}, {percent(inside)} inside its limit ({closest.view}{asked})"
+    margin = f", margin {percent(closest.margin)}" if closest.margin else ""
+    beyond = max(closest.inside, 0.0)
+    return f"closest to a link: {closest.recogniser}, {percent(beyond)} beyond its threshold ({closest.view}{margin})"
 
 
 def asked_words(verdict: Verdict) -> str:
@@ -89,7 +89,7 @@ def asked_words(verdict: Verdict) -> str:
 def _asked_briefly(verdict: Verdict) -> str:
     number = len(verdict.views)
     return (
-        f"asked at FAR {rate_text(verdict.far)}, {_margin(verdict)}, {'1 view' if number == 1 else f'{number} views'}"
+        f"checked at FAR {rate_text(verdict.far)}, {_margin(verdict)}, {'1 view' if number == 1 else f'{number} views'}"
     )
 
 
@@ -112,16 +112,17 @@ def worst_link(faces: Iterable[FaceVerdict]) -> str:
 
 def _link(judgement: Judgement, face: str) -> str:
     if judgement.blind:
-        return f"does not know {face} in the original's {judgement.view} view either: its answer proves nothing"
+        words = f"cannot recognise {face} in the original either"
+        return f"{words} (view {judgement.view}), so its answer proves nothing"
     sign = ">=" if judgement.metric == "cosine" else "<="
     if judgement.inside > 0:
-        words = f"{judgement.after:.3f} {sign} {judgement.limit:.3f}, its limit with a margin of "
-        return f"is too near to linking {face} ({words}{percent(judgement.margin)}, {judgement.view})"
+        words = f"{judgement.after:.3f} {sign} {judgement.limit:.3f}, its threshold with a margin of "
+        return f"is too close to linking {face} ({words}{percent(judgement.margin)}, {judgement.view})"
     return f"links {face} ({judgement.after:.3f} {sign} {judgement.threshold:.3f}, {judgement.view})"
 
 
 def _named(judgement: Judgement) -> str:
-    return judgement.recogniser if judgement.role == "judge" else f"{judgement.recogniser}, though attacked,"
+    return judgement.recogniser if judgement.role == "judge" else f"{judgement.recogniser} (attacked)"
 
 
 def _asked(judgements: list[Judgement]) -> str:
@@ -129,7 +130,7 @@ def _asked(judgements: list[Judgement]) -> str:
     judges, families = len(judges_of(judgements)), families_of(judgements)
     attacked = len({each.recogniser for each in judgements if each.role == "surrogate"})
     of = "one family" if families == 1 else f"{families} families"
-    words = "1 judge alone" if judges == 1 else f"{judges} judges of {of}"
+    words = "1 judge only" if judges == 1 else f"{judges} judges of {of}"
     return f"{words} and {attacked} attacked recogniser{'' if attacked == 1 else 's'}" if attacked else words
 
 

@@ -26,9 +26,9 @@ SCAN_ONLY_SECONDS: Final = 15.0
 DEBOUNCE_SECONDS: Final = 0.5
 """Between a hint that asks for a scan and the scan: a tree that is copied in gives thousands."""
 
-_UNTOLD: Final = f"events, and scans every {SCAN_ONLY_SECONDS:g} s: files came without one"
+_UNTOLD: Final = f"events, and scans every {SCAN_ONLY_SECONDS:g} s: some files arrived without an event"
 _LIMITS: Final = {
-    errno.ENOSPC: "the limit of watches is reached; raise fs.inotify.max_user_watches",
+    errno.ENOSPC: "the limit of inotify watches is reached; raise fs.inotify.max_user_watches",
     errno.EMFILE: "the limit of inotify instances is reached; raise fs.inotify.max_user_instances",
 }
 
@@ -99,7 +99,7 @@ class WatchedFolder:
             is_empty = next(listing, None) is None
         if self._device is not None and found.st_dev != self._device and is_empty:
             self.close()
-            raise NotMounted(f"{printable(self.folder)} is empty and on another disk than before: is its disk mounted?")
+            raise NotMounted(f"{printable(self.folder)} is empty and on another disk than before: mount its disk")
         same = self._identity == (found.st_dev, found.st_ino)
         if not same or (self._events is not None and not self._events.healthy()):
             self.rebuilt += self._identity is not None

@@ -92,7 +92,7 @@ def test_what_is_as_it_was_is_well_and_nothing_is_changed(audit: Audit) -> None:
     before, ledger = tree(audit.scene.publish), (audit.scene.state / "ledger.sqlite3").read_bytes()
     status, answer = audit.ask()
     assert (status, answer["photos"], answer["in_all"], answer["findings"]) == (OK, 5, 5, [])
-    assert audit.say() == (OK, "looked at 5 photos: all as they were released\n")
+    assert audit.say() == (OK, "checked 5 photos: all as they were published\n")
     assert tree(audit.scene.publish) == before
     assert (audit.scene.state / "ledger.sqlite3").read_bytes() == ledger
 
@@ -123,8 +123,8 @@ def test_every_way_of_tampering_is_found_and_named(audit: Audit) -> None:
     assert answer["counts"] == {"missing": 1, "replaced": 2, "rotten": 1, "moved": 1}
     assert status == DEGRADED
     said = audit.say()[1]
-    assert "the same bytes stand as album/d.jpg" in said
-    assert "looked at 5 photos: 1 missing, 2 replaced, 1 rotten, 1 moved inside the publish folder" in said
+    assert "the same file is now album/d.jpg" in said
+    assert "checked 5 photos: 1 missing, 2 replaced, 1 damaged, 1 moved inside the publish folder" in said
 
 
 def test_a_photo_that_was_only_moved_is_no_trouble(audit: Audit) -> None:
@@ -144,7 +144,7 @@ def test_a_threshold_of_today_is_held_against_the_figures_that_were_kept(audit: 
     status, answer = audit.ask()
     assert (status, answer["counts"]) == (DEGRADED, {"not-passed": 4})
     limit = value_at("cosine", (1 + DEFAULT_MARGIN) * distance("cosine", 0.05))
-    words = f"stub links the face at 10,10 by its threshold and margin of today (0.100 >= {limit:.3f}, as-is)"
+    words = f"stub links the face at 10,10 by its present threshold and margin (0.100 >= {limit:.3f}, as-is)"
     assert words in str(answer)
 
 
@@ -154,8 +154,8 @@ def test_other_models_are_said_and_asked_on_request(audit: Audit) -> None:
     (data(audit.scene) / "links").write_text("b")
     status, said = audit.say()
     assert status == OK
-    assert "note: 5 photos judged by other models or another policy than today's" in said
-    assert "uncnn-daemon audit --judge asks today's models about them" in said
+    assert "note: 5 photos verified by other models or under another policy than today's" in said
+    assert "uncnn-daemon audit --judge verifies them with today's models" in said
     status, answer = audit.ask(judge=True)
     assert (status, answer["notes"]) == (DEGRADED, {"judged again": 5})
     (finding,) = answer["findings"]
@@ -182,7 +182,7 @@ def test_a_photo_without_a_face_is_looked_at_again_even_without_its_original(aud
     (audit.scene.watch / "nobody.jpg").unlink()
     _, answer = audit.ask(judge=True)
     (finding,) = answer["findings"]
-    assert finding["words"].startswith("it was released as a photo without a face: 1 of 1 face not protected: stub")
+    assert finding["words"].startswith("it was published as a photo without a face: 1 of 1 face not protected: stub")
 
 
 def test_an_original_that_is_gone_or_changed_is_said(audit: Audit) -> None:
@@ -195,7 +195,7 @@ def test_an_original_that_is_gone_or_changed_is_said(audit: Audit) -> None:
     assert set(words) == {"a.jpg", "b.jpg"}
     assert words["a.jpg"][0] == words["b.jpg"][0] == "not-judged"
     assert "its original is gone" in words["a.jpg"][1]
-    assert words["b.jpg"][1] == "its original is another photo now"
+    assert words["b.jpg"][1] == "its original has been changed"
 
 
 def test_a_verifier_that_dies_again_and_again_ends_it(audit: Audit) -> None:
@@ -215,7 +215,10 @@ def test_what_a_person_released_is_only_read(audit: Audit) -> None:
     with Ledger(audit.scene.state / "ledger.sqlite3") as ledger, ledger.database.transaction() as connection:
         connection.execute("UPDATE jobs SET anyway = 1, made_with = 'others'")
     _, answer = audit.ask(judge=True)
-    assert (answer["findings"], answer["notes"]) == ([], {"released at a person's word": 5})
+    assert (answer["findings"], answer["notes"]) == (
+        [],
+        {"published by a person's decision (held release), so not judged": 5},
+    )
 
 
 def test_photos_of_an_older_ledger_are_read_and_judged(audit: Audit) -> None:
@@ -224,7 +227,7 @@ def test_photos_of_an_older_ledger_are_read_and_judged(audit: Audit) -> None:
         audit.ask()
     assert audit.scene.run() == OK
     _, answer = audit.ask()
-    assert answer["notes"] == {"it was released before verdicts were kept": 5}
+    assert answer["notes"] == {"published before uncnn stored verdicts": 5}
     assert audit.ask(judge=True)[1]["notes"] == {"judged again": 5}
     assert audit.scene.jobs()["nobody.jpg"].faces == 0
     assert audit.scene.jobs()["sub/a.jpg"].faces is None
@@ -293,7 +296,7 @@ def test_two_at_once_are_refused_and_what_is_kept_is_private(audit: Audit) -> No
     assert all(file.stat().st_mode & 0o077 == 0 for file in audit.scene.state.iterdir() if file.is_file())
     with (
         Progress(audit.scene.state, {}, anew=False),
-        pytest.raises(AuditError, match="another audit is at work"),
+        pytest.raises(AuditError, match="another audit is running"),
     ):
         audit.ask()
 
@@ -308,13 +311,13 @@ def test_one_that_was_broken_off_long_ago_begins_anew(audit: Audit) -> None:
 
 
 def test_status_and_last_say_what_it_found(audit: Audit, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(AuditError, match="no audit was run yet"):
+    with pytest.raises(AuditError, match="there has been no audit yet"):
         show_last(as_json=False)
     (audit.scene.publish / "sub" / "a.jpg").unlink()
     assert audit.ask()[0] == DEGRADED
     capsys.readouterr()
     print_status(as_json=False)
-    words = "last audit: .*, 5 photos: 1 missing; uncnn-daemon audit --last says which"
+    words = "last audit: .*, 5 photos: 1 missing; uncnn-daemon audit --last lists them"
     assert re.search(words, capsys.readouterr().out)
     print_status(as_json=True)
     told = json.loads(capsys.readouterr().out)["audit"]
@@ -332,9 +335,9 @@ def test_a_run_says_what_it_released_on_less_than_proof(scene: Scene, capsys: py
     scene.put("held.jpg", "unprotected")
     scene.run()
     said = capsys.readouterr().out
-    assert said.count("2 photos released without a face\n") == 1
-    assert "1 photo protected by judges of one family alone, so provisional\n" in said
-    assert "1 photo released with an uncertain face cloaked\n" in said
+    assert said.count("2 photos published in which no face was found\n") == 1
+    assert "1 photo protected provisionally: all judges are of one family\n" in said
+    assert "1 photo published with an uncertain face, cloaked\n" in said
     scene.put("more.jpg", "no face, and another photo")
     scene.run(as_json=True)
     assert json.loads(capsys.readouterr().out)["released"] == {"without_face": 1, "uncertain": 0, "provisional": 0}
@@ -383,7 +386,7 @@ def released(tmp_path_factory: pytest.TempPathFactory, own_detector_folder: Path
     (home.root / "config.yaml").write_text(f"folders: {folders}\npolicies: {{everyday: {policy}}}\n")
     answer = home.run("run", "--once", UNCNN_CONFIG=str(home.root / "config.yaml"), UNCNN_MODELS="")
     assert answer.returncode == OK, answer
-    assert "1 photo released without a face" in answer.stdout
+    assert "1 photo published in which no face was found" in answer.stdout
     return home
 
 
@@ -401,7 +404,7 @@ def test_real_models_judge_again_what_they_released(released: ModelsHome, tmp_pa
     own["UNCNN_MODELS"] = str(stricter.parent)
     status, answer = released.json("audit", **own)
     assert status == OK
-    assert answer["notes"]["judged by other models or another policy than today's"] == 2
+    assert answer["notes"]["verified by other models or under another policy than today's"] == 2
     status, answer = released.json("audit", "--judge", **own)
     (finding,) = answer["findings"]
     assert (status, Path(finding["published"]).name, finding["kind"]) == (DEGRADED, "portrait.png", "not-passed")

@@ -184,7 +184,7 @@ def test_a_held_photo_that_is_to_be_tried_again_says_by_what(given: Given) -> No
     photo = given.put("a.jpg", "unprotected")
     given.cloak(photo)
     assert retry(["a.jpg"], every=False, as_json=False) == OK
-    assert f"queued; `uncnn-daemon cloak {photo} -o {given.out}` does it" in given.capsys.readouterr().out
+    assert f"queued; run `uncnn-daemon cloak {photo} -o {given.out}`" in given.capsys.readouterr().out
     cloaked = given.scene.cloaked()
     given.cloak(photo)
     assert given.scene.cloaked() > cloaked
@@ -229,7 +229,7 @@ def test_what_cannot_be_read_is_named_and_the_others_go_on(given: Given) -> None
     told = given.cloak(given.photos / "missing.jpg", given.photos / "empty", given.photos / "loop.jpg", photo)
     assert given.status == ERROR
     assert "no such file" in told["missing.jpg"]["message"]
-    assert "there is no photo in the folder" in told["empty"]["message"]
+    assert "there are no photos in the folder" in told["empty"]["message"]
     assert told["loop.jpg"]["status"] == "error"
     assert told["a.jpg"]["status"] == "published"
 
@@ -239,7 +239,7 @@ def test_a_summary_says_how_many_and_what_next(given: Given) -> None:
     given.put("b.jpg", "unprotected")
     given.put("c.jpg", "damaged")
     said = given.said()
-    assert "1 released, 1 held, 1 failed; " in said
+    assert "1 published, 1 held, 1 failed; " in said
     number = next(job.id for job in _jobs(given) if job.state is State.HELD)
     assert f"uncnn-daemon held show {number} " in said
     again = given.said()
@@ -251,7 +251,7 @@ def test_many_photos_have_a_line_each_and_no_table(given: Given) -> None:
     for number in range(11):
         given.put(f"{number}.jpg", f"photo {number}")
     said = given.said()
-    assert "11 released; " in said
+    assert "11 published; " in said
     assert "recogniser" not in said
     assert "recogniser" in given.said(given.put("one.jpg", "one more"))
 

@@ -191,7 +191,7 @@ def test_an_unprotected_photo_is_held_and_named(home: Home, portrait: Path, tmp_
     assert "links the face" in answer.stdout
     assert "linked" in answer.stdout
     assert list((tmp_path / "out").iterdir()) == []
-    assert (portrait.read_bytes(), portrait.stat().st_mtime_ns) == before, "originals are only read"
+    assert (portrait.read_bytes(), portrait.stat().st_mtime_ns) == before, "originals are never changed"
     page = tmp_path / "page.html"
     shown = home.run("held", "show", str(portrait), "-o", page)
     assert shown.returncode == 0, shown.stderr
@@ -298,7 +298,7 @@ def test_wrong_options_are_named(home: Home, portrait: Path, tmp_path: Path, arg
 def test_the_policy_that_is_not_named_is_everyday(names: list[str], chosen: str | type[Exception] | None) -> None:
     config = Config(policies={name: Policy() for name in names})
     if isinstance(chosen, type):
-        with pytest.raises(chosen, match="give one of bold, calm; none of them is called everyday"):
+        with pytest.raises(chosen, match="name a policy with --policy: one of bold, calm"):
             named_policy(config, None)
     else:
         assert usual_policy(config) == chosen

@@ -123,23 +123,23 @@ def test_every_problem_is_said_at_once_with_line_and_path(tmp_path: Path) -> Non
     ("text", "expected"),
     [
         ("[]", ":1: found []; it should be a section"),
-        ("device: [", ":2: is not YAML"),
+        ("device: [", ":2: is not valid YAML"),
         ("a: &x {b: 1}\nc: *x", ":2: uses the alias *x"),
         ("a: &x [*x]", ":1: uses the alias *x"),
-        ("a: !!python/object:os.system {}", ":1: is not YAML: could not determine a constructor"),
-        ("? [1]\n: 2", ":1: is not YAML: found unhashable key"),
-        ("a: 1\n---\nb: 2", ":2: is not YAML: but found another document"),
+        ("a: !!python/object:os.system {}", ":1: is not valid YAML: could not determine a constructor"),
+        ("? [1]\n: 2", ":1: is not valid YAML: found unhashable key"),
+        ("a: 1\n---\nb: 2", ":2: is not valid YAML: but found another document"),
         ("[" * 90_000 + "]" * 90_000, "is nested deeper than 30 levels"),
         ("#" * 300_000, "is larger than 200000 bytes"),
-        ("version: !!int x", "holds a value that is none"),
-        ("version: 1\0", "is not YAML"),
+        ("version: !!int x", "contains an invalid value"),
+        ("version: 1\0", "is not valid YAML"),
         ("1: 2", ":1: "),
         ("folders: 5", ":1: folders: found 5; it should be a list"),
         ("policies: 7", ":1: policies: found 7; it should be a section"),
         ("folders: [{watch: ~nobody-here/x, publish: p}]", "home of an unknown user"),
-        ("folders: [{watch: w, publish: ''}]", "folders[0].publish: '' is no folder"),
+        ("folders: [{watch: w, publish: ''}]", "folders[0].publish: '' is not a path of a folder"),
         ("policies: {a: {name: 2024-01-01}}", ":1: policies.a.name: unknown key"),
-        ("policies: {a: {escalate: [strong, strong]}}", "'strong' stands here twice"),
+        ("policies: {a: {escalate: [strong, strong]}}", "'strong' is given twice"),
         ("policies: {a: {protect: {views: []}}}", "policies.a.protect.views: found []; it should have at least one"),
         ("policies: {a: {protect: {views: [asis]}}}", "views[0]: view 'asis' is not known: did you mean as-is? use"),
         ("policies: {a: {protect: {views: [jpeg75]}}}", "view 'jpeg75' is not known: did you mean jpeg-75? use"),
@@ -152,9 +152,15 @@ def test_every_problem_is_said_at_once_with_line_and_path(tmp_path: Path) -> Non
         ("service: {metrics: 3}", "service.metrics: found 3; it should be a path"),
         ("service: {notify: 'yes'}", "service.notify: found 'yes'; it should be true or false"),
         ("service: {recycle_after: 4.5}", "found 4.5; it should be a whole number"),
-        ("folders: [{watch: $HOME/in, publish: p}]", "folders[0].watch: '$HOME/in': $HOME is not filled in here"),
-        ("folders: [{watch: w, publish: '/x/${USER}/y'}]", "${USER} is not filled in here; write ~ for your home"),
-        ("folders: [{watch: w, publish: '%USERPROFILE%/y'}]", "%USERPROFILE% is not filled in here"),
+        (
+            "folders: [{watch: $HOME/in, publish: p}]",
+            "folders[0].watch: '$HOME/in': $HOME is not replaced in this file",
+        ),
+        (
+            "folders: [{watch: w, publish: '/x/${USER}/y'}]",
+            "${USER} is not replaced in this file; write ~ for your home",
+        ),
+        ("folders: [{watch: w, publish: '%USERPROFILE%/y'}]", "%USERPROFILE% is not replaced in this file"),
     ],
 )
 def test_one_mistake_is_one_line(tmp_path: Path, text: str, expected: str) -> None:
@@ -178,7 +184,7 @@ def test_far_is_read_with_and_without_a_point(tmp_path: Path, far: str, value: f
 @pytest.mark.parametrize("far", ["0.5", "true", "often", "[1e-3]", ".nan"])
 def test_other_fars_are_refused(tmp_path: Path, far: str) -> None:
     (line,) = problems_of(tmp_path, f"policies: {{everyday: {{protect: {{far: {far}}}}}}}")
-    assert "is not calibrated: use 1.0e-2, 1.0e-3 or 1.0e-4" in line
+    assert "is not a supported rate: use 1.0e-2, 1.0e-3 or 1.0e-4" in line
 
 
 @pytest.mark.parametrize(
@@ -187,7 +193,7 @@ def test_other_fars_are_refused(tmp_path: Path, far: str) -> None:
 )
 def test_templates_that_are_no_file_names_are_refused(tmp_path: Path, name: str) -> None:
     (line,) = problems_of(tmp_path, f"policies: {{everyday: {{output: {{name: '{name}'}}}}}}")
-    assert "is no file name: use {stem}, then {suffix} at the end" in line
+    assert "is not a file name: use {stem}, then {suffix} at the end" in line
 
 
 def test_an_attack_keeps_its_own_parameters(tmp_path: Path) -> None:
@@ -319,8 +325,8 @@ def checked(folder: Path, text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "config.yaml:1: says nothing: uncnn-daemon config init --force writes a whole one"),
-        ("# only a remark", "config.yaml:1: says nothing: uncnn-daemon config init --force writes a whole one"),
+        ("", "config.yaml:1: is empty: uncnn-daemon config init --force writes a complete one"),
+        ("# only a remark", "config.yaml:1: is empty: uncnn-daemon config init --force writes a complete one"),
         (
             "folders:\n- watch: gone\n  publish: out",
             "config.yaml:2: folders[0].watch: gone cannot be read: there is no such file or folder; create it or "
@@ -342,7 +348,7 @@ def checked(folder: Path, text: str) -> list[str]:
         ),
         (
             "service: {metrics: gone/uncnn.prom}",
-            "config.yaml:1: service.metrics: gone is no folder that can be written: create it, or give this user "
+            "config.yaml:1: service.metrics: gone is not a folder that can be written: create it, or give this user "
             "access",
         ),
     ],
@@ -359,15 +365,15 @@ def test_config_check_says_how_the_folders_are_used(tmp_path: Path, capsys: pyte
     assert said[1:4] == [
         f"{tmp_path}/in -> {tmp_path}/out, policy everyday",
         "  watched by events",
-        f"  {tmp_path}/out is made when the first photo comes",
+        f"  {tmp_path}/out will be created with the first photo",
     ]
     assert not (tmp_path / "out").exists()
     shared_memory = Path("/dev/shm")
     if shared_memory.is_dir() and shared_memory.stat().st_dev != tmp_path.stat().st_dev:
         assert check_config(written(tmp_path, f"folders: [{{watch: in, publish: {shared_memory}}}]")) == 0
-        assert "  copies go to another file system than photos come from" in capsys.readouterr().out
+        assert "  the copies are on another file system than the photos" in capsys.readouterr().out
     assert check_config(written(tmp_path, "policies: {portraits: {}}")) == 0
-    assert "no folder is watched: run has nothing to do" in capsys.readouterr().out
+    assert "no folder is watched: add folders" in capsys.readouterr().out
 
 
 def test_config_init_writes_the_documented_sample_with_the_folders_that_are_named(
@@ -390,7 +396,7 @@ def test_config_init_writes_the_documented_sample_with_the_folders_that_are_name
     text = file.read_text()
     assert text.count("# ") >= SAMPLE.read_text().count("# ")
     assert check_config(None) == 0
-    with pytest.raises(InitError, match="is there already: edit it, or give --force"):
+    with pytest.raises(InitError, match="exists already: edit it, or use --force"):
         init_config(None, folders[:2], force=False)
     assert file.read_text() == text
     assert init_config(None, [], force=True) == 0
@@ -402,7 +408,7 @@ def test_config_init_writes_the_documented_sample_with_the_folders_that_are_name
 
 def test_config_init_refuses_what_would_not_work(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    with pytest.raises(InitError, match="has no publish folder: give folders in pairs"):
+    with pytest.raises(InitError, match="has no publish folder: give pairs of folders"):
         init_config(file, [tmp_path / "in"], force=False)
     with pytest.raises(ConfigError, match="publish outside of watched folders"):
         init_config(file, [tmp_path / "in", tmp_path / "in" / "out"], force=False)

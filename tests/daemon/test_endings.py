@@ -340,7 +340,7 @@ def test_a_photo_is_cloaked_though_nobody_reads_what_is_said(bed: Bed) -> None:
     Image.new("RGB", (60, 60), "grey").save(bed.root / "work" / "plain.png")
     ended = full(bed, ["cloak", "plain.png", "-o", "cloaked"])
     assert ended.status == ERROR
-    assert ended.said == "uncnn-daemon: what it says cannot be written: the disk is full; free some space on it\n"
+    assert ended.said == "uncnn-daemon: the output cannot be written: the disk is full; free some space on it\n"
     assert [path.name for path in (bed.root / "work" / "cloaked").iterdir()] == ["plain.png"]
 
 

@@ -576,7 +576,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> ModelsHome:
     [
         (("--strength", "mild"), 2, r"--strength 'mild': choose one of subtle, balanced, strong, utmost"),
         (("--view", "grey"), 2, r"--view: view 'grey' is not known: use as-is"),
-        (("--far", "0.5"), 2, r"--far: 0\.5 is not calibrated"),
+        (("--far", "0.5"), 2, r"--far: 0\.5 is not a supported rate"),
         (("--photos", "1"), 2, r"--photos"),
         (("--attack", "none"), 2, r"attack 'none' is not installed: choose one of boundary, cw"),
         (("--set", "steps"), 2, r"--set 'steps': write it as name=value"),

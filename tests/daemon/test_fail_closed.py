@@ -125,12 +125,12 @@ def test_what_a_policy_does_with_each_kind_of_photo(
     assert ("publish-anyway" in reason) == (decision == "unprotected" and unprotected == "publish-anyway")
     assert (f"no_face: {no_face}" in reason) == (decision == "no face")
     left, small = (decision != "unprotected" and any(each in faces for each in some) for some in ([LEFT], [SMALL]))
-    assert ("1 face left alone" in reason) == left
+    assert ("1 face left unchanged" in reason) == left
     assert (f"1 smaller than {policy.faces.smallest_px} px" in reason) == small
 
 
 TURNED = judged(FREE, FREE, uncertain="turned", left=200)
-FAINT = judged(LINKED, uncertain="seen only by the second look", required=False, left=300)
+FAINT = judged(LINKED, uncertain="found only by the second search", required=False, left=300)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_face_in_doubt_is_never_passed_over(faces: list[FaceVerdict], uncertai
         assert ("1 uncertain face (" in reason) == bool(told)
         assert ("policy uncertain: hold" in reason) == (bool(doubts) and uncertain == "hold")
         assert ("no sure face found" in reason) == (decision == "no face")
-        assert ("left as it is" in reason) == (FAINT in faces and uncertain != "hold")
+        assert ("), left unchanged" in reason) == (FAINT in faces and uncertain != "hold")
         assert ("among them" in reason) == (faces == [TURNED] and uncertain != "hold")
         assert ("in doubt" in reason) == (uncertain == "cloak" and decision == "hold" and bool(faces[0].uncertain))
 
@@ -222,7 +222,7 @@ def candidate(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("changed", [b"what was verifieD", b"", CONTENT + b"!", CONTENT[:-1]])
 def test_bytes_that_were_not_verified_are_not_published(candidate: Path, changed: bytes) -> None:
     candidate.write_bytes(changed)
-    with pytest.raises(PublishError, match=f"verified was {SHA256}"):
+    with pytest.raises(PublishError, match=f"but {SHA256} was verified"):
         publish(candidate, candidate.parent / "out", PHOTO, SHA256)
     assert not [path for path in (candidate.parent / "out").rglob("*") if path.is_file()]
 
@@ -411,7 +411,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
     {"link": lambda: file.symlink_to(tmp_path / "real.yaml"), "folder": file.mkdir, "fifo": lambda: os.mkfifo(file)}[
         kind
     ]()
-    with pytest.raises(ConfigError, match="no regular file"):
+    with pytest.raises(ConfigError, match="not a regular file"):
         overridden(Policy(), tmp_path, PHOTO)
 
 

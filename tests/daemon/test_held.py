@@ -63,7 +63,7 @@ def test_a_copy_that_is_not_what_was_judged_is_not_published(ran: Scene, capsys:
     job = ran.jobs()["held.jpg"]
     (ran.state / "held" / f"{job.id}.jpg").write_text("another picture")
     assert release(["held.jpg"], as_json=False) == ERROR
-    assert "verified was" in capsys.readouterr().out
+    assert "was verified" in capsys.readouterr().out
     assert ran.published() == {}
     assert ran.states()["held.jpg"] is State.HELD
 
@@ -85,7 +85,7 @@ def test_a_publish_folder_that_cannot_be_written_leaves_the_photo_held(
 def test_a_photo_whose_copy_is_no_longer_kept_is_cloaked_again(ran: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     kept.discard(ran.jobs()["held.jpg"].id)
     assert release(["held.jpg"], as_json=False) == OK
-    assert "queued; its judged copy is no longer kept: it is cloaked again" in capsys.readouterr().out
+    assert "queued; its copy is no longer stored: it will be cloaked again" in capsys.readouterr().out
     ran.run()
     assert ran.published() == {"held.jpg": "cloaked unprotected"}
 
@@ -125,7 +125,7 @@ def test_what_is_shown_is_the_original_as_it_was_judged_and_its_copy(ran: Scene)
         with pytest.raises(PublishError, match="no such file"):
             held.pair_of(ledger, job)
         kept.discard(job.id)
-        with pytest.raises(HeldError, match=f"no longer kept: uncnn-daemon retry {job.id} makes it again"):
+        with pytest.raises(HeldError, match=f"no longer stored: uncnn-daemon retry {job.id} makes it again"):
             held.pair_of(ledger, job)
         with pytest.raises(HeldError, match="is skipped, not held"):
             held.pair_of(ledger, ledger.drop(job))

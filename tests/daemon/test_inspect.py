@@ -175,7 +175,7 @@ def test_faces_come_largest_first_and_the_small_are_left_alone(tmp_path: Path, m
     monkeypatch.setattr(opinion, "load_opinion", lambda providers: Doubting(50))
     pet = looking.find_faces(photo, asked).faces[0]
     assert (pet["cloaked"], pet["uncertain"]) == (False, "may be an animal")
-    assert "left alone (may be an animal)" in showing._fate(pet, 24)
+    assert "left unchanged (may be an animal)" in showing._fate(pet, 24)
     assert showing.faces_line([pet], {"smallest_px": 24, "who": "all"}) == "1 face: 0 to be cloaked; 1 uncertain"
 
 
@@ -203,13 +203,15 @@ def test_a_person_reads_where_it_was_taken_and_what_would_be_removed(monkeypatch
     assert text.startswith("pho\\nto.jpg\n")
     assert "\x1b" not in text
     assert re.search(r"place +52.516389 N, 13.377500 E", text)
-    assert "2 faces: 1 to be cloaked, but for those enrolled; 1 smaller than 24 px, left alone" in " ".join(
+    assert "2 faces: 1 to be cloaked, except enrolled people; 1 smaller than 24 px, left unchanged" in " ".join(
         text.split()
     )
     assert re.search(r"Artist +Ada \[bold\]Lovelace\[/bold\] \[31m +removed", text)
     assert re.search(r"Make +Maker +kept", text)
-    assert f"{len(read['said']) - len(kept_ones(read))} of {len(read['said'])} things it says would be removed" in text
-    assert "position, owner, maker note, texts among them" in text.replace("\n", " ")
+    assert (
+        f"{len(read['said']) - len(kept_ones(read))} of {len(read['said'])} metadata entries would be removed" in text
+    )
+    assert "position, owner, maker note, texts among them" in " ".join(text.split())
 
 
 def kept_ones(read: dict[str, Any]) -> list[dict[str, Any]]:
@@ -223,15 +225,15 @@ def test_long_groups_are_shortened_to_what_tells_most() -> None:
     lines = [Text.from_markup(line).plain for line in showing.said_lines(said, 80, every=False)]
     assert len(lines) == 22
     assert any("dc:creator" in line for line in lines)
-    assert lines[-1].strip() == "and 41 more: add --all"
+    assert lines[-1].strip() == "and 41 more: --all lists them"
     assert len(list(showing.said_lines(said, 80, every=True))) == 62
 
 
 def test_the_last_line_in_every_case() -> None:
     thing = {"group": "EXIF", "name": "Make", "value": "Maker", "about": None, "kept": True}
-    assert showing.last_line([]) == "The file says nothing besides its pixels."
-    assert showing.last_line([thing]) == "Nothing it says would be removed."
-    assert Text.from_markup(showing.last_line([thing | {"kept": False}])).plain.startswith("1 of 1 things")
+    assert showing.last_line([]) == "The file contains no metadata."
+    assert showing.last_line([thing]) == "None of the metadata would be removed."
+    assert Text.from_markup(showing.last_line([thing | {"kept": False}])).plain.startswith("1 of 1 metadata")
     assert showing.faces_line([], {"smallest_px": 24, "who": "all"}) == "No faces found."
 
 
@@ -273,10 +275,10 @@ def test_without_a_configuration_the_defaults_hold(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"policy": "mild"}, "--policy 'mild': the configuration has everyday, careful"),
+        ({"policy": "mild"}, "--policy 'mild' does not exist: choose one of everyday, careful"),
         ({"metadata": "all"}, "--metadata 'all': give none, camera or all-but-location"),
         ({"picture": Path("a.jpg")}, "ends in .png"),
-        ({"picture": Path("a.png"), "faces": False}, "leave --no-faces out"),
+        ({"picture": Path("a.png"), "faces": False}, "leave out --no-faces"),
     ],
 )
 def test_options_that_cannot_be_are_named(tmp_path: Path, options: dict[str, Any], message: str) -> None:

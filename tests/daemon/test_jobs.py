@@ -31,7 +31,7 @@ def ran(scene: Scene, capsys: pytest.CaptureFixture[str]) -> Scene:
 
 def test_nothing_was_ever_taken(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     assert print_jobs((), 50, as_json=False) == OK
-    assert said(capsys) == "no photo was ever taken\n"
+    assert said(capsys) == "no photo has been processed yet\n"
     assert print_held(as_json=True) == OK
     assert json.loads(said(capsys)) == {"schema_version": 2, "photos": [], "in_all": 0}
     assert not (scene.state / "ledger.sqlite3").exists()  # asking makes nothing

@@ -64,7 +64,7 @@ def test_with_a_change_it_is_said_that_all_is_compressed_anew() -> None:
     changed[64:128, 64:128] ^= 8
     released = encode(photo, changed)
     assert released.notes == (
-        "it is a TIFF compressed as JPEG, and its faces were changed: compressed anew as a whole",
+        "the whole picture was compressed again: in a TIFF with JPEG compression, single faces cannot be replaced",
     )
     assert decode(released.data, "again").format == "TIFF"
 

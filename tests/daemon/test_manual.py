@@ -77,7 +77,7 @@ def test_it_answers_to_its_short_name(home: ModelsHome, program: list[str]) -> N
     done = subprocess.run(
         [*program, "held", "list"], env=home.environment(), capture_output=True, text=True, check=True
     )
-    assert done.stdout == "nothing waits for you\n"
+    assert done.stdout == "no photo waits for your decision\n"
 
 
 @pytest.mark.parametrize("name", ["uncnn-daemon", "uncnn"])

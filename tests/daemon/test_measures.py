@@ -90,7 +90,7 @@ def test_a_configuration_that_is_right_is_said_to_be(configuration: Path, capsys
     assert check_config(configuration) == OK
     right, *facts, sandbox = capsys.readouterr().out.splitlines()
     assert any("watched by" in line for line in facts)
-    assert right.endswith("config.yaml is right: 1 folder, policies everyday")
+    assert right.endswith("config.yaml has no errors: 1 folder, policies everyday")
     assert "sandbox" in sandbox
     file = configuration.parent / "in" / "trip" / ".uncnn.yaml"
     file.write_text("unprotected: publish-anyway\n")
@@ -112,5 +112,5 @@ def test_what_holds_is_shown_with_its_defaults(configuration: Path, capsys: pyte
     answer = json.loads(capsys.readouterr().out)
     assert answer["policy"]["uncertain"] == "hold"
     assert answer["published"] == str(configuration.parent / "out" / "trip" / "a.webp")
-    with pytest.raises(ConfigError, match="none of them watches"):
+    with pytest.raises(ConfigError, match="none of them contains"):
         show_config(configuration, Path("/elsewhere/a.jpg"), as_json=False)

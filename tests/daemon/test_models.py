@@ -91,7 +91,7 @@ def test_the_list_shows_what_is_there(home: ModelsHome) -> None:
     assert rows["retinaface-resnet50"][-1] == "no"
     assert rows["mobilefacenet-foamliu"][-2:] == ["with", "uncnn"]
     assert "mobilefacenet-y1" not in rows
-    assert "more for research only: add --all" in answer.stdout
+    assert "more for research only: --all lists them" in answer.stdout
     assert "mobilefacenet-y1" in home.run("models", "list", "--all").stdout
     _, content = home.json("models", "list", "--licence", "research")
     models = {model["name"]: model for model in content["models"]}
@@ -114,13 +114,13 @@ def test_the_list_is_light(home: ModelsHome) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ([], 2, "give the names of models (see uncnn-daemon models list), or --pack small, strong or all"),
-        (["esp-mfn", "--pack", "small"], 2, "give the names of models"),
-        (["--pack", "large"], 2, "--pack large: there are small, strong, all"),
+        ([], 2, "name the models (uncnn-daemon models list lists them), or give --pack small, strong or all"),
+        (["esp-mfn", "--pack", "small"], 2, "name the models"),
+        (["--pack", "large"], 2, "--pack large: choose one of small, strong, all"),
         (["esp-mfm"], 1, "the catalog has no model 'esp-mfm': did you mean esp-mfn?"),
         (["esp-mfn", "--from", "/missing"], 2, "--from /missing: there is no such folder"),
         (["mobilefacenet-y1"], 1, "for research use only"),
-        (["esp-mfn", "--licence", "pirate"], 2, "give permissive or research"),
+        (["esp-mfn", "--licence", "pirate"], 2, "choose permissive or research"),
         (["esp-mfn", "--force", "--from", "/"], 1, "is not there; put it there under this name"),
     ],
 )

@@ -65,7 +65,7 @@ def test_a_model_is_added_by_options_and_calibrated(home: ModelsHome, own: Path,
 def test_without_a_terminal_everything_that_is_missing_is_named_at_once(home: ModelsHome, own: Path) -> None:
     answer = home.run("models", "add", own, "--name", "nameless", "--role", "judge")
     assert answer.returncode == 2
-    assert "there is no terminal to ask on: give these, or --yes to take what is usual" in answer.stderr
+    assert "there is no terminal to ask: give these options, or --yes to use the usual values" in answer.stderr
     named = {line.split(":")[0].strip() for line in answer.stderr.splitlines()[1:]}
     assert named == {"--template", "--order", "--mean", "--std", "--metric", "--licence-name", "--licence-use"}
     assert not (home.models / "nameless").exists()
@@ -124,7 +124,7 @@ def test_a_person_is_asked_and_may_answer_wrongly_first(home: ModelsHome, shared
     environment = home.environment(TERM="xterm")
     code, shown = type_at([str(PROGRAM), "models", "add", *files], environment, typed)
     assert code == 0, shown
-    assert "surrogate: attacked, so that others of its kind are fooled too" in shown
+    assert "surrogate: is attacked, so that similar recognisers are fooled too" in shown
     words = " ".join(shown.split())
     assert "asked has no thresholds, so that nothing can be said against it, and it is left out" in words
     assert "uncnn-daemon models calibrate asked --faces FOLDER" in words
@@ -162,8 +162,12 @@ def test_only_uncnns_own_models_are_calibrated(home: ModelsHome, tmp_path: Path)
     ("arguments", "code", "words"),
     [
         (["missing.onnx"], 2, "missing.onnx: there is no such file"),
-        (["{folder}/text.dat2"], 2, "not known by the ending; give --format checkpoint, mxnet, openvino"),
-        (["{folder}/text.dat2", "--format", "keras"], 2, "--format keras: there are checkpoint, mxnet"),
+        (
+            ["{folder}/text.dat2"],
+            2,
+            "the file extension does not tell the format; give --format checkpoint, mxnet, openvino",
+        ),
+        (["{folder}/text.dat2", "--format", "keras"], 2, "--format keras: choose one of checkpoint, mxnet"),
         (["{folder}/text.onnx", "--yes"], 1, "text.onnx"),
         (
             ["{own}", "--name", "edgeface-xxs"],

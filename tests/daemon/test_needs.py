@@ -66,8 +66,8 @@ def test_a_small_file_with_a_large_picture_is_refused_and_told_what_it_takes(mon
     assert error.kind == "too-large"
     needed = needed_bytes(data, "PNG", (14_000, 14_000), "")
     assert str(error) == (
-        f"holiday.png has 14000 x 14000 pixels (196 megapixels as PNG) and would take {needed / 1e9:.1f} GB of memory, "
-        f"a photo may take {(4e9 - MODELS_BYTES) / 1e9:.1f} GB here: make it smaller"
+        f"holiday.png has 14000 x 14000 pixels (196 megapixels as PNG) and needs {needed / 1e9:.1f} GB of memory; "
+        f"the limit on this machine is {(4e9 - MODELS_BYTES) / 1e9:.1f} GB: make it smaller"
     )
 
 

@@ -104,7 +104,7 @@ def notify(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
 def test_a_test_message_arrives_and_no_secret_is_shown(home: Path, inbox: Inbox) -> None:
     answer = notify(home, "--test")
     assert (answer.returncode, answer.stderr) == (0, "")
-    assert [message["title"] for message in inbox.messages] == ["uncnn: a test"]
+    assert [message["title"] for message in inbox.messages] == ["uncnn: test message"]
     assert "sent" in answer.stdout
     assert "secret" not in answer.stdout
     assert sorted(path.name for path in home.iterdir()) == ["apprise.txt", "config.yaml", "state"]
@@ -115,7 +115,7 @@ def test_what_waits_is_sent_once_and_without_names(home: Path, inbox: Inbox, fou
     assert inbox.messages == []
     write_notice(notice_file(home / "state"), Notice.of(found))
     assert notify(home, "--json").returncode == 0
-    assert inbox.messages[0]["message"] == "1 photo waits for you.\nuncnn-daemon status says more."
+    assert inbox.messages[0]["message"] == "1 photo waits for your decision.\nuncnn-daemon status shows the details."
     assert not notice_file(home / "state").exists()
     write_notice(notice_file(home / "state"), Notice.of(found, names=True))
     notify(home)
@@ -135,7 +135,7 @@ def test_what_reaches_nobody_waits(home: Path, inbox: Inbox, found: View) -> Non
     ("content", "mode", "words"),
     [
         ("json://127.0.0.1/\n", 0o644, "chmod 600"),
-        ("no address\n", 0o600, "holds no address that Apprise knows"),
+        ("no address\n", 0o600, "contains no address that Apprise knows"),
         (None, 0o600, "cannot be read"),
     ],
 )

@@ -141,7 +141,7 @@ def test_the_status_says_what_needs_a_person(ran: Ran) -> None:
     answer = ran.home.command("status")
     assert answer.returncode == DEGRADED
     for words in (
-        "attacked: mobilefacenet-foamliu",
+        "attacked recognisers: mobilefacenet-foamliu",
         "judges: dlib-resnet",
         "feeble/face.jpg",
         "empty.jpg",
@@ -155,7 +155,7 @@ def test_a_second_run_takes_up_nothing_that_is_done(ran: Ran) -> None:
         (ran.home.root / "in" / name).unlink()
     answer = ran.home.command("run", "--once")
     assert answer.returncode == DEGRADED
-    assert "nothing new" in answer.stdout
+    assert "no new photos" in answer.stdout
     assert "feeble/face.jpg: still held" in answer.stdout
     (ran.home.root / "feeble" / "face.jpg").unlink()
     assert ran.home.command("run", "--once").returncode == OK
@@ -177,7 +177,7 @@ def test_json_is_for_a_run_that_ends(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("folders: []\n")
     answer = home.command("run", "--json")
     assert answer.returncode == USAGE
-    assert "--json goes with --once" in answer.stderr
+    assert "--json needs --once" in answer.stderr
 
 
 def test_models_that_are_missing_are_said_and_no_photo_pays_for_it(ran: Ran, tmp_path: Path) -> None:

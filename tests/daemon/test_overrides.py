@@ -135,7 +135,7 @@ def test_what_it_may_not_say_is_refused_with_its_place(
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     put(tmp_path, "real", "no_face: hold\n").rename(tmp_path / "elsewhere.yaml")
     (tmp_path / ".uncnn.yaml").symlink_to(tmp_path / "elsewhere.yaml")
-    with pytest.raises(ConfigError, match="no regular file"):
+    with pytest.raises(ConfigError, match="not a regular file"):
         overridden(Policy(), tmp_path, PHOTO)
 
 

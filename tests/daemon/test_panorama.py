@@ -127,7 +127,7 @@ def test_a_format_without_xmp_says_what_it_leaves_out() -> None:
     photo = decode(panorama("JPEG"), "sphere.jpg")
     assert projection_of(encode(photo, photo.pixels, "PNG").data, "PNG") == KEPT
     released = encode(photo, photo.pixels, "BMP")  # type: ignore[arg-type]
-    assert released.notes == ("how its panorama is projected is left out: BMP holds no XMP",)
+    assert released.notes == ("its panorama projection is left out: BMP cannot store XMP",)
 
 
 @pytest.mark.parametrize("photo_format", ["JPEG", "HEIF", "WEBP"])

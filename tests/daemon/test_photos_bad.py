@@ -125,14 +125,18 @@ def packed_tiff(way: str) -> bytes:
 
 BAD = {
     "CgBI": (cgbi(), "unsupported", "a PNG as Xcode packs it for iPhones (CgBI)"),
-    "PNG without a header": (png_of([(b"gAMA", bytes(4)), (b"IEND", b"")]), "damaged", "without a header at its start"),
-    "12 bits": (imagecodecs.jpeg8_encode(fine(), bitspersample=12), "unsupported", "12 bits a sample (as a JPEG)"),
+    "PNG without a header at its start": (
+        png_of([(b"gAMA", bytes(4)), (b"IEND", b"")]),
+        "damaged",
+        "that does not start with its header",
+    ),
+    "12 bits": (imagecodecs.jpeg8_encode(fine(), bitspersample=12), "unsupported", "12 bits per sample (as a JPEG)"),
     "lossless": (imagecodecs.jpeg8_encode(np.asarray(picture()), lossless=True), "unsupported", "is a lossless JPEG"),
     "JPEG-LS": (imagecodecs.jpegls_encode(np.asarray(picture())), "unsupported", "is a JPEG-LS"),
     "JPEG XR": (imagecodecs.jpegxr_encode(np.asarray(picture())), "unsupported", "is a JPEG XR"),
     "JPEG 2000": (imagecodecs.jpeg2k_encode(fine(), codecformat="j2k"), "unsupported", "is a JPEG 2000"),
-    "TIFF of JPEG 2000": (packed_tiff("jpeg2000"), "unsupported", "a TIFF packed by JPEG 2000"),
-    "TIFF of JPEG XL": (packed_tiff("jpegxl"), "unsupported", "a TIFF packed by JPEG XL"),
+    "TIFF of JPEG 2000": (packed_tiff("jpeg2000"), "unsupported", "a TIFF with the compression JPEG 2000"),
+    "TIFF of JPEG XL": (packed_tiff("jpegxl"), "unsupported", "a TIFF with the compression JPEG XL"),
     "nothing": (b"", "empty", "is empty (0 bytes)"),
     "text": (b"Dear diary, today", "not-a-photo", "is not a photo (it starts with b'Dear dia')"),
     "BM in a text": (b"BMW is a maker of cars" * 9, "not-a-photo", "is not a photo"),
@@ -275,7 +279,7 @@ def test_what_stands_beside_a_picture_makes_no_file_unreadable(what: str) -> Non
 )
 def test_a_large_profile_is_read_and_a_broken_one_is_said(content: bytes, note: bool) -> None:
     photo = decode(with_chunk(b"iCCP", content), "print.png")
-    assert photo.notes == (("its colour profile is broken and was ignored",) if note else ())
+    assert photo.notes == (("its colour profile is damaged and was ignored",) if note else ())
     assert (photo.profile is None) == note
 
 

@@ -108,8 +108,8 @@ def test_only_the_faces_that_are_linked_climb(tmp_path: Path) -> None:
     ]
     assert (outcome.decision, outcome.reason) == (
         "publish",
-        "2 faces protected: not linked by 2 judges of 2 families and 1 attacked recogniser; the nearest is stern, "
-        "10 % inside its limit (jpeg-75); asked at FAR 1e-3, calibrated margins, 2 views",
+        "2 faces protected: not linked by 2 judges of 2 families and 1 attacked recogniser; closest to a link: "
+        "stern, 10 % beyond its threshold (jpeg-75); checked at FAR 1e-3, calibrated margins, 2 views",
     )
     assert outcome.strengths == ("balanced", "utmost")
     assert outcome.notes == ("said by the attack",), "once, however often it was cloaked"
@@ -208,7 +208,7 @@ def test_a_policy_leaves_what_is_in_doubt_as_it_is_and_says_so(tmp_path: Path) -
     crew, outcome = doubted("publish", [1, 0.9, 0.9, 0.9], tmp_path)
     assert outcome.decision == "publish"
     assert outcome.reason.startswith("1 face protected: ")
-    assert outcome.reason.endswith("; 1 uncertain face (1 turned), left as it is")
+    assert outcome.reason.endswith("; 1 uncertain face (1 turned), left unchanged")
     assert all(LATE not in each for each in crew.strengths)
     assert outcome.left_uncertain == 1
 
@@ -221,7 +221,7 @@ def test_what_may_be_an_animal_is_left_as_it_is_and_said(tmp_path: Path, known: 
     outcome = run(crew, Policy(), tmp_path)
     assert crew.strengths == [{}]
     assert outcome.decision == "publish"
-    assert "no sure face found, 1 uncertain face (1 may be an animal), left as it is: released" in outcome.reason
+    assert "no sure face found, 1 uncertain face (1 may be an animal), left unchanged: released" in outcome.reason
     assert run(crew, Policy(uncertain="hold"), tmp_path).decision == "hold"
 
 
@@ -261,7 +261,7 @@ def test_an_attacked_recogniser_that_links_holds_the_photo_too() -> None:
     assert not lone.protected
     assert decide(Policy(), verdict(lone)) == (
         "hold",
-        "1 of 1 face not protected: fooled, though attacked, links the face at 0,0 (0.500 >= 0.300, as-is)",
+        "1 of 1 face not protected: fooled (attacked) links the face at 0,0 (0.500 >= 0.300, as-is)",
     )
 
 
@@ -270,8 +270,8 @@ def test_one_judge_alone_is_provisional_and_says_how_to_get_another() -> None:
     lone = replace(found, judgements=found.judgements[:1])
     decision, reason = decide(Policy(), verdict(lone))
     assert decision == "publish"
-    assert reason.startswith("1 face protected, provisionally: not linked by 1 judge alone; the nearest is stern, ")
-    assert reason.endswith("`uncnn-daemon models pull --pack small` gets a judge of another family")
+    assert reason.startswith("1 face protected, provisionally: not linked by 1 judge only; closest to a link: stern, ")
+    assert reason.endswith("get a judge of another family with `uncnn-daemon models pull --pack small`")
 
 
 def test_two_judges_of_one_family_are_provisional_too() -> None:
@@ -286,10 +286,10 @@ def test_what_is_too_near_or_proves_nothing_is_said() -> None:
     blind = Judgement("stern", "judge", "euclidean", "half-size", 0.7, 0.9, 0.54, True, 0.1)
     said = [decide(Policy(), verdict(FaceVerdict(face(0), True, True, (each,))))[1] for each in (near, blind)]
     assert said[0].endswith(
-        "stern is too near to linking the face at 0,0 (0.580 <= 0.594, its limit with a margin of 10 %, blur-1)"
+        "stern is too close to linking the face at 0,0 (0.580 <= 0.594, its threshold with a margin of 10 %, blur-1)"
     )
     assert said[1].endswith(
-        "stern does not know the face at 0,0 in the original's half-size view either: its answer proves nothing"
+        "stern cannot recognise the face at 0,0 in the original either (view half-size), so its answer proves nothing"
     )
 
 
@@ -299,7 +299,7 @@ def test_the_nearest_is_that_with_the_least_room_beyond_what_was_asked() -> None
     far = Judgement("far", "judge", "cosine", "as-is", 0.9, -0.5, 0.3, False, 0.1)
     found = verdict(FaceVerdict(face(0), True, True, (roomy, tight, far)))
     assert found.closest == tight
-    assert nearest_words(found) == "the nearest is tight, 22 % inside its limit (as-is, 20 % asked)"
+    assert nearest_words(found) == "closest to a link: tight, 22 % beyond its threshold (as-is, margin 20 %)"
 
 
 def test_the_reason_says_how_far_the_change_shows() -> None:

@@ -123,7 +123,9 @@ def test_a_property_that_nobody_knows_is_not_copied_past() -> None:
     with pytest.raises(OddContainerError, match="a property pasp"):
         remuxed(odd, b"")
     released = encode(odd, odd.pixels)
-    assert released.notes == ("it is a HEIF of a rare kind: compressed anew as a whole",)
+    assert released.notes == (
+        "the whole picture was compressed again: the unchanged parts of this kind of HEIF cannot be copied",
+    )
     assert np.abs(decode(released.data, "again").pixels.astype(int) - odd.pixels).mean() < 10
 
 

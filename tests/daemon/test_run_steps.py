@@ -75,7 +75,7 @@ def test_nothing_is_started_where_there_is_nothing_to_do(
 ) -> None:
     monkeypatch.setattr("uncnn.daemon.once.ProcessEngine", None)
     assert scene.run() == OK
-    assert "nothing new" in capsys.readouterr().out
+    assert "no new photos" in capsys.readouterr().out
 
 
 def test_a_photo_that_was_only_touched_is_known_by_its_content(scene: Scene) -> None:
@@ -135,7 +135,7 @@ def test_a_full_disk_blocks_the_folder_and_spends_no_attempt(scene: Scene, capsy
     time.sleep(0.02)
     scene.put("2.jpg", "good")
     assert scene.run() == ERROR
-    assert "blocked: the disk is full; free some space on it (2 of its photos wait" in capsys.readouterr().out
+    assert "blocked: the disk is full; free some space on it (2 of its photos are waiting" in capsys.readouterr().out
     assert [(job.state, job.attempts) for job in scene.jobs().values()] == [(State.BLOCKED, 0)]
     scene.put("1.jpg", "space again")
     assert scene.run() == OK
@@ -389,13 +389,13 @@ def test_what_is_not_taken_is_counted_with_its_reason(scene: Scene, capsys: pyte
     (scene.watch / "a.jxl").write_bytes(b"\xff\x0a" + bytes(20))
     (scene.watch / "without an ending").write_bytes(b"hello")
     assert scene.run() == OK
-    words = "1 in a recycle bin, 1 a symbolic link, 1 a picture of a kind that is not read, 1 no photo"
-    assert f"{scene.watch}: not taken: {words}; uncnn-daemon jobs --ignored names them" in capsys.readouterr().out
+    words = "1 in a recycle bin, 1 a symbolic link, 1 a picture in an unsupported format, 1 not a photo"
+    assert f"{scene.watch}: ignored: {words}; uncnn-daemon jobs --ignored lists them" in capsys.readouterr().out
     assert scene.run(as_json=True) == OK
     counts = {"deleted": 1, "link": 1, "unsupported": 1, "other": 1}
     assert json.loads(capsys.readouterr().out)["ignored"] == {str(scene.watch): counts}
     print_status(as_json=False)
-    assert f"  not taken: {words}; uncnn-daemon jobs --ignored names them\n" in capsys.readouterr().out
+    assert f"  ignored: {words}; uncnn-daemon jobs --ignored lists them\n" in capsys.readouterr().out
     print_status(as_json=True)
     assert json.loads(capsys.readouterr().out)["folders"][0]["ignored"] == counts
     assert print_ignored(as_json=False) == OK
@@ -450,7 +450,7 @@ def test_a_settings_file_that_turns_bad_midway_costs_its_own_photos_alone(
     assert len(taken) == 2
     assert print_status(as_json=False) == DEGRADED
     said = capsys.readouterr().out
-    assert "nothing needs you" not in said
+    assert "nothing needs your attention" not in said
     assert "sub/2.jpg" in said
     measured = metrics.read_text()
     assert 'state="published"} 2.0' in measured.replace("\n", " ")
@@ -459,7 +459,7 @@ def test_a_settings_file_that_turns_bad_midway_costs_its_own_photos_alone(
     assert scene.run() == OK
     assert set(scene.published()) == {"1.jpg", "sub/2.jpg", "3.jpg"}
     print_status(as_json=False)
-    assert "nothing needs you" in capsys.readouterr().out
+    assert "nothing needs your attention" in capsys.readouterr().out
 
 
 def test_a_run_that_ends_early_is_said_by_status(
@@ -474,10 +474,10 @@ def test_a_run_that_ends_early_is_said_by_status(
         with pytest.raises(RequestError):
             scene.run()
     assert print_status(as_json=False) == DEGRADED
-    assert "all photos wait: " in capsys.readouterr().out
+    assert "all photos are waiting: " in capsys.readouterr().out
     assert scene.run() == OK
     print_status(as_json=False)
-    assert "nothing needs you" in capsys.readouterr().out
+    assert "nothing needs your attention" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("gone", ["a.jpg", "a (2).jpg"])

@@ -70,8 +70,8 @@ def test_a_released_copy_that_is_put_back_is_not_cloaked_again(out: Scene, monke
     job = put_back(out)
     assert (job.state, job.same_as) == (State.SKIPPED, first.id)
     assert job.reason == (
-        f"this is the released copy of {out.watch / 'a.jpg'}, published on {first.changed.astimezone():%Y-%m-%d} "
-        f"({first.reason}): not cloaked again; `uncnn-daemon retry {job.id}` cloaks it all the same"
+        f"this is the published copy of {out.watch / 'a.jpg'}, of {first.changed.astimezone():%Y-%m-%d} "
+        f"({first.reason}): not cloaked again; to cloak it anyway: uncnn-daemon retry {job.id}"
     )
     assert list(out.published()) == ["a.jpg"]
     assert out.looked() == 1
@@ -96,9 +96,7 @@ def test_a_released_copy_that_was_given_a_caption_is_recognised_by_its_picture(o
     assert out.run() == OK
     job = out.jobs()["captioned.jpg"]
     assert (job.state, job.same_as) == (State.SKIPPED, first.id)
-    assert job.reason.startswith(
-        f"this is the released copy of {out.watch / 'a.jpg'} with other metadata, published on"
-    )
+    assert job.reason.startswith(f"this is the published copy of {out.watch / 'a.jpg'} with other metadata, of")
     assert list(publish.iterdir()) == []
     assert (list(out.published()), out.cloaked()) == (["a.jpg"], 1)
     assert retry([str(out.watch / "captioned.jpg")], every=False, as_json=False) == OK
@@ -169,7 +167,7 @@ def test_the_same_picture_under_another_name_is_cloaked_once(out: Scene, content
     out.check()
     job = out.jobs()["sub/b.jpeg"]
     assert (job.same_as, job.released_sha256) == (first.id, first.released_sha256)
-    same = f"the same picture as {out.watch / 'a.jpg'}, whose verified copy is released again"
+    same = f"the same picture as {out.watch / 'a.jpg'}, whose verified copy is published again"
     assert first.reason.startswith("1 face protected")
     assert job.reason == f"{first.reason}: {same}"
     (out.publish / "a.jpg").unlink()
@@ -261,7 +259,7 @@ def test_what_was_held_is_held_at_once_under_another_name(held: Scene) -> None:
     assert (job.state, job.same_as, held.cloaked()) == (State.HELD, first.id, cloaked)
     assert job.reason == (
         f"{first.reason}: the same picture as {held.watch / 'a.jpg'}, which was held; "
-        f"`uncnn-daemon retry {job.id}` cloaks it all the same"
+        f"to cloak it anyway: uncnn-daemon retry {job.id}"
     )
     assert retry([str(job.id)], every=False, as_json=False) == OK
     assert held.run() == DEGRADED
@@ -428,7 +426,7 @@ def test_the_service_goes_by_it_too(running: Running) -> None:
     scene.put("b.jpg", "good#2")
     scene.put("back.jpg", scene.published()["a.jpg"])
     running.until_published("b.jpg")
-    running.until_said("back.jpg: skipped: this is the released copy")
+    running.until_said("back.jpg: skipped: this is the published copy")
     assert running.stop() == 0
     scene.check()
     assert scene.cloaked() == 1
@@ -451,7 +449,7 @@ def test_a_real_photo_with_its_exif_edited_is_cloaked_once(own_detector_folder: 
     first, second = json.loads(ran.stdout)["photos"]
     assert "verdict" in first
     assert "verdict" not in second
-    assert "whose verified copy is released again" in second["message"]
+    assert "whose verified copy is published again" in second["message"]
     released = [(tmp_path / f"{name}-out" / f"{name}.jpg").read_bytes() for name in ("one", "two")]
     assert released[0] == released[1] != photo
     (tmp_path / "one" / "back.jpg").write_bytes(released[0])

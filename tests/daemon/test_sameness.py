@@ -51,7 +51,7 @@ def test_the_photo_of_another_is_named() -> None:
     photos = [Path("1.jpg"), Path("2.jpg"), Path("3.jpg")]
     _check_sameness("Ada", photos, [[0, 1, 2]])
     with pytest.raises(
-        PeopleError, match=r"^1.jpg shows somebody else than 2.jpg, 3.jpg, as most recognisers see it: "
+        PeopleError, match=r"^1.jpg seems to show another person than 2.jpg, 3.jpg \(according to most recognisers\): "
     ):
         _check_sameness("Ada", photos, [[1, 2], [0]])
     with pytest.raises(PeopleError, match=r"^1.jpg and 2.jpg show different people, .* who is not Ada, or add photos"):

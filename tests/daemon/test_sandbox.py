@@ -201,7 +201,7 @@ print(enter(sandbox_for(Path("/tmp"), [], "cpu")).words)
 def test_of_two_processes_the_weaker_counts() -> None:
     both = held_in_all([Protection(6, True, 8, ()), Protection(0, True, None, ("Landlock",))])
     assert both == Protection(0, True, None, ("Landlock",))
-    assert held_in_all([Protection(6, True), None]).words == "decoders run in no sandbox; missing: not entered"
+    assert held_in_all([Protection(6, True), None]).words == "decoders run without a sandbox; missing: not entered"
 
 
 def test_a_folder_that_holds_the_home_is_no_software(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def test_it_says_what_it_watches_and_what_it_passes_over(running: Running) -> No
     running.until_said("models loaded on stub: attacked stub; judges stub")
     said = running.said()
     assert f"watching {scene.watch}: cloaked copies go to {scene.publish}, under policy everyday\n" in said
-    assert "passed over: hidden and unfinished files (*.part, *.crdownload, ...), and what is no photo\n" in said
+    assert "ignored: hidden and unfinished files (*.part, *.crdownload, ...), and files that are not photos\n" in said
     assert "Ctrl-C" not in said, "no terminal: nobody presses a key"
     assert running.stop() == 0
 
@@ -281,7 +281,7 @@ def test_it_says_what_it_watches_and_what_it_passes_over(running: Running) -> No
 def test_without_a_folder_it_says_how_to_get_one(scene: Scene) -> None:
     (scene.root / "config.yaml").write_text("version: 1\n")
     running = Running(scene)
-    running.until_said(f"no folder is watched: add some to {scene.root}/config.yaml, then uncnn-daemon reload")
+    running.until_said(f"no folder is watched: add folders to {scene.root}/config.yaml, then run uncnn-daemon reload")
     assert running.stop() == 0
 
 
@@ -291,7 +291,7 @@ def test_the_status_says_that_models_are_being_loaded(scene: Scene, capsys: pyte
     (log / "loading seconds").write_text("30")
     running = Running(scene)
     running.until((scene.state / "ledger.sqlite3").exists)
-    running.until(lambda: "waiting for the first photo, with which the models are loaded" in status_of(capsys))
+    running.until(lambda: "waiting for the first photo; the models are loaded then" in status_of(capsys))
     scene.put("a.jpg", "good")
     running.until(lambda: f"now: {scene.watch}/a.jpg: loading the models" in status_of(capsys))
     assert running.stop() == 0

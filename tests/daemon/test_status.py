@@ -57,7 +57,7 @@ def text(file: Path) -> str:
 
 def test_nothing_has_been_run_yet(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert print_status(as_json=False) == NOT_RUNNING
-    assert "nothing has been run yet" in capsys.readouterr().out
+    assert "the service has not been started yet" in capsys.readouterr().out
     assert print_status(as_json=True) == NOT_RUNNING
     assert json.loads(capsys.readouterr().out)["service"] == {"state": "not-run"}
     assert not file.exists()
@@ -76,15 +76,15 @@ def test_it_is_well_while_a_run_is_at_work_and_not_running_after_it(file: Path, 
         assert f"process {os.getpid()}" in text(file)
     assert print_status(as_json=False) == NOT_RUNNING
     said = text(file)
-    for words in ("not running", "exit status 0", "device: cuda", "attacked: one, two", "judges: three"):
+    for words in ("not running", "exit status 0", "device: cuda", "attacked recognisers: one, two", "judges: three"):
         assert words in said
-    assert said.endswith("nothing needs you")
+    assert said.endswith("nothing needs your attention")
 
 
 def test_a_run_that_was_killed_is_told_from_one_that_ended(file: Path, ledger: Ledger) -> None:
     code = f"from pathlib import Path; from uncnn.daemon.ledger import Run; Run(Path({str(file)!r}))"
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert "it was killed" in text(file)
+    assert "the process was killed" in text(file)
     assert print_status(as_json=False) == NOT_RUNNING
 
 
@@ -93,7 +93,7 @@ def test_a_run_without_a_sign_of_life_is_degraded(file: Path, ledger: Ledger) ->
     found = seen(file)
     later = datetime.now(UTC) + timedelta(minutes=5)
     assert exit_status(found, later) == DEGRADED
-    assert "no sign of life" in "\n".join(status_lines(found, later))
+    assert "not responding" in "\n".join(status_lines(found, later))
     assert status_json(found, later)["service"]["beat_age_seconds"] >= 300
 
 
@@ -107,7 +107,7 @@ def test_each_folder_has_its_counts(file: Path, ledger: Ledger) -> None:
     Run(file).end()
     said = text(file)
     assert "/home/me/in -> /home/me/out" in said
-    assert "looked at just now: 9 photos there, 4 of them new" in said
+    assert "scanned just now: 9 photos found, 4 of them new" in said
     assert "1 queued, 3 published" in said
     assert "last published: 2 (2).jpg" in said
     (folder,) = status_json(seen(file), datetime.now(UTC))["folders"]
@@ -123,8 +123,8 @@ def test_what_needs_a_person_comes_last_and_is_not_endless(file: Path, ledger: L
     ledger.folders.block(1, "the disk is full")
     assert print_status(as_json=False) == DEGRADED
     lines = text(file).splitlines()
-    last = lines[[line.startswith("needs you (26);") for line in lines].index(True) :]
-    assert last[1] == "  5 photos more, not named here"
+    last = lines[[line.startswith("needs your attention (26);") for line in lines].index(True) :]
+    assert last[1] == "  and 5 photos more: uncnn-daemon held list"
     assert last[-2] == "  quarantined 25: /home/me/in/bad.jpg: bad.jpg is empty"
     assert last[-1] == "  blocked: /home/me/in: the disk is full"
     assert len(last) == 1 + 1 + 20 + 1
@@ -143,9 +143,9 @@ def test_the_service_says_how_it_watches_what_waits_and_what_it_does(file: Path,
     said = text(file)
     for words in (
         "now: /home/me/in/party.jpg: cloaking, balanced 40%",
-        "published since it started: 4 photos with 9 protected faces, 20 s each",
-        "watched by events, the last one 3 minutes ago; 2 photos came without one",
-        "7 photos to be done, the oldest since 3 minutes ago",
+        "published since the start: 4 photos with 9 protected faces, 20 s each",
+        "watched by events, the last one 3 minutes ago; 2 photos arrived without an event",
+        "7 photos waiting, the oldest since 3 minutes ago",
     ):
         assert words in said
     answer = status_json(seen(file), datetime.now(UTC))
@@ -155,12 +155,12 @@ def test_the_service_says_how_it_watches_what_waits_and_what_it_does(file: Path,
 def test_what_keeps_the_service_from_working_degrades_it_while_it_runs(file: Path, ledger: Ledger) -> None:
     run = Run(file, "service")
     run.tell("the judge is missing: pull it", "", 0, 0, 0.0)
-    assert text(file).splitlines()[-1] == "  all photos wait: the judge is missing: pull it"
+    assert text(file).splitlines()[-1] == "  all photos are waiting: the judge is missing: pull it"
     assert exit_status(seen(file), datetime.now(UTC)) == DEGRADED
     run.tell("", "", 0, 0, 0.0)
     assert exit_status(seen(file), datetime.now(UTC)) == OK
     ledger.folders.refused(1, "link.jpg: it is a symbolic link: put the photo itself there")
-    assert "not taken: /home/me/in: link.jpg: it is a symbolic link" in text(file)
+    assert "cannot be used: /home/me/in: link.jpg: it is a symbolic link" in text(file)
     assert exit_status(seen(file), datetime.now(UTC)) == DEGRADED
 
 
@@ -180,7 +180,7 @@ def test_times_are_said_as_people_do(file: Path, ledger: Ledger) -> None:
         assert f"started {words} ago" in "\n".join(status_lines(found, start + timedelta(seconds=passed)))
     earlier = replace(found.run, ended=None)
     lines = "\n".join(status_lines(replace(found, run=earlier), start - timedelta(days=365)))
-    assert "clock that was set back" in lines
+    assert "clock that has been set back" in lines
 
 
 def test_names_that_a_terminal_would_obey_are_written_out(file: Path, ledger: Ledger) -> None:
@@ -253,11 +253,11 @@ def test_no_release_is_quiet(file: Path, ledger: Ledger, tmp_path: Path) -> None
     )
     said = text(file)
     for words in (
-        "  1 photo released without a face",
-        "  2 photos have faces that are uncertain: they may be animals or pictures",
-        "  2 photos protected by judges of one family alone, so provisional",
+        "  1 photo published in which no face was found",
+        "  2 photos published with uncertain faces, which may be animals or pictures",
+        "  2 photos protected provisionally: all judges are of one family",
         "uncertain 2: /home/me/in/1.jpg: 1 face protected, 1 may be an animal\nuncertain 3: /home/me/in/2.jpg: ",
-        "needs you (1)",
+        "needs your attention (1)",
     ):
         assert words in said
     answer = status_json(seen(file), datetime.now(UTC))

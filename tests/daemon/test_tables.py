@@ -46,9 +46,9 @@ def test_nothing_is_cut(columns: str, monkeypatch: pytest.MonkeyPatch, capsys: p
     said = "\n".join(lines)
     for word in ("dlib-resnet", "openvino-0095", "mobilefacenet-casia-tf2", "attacked", "not linked", "half-size"):
         assert word in said
-    assert "asked: FAR 1e-3, calibrated margins, as-is, jpeg-75, half-size, blur-1" in said
+    assert "checked at: FAR 1e-3, calibrated margins, as-is, jpeg-75, half-size, blur-1" in said
     assert "  change: JOD 9.98 on a phone, 9.53 on a desktop, 9.20 zoomed in, of 10" in lines
-    assert "face 1: 100 px, cloak balanced, visible zoomed in, moved 1.5%: protected" in said
+    assert "face 1: 100 px, strength balanced, visible zoomed in, moved 1.5%: protected" in said
     assert "0.636 <= 0.550 half-size not linked" in " ".join(said.split()), (
         "the worst view, and the limit with its margin"
     )
@@ -83,7 +83,7 @@ def test_attacked_recognisers_are_listed_on_request() -> None:
     ("changes", "word"),
     [
         ({"after": 0.2, "linked": True}, "linked"),
-        ({"after": 0.545, "linked": True}, "too near"),
+        ({"after": 0.545, "linked": True}, "too close"),
         ({"before": 0.7, "linked": True}, "no proof"),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_verdict_goes_between_the_processes_whole() -> None:
 def test_on_a_terminal_a_line_is_broken_between_words_and_in_a_pipe_it_is_whole(
     width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    message = ": 1 of 1 face not protected: openvino-0095 is too near to linking the face at 58,55"
+    message = ": 1 of 1 face not protected: openvino-0095 is too close to linking the face at 58,55"
     say_line("photo.jpg", "held 12", message, "yellow")
     assert capsys.readouterr().out == f"photo.jpg: held 12{message}\n"
     monkeypatch.setenv("FORCE_COLOR", "1")

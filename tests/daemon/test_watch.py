@@ -64,7 +64,7 @@ def test_a_file_that_no_event_told_of_lets_the_folder_be_scanned(watched: Watche
     assert watched.missed == 0  # its event may still come
     watched.check(26.0)
     assert watched.missed == 1
-    assert watched.mode == "events, and scans every 15 s: files came without one"
+    assert watched.mode == "events, and scans every 15 s: some files arrived without an event"
     watched.check(36.0)
     assert watched.missed == 1
     for number in range(3):
@@ -75,7 +75,7 @@ def test_a_file_that_no_event_told_of_lets_the_folder_be_scanned(watched: Watche
         scan(watched, at)
         assert watched.scan_due(at + SCAN_ONLY_SECONDS)
     watched.open(200.0)  # as after a reload: what was found out holds
-    assert watched.mode == "events, and scans every 15 s: files came without one"
+    assert watched.mode == "events, and scans every 15 s: some files arrived without an event"
 
 
 def test_a_file_that_changed_without_an_event_counts_too(watched: WatchedFolder) -> None:

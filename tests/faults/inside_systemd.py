@@ -120,12 +120,12 @@ def test_the_monthly_audit_looks_at_what_was_released_and_may_change_nothing(ali
     audit = Unit("uncnn-audit@alice.service")
     audit.ask("start")  # it ends before this returns
     assert audit["Result"] == "success"
-    assert "looked at 1 photo: all as they were released" in said("uncnn-audit@alice")
+    assert "checked 1 photo: all as they were published" in said("uncnn-audit@alice")
     released = alice.publish / "a.png"
     hidden = released.rename(alice.home / "a.png")
     audit.ask("start")
     assert (audit["Result"], audit["ExecMainStatus"]) == ("success", "4")
-    assert "looked at 1 photo: 1 missing" in said("uncnn-audit@alice")
+    assert "checked 1 photo: 1 missing" in said("uncnn-audit@alice")
     hidden.rename(released)
     binds = Path("/etc/systemd/system/uncnn-audit@alice.service.d/folders.conf").read_text().splitlines()
     assert f"BindReadOnlyPaths={alice.publish}" in binds

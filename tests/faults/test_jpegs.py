@@ -74,7 +74,9 @@ def test_a_step_of_zero_is_compressed_anew() -> None:
     table = data.index(b"\xff\xdb\0\x43") + 5
     data[table + 5] = 0
     *_, released, after = changed(bytes(data))
-    assert released.notes == ("it is a JPEG of a rare kind: compressed anew as a whole",)
+    assert released.notes == (
+        "the whole picture was compressed again: the unchanged parts of this kind of JPEG cannot be copied",
+    )
     assert after.shape == (96, 96, 3)
 
 

@@ -151,9 +151,9 @@ def test_a_profile_that_swells_is_left_out_and_said(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "tag", "value", "words"),
     [
-        ("TIFF 16 bits 3 lzw", 278, 0, "its parts contradict each other"),  # RowsPerStrip
-        ("TIFF 16 bits 3 lzw", 259, 8, "its compressed data makes no sense"),  # Compression
-        ("TIFF tiff_lzw", 259, 8, "its compressed data makes no sense"),
+        ("TIFF 16 bits 3 lzw", 278, 0, "the file is inconsistent"),  # RowsPerStrip
+        ("TIFF 16 bits 3 lzw", 259, 8, "its compressed data is damaged"),  # Compression
+        ("TIFF tiff_lzw", 259, 8, "its compressed data is damaged"),
     ],
 )
 def test_the_reason_is_in_words_of_people(kind: str, tag: int, value: int, words: str) -> None:

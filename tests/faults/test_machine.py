@@ -221,6 +221,6 @@ def test_a_plugin_that_fails_on_every_photo_stops_the_line_and_not_the_service(r
         answer = subprocess.run([program, "status"], capture_output=True, text=True, check=False)
         return answer.stdout
 
-    running.until(lambda: f"all photos wait: attack {Attack().name} failed on 3 photos in a row" in said())
+    running.until(lambda: f"all photos are waiting: attack {Attack().name} failed for 3 photos in a row" in said())
     assert len(scene.jobs()) == 3
     assert running.stop() == 0

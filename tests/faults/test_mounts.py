@@ -98,6 +98,9 @@ def test_files_that_come_through_a_mount_without_events_are_noticed(
             watched.take_hints(16.0)
             watched.check(26.0)
             assert [each.relative.name for each in found] == ["a.jpg"]
-            assert (watched.missed, watched.mode) == (1, "events, and scans every 15 s: files came without one")
+            assert (watched.missed, watched.mode) == (
+                1,
+                "events, and scans every 15 s: some files arrived without an event",
+            )
         finally:
             watched.close()

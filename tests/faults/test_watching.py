@@ -110,7 +110,7 @@ def test_a_mount_that_goes_and_comes_back_loses_nothing(running: Running) -> Non
         shutil.copytree(scene.watch, keep)
     finally:
         subprocess.run(["umount", "-l", str(scene.watch)], check=True)
-    running.until_said("is its disk mounted?")
+    running.until_said("mount its disk")
     assert scene.states() == {"held.jpg": State.HELD}
     scene.put("1.jpg", "good")
     running.until_published("1.jpg")

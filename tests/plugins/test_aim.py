@@ -70,7 +70,7 @@ def test_a_person_who_consented_may_be_a_target_and_nobody_else(
     for target in ("synthetic", "crowd"):
         with pytest.raises(AimError, match="not among the enrolled"):
             Aim(target, "gallery", gallery).loss(surrogates, batch)
-    with pytest.raises(AimError, match="nobody is enrolled"):
+    with pytest.raises(AimError, match="no one is enrolled"):
         Aim(objective="gallery").loss(surrogates, batch)
     with pytest.raises(AimError, match="came later: enroll them again"):
         Aim(objective="gallery", gallery=Gallery(("Ada",))).loss(surrogates, batch)
