@@ -63,9 +63,9 @@ def test_each_photo_is_listed_with_what_became_of_it(ran: Scene, capsys: pytest.
 def test_an_unknown_state_or_photo_is_named(ran: Scene) -> None:
     with pytest.raises(AskedError, match=r"'hold'.*held"):
         print_jobs(["hold"], 50, as_json=False)
-    with pytest.raises(AskedError, match="there is no photo 99"):
+    with pytest.raises(AskedError, match="there is no photo number 99"):
         retry(["99"], every=False, as_json=False)
-    with pytest.raises(AskedError, match=r"nowhere\.jpg is not in the ledger"):
+    with pytest.raises(AskedError, match=r"uncnn knows no photo .*nowhere\.jpg"):
         retry([str(ran.watch / "nowhere.jpg")], every=False, as_json=False)
 
 

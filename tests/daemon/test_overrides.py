@@ -116,7 +116,7 @@ REFUSED = [
     ("no_face: publish\nno_face: hold\n", 2, "no_face", "remove one"),
     ("colour: red\n", 1, "colour", "unknown key"),
     ("- a list\n", 1, "", "section of keys"),
-    ("{\n", 2, "", "is not YAML"),
+    ("{\n", 2, "", "is not valid YAML"),
 ]
 
 
