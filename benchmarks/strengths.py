@@ -20,8 +20,9 @@ from pathlib import Path
 from uncnn.daemon.config import Models, Policy
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.publish import snapshot
+from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.pipeline import Outcome, protect
+from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, protect
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import RequestError
 from uncnn.daemon.tables import worst_views
@@ -63,7 +64,7 @@ def judged(crew: ProcessEngine, photo: Path, policy: Policy, spool: Path) -> Out
     """Return what the policy makes of a photo."""
     taken = snapshot(photo.parent, Path(photo.name), spool)
     try:
-        return protect(crew, Content(taken.path), photo.name, policy, lambda _stage: None)
+        return protect(crew, PhotoJob(Content(taken.path), photo.name, policy, people_file()), lambda _stage: None)
     except RequestError as error:
         print(f"{photo.name}: {error}")
         return None

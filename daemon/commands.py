@@ -19,6 +19,7 @@ from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.publish import Snapshot, snapshot
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
+from uncnn.daemon.people.store import people_file
 from uncnn.daemon.progress import progress_bar
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Judge
@@ -88,7 +89,7 @@ def verify_pair(settings: Settings, original: Path, cloaked: Path, surrogates: b
     policy = settings.policy
     with progress_bar(1, as_json), work(settings.models, settings.device) as (crew, spool):
         first, second = taken(original, spool), taken(cloaked, spool)
-        verdict = crew.judge(Judge(Content(first.path), Content(second.path), terms_of(policy)))
+        verdict = crew.judge(Judge(Content(first.path), Content(second.path), terms_of(policy, people_file())))
     if as_json:
         print_json({"original": str(original), "cloaked": str(cloaked), "verdict": verdict_json(verdict)})
     else:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.files.kept import discard, kept_dir, kept_file, one_release_at_a_time
-from uncnn.daemon.files.publish import PublishError, publish, snapshot
-from uncnn.daemon.files.standing import state_of
+from uncnn.daemon.files.publish import PublishError, snapshot
 from uncnn.daemon.ledger import Job, Ledger, State
 from uncnn.daemon.recall import released_words
+from uncnn.daemon.release import release as publish_copy
 from uncnn.daemon.wording import printable
 from uncnn.plugins.api import UncnnError
 
@@ -48,15 +48,14 @@ def release(ledger: Ledger, job: Job) -> Step:
         _, folder = ledger.folders.paths(job.folder)
         reason, job = job.reason, ledger.release(job)
         try:
-            placed = publish(kept, folder, wanted, sha256, job.mode, job.mtime)
+            words = released_words(job)
+            job, placed = publish_copy(ledger, job, kept, folder, wanted, sha256, job.mode, job.mtime, words)
         except (PublishError, OSError) as error:
             words = str(error)
             if getattr(error, "kind", "") == "mismatch":
                 discard(job.id)
                 words = f"its copy was changed: {words}; release it once more to have it cloaked again"
             return Step(ledger.move(job, State.HELD, reason), problem=words)
-        relative, stands = placed.relative_to(folder), state_of(placed)
-        job = ledger.move(job, State.PUBLISHED, released_words(job), published=relative, placed=stands)
         discard(job.id)
     return Step(job, placed)
 

@@ -13,21 +13,22 @@ from typing import Final, TypeAlias
 from uncnn.daemon.files.folders import FolderError
 from uncnn.daemon.files.kept import discard, keep
 from uncnn.daemon.files.names import longest_name
-from uncnn.daemon.files.publish import PublishError, Snapshot, publish, snapshot
+from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
 from uncnn.daemon.files.scan import Found
 from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.intake import Place, source_of
 from uncnn.daemon.ledger import Job, Kept, Ledger, LedgerError, State, TransitionError
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
+from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Next
-from uncnn.daemon.protect.pipeline import Outcome, protect
+from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, protect, see
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import ProcessDied, RequestError
-from uncnn.daemon.protect.sight import see
 from uncnn.daemon.protect.wire import Report
 from uncnn.daemon.recall import Recalled, made_with, recall_copy, recall_judged, recall_picture
 from uncnn.daemon.recovery import prune_kept, released_before
+from uncnn.daemon.release import release
 from uncnn.daemon.terminal import Done, Status
 from uncnn.daemon.verify.keeping import proof_of
 from uncnn.daemon.wording import printable
@@ -183,15 +184,15 @@ def _noted(ledger: Ledger, job: Job, place: Place, stands: Path) -> Job:
 def _found_out(desk: Desk, place: Place, job: Job, taken: Snapshot) -> Result:
     """Return what is to become of a photo: what became of the same picture before, or what protecting it comes to."""
     name, own = printable(job.relative.name), taken.path.parent
-    photo = Content(taken.path)
-    seen = see(desk.crew, photo, name, desk.report, place.policy.faces.rotated)
+    photo = PhotoJob(Content(taken.path), name, place.policy, people_file())
+    seen = see(desk.crew, photo, desk.report)
     if seen.looked.fingerprint is not None:
         job = desk.ledger.pictures.note(job, seen.looked.fingerprint, made_with(desk.crew.roster))
         recalled = recall_copy(desk.ledger, job) or recall_picture(desk.ledger, job, place.policy.metadata, own)
         if recalled is not None:
             return recalled
     following = desk.following(own)
-    outcome = protect(desk.crew, photo, name, place.policy, desk.report, following, seen)
+    outcome = protect(desk.crew, photo, desk.report, following, seen)
     if job.anyway and outcome.decision == "hold":
         return replace(outcome, decision="publish", reason=f"{outcome.reason}; a person released it all the same")
     return outcome
@@ -241,16 +242,17 @@ def _release(ledger: Ledger, job: Job, place: Place, outcome: Result, taken: Sna
     assert outcome.candidate is not None
     assert outcome.candidate.file is not None  # what is handed over as a file comes back as one
     output = place.policy.output
-    placed = publish(
+    job, _ = release(
+        ledger,
+        job,
         outcome.candidate.file,
         place.folder.publish,
         _wanted(place, job),
         outcome.sha256,
         output.mode,
         taken.mtime_ns if output.times == "same" else None,
+        outcome.reason,
     )
-    published = placed.relative_to(place.folder.publish)
-    job = ledger.move(job, State.PUBLISHED, outcome.reason, published=published, placed=state_of(placed))
     if job.kept is not None:
         with suppress(FolderError):  # it goes with the old ones
             discard(job.id)

@@ -139,3 +139,18 @@ def test_the_readme_and_ci_run_the_same_test_command() -> None:
     assert "-m pytest" in block
     assert "requirements-dev.txt" in block
     assert "<!-- test command -->" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_page_on_the_architecture_names_what_is_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:daemon|plugins|exporters|protect|docs|config)/[\w/.]*)`", page))
+    named = {f"daemon/{name}" if name.startswith(("protect/", "config/")) else name for name in named}
+    assert len(named) > 15
+    assert not [name for name in named if not (ROOT / name).exists()]
+    walk = re.findall(r"^\| \d+ \| `([\w/.]+)`", page, re.MULTILINE)
+    assert len(walk) <= 15, "a newcomer follows a photo in a minute"
+
+
+def test_publishing_has_one_caller() -> None:
+    callers = [path for top in TOPS for path in (ROOT / top).rglob("*.py") if "import publish\n" in path.read_text()]
+    assert [path.name for path in callers] == ["release.py"]

@@ -13,6 +13,7 @@ from uncnn.daemon.config import Config, ConfigError, Protect
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.config.policies import FacesSection, Policy
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
+from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Judge
 from uncnn.daemon.protect.pipeline import decide, terms_of
@@ -120,7 +121,7 @@ def judge_again(crew: ProcessEngine, photo: Released, policy: Policy, spool: Pat
         if released.sha256 != photo.job.released_sha256:
             raise NotJudgedError("it was changed while it was checked")
         original = _original(photo, Path(own), released)
-        verdict = crew.judge(Judge(Content(original.path), Content(released.path), terms_of(policy)))
+        verdict = crew.judge(Judge(Content(original.path), Content(released.path), terms_of(policy, people_file())))
         decision, reason = decide(policy, verdict)
     if decision == "publish":
         return ""

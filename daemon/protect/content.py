@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Base64Bytes
@@ -15,7 +15,7 @@ class Content:
     """Bytes that are handed over: a large photo stays in its file, which both sides can read."""
 
     file: Path | None = None
-    data: Base64Bytes | None = None  # where there is no file
+    data: Base64Bytes | None = field(default=None, repr=False)  # where there is no file
 
     def read(self) -> bytes:
         """Return the bytes. Raises OSError: the file cannot be read."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal
 
 from uncnn.daemon.config.policies import Policy
-from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.messages import AttackChoice, Change, Judge, Next, Review, Terms, WrittenAs
-from uncnn.daemon.protect.process_engine import ProcessEngine
-from uncnn.daemon.protect.sight import Seen, see
+from uncnn.daemon.protect.engine import Engine
+from uncnn.daemon.protect.messages import AttackChoice, Change, Judge, Look, Looked, Next, Review, Terms, WrittenAs
 from uncnn.daemon.protect.wire import Report, Stage
 from uncnn.daemon.verify.statement import doubt_words, is_large, left_words, protected_words, unprotected_words
 from uncnn.daemon.verify.verdict import Verdict
@@ -31,6 +30,24 @@ WRITTEN_AS: Final[Mapping[str, WrittenAs]] = {
 """By the policy's name of a format, the encoder's."""
 
 EXTRA_ROUNDS = 2  # for faces that the worker did not find and the verifier did
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoJob:
+    """A photo that is to be protected, and all that its outcome depends on besides the models."""
+
+    photo: Content
+    name: str  # what a person calls it
+    policy: Policy
+    people: Path  # the file of the enrolled people; there need not be one
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is in a photo, and when work on it began."""
+
+    looked: Looked
+    began: float  # monotonic
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +114,30 @@ class Ladder:
         return self.rungs[self.levels[face]] if face in self.levels else ""
 
 
-def protect(
-    crew: ProcessEngine,
-    photo: Content,
-    name: str,
-    policy: Policy,
-    report: Report,
-    following: Iterable[Next] = (),
-    seen: Seen | None = None,
-) -> Outcome:
-    """Return what becomes of a photo, which a person knows as `name`.
-
-    What would be released is made beside it, and the verdict is on exactly those bytes. `seen` is what the worker saw
-    in it, where it was asked already.
+def see(engine: Engine, job: PhotoJob, report: Report) -> Seen:
+    """Return what there is in a photo before anything is changed: its faces, and which picture it is.
 
     Raises:
-        RequestError: it is no photo, or a plugin failed. ProcessDied: the worker or the verifier did.
+        RequestError: it is no photo. ProcessDied: the engine died of it.
     """
-    seen = seen or see(crew, photo, name, report, policy.faces.rotated)
-    looked, terms = seen.looked, terms_of(policy)
-    reviewed = crew.judge(Review(photo, name, looked.faces, terms))
+    began = time.monotonic()
+    report(Stage("looking for faces"))
+    return Seen(engine.look(Look(job.photo, job.name, job.policy.faces.rotated)), began)
+
+
+def protect(
+    engine: Engine, job: PhotoJob, report: Report, following: Iterable[Next] = (), seen: Seen | None = None
+) -> Outcome:
+    """Return what becomes of a photo; the verdict is on exactly the bytes of the outcome's candidate.
+
+    `following` are photos whose faces may share a batch with it, `seen` is what was seen in it, if `see` was called.
+
+    Raises:
+        RequestError: it is no photo, or a plugin failed. ProcessDied: the engine did.
+    """
+    seen, policy = seen or see(engine, job, report), job.policy
+    looked, terms = seen.looked, terms_of(policy, job.people)
+    reviewed = engine.judge(Review(job.photo, job.name, looked.faces, terms))
     sighted, faces = reviewed.sightings, [sighting.face for sighting in reviewed.sightings]
     ladder = Ladder(rungs_of(policy))
     ladder.add(
@@ -127,10 +148,10 @@ def protect(
     for attempt in range(len(ladder.rungs) + EXTRA_ROUNDS):
         beside = tuple(following) if attempt == 0 else ()  # whether they need a stronger cloak is not known yet
         strengths = tuple(map(ladder.strength, range(len(faces))))
-        changed = crew.change(_change(photo, name, policy, faces, strengths, beside), report)
+        changed = engine.change(_change(job, faces, strengths, beside), report)
         report(Stage("checking"))
         late = tuple(faces[len(sighted) :])
-        verdict = crew.judge(Judge(photo, changed.candidate, terms, sighted, late, changed.moved))
+        verdict = engine.judge(Judge(job.photo, changed.candidate, terms, sighted, late, changed.moved))
         known, new = verdict.faces[: len(faces)], [face for face in verdict.faces[len(faces) :] if face.required]
         strengths += ("",) * (len(verdict.faces) - len(known))
         faces += [face.face for face in new]
@@ -177,21 +198,15 @@ def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold",
     return "hold", reason
 
 
-def _change(
-    photo: Content,
-    name: str,
-    policy: Policy,
-    faces: Sequence[Face],
-    strengths: tuple[str, ...],
-    beside: tuple[Next, ...],
-) -> Change:
+def _change(job: PhotoJob, faces: Sequence[Face], strengths: tuple[str, ...], beside: tuple[Next, ...]) -> Change:
+    policy = job.policy
     return Change(
-        photo,
-        name,
+        job.photo,
+        job.name,
         policy.faces.rotated,
         tuple(faces),
         strengths,
-        attack_of(policy),
+        attack_of(policy, job.people),
         WRITTEN_AS[policy.output.format],
         policy.output.quality,
         policy.metadata,
@@ -200,12 +215,12 @@ def _change(
     )
 
 
-def attack_of(policy: Policy) -> AttackChoice:
+def attack_of(policy: Policy, people: Path) -> AttackChoice:
     """Return which attack the worker is to run, and where it finds the enrolled people that it may be aimed at."""
-    return AttackChoice(policy.attack.name, policy.attack.parameters, people_file())
+    return AttackChoice(policy.attack.name, policy.attack.parameters, people)
 
 
-def terms_of(policy: Policy) -> Terms:
+def terms_of(policy: Policy, people: Path) -> Terms:
     """Return what the verifier is asked under `policy`."""
     return Terms(
         policy.protect.far,
@@ -215,5 +230,5 @@ def terms_of(policy: Policy) -> Terms:
         policy.faces.rotated,
         policy.uncertain,
         policy.faces.who,
-        people_file(),
+        people,
     )

@@ -11,7 +11,7 @@ import pytest
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Change, Changed, Judge, Look, Looked, Next, Review, Reviewed
-from uncnn.daemon.protect.pipeline import Ladder, decide, protect, rungs_of
+from uncnn.daemon.protect.pipeline import Ladder, PhotoJob, decide, protect, rungs_of
 from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.sighting import Sighting
 from uncnn.daemon.verify.statement import nearest_words, verify_words
@@ -93,8 +93,12 @@ class Scripted:
         return verdict(*found)
 
 
+def job(name: str, policy: Policy, folder: Path) -> PhotoJob:
+    return PhotoJob(Content(folder / name), name, policy, folder / "nobody.json")
+
+
 def run(crew: Scripted, policy: Policy, tmp_path: Path) -> Any:
-    return protect(crew, Content(tmp_path / "photo.png"), "photo.png", policy, lambda _: None)  # type: ignore[arg-type]
+    return protect(crew, job("photo.png", policy, tmp_path), lambda _: None)  # type: ignore[arg-type]
 
 
 def test_only_the_faces_that_are_linked_climb(tmp_path: Path) -> None:
@@ -120,7 +124,7 @@ def test_photos_that_come_next_share_the_first_batch_alone(tmp_path: Path) -> No
     hard = face(0)
     crew = Scripted([hard], {hard: [1, 0.5, 0.4, 0.2]})
     following = [Next(Content(tmp_path / name), name) for name in ("b.png", "c.png")]
-    protect(crew, Content(tmp_path / "a.png"), "a.png", Policy(), lambda _: None, following)  # type: ignore[arg-type]
+    protect(crew, job("a.png", Policy(), tmp_path), lambda _: None, following)  # type: ignore[arg-type]
     assert [list(each.values()) for each in crew.strengths] == [["balanced"], ["strong"], ["utmost"]]
     assert crew.following == [["b.png", "c.png"], [], []]
 

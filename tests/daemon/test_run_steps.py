@@ -19,7 +19,7 @@ from running import PATIENCE_SECONDS
 from scene import Scene
 from stub_crew import StubCrew
 
-from uncnn.daemon import photo_job
+from uncnn.daemon import photo_job, release
 from uncnn.daemon.answers import DEGRADED, ERROR, OK
 from uncnn.daemon.files.scan import Found
 from uncnn.daemon.intake import give_up_gone
@@ -251,6 +251,7 @@ sys.path.insert(0, {str(SPAWNED)!r})
 from pathlib import Path
 import uncnn.daemon.once as once
 import uncnn.daemon.photo_job as photo_job
+import uncnn.daemon.release as release
 from stub_crew import StubCrew
 from uncnn.plugins.api import UncnnError
 once.ProcessEngine = StubCrew
@@ -267,7 +268,7 @@ def stop_at(module, name, before):
 if __name__ == "__main__":
     if stage != "-":
         name, _, when = stage.partition(" ")
-        stop_at(photo_job, name, when == "before")
+        stop_at(release if name == "publish" else photo_job, name, when == "before")
     try:
         sys.exit(once.run_once(Path(sys.argv[1]), False))
     except UncnnError as error:
@@ -489,7 +490,7 @@ def test_a_photo_under_a_number_is_known_after_a_kill_though_the_names_before_ar
         (scene.publish / name).write_text("another's")
     scene.put("a.jpg", "good")
     with monkeypatch.context() as patched:
-        patched.setattr("uncnn.daemon.photo_job.publish", killed_after(photo_job.publish))
+        patched.setattr("uncnn.daemon.release.publish", killed_after(release.publish))
         with pytest.raises(Killed):
             scene.run()
     assert scene.jobs()["a.jpg"].state is State.PUBLISHING
@@ -509,7 +510,7 @@ def test_a_photo_that_was_published_before_a_kill_is_known_once_its_folder_is_ba
     assert scene.run() == OK
     scene.put("a.jpg", "good")
     with monkeypatch.context() as patched:
-        patched.setattr("uncnn.daemon.photo_job.publish", killed_after(photo_job.publish))
+        patched.setattr("uncnn.daemon.release.publish", killed_after(release.publish))
         with pytest.raises(Killed):
             scene.run()
     (scene.publish).rename(scene.root / "unplugged")

@@ -13,7 +13,7 @@ from uncnn.daemon.config import Models, Policy
 from uncnn.daemon.evaluate.machine import peak_bytes
 from uncnn.daemon.photos import decode
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.pipeline import Outcome, protect
+from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, protect
 from uncnn.daemon.protect.process_engine import ProcessEngine
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,8 @@ def released(crew: ProcessEngine, photo: Image.Image, folder: Path, kind: str = 
     """Return what became of a photo and how far it was changed, (H, W) grey levels."""
     source = folder / f"photo.{kind}"
     photo.save(source, quality=90)
-    outcome = protect(crew, Content(source), source.name, Policy.model_validate(POLICY), lambda _stage: None)
+    job = PhotoJob(Content(source), source.name, Policy.model_validate(POLICY), folder / "nobody.json")
+    outcome = protect(crew, job, lambda _stage: None)
     assert outcome.decision == "publish"
     before, after = (decode(each.read(), "photo").pixels for each in (Content(source), outcome.candidate))
     assert before.shape == after.shape

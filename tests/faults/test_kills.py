@@ -19,7 +19,7 @@ PLACES = [
     "uncnn.daemon.photo_job:recall_picture",
     "uncnn.daemon.photo_job:protect",
     "uncnn.daemon.photo_job:_judge",
-    "uncnn.daemon.photo_job:publish",
+    "uncnn.daemon.release:publish",
     "uncnn.daemon.files.publish:_fill",
     "uncnn.daemon.files.publish:_link",
     "uncnn.daemon.ledger.jobs:Ledger.move",

@@ -1,0 +1,70 @@
+"""A photo's protection as a function of its bytes, in this process and without a file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import TypeAdapter
+
+from uncnn.daemon.config import Models
+from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.photos import PhotoError
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.inline_engine import InlineEngine
+from uncnn.daemon.protect.messages import Look, Ready
+from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, protect
+from uncnn.daemon.protect.processes import RequestError
+from uncnn.daemon.verify.verdict import Verdict
+
+POLICY = Policy.model_validate({"attack": {"steps": 6}, "protect": {"views": ["as-is"]}})
+
+
+def failing(error: Exception) -> Any:
+    def handle(*_: object) -> None:
+        raise error
+
+    return handle
+
+
+def test_a_failure_says_where_it_lies_as_that_of_a_process_does() -> None:
+    engine = InlineEngine({Look: failing(PhotoError("truncated", "a.jpg is cut short"))}, {})
+    with pytest.raises(RequestError, match="cut short") as caught:
+        engine.look(Look(Content(data=b""), "a.jpg", False))
+    assert (caught.value.fault, caught.value.kind) == ("photo", "truncated")
+    with pytest.raises(RequestError, match="nobody answers the message Ready"):
+        engine.judge(Ready())
+
+
+def test_a_job_and_its_outcome_are_json() -> None:
+    job = PhotoJob(Content(data=b"\xff\xd8"), "a.jpg", POLICY, Path("nobody.json"))
+    adapter: TypeAdapter[Any] = TypeAdapter(PhotoJob)
+    assert adapter.validate_json(adapter.dump_json(job)) == job
+    outcome = Outcome("hold", "why", job.photo, Verdict("0" * 64, 1e-3, ("as-is",), ()), (), "JPEG", (), 1.5)
+    adapter = TypeAdapter(Outcome)
+    assert adapter.validate_json(adapter.dump_json(outcome)) == outcome
+
+
+@pytest.mark.slow
+def test_bytes_go_in_and_the_judged_bytes_come_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skimage = pytest.importorskip("skimage")
+    monkeypatch.delenv("UNCNN_MODELS", raising=False)
+    buffer = io.BytesIO()
+    Image.fromarray(skimage.data.astronaut()).crop((130, 0, 330, 200)).save(buffer, "PNG")
+    engine = InlineEngine.load(Models(), "cpu", tmp_path)
+    job = PhotoJob(Content(data=buffer.getvalue()), "photo.png", POLICY, tmp_path / "nobody.json")
+    stages: list[str] = []
+    outcome = protect(engine, job, lambda stage: stages.append(stage.name))
+    copy = outcome.candidate.read()
+    assert outcome.candidate.file is None
+    assert hashlib.sha256(copy).hexdigest() == outcome.sha256, "the verdict is on exactly these bytes"
+    assert (outcome.faces, outcome.decision) == (1, "publish")
+    before, after = (np.asarray(Image.open(io.BytesIO(each))).astype(int) for each in (buffer.getvalue(), copy))
+    assert 0 < np.abs(before - after).mean() < 8
+    assert stages[0] == "looking for faces"
+    assert "checking" in stages
