@@ -15,11 +15,12 @@ $(BIN)/uncnn-daemon: requirements-dev.txt pyproject.toml
 	$(BIN)/uv pip install -q -r requirements-dev.txt -e .
 	touch $@
 
+# import-linter takes packages whose parent is a namespace: there `uncnn` is one, where it is installed it is not.
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	cd typings/namespace && $(abspath $(BIN))/lint-imports --config ../../pyproject.toml
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
