@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from uncnn.plugins.api import Faces
+from uncnn.plugins.pullback import pull_back
 from uncnn.plugins.steps import unit
 
 EPSILON = 0.01  # of Adam, in mean gradients: what is smaller is mostly rounding, whose sign is not to be followed
@@ -37,7 +38,7 @@ class Descent:
 
     def down(self, gradient: Tensor) -> None:
         """Take one step down the `gradient` (N, 3, P, P) of a loss by the change."""
-        (gradient,) = torch.autograd.grad(self._change(), self._variables, gradient)
+        (gradient,) = pull_back([self._change()], [self._variables], [gradient])
         self._variables.grad = unit(gradient) * gradient[0].numel()
         self._optimiser.step()
         self._schedule.step()

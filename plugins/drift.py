@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from uncnn.plugins.api import Faces
+from uncnn.plugins.pullback import pull_back
 from uncnn.plugins.steps import SMALLEST, each
 from uncnn.plugins.views import gaussian
 
@@ -41,7 +42,7 @@ class Drift:
 
     def down(self, gradient: Tensor, length: float) -> None:
         """Take one step down the `gradient` (N, 3, P, P) of a loss by the moved pixels; `length` is in limits."""
-        (slope,) = torch.autograd.grad(self._moved, self._arrows, gradient)
+        (slope,) = pull_back([self._moved], [self._arrows], [gradient])
         mean = torch.linalg.vector_norm(slope, dim=1).mean(dim=(1, 2)).clamp(min=SMALLEST)
         stepped = self._arrows.detach() - length * slope * self._may / each(mean)
         self._put(stepped / torch.linalg.vector_norm(stepped, dim=1, keepdim=True).clamp(min=1))

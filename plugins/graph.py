@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
-from torch import Tensor
+from torch import Tensor, fx
 
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.graph_opset import lower
@@ -36,7 +36,7 @@ def load_graph(path: Path, content: bytes | None = None) -> torch.nn.Module:
         model = onnx.load_model_from_string(path.read_bytes() if content is None else content)
         if keeps_weights_elsewhere(model):
             raise GraphError("it keeps its weights in other files")
-        network = _with_quick_prelu(torch_graph(plain(model)))
+        network = _with_quick_parts(torch_graph(plain(model)))
     except Exception as error:  # onnx, onnxscript and onnx2torch raise whatever their own parts raise
         raise GraphError(f"{path}: cannot be attacked ({type(error).__name__}: {error}); export it again") from error
     return network.eval().requires_grad_(False)
@@ -50,12 +50,30 @@ class PRelu(torch.nn.Module):
         return torch.addcmul(slope * values, 1 - slope, torch.relu(values))
 
 
-def _with_quick_prelu(network: torch.nn.Module) -> torch.nn.Module:
-    from onnx2torch.node_converters.activations import OnnxPReLU
+class Extremum(torch.nn.Module):
+    """Min or Max of two tensors. onnx2torch's asks `torch.broadcast_shapes`, which imports all of sympy."""
 
-    for name, module in list(network.named_modules()):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.function = {"Min": torch.minimum, "Max": torch.maximum}[kind]
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        """Return the smaller or larger of each two numbers; of equal ones each gets half of the gradient."""
+        return self.function(one, other)
+
+
+def _with_quick_parts(network: fx.GraphModule) -> fx.GraphModule:
+    from onnx2torch.node_converters.activations import OnnxPReLU
+    from onnx2torch.node_converters.min_max import OnnxMinMax
+
+    for node in network.graph.nodes:
+        if node.op != "call_module":
+            continue
+        module = network.get_submodule(node.target)
         if isinstance(module, OnnxPReLU):
-            network.set_submodule(name, PRelu())
+            network.set_submodule(node.target, PRelu())
+        elif isinstance(module, OnnxMinMax) and len(node.args) == 2:
+            network.set_submodule(node.target, Extremum(module._op_type))
     return network
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from uncnn.plugins.api import Loss
 from uncnn.plugins.geometry import Region
+from uncnn.plugins.pullback import pull_back
 from uncnn.plugins.warp import warp
 
 Tie = tuple[int, int]
@@ -45,7 +46,7 @@ class Joint:
         with torch.enable_grad():
             leaf = shown.detach().requires_grad_()
             seen = self._seen(leaf)
-        return torch.autograd.grad(seen, leaf, self.loss.gradient(seen.detach(), step))[0]
+        return pull_back([seen], [leaf], [self.loss.gradient(seen.detach(), step)])[0]
 
     def toward(self, target: int | Tensor) -> Joint:
         """Return the loss that is low where the faces are taken for a target."""

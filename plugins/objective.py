@@ -15,6 +15,7 @@ from torch.nn import functional
 from uncnn.plugins.batch import FaceBatch
 from uncnn.plugins.goals import RIGHT_ANGLE, Cosine, CrossEntropy, Goal
 from uncnn.plugins.oracle import Oracle
+from uncnn.plugins.pullback import pull_back
 from uncnn.plugins.recogniser import Frame, Recogniser
 from uncnn.plugins.views import View, draw_view
 
@@ -99,7 +100,7 @@ class EnsembleLoss:
         totals = {frame: torch.zeros_like(crop) for frame, crop in crops.items()}
         for surrogate, gradient in zip(self.surrogates, mapped(one, self.surrogates, self.goals), strict=True):
             totals[surrogate.frame] += gradient / len(self.surrogates)
-        return torch.autograd.grad(list(crops.values()), leaf, list(totals.values()))[0]
+        return pull_back(list(crops.values()), [leaf], list(totals.values()))[0]
 
 
 def _score(surrogate: Recogniser, goal: Goal, crops: Tensor) -> Tensor:

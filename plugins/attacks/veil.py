@@ -20,6 +20,7 @@ from uncnn.plugins import steps
 from uncnn.plugins.api import Bands, Budget, Change, Faces, Loss, parameter
 from uncnn.plugins.drift import Drift
 from uncnn.plugins.parameters import check
+from uncnn.plugins.pullback import pull_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Veil:
             gradient = loss.gradient(shown.detach(), steps.view(step, self.views))
             if drift is not None:
                 drift.down(gradient, rate)
-            slopes = torch.autograd.grad(shown, leaves, gradient)
+            slopes = pull_back([shown], leaves, [gradient])
             pairs = zip(values, slopes, bands.bounds, strict=True)
             values = [(value.detach() - rate * self._even(slope, bound)).clamp(-1, 1) for value, slope, bound in pairs]
         return Change(faces.valid(bands.pixels(values)), None if drift is None else drift.flow)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from uncnn.plugins.graph import PRelu, load_graph
+from uncnn.plugins.graph import Extremum, PRelu, load_graph
 
 PICTURES = np.random.default_rng(0).normal(0, 2, (2, 3, 4, 8)).astype(np.float32)
 PICTURES[0, 0, 0] = 0
@@ -66,3 +66,27 @@ def test_weights_stored_as_float16_are_those_of_onnx_runtime(tmp_path: Path, cha
     with torch.no_grad():
         found = load_graph(file)(torch.from_numpy(PICTURES)).numpy()
     assert np.allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["Min", "Max"])
+def test_the_smaller_or_larger_of_two_is_that_of_onnx_runtime(tmp_path: Path, kind: str) -> None:
+    ends = [
+        helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, 4, 8]),
+        helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 3, 4, 8]),
+    ]
+    node = helper.make_node(kind, ["input", "limit"], ["output"])
+    limit = numpy_helper.from_array(np.zeros((3, 1, 1), np.float32), "limit")
+    graph = helper.make_graph([node], "one", ends[:1], ends[1:], [limit])
+    file = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), file)
+    network = load_graph(file)
+    assert any(isinstance(module, Extremum) for module in network.modules())
+    (expected,) = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(
+        None, {"input": PICTURES}
+    )
+    pictures = torch.from_numpy(PICTURES).requires_grad_()
+    found = network(pictures)
+    assert np.array_equal(found.detach().numpy(), expected)
+    (gradient,) = torch.autograd.grad(found.sum(), pictures)
+    below = PICTURES < 0 if kind == "Min" else PICTURES > 0
+    assert np.array_equal(gradient.numpy(), np.where(PICTURES == 0, 0.5, below))

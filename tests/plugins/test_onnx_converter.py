@@ -44,10 +44,14 @@ def test_a_worker_starts_without_what_takes_long() -> None:
     slow = ["torchvision", "torch._dynamo", "onnxscript", "sympy", "retinaface", "albumentations", "cv2", "pandas"]
     script = (
         "import sys\n"
-        "import uncnn.daemon.worker\n"
+        "import torch, uncnn.daemon.worker\n"
         "from uncnn.exporters.store import EMBEDDED\n"
         "from uncnn.plugins.recogniser import load_recogniser\n"
-        "for card in EMBEDDED.glob('*/card.yaml'): load_recogniser(card.parent)\n"
+        "for card in EMBEDDED.glob('*/card.yaml'):\n"
+        "    model = load_recogniser(card.parent)\n"
+        "    size = (model.card.input.height, model.card.input.width)\n"
+        "    pictures = torch.zeros(1, 3, *size, requires_grad=True)\n"
+        "    model.outputs(pictures).sum().backward()\n"
         f"print(*[name for name in {slow} if name in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, timeout=300, capture_output=True, text=True)
