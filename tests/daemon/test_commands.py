@@ -153,7 +153,7 @@ def test_the_verdict_is_true_when_dlib_itself_is_asked(cloaked: Cloaked, portrai
     ("name", "words"),
     [
         ("empty.jpg", "empty"),
-        ("truncated.jpg", "cut short"),
+        ("truncated.jpg", "incomplete JPEG"),
         ("text.jpg", "photo"),
         ("huge.jpg", "60000 x 60000"),
         ("folder.jpg", "folder"),

@@ -58,7 +58,7 @@ def _deep() -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
 
 
 def refused(content: bytes) -> None:
-    with pytest.raises(PhotoError, match=r"cut short|ends before") as caught:
+    with pytest.raises(PhotoError, match="incomplete") as caught:
         decode(content, "holiday.jpg")
     assert caught.value.kind == "truncated"
 

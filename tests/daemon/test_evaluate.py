@@ -275,7 +275,7 @@ def test_without_butteraugli_there_is_no_figure(monkeypatch: pytest.MonkeyPatch,
 
 def test_an_embedding_that_means_nothing_is_refused() -> None:
     with pytest.raises(UncnnError, match=r"one: its embedding .*jpeg-75.* zero or not finite.*models check"):
-        embeddings_of({"embeddings": {"one": {"as-is": [1.0, 0.0], "jpeg-75": [0.0, 0.0]}}})
+        embeddings_of(Embedded(None, False, {"one": {"as-is": [1.0, 0.0], "jpeg-75": [0.0, 0.0]}}))
 
 
 def people_folder(root: Path, **photos: int) -> Path:

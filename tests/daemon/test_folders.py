@@ -76,5 +76,5 @@ def test_a_run_starts_while_others_ask_whether_one_is_at_work(tmp_path: Path, mo
 
 def test_two_runs_at_once_are_refused_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNCNN_STATE", str(tmp_path / "state"))
-    with only_run(), pytest.raises(RunningError, match="another run is at work"), only_run():
+    with only_run(), pytest.raises(RunningError, match="already running"), only_run():
         pass

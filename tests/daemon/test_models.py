@@ -61,7 +61,7 @@ def test_a_pull_says_what_came_and_where_it_is(pulled: tuple[ModelsHome, str, st
     home, output, news = pulled
     assert f"mobileface-v2: installed -> {home.models / 'mobileface-v2'}" in output
     assert output.splitlines()[-1] == "3 models: 3 installed"
-    assert "mobileface-v2-0000.params: coming, 3.6 MB" in news
+    assert "mobileface-v2-0000.params: downloading, 3.6 MB" in news
     assert "openvino-0095: converting and checking" in news
     assert "\x1b" not in output + news, "no bars where there is no terminal"
 

@@ -353,7 +353,7 @@ def test_a_second_run_at_the_same_time_is_refused(scene: Scene) -> None:
     wait_for(lambda: scene.looked() == 1)
     second = runner(scene, "-")
     said = second.communicate(timeout=PATIENCE_SECONDS)[1]
-    assert (second.returncode, "another run is at work" in said) == (1, True)
+    assert (second.returncode, "already running" in said) == (1, True)
     first.terminate()
     first.communicate(timeout=PATIENCE_SECONDS)
 

@@ -89,7 +89,7 @@ def test_a_folder_that_vanishes_is_blocked_and_taken_up_when_it_comes_back(runni
     shutil.rmtree(scene.watch)
     running.until_said("blocked: watched folder")
     scene.watch.mkdir()
-    running.until_said("taken up again")
+    running.until_said("available again")
     scene.put("2.jpg", "good")
     running.until_published("2.jpg")
     assert running.stop() == 0

@@ -134,7 +134,7 @@ def test_two_services_at_once_are_one(running: Running) -> None:
     time.sleep(0.5)
     second = Running(scene)
     assert second.process.wait(PATIENCE_SECONDS) == 1
-    assert "another run is at work" in second.said()
+    assert "already running" in second.said()
     scene.put("a.jpg", "good")
     running.until_published("a.jpg")
     assert running.stop() == 0

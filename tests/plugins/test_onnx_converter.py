@@ -44,7 +44,7 @@ def test_a_worker_starts_without_what_takes_long() -> None:
     slow = ["torchvision", "torch._dynamo", "onnxscript", "sympy", "retinaface", "albumentations", "cv2", "pandas"]
     script = (
         "import sys\n"
-        "import torch, uncnn.daemon.worker\n"
+        "import torch, uncnn.daemon.protect.worker\n"
         "from uncnn.exporters.store import EMBEDDED\n"
         "from uncnn.plugins.recogniser import load_recogniser\n"
         "for card in EMBEDDED.glob('*/card.yaml'):\n"
