@@ -16,7 +16,7 @@ from uncnn.daemon.cli.main import app
 _OF_ALL = (
     ("-h, --help", "Explain the command and its options."),
     ("-q, --quiet", "Print only problems."),
-    ("-v, --verbose", "Print more; for an internal error, the traceback."),
+    ("-v, --verbose", "Print more; if uncnn itself fails, the traceback."),
 )
 _STATUS = (
     ("0", "success"),

@@ -44,7 +44,7 @@ PolicyName = Annotated[
     typer.Option("--policy", help="The policy of the configuration to use; default: everyday, or the only policy."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only problems.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more; for an internal error, the traceback.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more; if uncnn itself fails, the traceback.")]
 
 
 class Commands(typer.Typer):

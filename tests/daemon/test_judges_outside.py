@@ -302,14 +302,16 @@ def test_real_photos_as_installed_before_judges_from_outside(
     """Whatever models the user has; a likeness and a program among the judges; few steps, so that it is quick."""
     home = ModelsHome(tmp_path / "home")
     folder = some_people(shared_data / "lfw" / "identities", tmp_path / "people", people=2, photos=2)
-    others = some_people(shared_data / "lfw" / "distractors", tmp_path / "others", people=15, photos=1)
+    others = some_people(
+        shared_data / "lfw" / "distractors", tmp_path / "others", people=46, photos=1
+    )  # pairs for FAR 1e-3
     another(home.models, "pulled", role="surrogate")
     another(tmp_path / "named", "named", role="judge")
     shutil.copytree(recogniser_folder("edgeface-xxs"), tmp_path / "judges" / LIKENESS)
     card = tmp_path / "judges" / LIKENESS / "card.yaml"
     card.chmod(0o644)
     card.write_text(card.read_text().replace("name: edgeface-xxs", f"name: {LIKENESS}", 1))
-    options = ("--as-installed", "--set", "steps=12", "--view", "as-is", "--far", "1e-2", "--distractors", others)
+    options = ("--as-installed", "--set", "steps=12", "--view", "as-is", "--distractors", others)
     judges = ("--judge-models", tmp_path / "judges", "--judge-command", f"web={program(tmp_path, PIXELS)}")
     code, content = home.json(
         "evaluate", folder, "-o", tmp_path / "out", *options, *judges, version=2, UNCNN_MODELS=str(tmp_path / "named")

@@ -292,6 +292,7 @@ def test_nothing_is_released_by_an_installation_that_was_changed(
     source = EMBEDDED.parents[1]
     for part in ("daemon", "exporters", "plugins"):
         shutil.copytree(source / part, sown.site / "uncnn" / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(source / "uncnn" / "__init__.py", sown.site / "uncnn")
     spoil(sown.site / "uncnn" / "exporters" / "models")
     answer = cloaked(sown, tmp_path, PYTHONPATH=str(sown.site))
     assert answer.returncode == 1, answer
