@@ -225,6 +225,7 @@ def cloaked(sown: Sown, tmp_path: Path, **more: str) -> subprocess.CompletedProc
     arguments = ["cloak", str(tmp_path / "photo.png"), "-o", str(tmp_path / "out"), "--strength", "subtle"]
     return subprocess.run(
         [sys.executable, "-c", command, *arguments],
+        cwd=tmp_path,  # where no package `uncnn` lies: Python looks there first
         env=environment,
         capture_output=True,
         text=True,
