@@ -13,7 +13,6 @@ for the repository.
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from common import detector, is_missing, options_of
 from margin_cloaks import load_attacked, spread
 from PIL import Image
 
-from uncnn.daemon.photos import decode, encode
+from uncnn.daemon.photos import decode, encode, reencode
 from uncnn.daemon.photos.fingerprint import seed
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.displays import DESKTOP
@@ -52,7 +51,7 @@ def main() -> None:
     for number, (file, face) in enumerate(chosen, 1):
         photo = decode(file.read_bytes(), "photo")
         if options.copy == "jpeg-50":
-            copy = _jpeg(photo.pixels, 50)
+            copy = reencode(photo.pixels, options.copy)
         else:
             budget = make_budget(options.copy, {"steps": 2} if options.smoke else {})
             patches = perturb(photo.pixels, [face], make_attack("veil", {}), attacked, budget, seed(photo), photo.grey)
@@ -64,12 +63,6 @@ def main() -> None:
         key[f"{number:02}"] = {"copy": "left" if left else "right", "face_px": round(face.size_px)}
         print(f"{number:02}: a face of {face.size_px:.0f} px", flush=True)
     (options.output / "key.json").write_text(json.dumps(key, indent=1))
-
-
-def _jpeg(pixels: Pixels, quality: int) -> Pixels:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
-    return np.asarray(Image.open(buffer))
 
 
 def chosen_faces(data: Path, random: np.random.Generator, each: int) -> list[tuple[Path, Face]]:

@@ -20,7 +20,7 @@ from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.inline_engine import InlineEngine
 from uncnn.daemon.protect.messages import Judge
 from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, protect, terms_of
-from uncnn.daemon.protect.wire import Stage
+from uncnn.daemon.protect.wire import silent
 from uncnn.daemon.verify.verdict import Verdict
 from uncnn.plugins.api import UncnnError
 
@@ -79,7 +79,7 @@ def cloak(photo: Photo, policy: Policy | None = None, device: str = "auto") -> C
     data, name = _read(photo)
     job = PhotoJob(Content(data=data), name, policy or Policy(), people_file())
     with _one_at_a_time:
-        outcome = protect(_engine(device), job, _silent)
+        outcome = protect(_engine(device), job, silent)
     return Cloaked(outcome.candidate.read(), outcome)
 
 
@@ -97,10 +97,6 @@ def verify(original: Photo, copy: Photo, policy: Policy | None = None, device: s
 @cache
 def _engine(device: str) -> InlineEngine:
     return InlineEngine.load(Models(), device, data_dir())
-
-
-def _silent(_stage: Stage) -> None:
-    """Say nothing."""
 
 
 def _read(photo: Photo) -> tuple[bytes, str]:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from uncnn.daemon.config import Models
 from uncnn.daemon.protect.messages import Change, Changed, Look, Looked
 from uncnn.daemon.protect.processes import RequestError
-from uncnn.daemon.protect.wire import Ask, Handlers, Report, Stage, answer
+from uncnn.daemon.protect.wire import Ask, Handlers, Report, answer, silent
 from uncnn.exporters.store import prepare
 
 Answer = TypeVar("Answer")
@@ -53,11 +53,7 @@ class InlineEngine:
         return _answer(self.verifier, asked)
 
 
-def _silent(_stage: Stage) -> None:
-    """Say nothing."""
-
-
-def _answer(handlers: Handlers, asked: Ask[Answer], report: Report = _silent) -> Answer:
+def _answer(handlers: Handlers, asked: Ask[Answer], report: Report = silent) -> Answer:
     try:
         return answer(handlers, asked, report)
     except Exception as error:  # as a process does: one photo's failure is said, whatever it was

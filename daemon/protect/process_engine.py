@@ -92,7 +92,7 @@ class ProcessEngine:
         return held_in_all(child.protection for child in (self._worker, self._verifier) if child is not None)
 
     def _sandbox(self, roster: store.Roster, programs: Sequence[str] = ()) -> Sandbox:
-        """Return the rules for a process of this crew."""
+        """Return the rules for a process of this engine."""
         return sandbox_for(self._spool, [*roster.files(), people_file().parent], self.device, programs)
 
     def start(self) -> str:
@@ -145,7 +145,7 @@ class ProcessEngine:
         self.started = False
 
     def __enter__(self) -> ProcessEngine:
-        """Return the crew; nothing is started yet."""
+        """Return the engine; nothing is started yet."""
         return self
 
     def __exit__(

@@ -36,6 +36,11 @@ class Stage:
 Report: TypeAlias = Callable[[Stage], None]
 """Hears of the progress of a long request."""
 
+
+def silent(_stage: Stage) -> None:
+    """Hear of the progress, and say nothing."""
+
+
 Handlers: TypeAlias = Mapping[type[Ask[Any]], Callable[[Any, Report], Any]]
 """What a process answers: for each type of message the function that does."""
 
@@ -88,7 +93,7 @@ def _cached_adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:  # mypy does not take the classes of messages for hashable
     return _cached_adapter(kind)
 
 

@@ -40,7 +40,7 @@ class CenterFace:
     """A face detector around a session of the network.
 
     `threshold` is the least score of a face. A photo of more than `view_pixels` is looked at smaller: one of 12
-    megapixels at 0.35 of its size.
+    megapixels at 0.26 of its size.
     """
 
     session: Any
