@@ -22,13 +22,13 @@ import torch
 from common import JUDGES, REFERENCE, set_torch_up
 
 from uncnn.daemon.config.policies import Attack
-from uncnn.exporters.store import EMBEDDED
-from uncnn.plugins import objective
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Budget, Face
+from uncnn.plugins.engine import objective
+from uncnn.plugins.engine.host import Portrait, perturb_all
+from uncnn.plugins.engine.objective import CHUNK
 from uncnn.plugins.geometry import ARCFACE_112
-from uncnn.plugins.host import Portrait, perturb_all
-from uncnn.plugins.objective import CHUNK
-from uncnn.plugins.recogniser import Recogniser, load_recogniser
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import STRENGTHS, attack_names, make_attack
 
 

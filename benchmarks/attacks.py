@@ -14,9 +14,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from uncnn.daemon.commands import settings_for
 from uncnn.daemon.evaluate.evaluation import Evaluation, evaluate
 from uncnn.daemon.evaluate.plan import UNCLOAKED, Plan, make_plan
+from uncnn.daemon.settings import settings_for
 from uncnn.plugins.registry import STRENGTHS, attack_names
 
 IDENTITIES = Path(__file__).resolve().parents[2] / "shared" / "data" / "lfw" / "identities"

@@ -28,9 +28,9 @@ from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.ledger import Ledger, Proof, Run, State
 from uncnn.daemon.verify.keeping import kept_of, proof_of
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
-from uncnn.exporters.store import Roster
+from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import Face
-from uncnn.plugins.cards import Card
+from uncnn.plugins.recognisers.cards import Card
 
 PROGRAM: Final = Path(sys.executable).with_name("uncnn-daemon")
 VIEWS: Final = ("as-is", "jpeg-75", "half-size", "blur-1")

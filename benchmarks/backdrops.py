@@ -27,15 +27,15 @@ import torch
 from common import JUDGES, REFERENCE, SHARED, is_missing, set_torch_up
 from portraits import Found, judged, portraits_of
 
-from uncnn.exporters.store import EMBEDDED
-from uncnn.plugins import batch, host
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.batch import PATCH_PX, cut
+from uncnn.plugins.engine import batch, host
+from uncnn.plugins.engine.batch import PATCH_PX, cut
 from uncnn.plugins.geometry import ARCFACE_112, similarities
-from uncnn.plugins.perception import OVAL_FEATHER, luma_of, oval
-from uncnn.plugins.recogniser import load_recogniser
+from uncnn.plugins.perception.pixel_bounds import OVAL_FEATHER, luma_of, oval
+from uncnn.plugins.recognisers.torch_recogniser import load_recogniser
 from uncnn.plugins.registry import STRENGTHS, make_attack, make_budget
-from uncnn.plugins.views import gaussian
+from uncnn.plugins.resampling import gaussian
 
 PLAIN_255, SIGMA_PX, MIDDLE, LOW_112 = 3.0, 2.0, 0.6, 95.0
 LEAST_PX = 30  # of plain pixels: fewer say nothing

@@ -24,8 +24,8 @@ from PIL import Image
 from uncnn.daemon.photos import decode, encode, reencode
 from uncnn.daemon.photos.fingerprint import seed
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.displays import DESKTOP
-from uncnn.plugins.host import compose, perturb
+from uncnn.plugins.engine.host import compose, perturb
+from uncnn.plugins.perception.displays import DESKTOP
 from uncnn.plugins.registry import STRENGTHS, make_attack, make_budget
 
 SIZES = ((24.0, 60.0), (60.0, 120.0), (120.0, 240.0), (240.0, 1e6))  # of the longer side of a face, pixels

@@ -12,12 +12,12 @@ from collections.abc import Callable
 import common
 from common import CPU, REFERENCE
 
-from uncnn.exporters.pins import EMBEDDED
-from uncnn.exporters.store import detector_files
-from uncnn.plugins import canaries
-from uncnn.plugins.cards import compare
+from uncnn.exporters.registry.pins import EMBEDDED
+from uncnn.exporters.registry.store import detector_files
 from uncnn.plugins.detectors.retinaface import load_onnx
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers import canaries
+from uncnn.plugins.recognisers.cards import compare
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 
 def main() -> None:

@@ -77,13 +77,13 @@ def paint(photos: list[Path], width: int) -> None:
 def time_photos(title: str, photos: list[Path], policy: Policy, bars: dict[str, float]) -> None:
     """Print wall seconds a photo and peak memory of the whole service."""
     models = Models(surrogates=SURROGATES, licences=("permissive", "research"))
-    with tempfile.TemporaryDirectory() as folder, ProcessEngine(models, "cpu", data_dir(), Path(folder)) as crew:
-        crew.start()
+    with tempfile.TemporaryDirectory() as folder, ProcessEngine(models, "cpu", data_dir(), Path(folder)) as engine:
+        engine.start()
         spool, published = Path(folder) / "spool", Path(folder) / "published"
         spool.mkdir()
         published.mkdir()
-        timed = [one_photo(crew, photo, policy, spool, published) for photo in photos]
-        memory = sum(peak_gigabytes(pid) for pid in (os.getpid(), crew.worker.pid, crew.verifier.pid))
+        timed = [one_photo(engine, photo, policy, spool, published) for photo in photos]
+        memory = sum(peak_gigabytes(pid) for pid in (os.getpid(), engine.worker.pid, engine.verifier.pid))
     _, outcome = timed[-1]
     size = f"{Image.open(photos[0]).size[0]} x {Image.open(photos[0]).size[1]}"
     strengths = "+".join(outcome.strengths)
@@ -92,11 +92,13 @@ def time_photos(title: str, photos: list[Path], policy: Policy, bars: dict[str, 
     report("  peak memory, three processes", [memory], "GB", bars.get("gigabytes"))
 
 
-def one_photo(crew: ProcessEngine, photo: Path, policy: Policy, spool: Path, published: Path) -> tuple[float, Outcome]:
+def one_photo(
+    engine: ProcessEngine, photo: Path, policy: Policy, spool: Path, published: Path
+) -> tuple[float, Outcome]:
     """Return the wall seconds from the file in the folder to the file that is released or held."""
     started = time.perf_counter()
     taken = snapshot(photo.parent, Path(photo.name), spool)
-    outcome = protect(crew, PhotoJob(Content(taken.path), photo.name, policy, people_file()), lambda _stage: None)
+    outcome = protect(engine, PhotoJob(Content(taken.path), photo.name, policy, people_file()), lambda _stage: None)
     if outcome.decision == "publish" and outcome.candidate.file is not None:
         publish(outcome.candidate.file, published, Path(photo.name), outcome.verdict.sha256)
     return time.perf_counter() - started, outcome

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from uncnn.daemon.files.folders import data_dir
-from uncnn.exporters.store import EMBEDDED, detector_onnx
+from uncnn.exporters.registry.store import EMBEDDED, detector_onnx
 from uncnn.plugins.detectors.retinaface import RetinaFace, load_onnx
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.recogniser import Recogniser, load_recogniser
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 REFERENCE = SHARED / "models" / "reference"

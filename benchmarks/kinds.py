@@ -21,12 +21,12 @@ from common import REFERENCE, is_missing, set_torch_up
 from PIL import Image, ImageDraw, ImageOps
 
 from uncnn.daemon.verify.visibility import face_square, ssimulacra2
-from uncnn.plugins import host
 from uncnn.plugins.api import Budget, Detector, Face, Pixels
-from uncnn.plugins.cards import compare
+from uncnn.plugins.engine import host
 from uncnn.plugins.geometry import Floats
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.recognisers.cards import compare
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import make_attack, make_budget
 
 NEAR = 0.35  # of the distance between the eyes

@@ -33,8 +33,8 @@ from common import REFERENCE, is_missing, set_torch_up
 from margin_answers import JUDGING, VIEWS, Answers
 from margin_cloaks import ATTACKED, STRENGTHS, Subject
 
-from uncnn.exporters.store import EMBEDDED
-from uncnn.plugins.cards import distance, read_card
+from uncnn.exporters.registry.store import EMBEDDED
+from uncnn.plugins.recognisers.cards import distance, read_card
 
 FEWEST: Final = 0.02  # of the faces that pass may be relinked
 LEAST: Final = 0.02  # a margin: so few photos say nothing of less

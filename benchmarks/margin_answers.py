@@ -21,10 +21,10 @@ from PIL import Image, ImageEnhance, ImageFilter
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.protect.measuring import same_face
 from uncnn.daemon.verify.places import places
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Detector, Face, Pixels
-from uncnn.plugins.cards import compare, distance
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.cards import compare, distance
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 FAR: Final = 1e-3
 VIEWS: Final = ("as-is", "jpeg-75", "half-size", "blur-1")

@@ -18,10 +18,10 @@ from pydantic import TypeAdapter
 from uncnn.daemon.photos import decode, encode
 from uncnn.daemon.photos.fingerprint import seed
 from uncnn.daemon.verify.visibility import face_square, ssimulacra2
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Detector, Face
-from uncnn.plugins.host import add, moved, perturb
-from uncnn.plugins.recogniser import Recogniser, load_recogniser
+from uncnn.plugins.engine.host import add, moved, perturb
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import make_attack, make_budget
 
 ATTACKED: Final = ("mobilefacenet-foamliu", "mobileface-v2", "esp-mfn")

@@ -66,7 +66,7 @@ TARGETS: Final = [
     Target("daemon/verify/places.py", ("places",), ("tests/daemon/test_places.py",)),
     Target("daemon/protect/measuring.py", ("same_face",), (GUARD,)),
     Target(
-        "plugins/cards.py",
+        "plugins/recognisers/cards.py",
         ("Card.threshold", "Card.matches", "Card.links", "distance", "compare", "_check_file"),
         (CARDS,),
     ),
@@ -75,9 +75,9 @@ TARGETS: Final = [
     Target("daemon/files/publish.py", ("_fill",), (GUARD,)),
     Target("daemon/files/standing.py", ("holds", "reads_as"), (GUARD,)),
     Target("daemon/files/opening.py", ("open_file",), (GUARD,)),
-    Target("daemon/photo_job.py", ("_judge",), (GUARD,)),
+    Target("daemon/jobs/photo_job.py", ("_judge",), (GUARD,)),
     Target(
-        "plugins/canaries.py",
+        "plugins/recognisers/canaries.py",
         ("check_detector", "check_second_detector", "_check_sight", "check_recognisers", "_check_answers", "_is_at"),
         ("tests/plugins/test_canaries.py",),
     ),

@@ -22,10 +22,10 @@ from looks import is_tuned
 from PIL import Image, ImageFilter
 
 from uncnn.daemon.verify.opinion import RECOGNISERS, Floats, described
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Pixels
 from uncnn.plugins.geometry import ARCFACE_112
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 PEOPLE = 1200
 MARGIN_PX = 16

@@ -26,15 +26,15 @@ from common import REFERENCE, is_missing, set_torch_up
 from PIL import Image, ImageOps
 
 from uncnn.daemon.verify.visibility import face_square, ssimulacra2
-from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
-from uncnn.plugins import host
+from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Attack, Budget, Detector, Face, Pixels
-from uncnn.plugins.batch import enlarged
-from uncnn.plugins.cards import compare
 from uncnn.plugins.detectors.retinaface_network import load_torch
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.overlap import beside, share
-from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.engine import host
+from uncnn.plugins.engine.batch import enlarged
+from uncnn.plugins.engine.overlap import beside, share
+from uncnn.plugins.recognisers.cards import compare
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import make_attack, make_budget
 
 EYES_PX, SIZE = 40, (340, 260)

@@ -20,7 +20,7 @@ from common import REFERENCE, SHARED, is_missing
 from PIL import Image
 from surrogates import print_surrogates
 
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.exporters.train.scenes import held_out
 from uncnn.exporters.train.ship import DETECTOR_FILE
 from uncnn.plugins.api import Pixels

@@ -30,12 +30,12 @@ from PIL import Image, ImageOps
 
 from uncnn.daemon.config.policies import Attack as Policy
 from uncnn.daemon.verify.visibility import LARGEST_PX, as_shown, butteraugli, face_square, ssimulacra2
-from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
-from uncnn.plugins import host
+from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.cards import compare
 from uncnn.plugins.detectors.retinaface_network import load_torch
-from uncnn.plugins.recogniser import Recogniser, load_recogniser
+from uncnn.plugins.engine import host
+from uncnn.plugins.recognisers.cards import compare
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import STRENGTHS, make_attack, make_budget
 
 SIZES = ((0, 120), (120, 240), (240, 10_000))  # px, the longer side of the face

@@ -37,12 +37,12 @@ from uncnn.daemon.files.folders import data_dir
 from uncnn.exporters.calibration.calibrate import FARS, Calibration, calibrate_embeddings, embed_faces
 from uncnn.exporters.calibration.faces import FaceFolder, look_with, read_faces
 from uncnn.exporters.calibration.verification import accuracy, draw_pairs
-from uncnn.exporters.store import ModelsError, detector_onnx, detector_weights
-from uncnn.plugins.cards import Card, read_card
+from uncnn.exporters.registry.store import ModelsError, detector_onnx, detector_weights
 from uncnn.plugins.detectors.retinaface import load_onnx
-from uncnn.plugins.model_files import read_model
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.sessions import make_session
+from uncnn.plugins.recognisers.cards import Card, read_card
+from uncnn.plugins.recognisers.model_files import read_model
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.sessions import make_session
 
 DRAWS = 10
 BAR_POINTS = 0.3

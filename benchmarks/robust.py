@@ -32,10 +32,11 @@ from torch.nn import functional
 from uncnn.exporters.calibration.faces import look_with
 from uncnn.plugins import geometry
 from uncnn.plugins.detectors.retinaface import load_onnx
-from uncnn.plugins.flow import displaced
-from uncnn.plugins.onnx_recogniser import crop
-from uncnn.plugins.recogniser import Recogniser, load_recogniser
-from uncnn.plugins.views import compressed, gaussian
+from uncnn.plugins.engine.flow import displaced
+from uncnn.plugins.engine.views import compressed
+from uncnn.plugins.recognisers.onnx_recogniser import crop
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
+from uncnn.plugins.resampling import gaussian
 
 EACH = 3
 PEOPLE = 120

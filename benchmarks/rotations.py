@@ -22,14 +22,14 @@ import numpy as np
 from common import REFERENCE, WEIGHTS, is_missing, set_torch_up
 from PIL import Image, ImageOps
 
-from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
-from uncnn.plugins import host
+from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Budget, Detector, Face, Pixels
-from uncnn.plugins.cards import compare
 from uncnn.plugins.detectors.turned import AROUND, SAME_PLACE, SAME_READING, looking
+from uncnn.plugins.engine import host
 from uncnn.plugins.geometry import Floats
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.recognisers.cards import compare
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import make_attack, make_budget
 
 LARGEST_PX = 512

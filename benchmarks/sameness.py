@@ -13,11 +13,11 @@ from typing import Any
 
 from common import is_missing, options_of
 
-from uncnn.daemon.commands import settings_for, taken, work
 from uncnn.daemon.people.sameness import groups
 from uncnn.daemon.people.store import Template
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Describe
+from uncnn.daemon.settings import settings_for, taken, work
 
 TRIES = 4000
 PHOTOS = 4  # of each person
@@ -59,15 +59,15 @@ def _described(folders: Sequence[Path]) -> tuple[list[list[Any]], dict[str, Any]
     """Return what the recognisers make of some photos, person by person, and the recognisers' cards by their hash."""
     settings = settings_for(None, None, None, None, None, None, "cpu", any_policy=True)
     found: dict[str, list[Any]] = {}
-    with work(settings.models, settings.device) as (crew, spool):
+    with work(settings.models, settings.device) as (engine, spool):
         for folder in folders:
             for photo in sorted(folder.glob("*.jpg"))[:PHOTOS]:
                 copy = taken(photo, spool)
-                answer = crew.judge(Describe(Content(copy.path), photo.name, False))
+                answer = engine.judge(Describe(Content(copy.path), photo.name, False))
                 copy.path.unlink()
                 if answer.faces == 1:
                     found.setdefault(folder.name, []).append(answer.models)
-        cards = {model.card.sha256: model.card for model in (*crew.roster.surrogates, *crew.roster.judges)}
+        cards = {model.card.sha256: model.card for model in (*engine.roster.surrogates, *engine.roster.judges)}
     return [photos for photos in found.values() if len(photos) >= 3], cards
 
 

@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from uncnn.daemon.config import Folder, Policy
-from uncnn.daemon.intake import Place, look
 from uncnn.daemon.ledger import Ledger, State
+from uncnn.daemon.watch.backlog import SourceFolder, scan_folder
 
 SERVICE = Path(__file__).resolve().parents[1] / "tests" / "daemon" / "spawned" / "stub_service.py"
 SETTLE_SECONDS = 1.0
@@ -93,19 +93,19 @@ def scanning(root: Path, photos: int) -> None:
     with Ledger(root / "ledger.sqlite3") as ledger:
         folder = Folder(watch=watch, publish=root / "out")
         (number,) = ledger.folders.watch([(watch, root / "out")])
-        place = Place(number, folder, Policy(), Policy().digest())
+        source = SourceFolder(number, folder, Policy(), Policy().digest())
         began = time.monotonic()
-        seen = look(ledger, place)
+        seen = scan_folder(ledger, source)
         said(f"scan of {photos} new files", f"{time.monotonic() - began:.2f} s", "<= 3 s")
         assert len(seen.new) == photos
-        slowest = done_by_hand(ledger, place, [found.relative for found in seen.new])
+        slowest = done_by_hand(ledger, source, [found.relative for found in seen.new])
         said("slowest step of the ledger, a median of each kind", f"{slowest * 1000:.2f} ms", "<= 5 ms")
         began = time.monotonic()
-        seen = look(ledger, place)
+        seen = scan_folder(ledger, source)
         said(f"scan of {photos} files that are done", f"{time.monotonic() - began:.2f} s", "<= 3 s")
 
 
-def done_by_hand(ledger: Ledger, place: Place, photos: list[Path]) -> float:
+def done_by_hand(ledger: Ledger, source: SourceFolder, photos: list[Path]) -> float:
     """Take photos through the ledger, and return the median seconds of the slowest kind of step."""
     times: dict[str, list[float]] = {}
 
@@ -113,10 +113,10 @@ def done_by_hand(ledger: Ledger, place: Place, photos: list[Path]) -> float:
         times.setdefault(name, []).append(time.monotonic() - began)
 
     for relative in photos:
-        found = (place.folder.watch / relative).lstat()
+        found = (source.folder.watch / relative).lstat()
         source = f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
         began = time.monotonic()
-        job = ledger.enqueue(place.number, relative, str(relative), place.digest, source)
+        job = ledger.enqueue(source.number, relative, str(relative), source.digest, source)
         timed("enqueue", began)
         began = time.monotonic()
         job = ledger.claim(job)
@@ -126,7 +126,7 @@ def done_by_hand(ledger: Ledger, place: Place, photos: list[Path]) -> float:
             job = ledger.move(job, state, published=relative)
             timed(state.value, began)
         began = time.monotonic()
-        ledger.done(place.number, relative, source, place.digest)
+        ledger.done(source.number, relative, source, source.digest)
         timed("done", began)
     return max(statistics.median(each) for each in times.values())
 

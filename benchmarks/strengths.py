@@ -25,7 +25,7 @@ from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, protect
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import RequestError
-from uncnn.daemon.tables import worst_views
+from uncnn.daemon.terminal.verdict_table import worst_views
 from uncnn.plugins.registry import STRENGTHS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,13 +43,13 @@ def main() -> None:
     os.environ.setdefault("UNCNN_MODELS", str(shared / "models" / "reference"))
     photos = chosen(options.folder or shared / "data" / "lfw" / "identities", options.photos)
     models = Models(licences=("permissive", "research"))
-    with tempfile.TemporaryDirectory() as spool, ProcessEngine(models, "cpu", data_dir(), Path(spool)) as crew:
-        crew.start()
-        print(f"{len(photos)} photos, {len(crew.roster.surrogates)} surrogates, {len(crew.roster.judges)} judges")
+    with tempfile.TemporaryDirectory() as spool, ProcessEngine(models, "cpu", data_dir(), Path(spool)) as engine:
+        engine.start()
+        print(f"{len(photos)} photos, {len(engine.roster.surrogates)} surrogates, {len(engine.roster.judges)} judges")
         print(HEAD)
         for name in options.strengths:
             policy = Policy() if name == "everyday" else Policy(attack={"strength": name}, escalate=())
-            print(row(name, [outcome for photo in photos if (outcome := judged(crew, photo, policy, Path(spool)))]))
+            print(row(name, [outcome for photo in photos if (outcome := judged(engine, photo, policy, Path(spool)))]))
 
 
 def chosen(folder: Path, number: int) -> list[Path]:
@@ -60,11 +60,11 @@ def chosen(folder: Path, number: int) -> list[Path]:
     return files[::step][:number]
 
 
-def judged(crew: ProcessEngine, photo: Path, policy: Policy, spool: Path) -> Outcome | None:
+def judged(engine: ProcessEngine, photo: Path, policy: Policy, spool: Path) -> Outcome | None:
     """Return what the policy makes of a photo."""
     taken = snapshot(photo.parent, Path(photo.name), spool)
     try:
-        return protect(crew, PhotoJob(Content(taken.path), photo.name, policy, people_file()), lambda _stage: None)
+        return protect(engine, PhotoJob(Content(taken.path), photo.name, policy, people_file()), lambda _stage: None)
     except RequestError as error:
         print(f"{photo.name}: {error}")
         return None

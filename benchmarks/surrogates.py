@@ -21,13 +21,13 @@ from PIL import Image
 
 from uncnn.daemon.verify.visibility import ssimulacra2
 from uncnn.exporters.calibration.patches import main_face
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Budget, Detector, Face, Pixels
-from uncnn.plugins.cards import compare, distance, read_card
+from uncnn.plugins.engine.host import Portrait, compose, perturb_all
 from uncnn.plugins.geometry import region_of
-from uncnn.plugins.host import Portrait, compose, perturb_all
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.recogniser import Recogniser, load_recogniser
+from uncnn.plugins.recognisers.cards import compare, distance, read_card
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import make_attack, make_budget
 
 FACTORS = (1.0, 0.9)  # of the bounds of `balanced`

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from uncnn.plugins.api import Face
+
 Floats = npt.NDArray[np.float64]
+
+SAME_FACE = 0.35  # landmarks nearer than this share of the distance between the eyes belong to one face
 
 ARCFACE_112: Floats = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
@@ -85,3 +89,10 @@ def region_of(landmarks: Floats, least_px: int) -> Region:
     side = max(int(np.ceil((high - low).max())) + 1, least_px)
     left, top = np.round((low + high) / 2 - (side - 1) / 2).astype(int)
     return Region(int(left), int(top), side)
+
+
+def same_face(first: Face, second: Face) -> bool:
+    """Return whether two detections are of one face: their landmarks lie close by the size of the face."""
+    one, other = np.array(first.landmarks), np.array(second.landmarks)
+    eyes = max(float(np.linalg.norm(one[0] - one[1])), 0.3 * first.size_px)
+    return bool(np.linalg.norm(one - other, axis=1).mean() < SAME_FACE * eyes)

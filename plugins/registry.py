@@ -11,7 +11,7 @@ from uncnn.plugins.api import Attack, Budget, UncnnError
 from uncnn.plugins.extras import REMEDIES, missing_words
 
 if TYPE_CHECKING:
-    from uncnn.plugins.aim import Aim, Gallery
+    from uncnn.plugins.engine.aim import Aim, Gallery
 
 GROUP = "uncnn.attacks"
 
@@ -116,7 +116,7 @@ def make_aim(parameters: Mapping[str, object], gallery: Callable[[], Gallery]) -
     Raises:
         UnknownAttack: no such objective. Whatever `gallery` raises.
     """
-    from uncnn.plugins.aim import Aim, Gallery
+    from uncnn.plugins.engine.aim import Aim, Gallery
 
     target, objective = parameters.get("target", "none"), parameters.get("objective", "embeddings")
     if not isinstance(target, str):

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uncnn.exporters import store
+from uncnn.exporters.registry import store
 from uncnn.plugins.geometry import ARCFACE_112, similarities
-from uncnn.plugins.onnx_recogniser import crop
+from uncnn.plugins.recognisers.onnx_recogniser import crop
 
 pytest.register_assert_rewrite("running", "scene")  # helpers of tests/daemon whose asserts say what differs
 

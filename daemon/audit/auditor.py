@@ -21,11 +21,11 @@ from uncnn.daemon.audit.today import (
 )
 from uncnn.daemon.config import Config
 from uncnn.daemon.files.standing import elsewhere, standing
-from uncnn.daemon.progress import Bar
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import ProcessDied
 from uncnn.daemon.protect.wire import Stage
-from uncnn.daemon.wording import printable, system_words
+from uncnn.daemon.terminal.progress import Bar
+from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import UncnnError
 
 _OTHERWISE: Final = "verified by other models or under another policy than today's"
@@ -39,7 +39,7 @@ class Auditor:
     """Looks at one photo after another."""
 
     config: Config
-    crew: ProcessEngine
+    engine: ProcessEngine
     today: Today
     spool: Path
     judge: bool
@@ -98,7 +98,7 @@ class Auditor:
         else:
             bar.report(Stage("judging"))
             try:
-                reason = judge_again(self.crew, photo, policy, self.spool)
+                reason = judge_again(self.engine, photo, policy, self.spool)
             except ProcessDied as error:
                 self.died += 1
                 if self.died == DIED:  # it is no fault of the photos

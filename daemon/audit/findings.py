@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from uncnn.daemon.answers import DEGRADED, ERROR, OK
-from uncnn.daemon.wording import printable
+from uncnn.daemon.output import DEGRADED, ERROR, OK
+from uncnn.daemon.text import printable
 
 Kind: TypeAlias = Literal["missing", "replaced", "rotten", "not-passed", "unreadable", "moved", "not-judged"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from uncnn.daemon.audit.findings import exit_status, in_words
-from uncnn.daemon.wording import ago, photos
+from uncnn.daemon.text import ago, photos
 
 
 @dataclass(frozen=True, slots=True)

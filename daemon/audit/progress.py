@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from uncnn.daemon.audit.findings import Finding
-from uncnn.daemon.wording import printable, system_words
+from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import UncnnError
 
 EVERY_SECONDS: Final = 1.0

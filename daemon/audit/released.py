@@ -14,7 +14,7 @@ from uncnn.daemon.ledger import Job, LedgerError
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.rows import job_of, utc_text
 from uncnn.daemon.ledger.schema import MIGRATIONS
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 from uncnn.plugins.api import UncnnError
 
 PAGE: Final = 200

@@ -13,16 +13,16 @@ from uncnn.daemon.config import Config, ConfigError, Protect
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.config.policies import FacesSection, Policy
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
+from uncnn.daemon.jobs.duplicates import made_with
 from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Judge
 from uncnn.daemon.protect.pipeline import decide, terms_of
 from uncnn.daemon.protect.process_engine import ProcessEngine
-from uncnn.daemon.recall import made_with
 from uncnn.daemon.verify.keeping import Kept, kept_of
 from uncnn.daemon.verify.verdict import Judgement
-from uncnn.exporters.store import Roster
-from uncnn.plugins.cards import Card, CardError, distance, margin_of, value_at
+from uncnn.exporters.registry.store import Roster
+from uncnn.plugins.recognisers.cards import Card, CardError, distance, margin_of, value_at
 
 NO_VERDICT: Final = "published before uncnn stored verdicts"
 
@@ -41,9 +41,9 @@ class Today:
     digests: dict[int, tuple[Policy, str]] = field(default_factory=dict)  # of policies, by their identity
 
     @classmethod
-    def of(cls, config: Config, crew: ProcessEngine) -> Today:
+    def of(cls, config: Config, engine: ProcessEngine) -> Today:
         """Return what holds now. Raises RequestError, ProcessDied: the models are not there or broken."""
-        return cls(config, crew.roster, made_with(crew.roster))
+        return cls(config, engine.roster, made_with(engine.roster))
 
     def configured(self, photo: Released) -> Policy | None:
         """Return the policy that the configuration has for a photo now, None where its folder is no longer in it."""
@@ -106,7 +106,7 @@ def read_kept(photo: Released) -> Kept | None:
         return None
 
 
-def judge_again(crew: ProcessEngine, photo: Released, policy: Policy, spool: Path) -> str:
+def judge_again(engine: ProcessEngine, photo: Released, policy: Policy, spool: Path) -> str:
     """Return why a photo would not be released any more, "" where it would, by today's models under `policy`.
 
     The verifier reads a copy of the original and of what stands in the publish folder. Where nothing was cloaked, the
@@ -121,7 +121,7 @@ def judge_again(crew: ProcessEngine, photo: Released, policy: Policy, spool: Pat
         if released.sha256 != photo.job.released_sha256:
             raise NotJudgedError("it was changed while it was checked")
         original = _original(photo, Path(own), released)
-        verdict = crew.judge(Judge(Content(original.path), Content(released.path), terms_of(policy, people_file())))
+        verdict = engine.judge(Judge(Content(original.path), Content(released.path), terms_of(policy, people_file())))
         decision, reason = decide(policy, verdict)
     if decision == "publish":
         return ""

@@ -44,7 +44,7 @@ def audit(
 
     Example: uncnn-daemon audit --judge --since 2026-01-31
     """
-    from uncnn.daemon.audit.command import Wanted, audit_photos, show_last
+    from uncnn.daemon.commands.audit import Wanted, audit_photos, show_last
 
     if last:
         raise typer.Exit(show_last(json))

@@ -33,7 +33,7 @@ def init(
 
     Example: uncnn-daemon config init ~/Pictures/Outgoing ~/Pictures/Cloaked
     """
-    from uncnn.daemon.config.writing import init_config
+    from uncnn.daemon.commands.config_init import init_config
 
     raise typer.Exit(init_config(config, folders or (), force))
 
@@ -46,7 +46,7 @@ def check(config: ConfigFile = None) -> None:
 
     Example: uncnn-daemon config check --config config.yaml
     """
-    from uncnn.daemon.config.showing import check_config
+    from uncnn.daemon.commands.config_check import check_config
 
     raise typer.Exit(check_config(config))
 
@@ -61,6 +61,6 @@ def show(
 
     Example: uncnn-daemon config show --photo ~/Pictures/Outgoing/party.jpg
     """
-    from uncnn.daemon.config.showing import show_config
+    from uncnn.daemon.commands.config_check import show_config
 
     raise typer.Exit(show_config(config, photo, json))

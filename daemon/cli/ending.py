@@ -16,10 +16,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from uncnn.daemon import answers
-from uncnn.daemon.answers import ERROR, INTERRUPTED, OK
+from uncnn.daemon import output
 from uncnn.daemon.cli.streams import steady_streams
-from uncnn.daemon.wording import printable, system_words
+from uncnn.daemon.output import ERROR, INTERRUPTED, OK
+from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.extras import REMEDIES, missing_words
 
@@ -102,12 +102,12 @@ def _status_of(command: Callable[[Interrupts], None], interrupts: Interrupts) ->
 
 
 def _words(error: Exception) -> str:
-    """Return in a line what happened; `answers.talkative` shows all of what no command foresaw besides."""
+    """Return in a line what happened; `output.talkative` shows all of what no command foresaw besides."""
     if isinstance(error, UncnnError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name in REMEDIES:
         return missing_words([error.name])
-    if answers.talkative:
+    if output.talkative:
         import traceback
 
         traceback.print_exception(error)

@@ -19,7 +19,7 @@ def main() -> NoReturn:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[1:2] == ["run"]:
-        from uncnn.daemon.service.alarm import hear_early
+        from uncnn.daemon.service.wakeup import hear_early
 
         hear_early(once="--once" in sys.argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait do not spin: others use this machine too
@@ -32,7 +32,7 @@ def main() -> NoReturn:
 
 def _command(interrupts: Interrupts) -> None:
     if sys.argv[1:] in (["status"], ["status", "--json"]):
-        from uncnn.daemon.status import print_status
+        from uncnn.daemon.commands.status import print_status
 
         raise SystemExit(print_status(as_json="--json" in sys.argv))
     from uncnn.daemon.cli.main import app

@@ -84,8 +84,8 @@ def evaluate(
 
     Example: uncnn-daemon evaluate people/ --photos 4 --strength balanced --distractors strangers/
     """
-    from uncnn.daemon.commands import settings_for
-    from uncnn.daemon.evaluate.command import evaluate_people, installed_settings, plan_for
+    from uncnn.daemon.commands.evaluate import evaluate_people, installed_settings, plan_for
+    from uncnn.daemon.settings import settings_for
 
     if as_installed:
         settings = installed_settings(config, policy, attack, parameter, licence, device)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.answers import USAGE
 from uncnn.daemon.cli.options import Commands, ConfigFile, Device, Json
+from uncnn.daemon.output import USAGE
 
 held = Commands("held", "List, show, publish or drop photos that wait for your decision.")
 
@@ -33,7 +33,7 @@ def jobs(
 
     Example: uncnn-daemon jobs --state published --state held
     """
-    from uncnn.daemon.jobs import print_ignored, print_jobs
+    from uncnn.daemon.commands.jobs import print_ignored, print_jobs
 
     if ignored:
         raise typer.Exit(print_ignored(json))
@@ -56,7 +56,7 @@ def retry(
 
     Example: uncnn-daemon retry 12 ~/Pictures/Outgoing/party.jpg
     """
-    from uncnn.daemon.jobs import retry as retry_photos
+    from uncnn.daemon.commands.jobs import retry as retry_photos
 
     _some(photos, every)
     raise typer.Exit(retry_photos(photos or (), every, json))
@@ -68,7 +68,7 @@ def list_held(json: Json = False) -> None:
 
     Example: uncnn-daemon held list
     """
-    from uncnn.daemon.jobs import print_held
+    from uncnn.daemon.commands.jobs import print_held
 
     raise typer.Exit(print_held(json))
 
@@ -93,7 +93,7 @@ def show(
 
     Example: uncnn-daemon held show 12
     """
-    from uncnn.daemon.jobs import show as show_photo
+    from uncnn.daemon.commands.jobs import show as show_photo
 
     raise typer.Exit(show_photo(photo, config, device, output, json))
 
@@ -108,7 +108,7 @@ def release(photos: Photos = None, json: Json = False) -> None:
 
     Example: uncnn-daemon held release 12 party.jpg
     """
-    from uncnn.daemon.jobs import release as release_photos
+    from uncnn.daemon.commands.jobs import release as release_photos
 
     _some(photos, every=False, all_allowed=False)
     raise typer.Exit(release_photos(photos or (), json))
@@ -126,7 +126,7 @@ def drop(
 
     Example: uncnn-daemon held drop 12
     """
-    from uncnn.daemon.jobs import drop as drop_photos
+    from uncnn.daemon.commands.jobs import drop as drop_photos
 
     _some(photos, every)
     raise typer.Exit(drop_photos(photos or (), every, json))

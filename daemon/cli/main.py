@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.answers import USAGE
 from uncnn.daemon.cli import jobs
 from uncnn.daemon.cli.audit import audit
 from uncnn.daemon.cli.config import app as config_commands
 from uncnn.daemon.cli.evaluate import evaluate
-from uncnn.daemon.cli.inspection import inspect
+from uncnn.daemon.cli.inspect import inspect
 from uncnn.daemon.cli.models import app as models_commands
 from uncnn.daemon.cli.options import Commands, ConfigFile, Device, Json, Licence, PolicyName
 from uncnn.daemon.cli.people import app as people_commands
 from uncnn.daemon.cli.plugins import app as plugins_commands
 from uncnn.daemon.cli.service import app as service_commands
+from uncnn.daemon.output import USAGE
 
 app = Commands(
     "uncnn-daemon",
@@ -101,8 +101,8 @@ def cloak(
 
     Example: uncnn-daemon cloak ~/Pictures/2024 -o ~/Pictures/Cloaked
     """
-    from uncnn.daemon.cloak import cloak_photos
-    from uncnn.daemon.commands import settings_for
+    from uncnn.daemon.commands.cloak import cloak_photos
+    from uncnn.daemon.settings import settings_for
 
     settings = settings_for(config, policy, attack, strength, parameter, licence, device)
     raise typer.Exit(cloak_photos(settings, photos, output, surrogates, json, verbose, again))
@@ -125,7 +125,8 @@ def verify(
 
     Example: uncnn-daemon verify holiday.jpg cloaked/holiday.jpg
     """
-    from uncnn.daemon.commands import settings_for, verify_pair
+    from uncnn.daemon.commands.verify import verify_pair
+    from uncnn.daemon.settings import settings_for
 
     settings = settings_for(config, policy, None, None, None, licence, device)
     raise typer.Exit(verify_pair(settings, original, cloaked, surrogates, json))
@@ -152,8 +153,8 @@ def compare(
 
     Example: uncnn-daemon compare holiday.jpg cloaked/holiday.jpg -o comparison.html
     """
-    from uncnn.daemon.commands import settings_for
-    from uncnn.daemon.compare.command import compare_photos
+    from uncnn.daemon.commands.compare import compare_photos
+    from uncnn.daemon.settings import settings_for
 
     settings = settings_for(config, None, None, None, None, licence, device, any_policy=True)
     raise typer.Exit(compare_photos(settings, original, copy, output, json))
@@ -177,7 +178,7 @@ def run(
     Example: uncnn-daemon run --config config.yaml
     """
     if once:
-        from uncnn.daemon.once import run_once
+        from uncnn.daemon.commands.run_once import run_once
 
         raise typer.Exit(run_once(config, json))
     if json:
@@ -198,7 +199,7 @@ def reload() -> None:
 
     Example: uncnn-daemon reload
     """
-    from uncnn.daemon.asking import reload as ask_for_reload
+    from uncnn.daemon.commands.requests import reload as ask_for_reload
 
     raise typer.Exit(ask_for_reload())
 
@@ -215,7 +216,7 @@ def scan(
 
     Example: uncnn-daemon scan --reprocess
     """
-    from uncnn.daemon.asking import scan as ask_for_scan
+    from uncnn.daemon.commands.requests import scan as ask_for_scan
 
     raise typer.Exit(ask_for_scan(again))
 
@@ -234,7 +235,7 @@ def status(
 
     Example: uncnn-daemon status --watch
     """
-    from uncnn.daemon.status import print_status, watch_status
+    from uncnn.daemon.commands.status import print_status, watch_status
 
     raise typer.Exit(watch_status() if watch else print_status(json))
 

@@ -30,7 +30,7 @@ def list_models(
 
     Example: uncnn-daemon models list --all
     """
-    from uncnn.daemon.models.listing import print_models
+    from uncnn.daemon.commands.models.list_models import print_models
 
     raise typer.Exit(print_models(_licences(config, licence), every, json))
 
@@ -64,7 +64,7 @@ def pull(
 
     Example: uncnn-daemon models pull --pack small --licence research
     """
-    from uncnn.daemon.models.pulling import Asked, pull_models
+    from uncnn.daemon.commands.models.pull import Asked, pull_models
 
     asked = Asked(tuple(names or ()), pack, mirror, folder, force)
     raise typer.Exit(pull_models(asked, _licences(config, licence), json))
@@ -125,7 +125,7 @@ def add(
 
     Example: uncnn-daemon models add mine.onnx --order BGR --calibrate ~/faces
     """
-    from uncnn.daemon.models.adding import add_model
+    from uncnn.daemon.commands.models.add import add_model
 
     given = {"name": name, "role": role, "template": template, "order": order, "mean": mean, "std": std}
     given |= {"metric": metric, "licence-name": licence_name, "licence-use": licence_use}
@@ -150,7 +150,7 @@ def check(
 
     Example: uncnn-daemon models check openvino-0095 --faces ~/faces
     """
-    from uncnn.daemon.models.checking import check_models
+    from uncnn.daemon.commands.models.check import check_models
 
     raise typer.Exit(check_models(names or (), faces, device, json))
 
@@ -178,7 +178,7 @@ def calibrate(
 
     Example: uncnn-daemon models calibrate w600k_r50 --faces ~/lfw
     """
-    from uncnn.daemon.models.calibrating import calibrate_models
+    from uncnn.daemon.commands.models.calibrate import calibrate_models
 
     raise typer.Exit(calibrate_models(names or (), faces, called, device, json))
 
@@ -191,13 +191,13 @@ def remove(names: Names = None, yes: Yes = False, json: Json = False) -> None:
 
     Example: uncnn-daemon models remove mobileface-v2
     """
-    from uncnn.daemon.models.removing import remove_models
+    from uncnn.daemon.commands.models.remove import remove_models
 
     raise typer.Exit(remove_models(names or (), yes, json))
 
 
 def _licences(config: Path | None, licence: list[str] | None) -> tuple[str, ...]:
     """Return the licences that the configuration and the command line accept."""
-    from uncnn.daemon.commands import settings_for
+    from uncnn.daemon.settings import settings_for
 
     return settings_for(config, None, None, None, None, licence, None, any_policy=True).models.licences

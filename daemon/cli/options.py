@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from uncnn.daemon import answers
-from uncnn.plugins.sessions import known_device
+from uncnn.daemon import output
+from uncnn.plugins.recognisers.sessions import known_device
 
 ConfigFile = Annotated[
     Path | None,
@@ -86,10 +86,10 @@ def _with_volume(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def command(**given: Any) -> Any:
-        answers.quiet, answers.talkative = given["quiet"], given["verbose"]
+        output.quiet, output.talkative = given["quiet"], given["verbose"]
         own = {name: value for name, value in given.items() if name in signature.parameters}
         with ExitStack() as stack:
-            if answers.quiet:
+            if output.quiet:
                 os.environ["TTY_COMPATIBLE"] = "0"  # rich draws no bar
                 nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
                 stack.enter_context(redirect_stdout(nowhere))

@@ -31,7 +31,7 @@ def enroll(
 
     Example: uncnn-daemon people enroll Ada ada1.jpg ada2.jpg ada3.jpg
     """
-    from uncnn.daemon.people.enrolling import enroll as enroll_person
+    from uncnn.daemon.commands.people import enroll as enroll_person
 
     raise typer.Exit(enroll_person(name, photos, consent, config, device))
 
@@ -44,7 +44,7 @@ def list_people(
 
     Example: uncnn-daemon people list
     """
-    from uncnn.daemon.people.enrolling import print_people
+    from uncnn.daemon.commands.people import print_people
 
     raise typer.Exit(print_people(json))
 
@@ -57,6 +57,6 @@ def forget(
 
     Example: uncnn-daemon people forget Ada
     """
-    from uncnn.daemon.people.enrolling import forget as forget_people
+    from uncnn.daemon.commands.people import forget as forget_people
 
     raise typer.Exit(forget_people(names))

@@ -17,7 +17,7 @@ def list_plugins(json: Json = False) -> None:
 
     Example: uncnn-daemon plugins list
     """
-    from uncnn.daemon.plugins import print_plugins
+    from uncnn.daemon.commands.plugins import print_plugins
 
     raise typer.Exit(print_plugins(json))
 
@@ -33,6 +33,6 @@ def show(
 
     Example: uncnn-daemon plugins show veil
     """
-    from uncnn.daemon.plugins import show_plugin
+    from uncnn.daemon.commands.plugins import show_plugin
 
     raise typer.Exit(show_plugin(name, json))

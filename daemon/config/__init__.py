@@ -16,7 +16,7 @@ from uncnn.daemon.config.checks import expand, field_finding, folder_findings, t
 from uncnn.daemon.config.document import ConfigError, Document, Problem, read
 from uncnn.daemon.config.policies import Attack, FacesSection, Name, Names, Output, Policy, Protect, Section
 from uncnn.daemon.files.folders import named, usual_folder
-from uncnn.plugins.sessions import known_device
+from uncnn.plugins.recognisers.sessions import known_device
 
 __all__ = [
     "DEFAULT_POLICY",

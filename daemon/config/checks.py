@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from uncnn.daemon.config.document import Location
 from uncnn.daemon.files.folders import FolderError, named
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 
 Finding: TypeAlias = tuple[Location, str]
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 import yaml
 
-from uncnn.daemon.answers import BAD_CONFIGURATION
-from uncnn.daemon.wording import printable, system_words
+from uncnn.daemon.output import BAD_CONFIGURATION
+from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import UncnnError
 
 Location: TypeAlias = tuple[str | int, ...]

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
+from uncnn.daemon.config.views import parse_view
 from uncnn.daemon.files.names import NAME_BYTES
-from uncnn.daemon.verify.views import parse_view
 from uncnn.plugins.api import Rotated, UncnnError
 from uncnn.plugins.registry import STRENGTHS, attack_names
 

@@ -15,8 +15,8 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from uncnn.plugins.cards import Embeddings
 from uncnn.plugins.geometry import Floats
+from uncnn.plugins.recognisers.cards import Embeddings
 
 Codes = npt.NDArray[np.intp]
 Metric = Literal["cosine", "euclidean"]

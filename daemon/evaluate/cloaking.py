@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uncnn.daemon.config import Policy
-from uncnn.daemon.evaluate.aides import NO_AIDES, Aides
 from uncnn.daemon.evaluate.embedding import ask_judges, embeddings_of, leaving_out
+from uncnn.daemon.evaluate.judge_process import NO_AIDES, Aides
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress, Sample, Shot, Take
 from uncnn.daemon.people.store import people_file
@@ -30,7 +30,7 @@ from uncnn.plugins.api import Face
 class Cloaking:
     """What is done with one photo."""
 
-    crew: ProcessEngine
+    engine: ProcessEngine
     plan: Plan
     policy: Policy
     source: Path
@@ -41,7 +41,7 @@ class Cloaking:
     def face(self) -> Face:
         """Return the face that the photo is of. Raises LeftOut."""
         with leaving_out():
-            looked = self.crew.look(Look(Content(self.source), self.name, self.policy.faces.rotated))
+            looked = self.engine.look(Look(Content(self.source), self.name, self.policy.faces.rotated))
         if not looked.faces:
             raise LeftOut("no face found")
         width, height = looked.size
@@ -53,7 +53,7 @@ class Cloaking:
 
     def shot(self, person: str, face: Face) -> Shot:
         """Return the photo cloaked at every strength, and what the judges make of it. Raises LeftOut."""
-        told = ask_judges(self.crew, self.aides, self._photo, self.name, ["as-is"], face, self.policy.faces.rotated)
+        told = ask_judges(self.engine, self.aides, self._photo, self.name, ["as-is"], face, self.policy.faces.rotated)
         clean = {judge: views["as-is"] for judge, views in embeddings_of(told).items()}
         takes = {strength: self._take(strength, face) for strength in (UNCLOAKED, *self.plan.strengths)}
         return Shot(person, self.name, face.size_px, clean, takes)
@@ -61,7 +61,7 @@ class Cloaking:
     def sample(self, shot: Shot, face: Face) -> Sample:
         """Return the face's square, to be looked at."""
         photos = (self._photo, *(Content(self._file(strength)) for strength in self.plan.strengths))
-        made = self.crew.judge(Crop(photos, self.name, face))
+        made = self.engine.judge(Crop(photos, self.name, face))
         original, *squares = read_squares(self._photo.check_beside(SQUARES, made))
         released = dict(zip(self.plan.strengths, squares, strict=True))
         return Sample(shot.person, original, released, {strength: take.jod for strength, take in shot.takes.items()})
@@ -75,7 +75,7 @@ class Cloaking:
         if strength == AS_INSTALLED:
             job = PhotoJob(self._photo, self.name, self.policy, people_file())
             with leaving_out():
-                outcome = protect(self.crew, job, self._reporter(strength))
+                outcome = protect(self.engine, job, self._reporter(strength))
             _put(outcome.candidate, file)
             take = self._seen(strength, face, file, None, outcome.seconds / max(outcome.faces, 1))
             held = "" if outcome.decision == "publish" else outcome.reason
@@ -88,8 +88,8 @@ class Cloaking:
         """Return what the judges make of a released file, and what it looks like."""
         self._tell(strength, Stage(f"asking the judges, {strength}", 1, 1))
         copy, rotated = Content(file), self.policy.faces.rotated
-        told = ask_judges(self.crew, self.aides, copy, self.name, self.plan.views, face, rotated)
-        shown = self.crew.judge(Compare(self._photo, copy, self.name, face, moved))
+        told = ask_judges(self.engine, self.aides, copy, self.name, self.plan.views, face, rotated)
+        shown = self.engine.judge(Compare(self._photo, copy, self.name, face, moved))
         return Take(seconds, told.found, shown.visibility, embeddings_of(told), shown.jod)
 
     def _reporter(self, strength: str) -> Report:
@@ -105,7 +105,7 @@ class Cloaking:
         rotated = self.policy.faces.rotated
         asked = Change(self._photo, self.name, rotated, cloaked, strengths, attack, "JPEG", self.plan.quality)
         with leaving_out():
-            changed = self.crew.change(asked, self._reporter(strength))
+            changed = self.engine.change(asked, self._reporter(strength))
         _put(changed.candidate, file)
         return changed.moved
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from uncnn.daemon.evaluate.values import Sample
-from uncnn.daemon.sheet import AMPLIFIED, Row, amplified, sheet
+from uncnn.daemon.pictures.sheet import AMPLIFIED, Row, amplified, sheet
 from uncnn.plugins.api import Pixels
 
 _TILE_PX: Final = 200

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from uncnn.daemon.evaluate.aides import Aides
 from uncnn.daemon.evaluate.judge_commands import Exhibits
+from uncnn.daemon.evaluate.judge_process import Aides
 from uncnn.daemon.evaluate.plan import Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
@@ -19,13 +19,13 @@ from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Embed, Embedded
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import RequestError
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 from uncnn.plugins.api import Face, Rotated, UncnnError
-from uncnn.plugins.cards import Embeddings
+from uncnn.plugins.recognisers.cards import Embeddings
 
 
 def ask_judges(
-    crew: ProcessEngine,
+    engine: ProcessEngine,
     aides: Aides,
     photo: Content,
     name: str,
@@ -37,9 +37,9 @@ def ask_judges(
 
     Raises RequestError, ProcessDied.
     """
-    judges = tuple(judge.card.name for judge in crew.roster.judges)
+    judges = tuple(judge.card.name for judge in engine.roster.judges)
     asked = Embed(photo, name, judges, tuple(views), near, rotated)
-    told = crew.judge(asked)
+    told = engine.judge(asked)
     return replace(told, embeddings={**told.embeddings, **aides.embed(asked)})
 
 
@@ -59,7 +59,7 @@ def embeddings_of(answer: Embedded) -> dict[str, dict[str, Embeddings]]:
 
 
 def embed_distractors(
-    crew: ProcessEngine,
+    engine: ProcessEngine,
     aides: Aides,
     plan: Plan,
     spool: Path,
@@ -75,7 +75,7 @@ def embed_distractors(
             try:
                 taken = take_copy(photo, Path(own), {})
                 with leaving_out():
-                    answer = ask_judges(crew, aides, Content(taken.path), printable(photo.name), ["as-is"], None)
+                    answer = ask_judges(engine, aides, Content(taken.path), printable(photo.name), ["as-is"], None)
                 if answer.face is None:
                     raise LeftOut("no face found")
                 exhibits.add_distractor(taken.path, person)

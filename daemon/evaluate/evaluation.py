@@ -1,6 +1,6 @@
 """The evaluation: photos of people, cloaked at several strengths, against four adversaries and every judge.
 
-from uncnn.daemon.commands import settings_for
+from uncnn.daemon.settings import settings_for
 from uncnn.daemon.evaluate.evaluation import evaluate
 from uncnn.daemon.evaluate.plan import make_plan
 
@@ -15,22 +15,22 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from uncnn.daemon.commands import Settings, work
 from uncnn.daemon.config import Attack
 from uncnn.daemon.evaluate.adversaries import Judge
-from uncnn.daemon.evaluate.aides import aides
 from uncnn.daemon.evaluate.faces import FaceFinding, faces_of
 from uncnn.daemon.evaluate.findings import Finding, findings_of
 from uncnn.daemon.evaluate.intervals import Rate
 from uncnn.daemon.evaluate.judge_commands import Exhibits, ask_commands
-from uncnn.daemon.evaluate.looks import LIKENESS, Look, looks_of
+from uncnn.daemon.evaluate.judge_process import aides
 from uncnn.daemon.evaluate.machine import Machine, peak_bytes
 from uncnn.daemon.evaluate.plan import Plan
 from uncnn.daemon.evaluate.shots import take_shots
 from uncnn.daemon.evaluate.sizes import ALL
 from uncnn.daemon.evaluate.values import Progress, Sample, Shot
+from uncnn.daemon.evaluate.visibility import LIKENESS, Look, looks_of
 from uncnn.daemon.protect.wire import Stage
-from uncnn.exporters.choice import Installed
+from uncnn.daemon.settings import Settings, work
+from uncnn.exporters.registry.choice import Installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +95,16 @@ def evaluate(settings: Settings, plan: Plan, progress: Progress | None = None) -
     heard = progress or _Silent()
     started = time.monotonic()
     with (
-        work(settings.models, settings.device, plan.as_installed) as (crew, spool),
-        aides(crew, plan.judge_models) as others,
+        work(settings.models, settings.device, plan.as_installed) as (engine, spool),
+        aides(engine, plan.judge_models) as others,
     ):
-        judges = (*_judges(crew.roster.judges, plan, False), *_judges(others.models, plan, True))
-        device = crew.start()
+        judges = (*_judges(engine.roster.judges, plan, False), *_judges(others.models, plan, True))
+        device = engine.start()
         exhibits = Exhibits(spool / "exhibits", bool(plan.commands))
-        session = take_shots(crew, others, plan, settings.policy, spool, exhibits, heard)
-        children = (crew.worker, crew.verifier)
+        session = take_shots(engine, others, plan, settings.policy, spool, exhibits, heard)
+        children = (engine.worker, engine.verifier)
         memory = [None if child is None else peak_bytes(child.pid) for child in children]
-        surrogates = tuple(model.card.name for model in crew.roster.surrogates)
+        surrogates = tuple(model.card.name for model in engine.roster.surrogates)
         heard.report(Stage("asking the judges outside"))
         session, programs = ask_commands(session, plan, exhibits)
     heard.report(Stage("playing the adversaries"))

@@ -13,8 +13,8 @@ from uncnn.daemon.evaluate.findings import released
 from uncnn.daemon.evaluate.plan import Plan
 from uncnn.daemon.evaluate.values import Session
 from uncnn.daemon.verify.jod import Jod
-from uncnn.plugins.cards import distance
 from uncnn.plugins.geometry import Floats
+from uncnn.plugins.recognisers.cards import distance
 
 
 @dataclass(frozen=True, slots=True)

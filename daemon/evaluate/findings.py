@@ -16,8 +16,8 @@ from uncnn.daemon.evaluate.plan import UNCLOAKED, Plan
 from uncnn.daemon.evaluate.probe import linear_probe
 from uncnn.daemon.evaluate.sizes import ALL, members
 from uncnn.daemon.evaluate.values import Session
-from uncnn.plugins.cards import Embeddings
 from uncnn.plugins.geometry import Floats
+from uncnn.plugins.recognisers.cards import Embeddings
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ import numpy as np
 from uncnn.daemon.evaluate.adversaries import Judge, unit
 from uncnn.daemon.evaluate.plan import UNCLOAKED, EvaluationError, JudgeCommand, Plan
 from uncnn.daemon.evaluate.values import Session
-from uncnn.daemon.wording import printable
-from uncnn.plugins.cards import Embeddings
+from uncnn.daemon.text import printable
+from uncnn.plugins.recognisers.cards import Embeddings
 
 VIEW: Final = "as-is"
 """What these judges are shown: the file as it was released."""

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from uncnn.daemon.evaluate.adversaries import Codes, Judge, closeness, unit
-from uncnn.plugins.cards import Embeddings
 from uncnn.plugins.geometry import Floats
+from uncnn.plugins.recognisers.cards import Embeddings
 
 SHARES: Final = (0.25, 0.5, 0.75)
 """Of a person's photos in the gallery that are cloaked."""

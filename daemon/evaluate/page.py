@@ -24,7 +24,7 @@ from uncnn.daemon.evaluate.tables import (
     seen_rows,
     summary_rows,
 )
-from uncnn.daemon.sheet import AMPLIFIED
+from uncnn.daemon.pictures.sheet import AMPLIFIED
 
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 75rem; margin: 2rem auto;

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 from uncnn.exporters.calibration.faces import photos_in
 from uncnn.plugins.api import UncnnError
 

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 
 from uncnn.daemon.evaluate.adversaries import Codes, unit
-from uncnn.plugins.cards import Embeddings
 from uncnn.plugins.geometry import Floats
+from uncnn.plugins.recognisers.cards import Embeddings
 
 FOLDS: Final = 5
 STRENGTH: Final = 10.0  # C of scikit-learn's LogisticRegression: a photo's weight against that of small weights

@@ -9,10 +9,10 @@ from typing import Any, Final
 from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.faces import FaceFinding
 from uncnn.daemon.evaluate.findings import RATES, Finding
-from uncnn.daemon.evaluate.looks import Look, likeness
 from uncnn.daemon.evaluate.plots import drawable
 from uncnn.daemon.evaluate.values import Shot
-from uncnn.daemon.wording import printable
+from uncnn.daemon.evaluate.visibility import Look, likeness
+from uncnn.daemon.text import printable
 from uncnn.plugins.extras import missing_words
 
 SCHEMA_VERSION: Final = 2

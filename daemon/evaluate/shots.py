@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.config import Policy
-from uncnn.daemon.evaluate.aides import Aides
 from uncnn.daemon.evaluate.cloaking import Cloaking
 from uncnn.daemon.evaluate.embedding import embed_distractors, take_copy
 from uncnn.daemon.evaluate.judge_commands import Exhibits
+from uncnn.daemon.evaluate.judge_process import Aides
 from uncnn.daemon.evaluate.plan import LEAST_PEOPLE, LEAST_PHOTOS, EvaluationError, Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress, Sample, Session, Shot
 from uncnn.daemon.protect.process_engine import ProcessEngine
-from uncnn.daemon.wording import photos as photos_in_words
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import photos as photos_in_words
+from uncnn.daemon.text import printable
 
 SAMPLES: Final = 8  # people in the contact sheet, a face each
 
 
 def take_shots(
-    crew: ProcessEngine, aides: Aides, plan: Plan, policy: Policy, spool: Path, exhibits: Exhibits, progress: Progress
+    engine: ProcessEngine, aides: Aides, plan: Plan, policy: Policy, spool: Path, exhibits: Exhibits, progress: Progress
 ) -> Session:
     """Return every photo of the plan, cloaked and asked about; `exhibits` are laid out for judges that are commands.
 
@@ -40,7 +40,7 @@ def take_shots(
             with tempfile.TemporaryDirectory(dir=spool) as own:
                 try:
                     taken = take_copy(photo, Path(own), seen)
-                    work = Cloaking(crew, plan, policy, taken.path, name, progress, aides)
+                    work = Cloaking(engine, plan, policy, taken.path, name, progress, aides)
                     face = work.face()
                     shots.append(work.shot(person.name, face))
                     exhibits.add_shot(taken.path, name, work.released())
@@ -50,7 +50,7 @@ def take_shots(
                     continue
                 if len(samples) < SAMPLES and all(sample.person != person.name for sample in samples):
                     samples.append(work.sample(shots[-1], face))
-    distractors = embed_distractors(crew, aides, plan, spool, exhibits, progress, left_out)
+    distractors = embed_distractors(engine, aides, plan, spool, exhibits, progress, left_out)
     return Session(_enough(plan, shots, left_out), tuple(samples), distractors, tuple(left_out))
 
 

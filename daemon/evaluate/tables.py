@@ -10,10 +10,10 @@ from rich.table import Table
 from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.faces import FaceFinding, Nearest, worst_faces
 from uncnn.daemon.evaluate.findings import RATES
-from uncnn.daemon.evaluate.looks import Look
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED
+from uncnn.daemon.evaluate.visibility import Look
+from uncnn.daemon.text import printable
 from uncnn.daemon.verify.jod import Jod
-from uncnn.daemon.wording import printable
 
 Row: TypeAlias = tuple[str, ...]
 

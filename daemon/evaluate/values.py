@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.verify.jod import Jod, Visibility
 from uncnn.plugins.api import Pixels, UncnnError
-from uncnn.plugins.cards import Embeddings
+from uncnn.plugins.recognisers.cards import Embeddings
 
 Told: TypeAlias = Mapping[str, Mapping[str, Embeddings]]
 """By judge and view, the embedding (D,) of one face."""

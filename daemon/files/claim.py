@@ -20,7 +20,7 @@ from typing import BinaryIO, Final
 
 from uncnn.daemon.files.opening import READ, PublishError, open_file, sync_file, sync_folder
 from uncnn.daemon.files.ways import Way
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 
 NOTE: Final = re.compile(r"\.uncnn-[0-9a-f]{16}\.claim")
 TEMPORARY: Final = re.compile(r"\.uncnn-[0-9a-f]{16}\.part")

@@ -21,7 +21,7 @@ from typing import Final
 
 from uncnn.daemon.files.opening import PublishError
 from uncnn.daemon.files.ways import Way
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 
 NO_LINKS: Final = {
     *(errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK),

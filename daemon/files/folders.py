@@ -9,7 +9,7 @@ from typing import Literal
 import platformdirs
 
 from uncnn.daemon.files.opening import make_durable
-from uncnn.daemon.wording import printable, system_words
+from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import UncnnError
 
 

@@ -36,7 +36,7 @@ from uncnn.daemon.files.opening import (
 from uncnn.daemon.files.spool import Snapshot, copy_hashed, snapshot
 from uncnn.daemon.files.standing import holds, reads_as
 from uncnn.daemon.files.ways import Way
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 
 __all__ = ["PublishError", "Snapshot", "publish", "snapshot", "sweep", "way_into"]
 

@@ -13,7 +13,7 @@ from typing import Final
 from uncnn.daemon.files import kinds
 from uncnn.daemon.files.names import Reason, ignored, is_ignored, is_photo_name, other_name
 from uncnn.daemon.files.trash import is_bin
-from uncnn.daemon.wording import printable, system_words
+from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import UncnnError
 
 __all__ = ["Found", "Ignored", "ScanError", "candidate", "candidates", "is_ignored", "is_photo_name", "scan"]

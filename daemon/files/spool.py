@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.files.opening import PublishError, opened_folder, refuse_other, safe_parts
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 
 SIZE_LIMIT: Final = 500_000_000  # bytes
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from uncnn.daemon.files.opening import PublishError, open_file, opened_folder, safe_parts
-from uncnn.daemon.wording import system_words
+from uncnn.daemon.text import system_words
 
 Kind: TypeAlias = Literal["there", "missing", "replaced", "rotten", "unreadable"]
 

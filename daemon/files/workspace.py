@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.files.folders import FolderError, state_dir
-from uncnn.daemon.wording import printable, system_words
+from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import UncnnError
 
 _ASKED_SECONDS: Final = 2.0

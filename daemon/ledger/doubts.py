@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from uncnn.daemon.wording import photos
+from uncnn.daemon.text import photos
 
 
 @dataclass(frozen=True, slots=True)

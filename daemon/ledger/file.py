@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from uncnn.daemon.ledger.schema import APPLICATION_ID, MIGRATIONS
-from uncnn.daemon.wording import printable, system_words
+from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import UncnnError
 
 BUSY_SECONDS: Final = 5.0

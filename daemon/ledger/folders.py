@@ -13,7 +13,7 @@ from uncnn.daemon.files.names import Reason
 from uncnn.daemon.files.ways import Way
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.rows import utc_now, utc_text
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 
 
 class Folders:

@@ -34,7 +34,7 @@ from uncnn.daemon.ledger.states import (
     retry_seconds,
 )
 from uncnn.daemon.ledger.verdicts import Proof, keep, keep_too
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 
 _NOT_JUDGED: Final[dict[str, Any]] = dict.fromkeys(
     ("kept", "mode", "mtime", "published", "placed", "released_sha256", "released_fingerprint")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from uncnn.daemon.ledger.states import REPLACEABLE, State, check_transition
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 
 _AS_THEY_ARE: Final = (
     *("released_sha256", "released_fingerprint", "fingerprint", "made_with", "held", "same_as"),

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from uncnn.daemon.ledger.file import Database, LedgerError
 from uncnn.daemon.ledger.rows import utc_now, utc_text
 from uncnn.daemon.sandbox.protection import Protection
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 
 BEAT_SECONDS: Final = 10.0
 KEPT: Final = 1000

@@ -18,6 +18,7 @@ from uncnn.daemon.ledger.doubts import Doubts
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.schema import MIGRATIONS
 from uncnn.daemon.ledger.states import NEEDS_PERSON, SETTLED, State
+from uncnn.daemon.output import DEGRADED, NOT_RUNNING, OK
 from uncnn.daemon.sandbox.protection import Protection
 
 Life: TypeAlias = Literal["running", "silent", "ended", "died"]
@@ -262,3 +263,21 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def exit_status(found: View | None, now: datetime) -> int:
+    """Return 4 where something needs a person, else 3 where nothing runs, else 0."""
+    if found is None:
+        return NOT_RUNNING
+    if found.run is None:
+        return DEGRADED if found.concerns_in_all else NOT_RUNNING
+    life = found.run.life(now)
+    troubled = any(folder.blocked or folder.refused for folder in found.folders)
+    if found.concerns_in_all or troubled or problem(found.run, life) or life == "silent":
+        return DEGRADED
+    return OK if life == "running" else NOT_RUNNING
+
+
+def problem(run: LastRun, life: Life) -> str:
+    """Return what keeps a running service as a whole from working, or ended the last `run --once`."""
+    return run.problem if life in ("running", "silent") or run.kind == "once" else ""

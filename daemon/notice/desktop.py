@@ -9,7 +9,7 @@ from contextlib import suppress
 from uncnn.daemon.ledger.view import View
 from uncnn.daemon.notice.growth import Growth
 from uncnn.daemon.notice.notice import Notice
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 
 
 class Desktop:

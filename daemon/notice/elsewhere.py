@@ -46,5 +46,5 @@ class Elsewhere:
         now = time.monotonic()
         if not at_work and now - self._at >= AGAIN_SECONDS:
             self._at = now
-            command = [sys.executable, "-m", "uncnn.daemon.notice", "--config", str(config)]
+            command = [sys.executable, "-m", "uncnn", "notify", "--config", str(config)]
             self._sender = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)

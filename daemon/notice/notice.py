@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.ledger.view import View
-from uncnn.daemon.wording import photos, printable
+from uncnn.daemon.text import photos, printable
 
 TITLE: Final = "uncnn needs your attention"
 REMEDY: Final = "uncnn-daemon status shows the details."

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uncnn.daemon.answers import ERROR, OK, print_json
 from uncnn.daemon.config import find_config, load
 from uncnn.daemon.files.folders import state_dir
 from uncnn.daemon.notice.notice import TITLE, notice_file, read_notice
-from uncnn.daemon.terminal import say_line
-from uncnn.daemon.wording import printable
+from uncnn.daemon.output import ERROR, OK, print_json
+from uncnn.daemon.terminal.results import say_line
+from uncnn.daemon.text import printable
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.extras import missing_words
 

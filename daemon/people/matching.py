@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from uncnn.daemon.people.store import People, Person
 from uncnn.plugins.api import Face
-from uncnn.plugins.cards import compare
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.cards import compare
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 Who: TypeAlias = Literal["all", "all-but-enrolled", "only-enrolled"]
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from uncnn.daemon.people.store import Template
-from uncnn.plugins.cards import Card, compare
+from uncnn.plugins.recognisers.cards import Card, compare
 
 FAR: Final = 1e-3
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from uncnn.daemon.photos.reader import decode
 from uncnn.daemon.photos.values import PIXEL_LIMIT, Alpha, Encoding, Format, Photo, PhotoError
+from uncnn.daemon.photos.views import reencode
 from uncnn.daemon.photos.writer import Released, encode
-from uncnn.daemon.verify.views import View, parse_view, reencode
 
 __all__ = [
     "PIXEL_LIMIT",
@@ -18,9 +18,7 @@ __all__ = [
     "Photo",
     "PhotoError",
     "Released",
-    "View",
     "decode",
     "encode",
-    "parse_view",
     "reencode",
 ]

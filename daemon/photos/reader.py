@@ -27,7 +27,7 @@ from uncnn.daemon.photos.rows import bands
 from uncnn.daemon.photos.stored import read_deep_tiff, read_stored
 from uncnn.daemon.photos.turning import upright
 from uncnn.daemon.photos.values import MODES, PIXEL_LIMIT, Format, Note, Photo, PhotoError, Stored
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 from uncnn.plugins.api import Pixels
 
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)

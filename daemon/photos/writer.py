@@ -28,7 +28,7 @@ from uncnn.daemon.photos.panorama import packet_of, projection_of
 from uncnn.daemon.photos.reader import decode, exif_of_photo, stored_again
 from uncnn.daemon.photos.remuxing import BOXED, remuxed
 from uncnn.daemon.photos.values import Format, Photo, PhotoError
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 from uncnn.plugins.api import Pixels
 
 _MOST_GROWTH: Final = 1.25  # of a file whose quality its source does not tell

@@ -11,17 +11,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from uncnn.daemon.photos import decode, reencode
+from uncnn.daemon.pictures.comparison import compare
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.messages import SQUARES, Compare, Compared, Crop, Embed, Embedded
+from uncnn.daemon.protect.messages import PICTURE, SQUARES, Compare, Compared, Crop, Embed, Embedded, Show, Shown
 from uncnn.daemon.protect.moved import read_moved
 from uncnn.daemon.verify.displays import on_displays
 from uncnn.daemon.verify.visibility import face_square, visibility
 from uncnn.exporters.calibration.patches import main_face
 from uncnn.plugins.api import Detector, Face, Pixels, UncnnError
 from uncnn.plugins.detectors.turned import looking
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-
-SAME_FACE = 0.35  # landmarks nearer than this share of the distance between the eyes belong to one face
+from uncnn.plugins.geometry import same_face
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 
 def embed(detector: Detector, recognisers: Sequence[OnnxRecogniser], asked: Embed) -> Embedded:
@@ -56,6 +56,14 @@ def compare_versions(asked: Compare) -> Compared:
     return Compared(jod, visibility(moved.square(0, before[square]), after[square]) if square else None)
 
 
+def show(detector: Detector, asked: Show) -> Shown:
+    """Return a picture or a page of two versions of a photo, beside the copy."""
+    versions = (asked.original, asked.original_name), (asked.copy, asked.copy_name)
+    before, after = (decode(photo.read(), name).pixels for photo, name in versions)
+    made = compare(detector, before, after, asked.kind)
+    return Shown(asked.copy.beside(PICTURE, made.picture), made.change, made.subjects, made.left_out)
+
+
 def crop(asked: Crop) -> Content:
     """Return the square of a face of each of the photos; where it is too small for a square, the whole photo."""
     squares = []
@@ -82,10 +90,3 @@ def _face(seen: Sequence[Face], photo: Pixels, near: Face | None) -> tuple[Face 
         return (main_face(seen, photo.shape), True) if seen else (None, False)
     again = next((face for face in seen if same_face(near, face)), None)
     return again or near, again is not None
-
-
-def same_face(first: Face, second: Face) -> bool:
-    """Return whether two detections are of one face: their landmarks lie close by the size of the face."""
-    one, other = np.array(first.landmarks), np.array(second.landmarks)
-    eyes = max(float(np.linalg.norm(one[0] - one[1])), 0.3 * first.size_px)
-    return bool(np.linalg.norm(one - other, axis=1).mean() < SAME_FACE * eyes)

@@ -15,8 +15,8 @@ import numpy as np
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.verify.visibility import face_square
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.checkpoints import refuse_compression
-from uncnn.plugins.reading import read_file
+from uncnn.plugins.recognisers.checkpoints import refuse_compression
+from uncnn.plugins.recognisers.reading import read_file
 
 LARGEST = 2**30
 """Bytes: more than the squares of all faces of the largest photo."""

@@ -17,7 +17,7 @@ from uncnn.daemon.protect.wire import Ask, Handlers, Report, Stage
 from uncnn.daemon.sandbox.protection import Protection, held_in_all
 from uncnn.daemon.sandbox.rules import Sandbox, sandbox_for
 from uncnn.daemon.verify.programs import BUTTERAUGLI
-from uncnn.exporters import store
+from uncnn.exporters.registry import store
 
 Answer = TypeVar("Answer")
 

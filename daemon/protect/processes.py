@@ -25,7 +25,7 @@ from uncnn.daemon.protect.wire import Ask, Handlers, Report, Stage, answer, pack
 from uncnn.daemon.sandbox.entering import enter
 from uncnn.daemon.sandbox.protection import Protection
 from uncnn.daemon.sandbox.rules import Sandbox
-from uncnn.daemon.wording import printable, system_words
+from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import Fault, UncnnError
 
 Answer = TypeVar("Answer")

@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from uncnn.daemon.compare.showing import show
 from uncnn.daemon.config.policies import Margin
 from uncnn.daemon.people.matching import Who, spared
 from uncnn.daemon.people.store import read_people
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.photos.fingerprint import fingerprint
-from uncnn.daemon.protect.measuring import compare_versions, crop, embed, same_face
+from uncnn.daemon.protect.measuring import compare_versions, crop, embed, show
 from uncnn.daemon.protect.messages import (
     Compare,
     Crop,
@@ -39,22 +38,23 @@ from uncnn.daemon.protect.messages import (
 )
 from uncnn.daemon.protect.moved import UNMOVED, Moved, read_moved
 from uncnn.daemon.protect.wire import Ask, Handlers, Report
-from uncnn.daemon.verify.answers import Answers, Likeness, landmarks
 from uncnn.daemon.verify.displays import on_displays
 from uncnn.daemon.verify.opinion import Opinion, opinion_of
 from uncnn.daemon.verify.places import Landmarks, places
 from uncnn.daemon.verify.second_look import Look, SecondLook, load_second_detector
 from uncnn.daemon.verify.sighting import Sighting, Uncertain
+from uncnn.daemon.verify.similarities import Answers, Likeness, landmarks
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.daemon.verify.visibility import check_sizes
-from uncnn.exporters.store import Roster
+from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels, Rotated
-from uncnn.plugins.canaries import Canaries
-from uncnn.plugins.cards import Embeddings, compare, margin_of
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.turned import looking
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.sessions import providers_for
+from uncnn.plugins.geometry import same_face
+from uncnn.plugins.recognisers.canaries import Canaries
+from uncnn.plugins.recognisers.cards import Embeddings, compare, margin_of
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.sessions import providers_for
 
 PASSER_BY = 0.6  # of the largest face's size: smaller ones are in the background of a portrait
 

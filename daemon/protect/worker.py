@@ -27,17 +27,17 @@ from uncnn.daemon.protect.messages import (
     Ready,
 )
 from uncnn.daemon.protect.moved import pack_moved
-from uncnn.daemon.protect.subject import Key, Subject
 from uncnn.daemon.protect.wire import Handlers, Report, Stage
-from uncnn.exporters.store import Roster
+from uncnn.daemon.protect.working_photo import Key, Subject
+from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import Detector, Rotated, UncnnError
-from uncnn.plugins.canaries import Canaries
 from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.detectors.turned import looking
-from uncnn.plugins.host import Patch, add, moved, perturb_all
-from uncnn.plugins.overlap import neighbours
-from uncnn.plugins.recogniser import Recogniser, load_recogniser
+from uncnn.plugins.engine.host import Patch, add, moved, perturb_all
+from uncnn.plugins.engine.overlap import neighbours
+from uncnn.plugins.recognisers.canaries import Canaries
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import make_aim, make_attack, make_budget, notes_of
 
 FACES_A_BATCH = 16

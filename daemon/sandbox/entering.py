@@ -13,7 +13,7 @@ from typing import Final
 from uncnn.daemon.sandbox import landlock, seccomp
 from uncnn.daemon.sandbox.protection import Protection
 from uncnn.daemon.sandbox.rules import Sandbox
-from uncnn.daemon.wording import system_words
+from uncnn.daemon.text import system_words
 
 _SET_DUMPABLE: Final = 4
 _ADDRESSES: Final = 16 << 30

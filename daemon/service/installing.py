@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.answers import OK
 from uncnn.daemon.config import find_config, load
 from uncnn.daemon.files.folders import usual_folder
 from uncnn.daemon.notice.notice import notice_file
+from uncnn.daemon.output import OK
 from uncnn.daemon.service import audit_units, notify_units, units
 from uncnn.daemon.service.units import UnitError
-from uncnn.daemon.wording import printable, system_words
+from uncnn.daemon.text import printable, system_words
 
 SYSTEM_UNITS: Final = Path("/etc/systemd/system")
 SYSTEM_CONFIGURATION: Final = Path("/etc/uncnn")

@@ -1,4 +1,4 @@
-"""`run`: the loop of the service looks, keeps house and answers signals; the workshop does the work."""
+"""`run`: the loop of the service looks, keeps house and answers signals; the worker thread does the work."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.answers import ERROR, OK
 from uncnn.daemon.audit.last import read_last
 from uncnn.daemon.config import Config, ConfigError, Folder, find_config, load
 from uncnn.daemon.files.folders import FolderError, ledger_file, state_dir
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces
-from uncnn.daemon.intake import places_of
+from uncnn.daemon.jobs.recovery import prune_kept
 from uncnn.daemon.ledger import Ledger, LedgerError, Run
 from uncnn.daemon.ledger.rows import utc_now
 from uncnn.daemon.ledger.view import view
 from uncnn.daemon.notice.desktop import Desktop
 from uncnn.daemon.notice.elsewhere import Elsewhere
 from uncnn.daemon.notice.notice import NAMED
+from uncnn.daemon.output import ERROR, OK
 from uncnn.daemon.protect.process_engine import PREPARE_SECONDS, ProcessEngine
-from uncnn.daemon.recovery import prune_kept
-from uncnn.daemon.service.alarm import Alarm
+from uncnn.daemon.service.folder_supervisor import FolderSupervisor, say, say_unless_quiet
 from uncnn.daemon.service.notify import notify, watchdog_seconds
-from uncnn.daemon.service.place import ServedPlace, say, say_unless_quiet
-from uncnn.daemon.service.workshop import Finished, Workshop
+from uncnn.daemon.service.wakeup import Wakeup
+from uncnn.daemon.service.worker_thread import Finished, WorkerThread
+from uncnn.daemon.text import printable, system_words
+from uncnn.daemon.watch.backlog import source_folders
 from uncnn.daemon.watch.folder import WatchedFolder
-from uncnn.daemon.wording import printable, system_words
 
 KEEP_SECONDS: Final = 10.0
 """Between two rounds of house-keeping: health, retries, the heartbeat."""
@@ -47,9 +47,9 @@ class Service:
         self._config = config
         self._ledger = ledger
         self._run = run
-        self._alarm = Alarm()
-        self._workshop = Workshop(config, self._alarm.ring, self._works_with)
-        self._served: dict[Path, ServedPlace] = {}
+        self._wakeup = Wakeup()
+        self._worker = WorkerThread(config, self._wakeup.ring, self._works_with)
+        self._served: dict[Path, FolderSupervisor] = {}
         self._problem = ""  # of the configuration
         self._kept: float | None = None  # when the house was last kept
         self._pruned = time.monotonic()  # when old copies of held photos were last removed
@@ -61,20 +61,20 @@ class Service:
 
     def serve(self) -> int:
         """Serve until a signal ends it, and return the exit status."""
-        with self._alarm.listening():
-            self._workshop.start()
+        with self._wakeup.listening():
+            self._worker.start()
             try:
                 self._go_by(self._config)
                 _greet(self._file, self._config)
-                while "stop" not in (asked := self._alarm.asked()):
+                while "stop" not in (asked := self._wakeup.asked()):
                     self._answer(asked)
                     self._turn()
-                    self._alarm.wait(self._idle_seconds())
+                    self._wakeup.wait(self._idle_seconds())
             finally:
                 notify(STOPPING="1")
                 for served in self._served.values():
                     served.close()
-                ended = self._workshop.stop(STOP_SECONDS)
+                ended = self._worker.stop(STOP_SECONDS)
                 self._collect()
         return OK if ended else ERROR
 
@@ -85,13 +85,13 @@ class Service:
             self._collect()
             if self._kept is None or now - self._kept >= self._keep_seconds():
                 self._keep_house(now)
-            if self._workshop.doing != self._told:
+            if self._worker.doing != self._told:
                 self._tell()
             for served in self._served.values():
                 served.tend(now)
         except LedgerError as error:  # locked, or its disk is full: nothing is lost, it is tried again
             say(str(error))
-            self._alarm.wait(1.0)
+            self._wakeup.wait(1.0)
             return
         if not self._ready:
             self._ready = True
@@ -104,7 +104,7 @@ class Service:
             self._reload()
             notify(READY="1")
         if "scan" in asked:
-            self._workshop.poke(self._config)
+            self._worker.poke(self._config)
             for served in self._served.values():
                 served.ask_for_scan(now)
 
@@ -126,21 +126,21 @@ class Service:
 
         Raises LedgerError; all is as before then.
         """
-        places = places_of(config, self._ledger)
+        sources = source_folders(config, self._ledger)
         before, self._served, self._config = self._served, {}, config
-        for place in places:
-            watch = place.folder.watch
+        for source in sources:
+            watch = source.folder.watch
             same = before.get(watch)
-            if same is not None and same.place == place:
+            if same is not None and same.source == source:
                 self._served[watch] = before.pop(watch)
         for gone in before.values():
             gone.close()
-        for place in places:
-            if place.folder.watch not in self._served:
-                watched = WatchedFolder(place.folder.watch, place.folder.settle_seconds, self._alarm.ring)
-                self._served[place.folder.watch] = ServedPlace(place, watched, self._ledger, self._workshop)
-                say_unless_quiet(f"watching {printable(place.folder.watch)}: {_words(place.folder)}")
-        self._workshop.poke(config)
+        for source in sources:
+            if source.folder.watch not in self._served:
+                watched = WatchedFolder(source.folder.watch, source.folder.settle_seconds, self._wakeup.ring)
+                self._served[source.folder.watch] = FolderSupervisor(source, watched, self._ledger, self._worker)
+                say_unless_quiet(f"watching {printable(source.folder.watch)}: {_words(source.folder)}")
+        self._worker.poke(config)
 
     def _keep_house(self, now: float) -> None:
         """See that all is well, take up what is due again, and give a sign of life."""
@@ -148,7 +148,7 @@ class Service:
             served.check(now)
         for job in self._ledger.wake(utc_now(), blocked=False):
             for served in self._served.values():
-                if served.place.number == job.folder:
+                if served.source.number == job.folder:
                     served.look_again(job.relative, now)
         for served in self._served.values():
             served.tell(now)
@@ -159,13 +159,13 @@ class Service:
             with suppress(FolderError):  # whoever releases or holds a photo says it
                 prune_kept(self._ledger)
         self._tell_others()
-        if self._workshop.alive and not self._overdue(now):
-            notify(WATCHDOG="1", STATUS=problem or self._workshop.doing or "waiting for photos")
+        if self._worker.alive and not self._overdue(now):
+            notify(WATCHDOG="1", STATUS=problem or self._worker.doing or "waiting for photos")
 
     def _tell(self) -> str:
         """Write down what is being done, as a sign of life too; return what keeps all photos from being done."""
-        problem = self._problem or self._workshop.problem
-        tally, self._told = self._workshop.tally, self._workshop.doing
+        problem = self._problem or self._worker.problem
+        tally, self._told = self._worker.tally, self._worker.doing
         self._run.tell(problem, self._told, tally.published, tally.faces, tally.busy_seconds)
         return problem
 
@@ -200,18 +200,18 @@ class Service:
             say(line)
 
     def _overdue(self, now: float) -> bool:
-        """Return whether a photo takes longer than its deadline allows by far: the workshop itself hangs then."""
-        began, loading = self._workshop.began, 2 * PREPARE_SECONDS  # models are exported, then loaded
+        """Return whether a photo takes longer than its deadline allows by far: the worker thread itself hangs then."""
+        began, loading = self._worker.began, 2 * PREPARE_SECONDS  # models are exported, then loaded
         return began is not None and now - began > loading + 4 * self._config.service.deadline_seconds
 
     def _collect(self) -> None:
         """Say what was finished, and see to what was not."""
         now = time.monotonic()
-        for finished in self._workshop.finished():
+        for finished in self._worker.finished():
             self._settle(finished, now)
 
     def _settle(self, finished: Finished, now: float) -> None:
-        served = self._served.get(finished.task.place.folder.watch)
+        served = self._served.get(finished.task.source.folder.watch)
         if finished.done is None:
             if served is not None:
                 served.block_for_photo(finished.blocked, now)
@@ -239,11 +239,11 @@ class Service:
         wanted = watchdog_seconds()
         return KEEP_SECONDS if wanted is None else min(KEEP_SECONDS, wanted / 3)
 
-    def _works_with(self, device: str, crew: ProcessEngine) -> None:
-        """Note the models; called by the workshop's thread."""
-        roster = crew.roster
+    def _works_with(self, device: str, engine: ProcessEngine) -> None:
+        """Note the models; called by the worker thread."""
+        roster = engine.roster
         surrogates, judges = ([model.card.name for model in models] for models in (roster.surrogates, roster.judges))
-        self._run.works_with(device, surrogates, judges, crew.providers, crew.protection)
+        self._run.works_with(device, surrogates, judges, engine.providers, engine.protection)
         say_unless_quiet(f"models loaded on {device}: attacked {', '.join(surrogates)}; judges {', '.join(judges)}")
 
 

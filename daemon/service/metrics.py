@@ -10,9 +10,8 @@ from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 from uncnn.daemon.audit.findings import WORDS
 from uncnn.daemon.audit.last import LastAudit
 from uncnn.daemon.ledger.states import State
-from uncnn.daemon.ledger.view import View
-from uncnn.daemon.status import exit_status
-from uncnn.daemon.wording import printable
+from uncnn.daemon.ledger.view import View, exit_status
+from uncnn.daemon.text import printable
 
 
 def write_metrics(file: Path, found: View, audit: LastAudit | None = None) -> None:

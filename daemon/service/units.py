@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.config import Folder
-from uncnn.daemon.wording import printable
+from uncnn.daemon.text import printable
 from uncnn.plugins.api import UncnnError
 
 SYSTEM: Final = """\

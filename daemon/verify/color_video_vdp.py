@@ -21,8 +21,8 @@ import numpy.typing as npt
 from uncnn.daemon.verify.halving import SPREAD, Picture, enlarged, halved
 from uncnn.daemon.verify.windows import Size, Window, at_half_size, differing, grown, strips, within
 from uncnn.plugins.api import Pixels
-from uncnn.plugins.displays import Display
-from uncnn.plugins.vision import (
+from uncnn.plugins.perception.displays import Display
+from uncnn.plugins.perception.vision import (
     CROSS_MASKING,
     FINEST,
     GAINS,

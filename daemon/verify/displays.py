@@ -17,7 +17,7 @@ from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.visibility import Square, check_sizes, face_square
 from uncnn.daemon.verify.windows import Window, differing
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.displays import DESKTOP, PHONE, ZOOMED, Display
+from uncnn.plugins.perception.displays import DESKTOP, PHONE, ZOOMED, Display
 
 _FILTER: Final = Image.Resampling.LANCZOS
 _REACH: Final = 4  # pixels of the smaller photo: its filter reaches three

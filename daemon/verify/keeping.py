@@ -17,8 +17,8 @@ from typing import Any, Final, TypeAlias
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.ledger.verdicts import Proof
 from uncnn.daemon.verify.verdict import VERDICT, Verdict
-from uncnn.exporters.store import Roster
-from uncnn.plugins.cards import margin_of
+from uncnn.exporters.registry.store import Roster
+from uncnn.plugins.recognisers.cards import margin_of
 
 DIGITS: Final = 5
 """Of a figure."""

@@ -17,10 +17,10 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.sessions import Provider
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.sessions import Provider
 
 RECOGNISERS: Final = ("openvino-0095", "mobilefacenet-foamliu", "esp-mfn")
 PLANES: Final = Path(__file__).parent / "human_faces.npz"

@@ -13,18 +13,18 @@ from typing import Final
 
 import numpy as np
 
-from uncnn.daemon.protect.measuring import same_face
-from uncnn.daemon.verify.answers import Answers
 from uncnn.daemon.verify.opinion import Kind, Opinion
 from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
-from uncnn.exporters.detectors import second_onnx
+from uncnn.daemon.verify.similarities import Answers
+from uncnn.exporters.registry.detectors import second_onnx
 from uncnn.plugins.api import Detector, Face, Pixels, Rotated
 from uncnn.plugins.detectors import centerface
 from uncnn.plugins.detectors.centerface import CenterFace
 from uncnn.plugins.detectors.retinaface import DEFAULT_THRESHOLD, RetinaFace
 from uncnn.plugins.detectors.retinaface_boxes import overlap
 from uncnn.plugins.detectors.turned import SAME_PLACE, Glance, Reading, Turned
-from uncnn.plugins.sessions import Provider
+from uncnn.plugins.geometry import same_face
+from uncnn.plugins.recognisers.sessions import Provider
 
 FAINTEST: Final = 0.06  # the least score of a face that the second look sees
 FAINTEST_OF_SECOND: Final = 0.05  # where the second detector sees even less, a faint face that looks like none is none

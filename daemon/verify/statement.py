@@ -9,7 +9,7 @@ from typing import Final
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.verify.jod import change_words
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict, families_of, judges_of
-from uncnn.plugins.cards import rate_text
+from uncnn.plugins.recognisers.cards import rate_text
 
 SECOND_JUDGE: Final = "get a judge of another family with `uncnn-daemon models pull --pack small`"
 

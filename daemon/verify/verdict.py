@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from uncnn.daemon.config.policies import Margin
 from uncnn.daemon.verify.jod import Jod
 from uncnn.plugins.api import Face
-from uncnn.plugins.cards import Metric, distance, value_at
+from uncnn.plugins.recognisers.cards import Metric, distance, value_at
 
 SURE: Final = 2  # judges of different families that a verdict takes to be more than provisional
 

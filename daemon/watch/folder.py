@@ -10,11 +10,11 @@ from typing import Final
 
 from uncnn.daemon.config.overrides import NAME as OVERRIDES
 from uncnn.daemon.files.scan import Found, candidate
+from uncnn.daemon.text import printable, system_words
 from uncnn.daemon.watch.events import Events
 from uncnn.daemon.watch.missing import Appeared
 from uncnn.daemon.watch.mounts import network_file_system
 from uncnn.daemon.watch.settling import Settling
-from uncnn.daemon.wording import printable, system_words
 from uncnn.plugins.api import UncnnError
 
 SCAN_SECONDS: Final = 300.0

@@ -16,8 +16,8 @@ from uncnn.exporters.calibration.faces import FaceFolder, Report, look_with, rea
 from uncnn.exporters.calibration.impostors import Impostors, compare_all, intervals, threshold
 from uncnn.exporters.calibration.verification import FOLDS, Accuracy, accuracy, draw_pairs
 from uncnn.plugins.api import Detector, UncnnError
-from uncnn.plugins.cards import Card, Embeddings, rate_text
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.cards import Card, Embeddings, rate_text
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 FARS = (1e-2, 1e-3, 1e-4)
 LEAST_ACCEPTS = 10  # pairs that have to lie beyond a threshold

@@ -17,8 +17,8 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from uncnn.plugins.cards import Card, Embeddings, compare
 from uncnn.plugins.geometry import Floats
+from uncnn.plugins.recognisers.cards import Card, Embeddings, compare
 
 FOLDS = 10
 EACH = 300  # pairs of one person in a set, and as many of two

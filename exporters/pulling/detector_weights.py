@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-from uncnn.exporters.catalog import DetectorEntry
 from uncnn.exporters.pulling.parts import LARGEST_MEMBER, DownloadError, zip_member
+from uncnn.exporters.registry.catalog import DetectorEntry
 from uncnn.plugins.api import UncnnError
-from uncnn.plugins.cards import sha256_of
+from uncnn.plugins.recognisers.cards import sha256_of
 
 
 def install_detector(entry: DetectorEntry, file: Path, destination: Path) -> Path:

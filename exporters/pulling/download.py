@@ -21,10 +21,10 @@ from urllib.parse import quote
 
 import httpx
 
-from uncnn.exporters.catalog import File
 from uncnn.exporters.pulling.parts import FULL, MIRROR, DownloadError, Part, another, is_right, keep, no_space
 from uncnn.exporters.pulling.transfer import PassingError, Patience, Stopped, Transfer
-from uncnn.plugins.cards import sha256_of
+from uncnn.exporters.registry.catalog import File
+from uncnn.plugins.recognisers.cards import sha256_of
 
 AT_ONCE = 4
 

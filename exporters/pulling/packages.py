@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from uncnn.exporters.catalog import File
+from uncnn.exporters.registry.catalog import File
 from uncnn.plugins.api import UncnnError
-from uncnn.plugins.cards import sha256_of
+from uncnn.plugins.recognisers.cards import sha256_of
 
 
 class PackageError(UncnnError):

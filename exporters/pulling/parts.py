@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from uncnn.exporters.catalog import File
+from uncnn.exporters.registry.catalog import File
 from uncnn.plugins.api import UncnnError
-from uncnn.plugins.cards import sha256_of
+from uncnn.plugins.recognisers.cards import sha256_of
 
 ABANDONED_SECONDS = 30 * 86_400  # what nobody came back for
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from uncnn.exporters.catalog import DetectorEntry, Entry, File, RecogniserEntry, card_of, weights_of
-from uncnn.exporters.installation import sound_card
 from uncnn.exporters.pulling.detector_weights import install_detector, sound_detector
 from uncnn.exporters.pulling.download import Downloads, News, Origin, Report
 from uncnn.exporters.pulling.packages import packaged
 from uncnn.exporters.pulling.parts import FULL, only_pull
 from uncnn.exporters.pulling.transfer import Patience
-from uncnn.exporters.store import EMBEDDED, models_dir
+from uncnn.exporters.registry.catalog import DetectorEntry, Entry, File, RecogniserEntry, card_of, weights_of
+from uncnn.exporters.registry.installation import sound_card
+from uncnn.exporters.registry.store import EMBEDDED, models_dir
 from uncnn.plugins.api import UncnnError
 
 State: TypeAlias = Literal["installed", "present", "refused", "failed"]
@@ -90,8 +90,8 @@ def install(entry: Entry, files: Sequence[Path], destination: Path) -> Path:
     destination.mkdir(parents=True, exist_ok=True)
     if isinstance(entry, DetectorEntry):
         return install_detector(entry, files[0], destination)
-    from uncnn.exporters.build import build
-    from uncnn.exporters.formats import convert, torch_network
+    from uncnn.exporters.convert.build import build
+    from uncnn.exporters.convert.formats import convert, torch_network
 
     model = convert(entry.format, files, entry.architecture)
     network = torch_network(entry.format, files, entry.architecture)

@@ -17,8 +17,8 @@ from typing import TypeAlias
 
 import httpx
 
-from uncnn.exporters.catalog import File
 from uncnn.exporters.pulling.parts import MIRROR, DownloadError, Part, no_space
+from uncnn.exporters.registry.catalog import File
 
 HOPS = 5
 LARGEST_BYTES = 8 << 30  # of a file whose size nobody stated

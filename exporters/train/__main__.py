@@ -21,8 +21,8 @@ from uncnn.exporters.train.ship import ship_detector, ship_recogniser
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.detectors.retinaface_forward import InputFormat
 from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace, load_network
-from uncnn.plugins.recogniser import load_recogniser
-from uncnn.plugins.sessions import known_device
+from uncnn.plugins.recognisers.sessions import known_device
+from uncnn.plugins.recognisers.torch_recogniser import load_recogniser
 
 FACES = "faces-144"
 FEWEST = 1000  # samples of a course

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uncnn.plugins.views import compressed, resampling
+from uncnn.plugins.engine.views import compressed
+from uncnn.plugins.resampling import resampling
 
 FACE_PX = 144  # of a file in the training set: the ArcFace-112 template with 16 px of margin on every side
 

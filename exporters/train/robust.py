@@ -22,8 +22,8 @@ from torch.nn import functional
 from uncnn.exporters.train.augment import FACE_PX
 from uncnn.exporters.train.descent import Descent
 from uncnn.exporters.train.faces import TrainingError
-from uncnn.plugins.cards import TEMPLATES
-from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.recognisers.cards import TEMPLATES
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 
 ALPHA = 1.25  # of the step, as a share of epsilon, where it is the only one
 PATH = 1.6  # of several steps together

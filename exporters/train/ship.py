@@ -9,11 +9,12 @@ import onnx
 from safetensors.torch import save_file
 from torch import fx
 
-from uncnn.exporters.build import build
-from uncnn.exporters.train.trained import halved, with_weights
-from uncnn.plugins.cards import MODEL_FILE, Card
+from uncnn.exporters.convert.build import build
+from uncnn.exporters.convert.half_precision import halved
+from uncnn.exporters.train.trained import with_weights
 from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace
-from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.recognisers.cards import MODEL_FILE, Card
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 
 DETECTOR_FILE = "retinaface-mobilenet0.25-uncnn.safetensors"
 DATA = "aligned faces of people of LFW who are in no benchmark"

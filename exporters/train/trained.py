@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from torch import fx, nn
 
 from uncnn.exporters.train.faces import TrainingError
-from uncnn.plugins.graph import plain
+from uncnn.plugins.recognisers.graph import plain
 
 LAYERS = {"Conv": nn.Conv2d, "Gemm": nn.Linear}
 
@@ -35,23 +35,6 @@ def with_weights(original: ModelProto, network: fx.GraphModule) -> ModelProto:
             _replace(constants[node.input[2]], layer.bias.detach().cpu().numpy())
     onnx.checker.check_model(model)
     return model
-
-
-def halved(model: ModelProto) -> ModelProto:
-    """Return `model` with its float32 constants stored as float16 and widened where it starts."""
-    result = ModelProto()
-    result.CopyFrom(model)
-    casts = []
-    for constant in result.graph.initializer:
-        if constant.data_type == TensorProto.FLOAT:
-            name, values = constant.name, numpy_helper.to_array(constant).astype(np.float16)
-            constant.CopyFrom(numpy_helper.from_array(values, f"{name}.half"))
-            casts.append(helper.make_node("Cast", [constant.name], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *result.graph.node]
-    del result.graph.node[:], result.graph.value_info[:]
-    result.graph.node.extend(nodes)
-    onnx.checker.check_model(result)
-    return result
 
 
 def _replace(constant: TensorProto, values: np.ndarray) -> None:

@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
+from uncnn.plugins.engine.steps import each
 from uncnn.plugins.parameters import check
-from uncnn.plugins.steps import each
 
 FAR, NEAR = 64.0, 0.25  # bounds: where the search starts, and where a change is no longer seen
 GRAINS_PX = (32, 16, 8, 4, 2, 1)  # of the noise that is put over a face to begin with

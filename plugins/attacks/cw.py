@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
-from uncnn.plugins.box import Descent
+from uncnn.plugins.engine.box import Descent
+from uncnn.plugins.engine.steps import clean_loss, each, view
 from uncnn.plugins.parameters import check
-from uncnn.plugins.steps import clean_loss, each, view
 
 FAILED = 1e9  # ranks a change that misses the goal behind all that reach it
 WIDER = 10.0  # times the trade-off while no search has reached the goal

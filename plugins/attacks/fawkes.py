@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
-from uncnn.plugins.box import Descent
+from uncnn.plugins.engine.box import Descent
+from uncnn.plugins.engine.steps import view
 from uncnn.plugins.parameters import check
-from uncnn.plugins.similarity import dssim
-from uncnn.plugins.steps import view
+from uncnn.plugins.perception.similarity import dssim
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Goodfellow, Shlens, Szegedy, "Explaining and harnessing adversarial examples", I
 
 Where we depart: the paper's epsilon is one number, the host's bound differs from pixel to pixel. The loss is over
 embeddings, or over a gallery, and minimised. A face's likeness to itself has no gradient, so the step is taken from a
-little beside the clean face (`uncnn.plugins.steps.START`). It is seen in one of the host's views; the paper's clean
+little beside the clean face (`engine.steps.START`). It is seen in one of the host's views; the paper's clean
 picture is `views: false`. `steps` of the budget is not used.
 """
 
@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from uncnn.plugins import steps
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
+from uncnn.plugins.engine import steps
 from uncnn.plugins.parameters import check
 
 

@@ -5,7 +5,7 @@ Kurakin, Goodfellow, Bengio, "Adversarial examples in the physical world", ICLR 
 
 Where we depart: the paper steps by one grey level and takes min(epsilon + 4, 1.25 epsilon) steps, so that a pixel can
 go 1.25 times its bound; here the number of steps is the budget's, and the step's length follows from it. The start is a
-little beside the clean face (`uncnn.plugins.steps.START`). Each step sees the face in views of its own, so that the
+little beside the clean face (`engine.steps.START`). Each step sees the face in views of its own, so that the
 change survives what photos go through; the paper's clean picture is `views: false`. The loss is over embeddings, or
 over a gallery, and minimised: the paper's "iterative least-likely class" is the parameter `target`.
 """
@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from uncnn.plugins import steps
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
+from uncnn.plugins.engine import steps
 from uncnn.plugins.parameters import check
 
 

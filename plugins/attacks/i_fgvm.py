@@ -6,7 +6,7 @@ Rozsa, Rudd, Boult, "Adversarial diversity and hard positive generation", CVPR w
 Where we depart: the paper takes one direction and searches along the line for its shortest sufficient length; here the
 direction is taken anew at each step, as I-FGSM does, and the length is the budget's. The paper's gradient has no unit:
 here that of each face is scaled so that a step is as long, in L1, as the step of I-FGSM with the same `step_size`. The
-start is a little beside the clean face (`uncnn.plugins.steps.START`). Each step sees the face in views of its own; the
+start is a little beside the clean face (`engine.steps.START`). Each step sees the face in views of its own; the
 paper's clean picture is `views: false`. The loss is over embeddings, or over a gallery, and minimised.
 """
 
@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from uncnn.plugins import steps
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
+from uncnn.plugins.engine import steps
 from uncnn.plugins.parameters import check
 
 

@@ -2,7 +2,7 @@
 
 Cherepanova, Goldblum, Foley, Duan, Dickerson, Taylor, Goldstein, "LowKey: leveraging adversarial attacks to protect
 social media users from facial recognition", ICLR 2021. The paper's price is LPIPS; where its weights are not there
-(`uncnn.plugins.learned_similarity`), it is 1 - MS-SSIM, and the photo's notes say which it was. The paper has no bound
+(`perception.learned_similarity`), it is 1 - MS-SSIM, and the photo's notes say which it was. The paper has no bound
 of a pixel, the host's holds here; a step is a share of it. The start is random: a cosine is flat at the clean face.
 """
 
@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
-from uncnn.plugins.learned_similarity import VARIABLE, lpips_distance, lpips_weights
+from uncnn.plugins.engine.steps import lengths, view
 from uncnn.plugins.parameters import check
-from uncnn.plugins.similarity import ms_ssim
-from uncnn.plugins.steps import lengths, view
-from uncnn.plugins.views import gaussian
+from uncnn.plugins.perception.learned_similarity import VARIABLE, lpips_distance, lpips_weights
+from uncnn.plugins.perception.similarity import ms_ssim
+from uncnn.plugins.resampling import gaussian
 
 
 @dataclass(frozen=True, slots=True)

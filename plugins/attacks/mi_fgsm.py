@@ -5,7 +5,7 @@ of all steps are accumulated, so that the change fits one surrogate's whims less
 
 Where we depart: the paper's epsilon is one number, the host's bound differs from pixel to pixel, so a step is a share
 of each pixel's own bound. The surrogates' losses are averaged, not their logits (section 3.2), since each has
-embeddings of its own. The start is a little beside the clean face (`uncnn.plugins.steps.START`). Each step sees the
+embeddings of its own. The start is a little beside the clean face (`engine.steps.START`). Each step sees the
 face in views of its own; the paper's clean picture is `views: false`.
 """
 
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import torch
 
-from uncnn.plugins import steps
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
+from uncnn.plugins.engine import steps
 from uncnn.plugins.parameters import check
 
 

@@ -4,11 +4,11 @@ Chatzikyriakidis, Papaioannidis, Pitas, "Adversarial face de-identification", IC
 gradient and back toward the original at once, so that what does not help is taken back and the face keeps its look.
 
 Where we depart: the paper knows no bound, the host's holds here too. The paper's gradient has no unit; here that of
-each face is scaled as in I-FGVM (`uncnn.plugins.steps.values`), so that `realism` 1 balances a mean change as large as
+each face is scaled as in I-FGVM (`engine.steps.values`), so that `realism` 1 balances a mean change as large as
 the bounds. The paper's step pulls from where it starts; here the pull acts at the step's end, which comes to the same
 for small steps and does not overshoot the original for large `realism`. The paper aims at a class that is not one's
 own: that is the parameter `target`, and the loss is over embeddings or over a gallery. The start is a little beside the
-clean face (`uncnn.plugins.steps.START`). Each step sees the face in views of its own; the paper's clean picture is
+clean face (`engine.steps.START`). Each step sees the face in views of its own; the paper's clean picture is
 `views: false`.
 """
 
@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from uncnn.plugins import steps
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
+from uncnn.plugins.engine import steps
 from uncnn.plugins.parameters import check
 
 

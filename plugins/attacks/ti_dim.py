@@ -10,7 +10,7 @@ Where we depart: Xie et al. enlarge the picture by up to a tenth for a network t
 keeps its size, so the picture in it shrinks by as much, bilinearly instead of to the nearest pixel. The face then lies
 elsewhere than its landmarks say, as it did for their classifiers. The kernel is 7 patch pixels wide, of 224 across, not
 15 of 299: recognisers see faces aligned, and what a wide one leaves carries over worse (docs/attacks). The host's bound
-differs from pixel to pixel. The start is a little beside the clean face (`uncnn.plugins.steps.START`). Each step sees
+differs from pixel to pixel. The start is a little beside the clean face (`engine.steps.START`). Each step sees
 the face in views of the host's too; without them: `views: false`.
 """
 
@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from uncnn.plugins import steps
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
+from uncnn.plugins.engine import steps
 from uncnn.plugins.parameters import check
-from uncnn.plugins.views import triangle
+from uncnn.plugins.resampling import triangle
 
 
 @dataclass(frozen=True, slots=True)

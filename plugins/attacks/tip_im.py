@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins.api import Budget, Change, Faces, Loss, parameter
+from uncnn.plugins.engine.steps import lengths, view
 from uncnn.plugins.parameters import check
-from uncnn.plugins.perception import luma_of
-from uncnn.plugins.steps import lengths, view
+from uncnn.plugins.perception.pixel_bounds import luma_of
 
 BLOCK_PX = 8  # side of the blocks whose distributions are compared
 BANDWIDTHS = (0.001, 0.01, 0.1, 1.0)  # of the kernels, in mean squared distances of a clean face's blocks

@@ -2,7 +2,7 @@
 
 It goes down the gradient of the cosine to the face's own clean embedding, averaged over all surrogates, in views of its
 own at each step. Its steps are not of pixels but of the bands of spatial frequencies that the budget bounds
-(`uncnn.plugins.contrast`): each band of luminance and of both colours goes, at each place, as far as it may before it
+(`perception.contrast`): each band of luminance and of both colours goes, at each place, as far as it may before it
 shows, and the change is their sum. So the eye pays the same everywhere, and a place where the gradient is long is
 followed no further than others. Where pixels may also be moved, each step moves them too, smoothly. docs/veil.md has
 what was tried.
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from uncnn.plugins import steps
 from uncnn.plugins.api import Bands, Budget, Change, Faces, Loss, parameter
-from uncnn.plugins.drift import Drift
+from uncnn.plugins.engine import steps
+from uncnn.plugins.engine.drift import Drift
+from uncnn.plugins.engine.pullback import pull_back
 from uncnn.plugins.parameters import check
-from uncnn.plugins.pullback import pull_back
 
 
 @dataclass(frozen=True, slots=True)

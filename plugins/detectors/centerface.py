@@ -20,8 +20,8 @@ from PIL import Image
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors.retinaface_boxes import SMALLEST_PX, Floats, face_of, overlap
 from uncnn.plugins.detectors.retinaface_forward import DetectorError, read_detector
-from uncnn.plugins.model_files import check_whole
-from uncnn.plugins.sessions import Provider, make_session
+from uncnn.plugins.recognisers.model_files import check_whole
+from uncnn.plugins.recognisers.sessions import Provider, make_session
 
 INPUT: Final = "images"
 OUTPUTS: Final = ("heat", "sizes", "offsets", "landmarks")

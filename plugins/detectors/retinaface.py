@@ -19,7 +19,7 @@ from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors.retinaface_boxes import Candidates, Floats, decode, fuse, join, mirror
 from uncnn.plugins.detectors.retinaface_forward import DetectorError, Forward, InputFormat, onnx_forward
 from uncnn.plugins.detectors.retinaface_views import LARGEST_SCALE, MULTIPLE, TILE, Span, View, ladder
-from uncnn.plugins.sessions import Provider
+from uncnn.plugins.recognisers.sessions import Provider
 
 __all__ = ["DEFAULT_THRESHOLD", "DetectorError", "Forward", "InputFormat", "RetinaFace", "load_onnx"]
 

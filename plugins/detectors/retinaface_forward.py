@@ -13,9 +13,9 @@ import numpy as np
 
 from uncnn.plugins.api import Pixels, UncnnError
 from uncnn.plugins.detectors.retinaface_boxes import Floats, Outputs
-from uncnn.plugins.model_files import LARGEST_MODEL, check_whole
-from uncnn.plugins.reading import read_file
-from uncnn.plugins.sessions import Provider, make_session
+from uncnn.plugins.recognisers.model_files import LARGEST_MODEL, check_whole
+from uncnn.plugins.recognisers.reading import read_file
+from uncnn.plugins.recognisers.sessions import Provider, make_session
 
 METADATA = "uncnn.retinaface.input"  # the key in an exported file's metadata
 OUTPUTS = ("boxes", "logits", "landmarks")

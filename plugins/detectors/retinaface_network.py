@@ -22,12 +22,12 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.export import Dim
 
-from uncnn.plugins.checkpoints import CheckpointError, load_checkpoint
 from uncnn.plugins.detectors.retinaface import RetinaFace
 from uncnn.plugins.detectors.retinaface_boxes import Floats, Outputs
 from uncnn.plugins.detectors.retinaface_forward import METADATA, OUTPUTS, DetectorError, InputFormat, read_detector
 from uncnn.plugins.detectors.retinaface_layers import Context, FeaturePyramid, MobileNetBody, heads, resnet_body
 from uncnn.plugins.detectors.retinaface_views import MULTIPLE
+from uncnn.plugins.recognisers.checkpoints import CheckpointError, load_checkpoint
 
 REMEDY = "download the published weights again"
 DAMAGED = (SafetensorError, pickle.UnpicklingError, BadZipFile, RuntimeError, EOFError, OSError, ValueError, KeyError)

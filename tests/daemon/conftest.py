@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "spawned"))
 
 from scene import Scene
-from stub_crew import StubCrew
+from stub_engine import StubEngine
 
 
 @pytest.fixture
@@ -18,6 +18,6 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     made = Scene(tmp_path)
     monkeypatch.setenv("UNCNN_STATE", str(made.state))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr("uncnn.daemon.once.ProcessEngine", StubCrew)
+    monkeypatch.setattr("uncnn.daemon.commands.run_once.ProcessEngine", StubEngine)
     yield made
     made.close()

@@ -10,9 +10,9 @@ from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 
+from uncnn.daemon.commands.run_once import run_once
 from uncnn.daemon.ledger import Job, Ledger, State
 from uncnn.daemon.ledger.schema import APPLICATION_ID, MIGRATIONS
-from uncnn.daemon.once import run_once
 
 
 class Scene:

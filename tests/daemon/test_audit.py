@@ -20,26 +20,26 @@ import yaml
 from models_home import ModelsHome
 from PIL import Image
 from scene import Scene
-from stub_crew import StubCrew
+from stub_engine import StubEngine
 
-from uncnn.daemon.answers import DEGRADED, ERROR, OK
-from uncnn.daemon.audit.command import Wanted, WrongDateError, audit_photos, show_last
 from uncnn.daemon.audit.last import last_file, read_last
 from uncnn.daemon.audit.progress import AuditError, Progress, progress_file, read_pass
 from uncnn.daemon.audit.released import ChoiceError
+from uncnn.daemon.commands.audit import Wanted, WrongDateError, audit_photos, show_last
+from uncnn.daemon.commands.status import print_status
 from uncnn.daemon.ledger import Ledger, LedgerError
+from uncnn.daemon.output import DEGRADED, ERROR, OK
 from uncnn.daemon.protect.processes import ProcessDied
-from uncnn.daemon.status import print_status
 from uncnn.daemon.verify.keeping import kept_of
-from uncnn.exporters.store import EMBEDDED
-from uncnn.plugins.cards import DEFAULT_MARGIN, distance, value_at
+from uncnn.exporters.registry.store import EMBEDDED
+from uncnn.plugins.recognisers.cards import DEFAULT_MARGIN, distance, value_at
 
 AUDIT = Path(__file__).parent / "spawned" / "stub_audit.py"
 
 
 @pytest.fixture(autouse=True)
-def crew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uncnn.daemon.audit.command.ProcessEngine", StubCrew)
+def engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uncnn.daemon.commands.audit.ProcessEngine", StubEngine)
 
 
 @pytest.fixture

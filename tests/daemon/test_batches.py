@@ -16,12 +16,12 @@ from uncnn.daemon.photos import decode, encode
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import AttackChoice, Change, Next
 from uncnn.daemon.protect.worker import Worker
-from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
-from uncnn.plugins import host
+from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Face, PluginError
 from uncnn.plugins.detectors.retinaface_network import load_torch
+from uncnn.plugins.engine import host
 from uncnn.plugins.geometry import region_of
-from uncnn.plugins.recogniser import load_recogniser
+from uncnn.plugins.recognisers.torch_recogniser import load_recogniser
 
 # One step: where the sign of a gradient near zero turns, the steps after it go elsewhere.
 ATTACK = AttackChoice("pgd", {"steps": 1}, Path("nobody"))

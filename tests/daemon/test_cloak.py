@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 from scene import Scene
-from stub_crew import StubCrew
+from stub_engine import StubEngine
 
-from uncnn.daemon.answers import DEGRADED, ERROR, NOT_RUNNING, OK
-from uncnn.daemon.cloak import at_work, cloak_photos
-from uncnn.daemon.commands import Settings, SettingsError
+from uncnn.daemon.commands.cloak import at_work, cloak_photos
+from uncnn.daemon.commands.jobs import AskedError, drop, print_held, release, retry
+from uncnn.daemon.commands.status import print_status
 from uncnn.daemon.config import Models, Policy
 from uncnn.daemon.files.folders import ledger_file
-from uncnn.daemon.jobs import AskedError, drop, print_held, release, retry
+from uncnn.daemon.jobs.recovery import recover
 from uncnn.daemon.ledger import Ledger, State
-from uncnn.daemon.recovery import recover
-from uncnn.daemon.status import print_status
+from uncnn.daemon.output import DEGRADED, ERROR, NOT_RUNNING, OK
+from uncnn.daemon.settings import Settings, SettingsError
 
 SETTINGS = Settings(Models(), "auto", Policy())
 
@@ -58,7 +58,7 @@ class Given:
 
 @pytest.fixture
 def given(scene: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Given:
-    monkeypatch.setattr("uncnn.daemon.commands.ProcessEngine", StubCrew)
+    monkeypatch.setattr("uncnn.daemon.settings.ProcessEngine", StubEngine)
     return Given(scene, capsys)
 
 

@@ -15,7 +15,7 @@ from uncnn.daemon.verify import color_video_vdp
 from uncnn.daemon.verify.color_video_vdp import jod
 from uncnn.daemon.verify.halving import enlarged, halved
 from uncnn.plugins.api import Pixels
-from uncnn.plugins.displays import DESKTOP, PHONE, Display
+from uncnn.plugins.perception.displays import DESKTOP, PHONE, Display
 
 AGREED = 0.02  # JOD
 PICTURES = {  # odd and even sides, and less than the blur of what masks

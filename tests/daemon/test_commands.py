@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uncnn.daemon.commands import SettingsError, named_policy, settings_for, usual_policy
 from uncnn.daemon.config import Config, Policy
-from uncnn.exporters.catalog import read_catalog
+from uncnn.daemon.settings import SettingsError, named_policy, settings_for, usual_policy
 from uncnn.exporters.pulling.packages import packaged
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.catalog import read_catalog
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.geometry import similarities
-from uncnn.plugins.onnx_recogniser import crop
+from uncnn.plugins.recognisers.onnx_recogniser import crop
 
 PROGRAM = Path(sys.executable).with_name("uncnn-daemon")
 FEW = "surrogates: [mobilefacenet-foamliu, esp-mfn, mobileface-v2]"

@@ -13,11 +13,11 @@ import pytest
 from models_home import ModelsHome
 from PIL import Image
 
-from uncnn.daemon.compare.showing import show
+from uncnn.daemon.pictures.sheet import AMPLIFIED
 from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.measuring import show
 from uncnn.daemon.protect.messages import Show
-from uncnn.daemon.sheet import AMPLIFIED
-from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
+from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Detector, UncnnError
 from uncnn.plugins.detectors.retinaface_network import load_torch
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from uncnn.daemon.config import Config, ConfigError, Policy, find_config, load, readiness
-from uncnn.daemon.config.showing import check_config
-from uncnn.daemon.config.writing import InitError, init_config
+from uncnn.daemon.commands import folder_checks
+from uncnn.daemon.commands.config_check import check_config
+from uncnn.daemon.commands.config_init import InitError, init_config
+from uncnn.daemon.config import Config, ConfigError, Policy, find_config, load
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.ways import Way
 
@@ -423,13 +424,13 @@ def test_config_check_says_how_copies_get_their_names(
 ) -> None:
     (tmp_path / "in").mkdir()
     file = written(tmp_path, "folders: [{watch: in, publish: out}]")
-    monkeypatch.setattr(readiness, "way_into", lambda _: Way.CLAIM)
+    monkeypatch.setattr(folder_checks, "way_into", lambda _: Way.CLAIM)
     assert check_config(file) == 0
     assert f"  {Way.CLAIM.words}" in capsys.readouterr().out.splitlines()
 
     def refuse(folder: Path) -> Way:
         raise PublishError("permission", f"{folder} cannot be published into: no")
 
-    monkeypatch.setattr(readiness, "way_into", refuse)
+    monkeypatch.setattr(folder_checks, "way_into", refuse)
     with pytest.raises(ConfigError, match=r"1: folders\[0\].publish: .* cannot be published into: no"):
         check_config(file)

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from uncnn.daemon.verify.displays import Versions, on_displays, zoomed
 from uncnn.daemon.verify.jod import Jod, change_words, jod_words
 from uncnn.plugins.api import Face, Pixels, UncnnError
-from uncnn.plugins.displays import DESKTOP, PHONE, Display
+from uncnn.plugins.perception.displays import DESKTOP, PHONE, Display
 
 FACE = Face((187.0, 75.0, 266.0, 178.0), ((207, 110), (245, 108), (228, 135), (210, 152), (243, 151)), 0.99)
 TINY = Face((10.0, 10.0, 13.0, 13.0), ((11, 11), (12, 11), (11.5, 12), (11, 12.5), (12, 12.5)), 0.9)

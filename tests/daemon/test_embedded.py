@@ -10,11 +10,11 @@ import pytest
 from models_home import ModelsHome
 from PIL import Image
 
-from uncnn.exporters.catalog import RecogniserEntry, read_catalog
-from uncnn.exporters.detectors import OWN_ONNX, SECOND_ONNX
 from uncnn.exporters.pulling.pull import card_of
-from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
-from uncnn.plugins.cards import Card, check_model, read_card
+from uncnn.exporters.registry.catalog import RecogniserEntry, read_catalog
+from uncnn.exporters.registry.detectors import OWN_ONNX, SECOND_ONNX
+from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
+from uncnn.plugins.recognisers.cards import Card, check_model, read_card
 
 SURROGATES = {"mobilefacenet-foamliu", "mobileface-v2", "esp-mfn"}
 JUDGES = {"dlib-resnet", "openvino-0095"}

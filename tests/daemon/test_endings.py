@@ -31,7 +31,7 @@ from offline import PROGRAM, make_people
 from PIL import Image
 from test_offline import CONFIGURATION, OWN, OWN_INPUT, QUICK, REACHES_OUT, SLOW
 
-from uncnn.daemon.answers import ERROR, NOT_RUNNING, OK
+from uncnn.daemon.output import ERROR, NOT_RUNNING, OK
 
 SANE = {0, 1, 2, 3, 4, 5, 6, 78}
 NAMELESS = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]
@@ -353,7 +353,7 @@ def test_a_name_that_the_terminal_cannot_show_is_written_as_an_escape(bed: Bed) 
 
 def test_a_fault_of_our_own_is_one_line(tmp_path: Path) -> None:
     code = (
-        "import sys; from uncnn.daemon import status\n"
+        "import sys; from uncnn.daemon.commands import status\n"
         "def broken(as_json): raise KeyError('x\\ny')\n"
         "status.print_status = broken\n"
         "sys.argv = ['uncnn-daemon', 'status']\n"
@@ -367,7 +367,7 @@ def test_a_fault_of_our_own_is_one_line(tmp_path: Path) -> None:
 
 LOG = (
     "import os, sys\n"
-    "from uncnn.daemon.service.place import say\n"
+    "from uncnn.daemon.service.folder_supervisor import say\n"
     "reader, writer = os.pipe(); os.close(reader); os.dup2(writer, 2)\n"
     "say('one'); say('two'); os._exit(0)\n"
 )

@@ -20,18 +20,17 @@ import pytest
 from models_home import ModelsHome, some_people
 from PIL import Image
 
+from uncnn.daemon.commands.evaluate import write
 from uncnn.daemon.config import Attack, Policy
 from uncnn.daemon.evaluate import adversaries, plots
 from uncnn.daemon.evaluate.adversaries import Judge
 from uncnn.daemon.evaluate.cloaking import Cloaking
-from uncnn.daemon.evaluate.command import write
 from uncnn.daemon.evaluate.contact_sheet import _row
 from uncnn.daemon.evaluate.embedding import embeddings_of
 from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.faces import FaceFinding, Nearest, faces_of, worst_faces
 from uncnn.daemon.evaluate.findings import RATES, findings_of
 from uncnn.daemon.evaluate.intervals import effective_size, rate, wilson
-from uncnn.daemon.evaluate.looks import looks_of
 from uncnn.daemon.evaluate.machine import Machine
 from uncnn.daemon.evaluate.mixed import mixed_galleries
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, EvaluationError, Plan, make_plan
@@ -39,15 +38,16 @@ from uncnn.daemon.evaluate.probe import deal, linear_probe
 from uncnn.daemon.evaluate.report import facts
 from uncnn.daemon.evaluate.sizes import members, size_class
 from uncnn.daemon.evaluate.values import Sample, Session, Shot, Take
+from uncnn.daemon.evaluate.visibility import looks_of
+from uncnn.daemon.pictures.sheet import AMPLIFIED, amplified
 from uncnn.daemon.protect.messages import CANDIDATE, Change, Changed, Compare, Compared, Embedded, Look, Looked
 from uncnn.daemon.protect.wire import Stage
-from uncnn.daemon.sheet import AMPLIFIED, amplified
 from uncnn.daemon.verify import visibility as visibility_of
 from uncnn.daemon.verify.jod import Jod, Visibility
 from uncnn.daemon.verify.visibility import BUTTERAUGLI, butteraugli, ssim, visibility
 from uncnn.exporters.calibration.faces import FacesError
 from uncnn.plugins.api import Face, UncnnError
-from uncnn.plugins.cards import Embeddings
+from uncnn.plugins.recognisers.cards import Embeddings
 
 COSINE = Judge("cosine-judge", "cosine", 0.5)
 EUCLIDEAN = Judge("euclidean-judge", "euclidean", 0.9)

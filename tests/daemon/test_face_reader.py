@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uncnn.daemon.models import face_reader
+from uncnn.daemon.commands.models import face_reader
 from uncnn.daemon.protect.processes import Child
 from uncnn.exporters.calibration import faces
 from uncnn.exporters.calibration.faces import look_with
-from uncnn.exporters.store import detector_files
+from uncnn.exporters.registry.store import detector_files
 from uncnn.plugins.detectors.retinaface import load_onnx
 
 

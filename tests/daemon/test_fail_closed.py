@@ -18,16 +18,16 @@ from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.files.opening import PublishError
 from uncnn.daemon.files.publish import publish
 from uncnn.daemon.files.standing import holds, reads_as
+from uncnn.daemon.jobs.duplicates import Recalled
+from uncnn.daemon.jobs.photo_job import _judge
 from uncnn.daemon.ledger import State
-from uncnn.daemon.photo_job import _judge
-from uncnn.daemon.protect.measuring import SAME_FACE, same_face
 from uncnn.daemon.protect.pipeline import decide
 from uncnn.daemon.protect.verifier import _judgement, _paired
-from uncnn.daemon.recall import Recalled
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face
-from uncnn.plugins.cards import DEFAULT_MARGIN, read_card
+from uncnn.plugins.geometry import SAME_FACE, same_face
+from uncnn.plugins.recognisers.cards import DEFAULT_MARGIN, read_card
 
 PHOTO = Path("trip/a.jpg")
 POINTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
@@ -186,23 +186,23 @@ def test_only_what_is_to_be_published_gets_on_the_way(
         copies.append(_named.get("kept"))
         return job
 
-    monkeypatch.setattr("uncnn.daemon.photo_job.proof_of", lambda *_: "proof")
-    monkeypatch.setattr("uncnn.daemon.photo_job._kept", lambda *_: "kept")
+    monkeypatch.setattr("uncnn.daemon.jobs.photo_job.proof_of", lambda *_: "proof")
+    monkeypatch.setattr("uncnn.daemon.jobs.photo_job._kept", lambda *_: "kept")
     copies: list[Any] = []
     taken: Any = None
     job: Any = SimpleNamespace(relative=PHOTO)
-    place: Any = SimpleNamespace(policy=Policy(), folder=SimpleNamespace(publish=Path("out")))
-    desk: Any = SimpleNamespace(ledger=SimpleNamespace(move=move), crew=SimpleNamespace(roster=None))
+    source: Any = SimpleNamespace(policy=Policy(), folder=SimpleNamespace(publish=Path("out")))
+    context: Any = SimpleNamespace(ledger=SimpleNamespace(move=move), engine=SimpleNamespace(roster=None))
     judged_now: Any = SimpleNamespace(
         decision=decision, reason="", sha256="", fingerprint=None, verdict=None, strengths=()
     )
-    _judge(desk, job, place, judged_now, taken)
+    _judge(context, job, source, judged_now, taken)
     assert [state for state, _, _ in steps] == states
     assert steps[0][1:] == (None, "proof"), "what was judged is kept"
     assert copies[0] == ("kept" if decision == "hold" else None), "the judged copy is kept of held photos alone"
     steps.clear()
     earlier: Any = 7
-    _judge(desk, job, place, Recalled(decision, "", earlier), taken)
+    _judge(context, job, source, Recalled(decision, "", earlier), taken)
     assert [state for state, _, _ in steps] == states
     assert steps[0][1:] == (earlier, None), "what was judged before is named"
 
@@ -318,9 +318,9 @@ def test_a_face_is_the_same_where_its_landmarks_are_near_by_its_own_size(across:
 
 def refused(tmp_path: Path, policy: Policy, *texts: str) -> list[str]:
     """Return the keys that a folder's files may not say under a policy: all of a refusal, in their order."""
-    for place, text in zip((".", "trip"), texts, strict=False):
-        (tmp_path / place).mkdir(exist_ok=True)
-        (tmp_path / place / ".uncnn.yaml").write_text(text)
+    for source, text in zip((".", "trip"), texts, strict=False):
+        (tmp_path / source).mkdir(exist_ok=True)
+        (tmp_path / source / ".uncnn.yaml").write_text(text)
     try:
         overridden(policy, tmp_path, PHOTO)
     except ConfigError as error:

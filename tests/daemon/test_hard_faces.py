@@ -14,12 +14,12 @@ from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import AttackChoice, Change
 from uncnn.daemon.protect.verifier import Verifier
 from uncnn.daemon.protect.worker import Worker
-from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
+from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Face
-from uncnn.plugins.cards import read_card
 from uncnn.plugins.detectors.retinaface_network import load_torch
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.recogniser import load_recogniser
+from uncnn.plugins.recognisers.cards import read_card
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.torch_recogniser import load_recogniser
 
 CPU = ["CPUExecutionProvider"]
 SIDE = 200

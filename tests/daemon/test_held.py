@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from scene import Scene
 
-from uncnn.daemon import held
-from uncnn.daemon.answers import ERROR, OK
+from uncnn.daemon.commands import held
+from uncnn.daemon.commands.held import HeldError
+from uncnn.daemon.commands.jobs import AskedError, drop, release, retry
 from uncnn.daemon.files import kept
 from uncnn.daemon.files.publish import PublishError
-from uncnn.daemon.held import HeldError
-from uncnn.daemon.jobs import AskedError, drop, release, retry
+from uncnn.daemon.jobs.recovery import recover
 from uncnn.daemon.ledger import Ledger, State
-from uncnn.daemon.recovery import recover
+from uncnn.daemon.output import ERROR, OK
 
 
 @pytest.fixture

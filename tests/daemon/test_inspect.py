@@ -22,15 +22,15 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from uncnn.daemon.commands import SettingsError
+from uncnn.daemon.commands.inspect import sight_for
 from uncnn.daemon.config import ConfigError
-from uncnn.daemon.inspection import looking, showing
-from uncnn.daemon.inspection.command import sight_for
+from uncnn.daemon.inspection import process, report
 from uncnn.daemon.inspection.drawing import LARGEST_PX, drawn
 from uncnn.daemon.inspection.facts import facts, jpeg_quality
 from uncnn.daemon.inspection.messages import FindFaces
 from uncnn.daemon.photos import decode
 from uncnn.daemon.protect.content import Content
+from uncnn.daemon.settings import SettingsError
 from uncnn.daemon.verify import opinion
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors import retinaface
@@ -164,7 +164,7 @@ def test_faces_come_largest_first_and_the_small_are_left_alone(tmp_path: Path, m
     monkeypatch.setattr(retinaface, "load_onnx", lambda path, providers, sha256: Seer(photo.pixels))
     monkeypatch.setattr(opinion, "load_opinion", lambda providers: Doubting(0))
     asked = FindFaces(tmp_path, "", "cpu", 24, False, "cloak", Content(tmp_path / "photo.spool"))
-    found = looking.find_faces(photo, asked)
+    found = process.find_faces(photo, asked)
     large, small = found.faces
     assert (large["number"], large["cloaked"], large["box"]) == (1, True, [10.0, 10.0, 50.0, 50.0])
     assert (small["number"], small["cloaked"], small["size_px"]) == (2, False, 20.0)
@@ -173,10 +173,10 @@ def test_faces_come_largest_first_and_the_small_are_left_alone(tmp_path: Path, m
     with Image.open(tmp_path / "photo.faces") as image:
         assert (image.format, image.size) == ("PNG", (96 * 4, 64 * 4))
     monkeypatch.setattr(opinion, "load_opinion", lambda providers: Doubting(50))
-    pet = looking.find_faces(photo, asked).faces[0]
+    pet = process.find_faces(photo, asked).faces[0]
     assert (pet["cloaked"], pet["uncertain"]) == (False, "may be an animal")
-    assert "left unchanged (may be an animal)" in showing._fate(pet, 24)
-    assert showing.faces_line([pet], {"smallest_px": 24, "who": "all"}) == "1 face: 0 to be cloaked; 1 uncertain"
+    assert "left unchanged (may be an animal)" in report._fate(pet, 24)
+    assert report.faces_line([pet], {"smallest_px": 24, "who": "all"}) == "1 face: 0 to be cloaked; 1 uncertain"
 
 
 def test_a_person_reads_where_it_was_taken_and_what_would_be_removed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +185,7 @@ def test_a_person_reads_where_it_was_taken_and_what_would_be_removed(monkeypatch
     gps = exif.get_ifd(0x8825)
     gps[3], gps[4] = "E", (13.0, 22.0, 39.0)
     photo = decode(saved(picture(), "JPEG", exif=exif, comment="a" * 500), "photo.jpg")
-    read = asdict(looking.read(photo, "camera"))
+    read = asdict(process.read(photo, "camera"))
     assert read["place"] == "52.516389 N, 13.377500 E"
     kept = {each["name"] for each in read["said"] if each["kept"]}
     assert kept >= {"Make"}
@@ -196,8 +196,8 @@ def test_a_person_reads_where_it_was_taken_and_what_would_be_removed(monkeypatch
     small = face | {"number": 2, "size_px": 20.0, "cloaked": False}
     answer = {"file": "pho\nto.jpg", "policy": policy, "faces": [face, small], "written": None, **read}
     out = StringIO()
-    monkeypatch.setattr(showing, "Console", lambda **options: Console(file=out, width=80, **options))
-    showing.show(answer, every=False)
+    monkeypatch.setattr(report, "Console", lambda **options: Console(file=out, width=80, **options))
+    report.show(answer, every=False)
     text = out.getvalue()
     assert max(cell_len(line) for line in text.splitlines()) <= 80
     assert text.startswith("pho\\nto.jpg\n")
@@ -222,19 +222,19 @@ def test_long_groups_are_shortened_to_what_tells_most() -> None:
     plain = {"group": "XMP", "value": "1", "kept": False}
     said = [{**plain, "name": f"crs:{number}", "about": None} for number in range(60)]
     said.append({**plain, "name": "dc:creator", "about": "owner"})
-    lines = [Text.from_markup(line).plain for line in showing.said_lines(said, 80, every=False)]
+    lines = [Text.from_markup(line).plain for line in report.said_lines(said, 80, every=False)]
     assert len(lines) == 22
     assert any("dc:creator" in line for line in lines)
     assert lines[-1].strip() == "and 41 more: --all lists them"
-    assert len(list(showing.said_lines(said, 80, every=True))) == 62
+    assert len(list(report.said_lines(said, 80, every=True))) == 62
 
 
 def test_the_last_line_in_every_case() -> None:
     thing = {"group": "EXIF", "name": "Make", "value": "Maker", "about": None, "kept": True}
-    assert showing.last_line([]) == "The file contains no metadata."
-    assert showing.last_line([thing]) == "None of the metadata would be removed."
-    assert Text.from_markup(showing.last_line([thing | {"kept": False}])).plain.startswith("1 of 1 metadata")
-    assert showing.faces_line([], {"smallest_px": 24, "who": "all"}) == "No faces found."
+    assert report.last_line([]) == "The file contains no metadata."
+    assert report.last_line([thing]) == "None of the metadata would be removed."
+    assert Text.from_markup(report.last_line([thing | {"kept": False}])).plain.startswith("1 of 1 metadata")
+    assert report.faces_line([], {"smallest_px": 24, "who": "all"}) == "No faces found."
 
 
 CONFIG = """version: 1

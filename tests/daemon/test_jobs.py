@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from scene import Scene
 
-from uncnn.daemon.answers import ERROR, OK
-from uncnn.daemon.jobs import AskedError, drop, print_held, print_jobs, release, retry
+from uncnn.daemon.commands.jobs import AskedError, drop, print_held, print_jobs, release, retry
 from uncnn.daemon.ledger import State
+from uncnn.daemon.output import ERROR, OK
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:

@@ -12,8 +12,8 @@ from uncnn.daemon.protect.verifier import Verifier
 from uncnn.daemon.verify.places import JITTERS
 from uncnn.daemon.verify.verdict import Judgement
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.cards import DEFAULT_MARGIN, Card
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.cards import DEFAULT_MARGIN, Card
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 FACE = Face((20, 20, 90, 110), ((40, 50), (70, 50), (55, 70), (43, 85), (67, 85)), 0.9)
 MOVED = Face((25, 20, 95, 110), tuple((x + 5, y) for x, y in FACE.landmarks), 0.9)  # type: ignore[arg-type]

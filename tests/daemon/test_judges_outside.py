@@ -17,24 +17,24 @@ import yaml
 from models_home import ModelsHome, some_people
 from PIL import Image
 
-from uncnn.daemon.commands import SettingsError
+from uncnn.daemon.commands.evaluate import installed_settings
 from uncnn.daemon.config import Policy
 from uncnn.daemon.evaluate import cloaking
-from uncnn.daemon.evaluate.aides import NO_AIDES, Aides, outside_models
 from uncnn.daemon.evaluate.cloaking import Cloaking
-from uncnn.daemon.evaluate.command import installed_settings
 from uncnn.daemon.evaluate.findings import findings_of
 from uncnn.daemon.evaluate.judge_commands import Exhibits, ask_commands
-from uncnn.daemon.evaluate.looks import LIKENESS, looks_of
+from uncnn.daemon.evaluate.judge_process import NO_AIDES, Aides, outside_models
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, EvaluationError, JudgeCommand, Plan
 from uncnn.daemon.evaluate.values import Session, Shot, Take
+from uncnn.daemon.evaluate.visibility import LIKENESS, looks_of
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import CANDIDATE, Change, Changed, Compare, Compared, Embedded, Look, Looked
+from uncnn.daemon.settings import SettingsError
 from uncnn.daemon.verify.jod import Jod
-from uncnn.exporters.choice import Installed
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.choice import Installed
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face
-from uncnn.plugins.cards import read_card
+from uncnn.plugins.recognisers.cards import read_card
 
 UNSEEN = Jod(10.0, 10.0, None)
 

@@ -18,7 +18,7 @@ from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.keeping import kept_of, proof_of
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face
-from uncnn.plugins.cards import Card
+from uncnn.plugins.recognisers.cards import Card
 
 LANDMARKS = ((20.25, 25.0), (50.0, 25.0), (35.0, 40.0), (25.0, 50.0), (45.0, 50.0))
 FACE = Face((10.4, 10.0, 60.0, 75.6), LANDMARKS, 0.9)

@@ -13,8 +13,8 @@ import pytest
 from every_command import commands, options_of
 from models_home import PROGRAM, ModelsHome
 
-from uncnn.daemon.answers import ERROR, NOT_RUNNING, OK, USAGE
 from uncnn.daemon.cli.manual import page
+from uncnn.daemon.output import ERROR, NOT_RUNNING, OK, USAGE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -101,7 +101,7 @@ def test_a_shell_completes_commands_and_options(home: ModelsHome, name: str) -> 
 
 def test_a_fault_of_our_own_is_shown_whole_when_asked_for(tmp_path: Path) -> None:
     code = (
-        "import sys; from uncnn.daemon import jobs\n"
+        "import sys; from uncnn.daemon.commands import jobs\n"
         "def broken(*given): raise KeyError('x')\n"
         "jobs.print_held = broken\n"
         "sys.argv = ['uncnn-daemon', 'held', 'list', *sys.argv[1:]]\n"

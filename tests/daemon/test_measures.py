@@ -11,13 +11,13 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from uncnn.daemon.answers import OK
+from uncnn.daemon.commands.config_check import check_config, show_config
 from uncnn.daemon.config import ConfigError
-from uncnn.daemon.config.showing import check_config, show_config
 from uncnn.daemon.files.names import Reason
 from uncnn.daemon.ledger import Ledger, Run, State
 from uncnn.daemon.ledger.view import View, view
 from uncnn.daemon.notice.desktop import Desktop
+from uncnn.daemon.output import OK
 from uncnn.daemon.service.metrics import write_metrics
 from uncnn.daemon.service.notify import notify, watchdog_seconds
 

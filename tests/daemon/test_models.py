@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from models_home import PROGRAM, ModelsHome, some_people, type_at
 
-from uncnn.exporters.store import EMBEDDED
-from uncnn.plugins.cards import read_card, write_card
+from uncnn.exporters.registry.store import EMBEDDED
+from uncnn.plugins.recognisers.cards import read_card, write_card
 
 NAMES = ("mobileface-v2", "openvino-0095", "retinaface-mobilenet0.25")
 RECOGNISERS = NAMES[:2]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from models_home import PROGRAM, ModelsHome, some_people, type_at
 
-from uncnn.daemon.commands import SettingsError
-from uncnn.daemon.models.questions import Shape, about, answers
-from uncnn.exporters.store import EMBEDDED
-from uncnn.plugins.cards import TEMPLATES, check_model, read_card
+from uncnn.daemon.commands.models.questions import Shape, about, answers
+from uncnn.daemon.settings import SettingsError
+from uncnn.exporters.registry.store import EMBEDDED
+from uncnn.plugins.recognisers.cards import TEMPLATES, check_model, read_card
 
 PLAIN = ("--role", "judge", "--order", "RGB", "--mean", "127.5", "--std", "128,128,128", "--metric", "cosine")
 LICENCE = ("--licence-name", "MIT", "--licence-use", "permissive")

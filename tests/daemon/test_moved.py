@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uncnn.daemon.compare.showing import show
 from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.measuring import show
 from uncnn.daemon.protect.messages import Show
 from uncnn.daemon.protect.moved import UNMOVED, Moved, pack_moved, read_moved
 from uncnn.daemon.protect.verifier import Verifier
 from uncnn.daemon.verify.displays import on_displays
 from uncnn.daemon.verify.visibility import face_square
-from uncnn.exporters.detectors import OWN_ONNX
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.detectors import OWN_ONNX
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face
 from uncnn.plugins.detectors.retinaface import load_onnx
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 FACE = Face((187.0, 75.0, 266.0, 178.0), ((207, 110), (245, 108), (228, 135), (210, 152), (243, 151)), 0.99)
 TINY = Face((10.0, 10.0, 13.0, 13.0), ((11, 11), (12, 11), (11.5, 12), (11, 12.5), (12, 12.5)), 0.9)

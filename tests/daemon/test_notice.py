@@ -97,7 +97,7 @@ def found(tmp_path: Path) -> View:
 
 
 def notify(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "uncnn.daemon.notice", "--config", str(home / "config.yaml"), *options]
+    command = [sys.executable, "-m", "uncnn", "notify", "--config", str(home / "config.yaml"), *options]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
 
 

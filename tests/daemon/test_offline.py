@@ -20,8 +20,8 @@ from offline import PROGRAM, OfflineHome, make_people, stop, tracer
 from PIL import Image
 from running import descendants
 
-from uncnn.daemon.answers import DEGRADED, ERROR, NOT_RUNNING, OK
-from uncnn.exporters.store import EMBEDDED
+from uncnn.daemon.output import DEGRADED, ERROR, NOT_RUNNING, OK
+from uncnn.exporters.registry.store import EMBEDDED
 
 ROOT = Path(__file__).resolve().parents[2]
 TELEMETRY_SECONDS = 15.0  # ONNX Runtime's first look-up comes after 10
@@ -139,7 +139,13 @@ def wait_for(file: Path, service: subprocess.Popen[str]) -> None:
         time.sleep(0.2)
 
 
-IMPORTS = ["uncnn.daemon", "uncnn.exporters", "uncnn.plugins", "uncnn.plugins.sessions", "uncnn.plugins.api"]
+IMPORTS = [
+    "uncnn.daemon",
+    "uncnn.exporters",
+    "uncnn.plugins",
+    "uncnn.plugins.recognisers.sessions",
+    "uncnn.plugins.api",
+]
 
 
 @pytest.mark.parametrize("module", IMPORTS)
@@ -152,7 +158,8 @@ def test_importing_any_part_switches_telemetry_off_whatever_the_environment_says
 
 SWITCH = "ORT_DISABLE_TELEMETRY"
 SESSION = (
-    "import time, uncnn.plugins.sessions as s; s.make_session('{model}', ['CPUExecutionProvider']); time.sleep({n})"
+    "import time, uncnn.plugins.recognisers.sessions as s; "
+    "s.make_session('{model}', ['CPUExecutionProvider']); time.sleep({n})"
 )
 ALONE = "import time, onnxruntime; onnxruntime.InferenceSession('{model}'); time.sleep({n})"
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from uncnn.daemon.answers import BAD_CONFIGURATION, DEGRADED, ERROR, OK, USAGE
 from uncnn.daemon.ledger import Ledger, State
-from uncnn.exporters.store import EMBEDDED
+from uncnn.daemon.output import BAD_CONFIGURATION, DEGRADED, ERROR, OK, USAGE
+from uncnn.exporters.registry.store import EMBEDDED
 
 PROGRAM = Path(sys.executable).with_name("uncnn-daemon")
 

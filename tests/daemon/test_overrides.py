@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from scene import Scene
 
-from uncnn.daemon.answers import ERROR, OK
 from uncnn.daemon.config import ConfigError, Policy
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.ledger import Ledger, State
+from uncnn.daemon.output import ERROR, OK
 
 PHOTO = Path("trip/day/a.jpg")
 

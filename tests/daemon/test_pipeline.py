@@ -97,15 +97,15 @@ def job(name: str, policy: Policy, folder: Path) -> PhotoJob:
     return PhotoJob(Content(folder / name), name, policy, folder / "nobody.json")
 
 
-def run(crew: Scripted, policy: Policy, tmp_path: Path) -> Any:
-    return protect(crew, job("photo.png", policy, tmp_path), lambda _: None)  # type: ignore[arg-type]
+def run(engine: Scripted, policy: Policy, tmp_path: Path) -> Any:
+    return protect(engine, job("photo.png", policy, tmp_path), lambda _: None)  # type: ignore[arg-type]
 
 
 def test_only_the_faces_that_are_linked_climb(tmp_path: Path) -> None:
     easy, hard = face(0), face(100)
-    crew = Scripted([easy, hard], {easy: [1, 0.1, 0.0, 0.0], hard: [1, 0.5, 0.4, 0.2]})
-    outcome = run(crew, Policy(), tmp_path)
-    assert [list(each.values()) for each in crew.strengths] == [
+    engine = Scripted([easy, hard], {easy: [1, 0.1, 0.0, 0.0], hard: [1, 0.5, 0.4, 0.2]})
+    outcome = run(engine, Policy(), tmp_path)
+    assert [list(each.values()) for each in engine.strengths] == [
         ["balanced", "balanced"],
         ["balanced", "strong"],
         ["balanced", "utmost"],
@@ -122,19 +122,19 @@ def test_only_the_faces_that_are_linked_climb(tmp_path: Path) -> None:
 def test_photos_that_come_next_share_the_first_batch_alone(tmp_path: Path) -> None:
     """A stronger cloak may be more than they need: until their turn nobody knows."""
     hard = face(0)
-    crew = Scripted([hard], {hard: [1, 0.5, 0.4, 0.2]})
+    engine = Scripted([hard], {hard: [1, 0.5, 0.4, 0.2]})
     following = [Next(Content(tmp_path / name), name) for name in ("b.png", "c.png")]
-    protect(crew, job("a.png", Policy(), tmp_path), lambda _: None, following)  # type: ignore[arg-type]
-    assert [list(each.values()) for each in crew.strengths] == [["balanced"], ["strong"], ["utmost"]]
-    assert crew.following == [["b.png", "c.png"], [], []]
+    protect(engine, job("a.png", Policy(), tmp_path), lambda _: None, following)  # type: ignore[arg-type]
+    assert [list(each.values()) for each in engine.strengths] == [["balanced"], ["strong"], ["utmost"]]
+    assert engine.following == [["b.png", "c.png"], [], []]
 
 
 @pytest.mark.parametrize("rotated", [False, "auto", True])
 def test_every_process_is_told_how_to_look_for_faces(tmp_path: Path, rotated: Any) -> None:
     one = face(0)
-    crew = Scripted([one], {one: [1, 0.1, 0, 0]})
-    run(crew, Policy(faces={"rotated": rotated}), tmp_path)  # type: ignore[arg-type]
-    look, review, change, judge = crew.asked
+    engine = Scripted([one], {one: [1, 0.1, 0, 0]})
+    run(engine, Policy(faces={"rotated": rotated}), tmp_path)  # type: ignore[arg-type]
+    look, review, change, judge = engine.asked
     assert [look.rotated, review.terms.rotated, change.rotated, judge.terms.rotated] == [rotated] * 4
 
 
@@ -148,10 +148,10 @@ def test_a_face_that_no_strength_protects_holds_the_photo(tmp_path: Path) -> Non
 
 def test_a_face_that_only_the_verifier_sees_is_cloaked_too(tmp_path: Path) -> None:
     seen, hidden = face(0), face(200)
-    crew = Scripted([seen], {seen: [1, 0.1, 0, 0], hidden: [1, 0.1, 0, 0]}, hidden)
-    outcome = run(crew, Policy(), tmp_path)
+    engine = Scripted([seen], {seen: [1, 0.1, 0, 0], hidden: [1, 0.1, 0, 0]}, hidden)
+    outcome = run(engine, Policy(), tmp_path)
     assert outcome.decision == "publish"
-    assert [set(each) for each in crew.strengths] == [{seen}, {seen, hidden}]
+    assert [set(each) for each in engine.strengths] == [{seen}, {seen, hidden}]
 
 
 def test_a_face_that_never_stops_appearing_ends_the_rounds(tmp_path: Path) -> None:
@@ -168,9 +168,9 @@ def test_a_face_that_never_stops_appearing_ends_the_rounds(tmp_path: Path) -> No
 
 def test_small_faces_are_left_alone(tmp_path: Path) -> None:
     tiny = face(0, size=12)
-    crew = Scripted([tiny], {tiny: [1, 1, 1, 1]})
-    outcome = run(crew, Policy(), tmp_path)
-    assert crew.strengths == [{}]
+    engine = Scripted([tiny], {tiny: [1, 1, 1, 1]})
+    outcome = run(engine, Policy(), tmp_path)
+    assert engine.strengths == [{}]
     assert outcome.reason.startswith("no face found, 1 smaller than 24 px: released")
 
 
@@ -180,13 +180,13 @@ DOUBTED = [Sighting(SEEN_TWICE, "", True, True), Sighting(LATE, "turned", True, 
 
 def doubted(uncertain: Any, late: list[float], tmp_path: Path) -> tuple[Scripted, Any]:
     """Return what became of a photo with a face that both see and one that only the second look shows."""
-    crew = Scripted([SEEN_TWICE], {SEEN_TWICE: [1, 0.1, 0, 0], LATE: late}, sighted=DOUBTED)
-    return crew, run(crew, Policy(uncertain=uncertain), tmp_path)
+    engine = Scripted([SEEN_TWICE], {SEEN_TWICE: [1, 0.1, 0, 0], LATE: late}, sighted=DOUBTED)
+    return engine, run(engine, Policy(uncertain=uncertain), tmp_path)
 
 
 def test_a_face_that_only_the_second_look_shows_is_cloaked_at_once(tmp_path: Path) -> None:
-    crew, outcome = doubted("cloak", [1, 0.1, 0, 0], tmp_path)
-    assert [set(each) for each in crew.strengths] == [{SEEN_TWICE, LATE}]
+    engine, outcome = doubted("cloak", [1, 0.1, 0, 0], tmp_path)
+    assert [set(each) for each in engine.strengths] == [{SEEN_TWICE, LATE}]
     assert outcome.reason.startswith("2 faces protected: ")
     assert outcome.reason.endswith("; among them 1 uncertain face (1 turned)")
     assert outcome.decision == "publish"
@@ -200,20 +200,20 @@ def test_one_that_stays_linked_holds_the_photo_and_its_doubt_is_named(tmp_path: 
 
 
 def test_a_policy_holds_what_is_in_doubt(tmp_path: Path) -> None:
-    crew, outcome = doubted("hold", [1, 0.1, 0, 0], tmp_path)
+    engine, outcome = doubted("hold", [1, 0.1, 0, 0], tmp_path)
     assert (outcome.decision, outcome.reason) == (
         "hold",
         "1 uncertain face (1 turned): held (policy uncertain: hold)",
     )
-    assert all(LATE not in each for each in crew.strengths)
+    assert all(LATE not in each for each in engine.strengths)
 
 
 def test_a_policy_leaves_what_is_in_doubt_as_it_is_and_says_so(tmp_path: Path) -> None:
-    crew, outcome = doubted("publish", [1, 0.9, 0.9, 0.9], tmp_path)
+    engine, outcome = doubted("publish", [1, 0.9, 0.9, 0.9], tmp_path)
     assert outcome.decision == "publish"
     assert outcome.reason.startswith("1 face protected: ")
     assert outcome.reason.endswith("; 1 uncertain face (1 turned), left unchanged")
-    assert all(LATE not in each for each in crew.strengths)
+    assert all(LATE not in each for each in engine.strengths)
     assert outcome.left_uncertain == 1
 
 
@@ -221,20 +221,20 @@ def test_a_policy_leaves_what_is_in_doubt_as_it_is_and_says_so(tmp_path: Path) -
 def test_what_may_be_an_animal_is_left_as_it_is_and_said(tmp_path: Path, known: bool) -> None:
     pet = face(0)
     sighted = [Sighting(pet, "may be an animal", False, known)]
-    crew = Scripted([pet] if known else [], {pet: [1, 1, 1, 1]}, sighted=sighted)
-    outcome = run(crew, Policy(), tmp_path)
-    assert crew.strengths == [{}]
+    engine = Scripted([pet] if known else [], {pet: [1, 1, 1, 1]}, sighted=sighted)
+    outcome = run(engine, Policy(), tmp_path)
+    assert engine.strengths == [{}]
     assert outcome.decision == "publish"
     assert "no sure face found, 1 uncertain face (1 may be an animal), left unchanged: released" in outcome.reason
-    assert run(crew, Policy(uncertain="hold"), tmp_path).decision == "hold"
+    assert run(engine, Policy(uncertain="hold"), tmp_path).decision == "hold"
 
 
 @pytest.mark.parametrize("uncertain", ["cloak", "publish"])
 def test_a_face_that_both_see_is_cloaked_whatever_is_done_with_doubts(tmp_path: Path, uncertain: Any) -> None:
     lying = face(0)
-    crew = Scripted([lying], {lying: [1, 0.1, 0, 0]}, sighted=[Sighting(lying, "turned", True, True)])
-    assert run(crew, Policy(uncertain=uncertain), tmp_path).reason.startswith("1 face protected")
-    assert crew.strengths == [{lying: "balanced"}]
+    engine = Scripted([lying], {lying: [1, 0.1, 0, 0]}, sighted=[Sighting(lying, "turned", True, True)])
+    assert run(engine, Policy(uncertain=uncertain), tmp_path).reason.startswith("1 face protected")
+    assert engine.strengths == [{lying: "balanced"}]
 
 
 @pytest.mark.parametrize(("choice", "decision"), [("publish", "publish"), ("hold", "hold"), ("skip", "skip")])

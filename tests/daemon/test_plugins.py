@@ -106,7 +106,7 @@ def test_an_attack_is_shown_with_its_paper_and_all_that_can_be_set(home: ModelsH
 
 @pytest.mark.parametrize("name", OURS)
 def test_ours_say_what_each_parameter_is_for(name: str, home: ModelsHome) -> None:
-    from uncnn.daemon.plugins import _looked_at
+    from uncnn.daemon.commands.plugins import _looked_at
 
     plugin = _looked_at(name, entries()[name])
     assert plugin.about != plugin.description

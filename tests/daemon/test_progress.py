@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from uncnn.daemon.progress import Pace, Within, progress_bar
 from uncnn.daemon.protect.wire import Stage
-from uncnn.daemon.wording import duration
+from uncnn.daemon.terminal.progress import Pace, Within, progress_bar
+from uncnn.daemon.text import duration
 
 LOOKS = Stage("looking for faces")
 CHECKS = Stage("checking")

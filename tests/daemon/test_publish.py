@@ -22,7 +22,7 @@ from uncnn.daemon.files import claim, draft
 from uncnn.daemon.files.draft import rename_without_replacing
 from uncnn.daemon.files.publish import PublishError, publish, snapshot, sweep, way_into
 from uncnn.daemon.files.ways import Way
-from uncnn.daemon.recovery import find_released
+from uncnn.daemon.jobs.recovery import find_released
 
 CONTENT = b"the bytes of a photo" * 1000
 STRANGER = Path(__file__).parent / "spawned" / "stranger.py"

@@ -17,16 +17,16 @@ from typing import Any
 import pytest
 from running import PATIENCE_SECONDS
 from scene import Scene
-from stub_crew import StubCrew
+from stub_engine import StubEngine
 
-from uncnn.daemon import photo_job, release
-from uncnn.daemon.answers import DEGRADED, ERROR, OK
+from uncnn.daemon.commands.jobs import print_ignored
+from uncnn.daemon.commands.status import print_status
 from uncnn.daemon.files.scan import Found
-from uncnn.daemon.intake import give_up_gone
-from uncnn.daemon.jobs import print_ignored
+from uncnn.daemon.jobs import photo_job, release
 from uncnn.daemon.ledger import Ledger, State
+from uncnn.daemon.output import DEGRADED, ERROR, OK
 from uncnn.daemon.protect.processes import RequestError
-from uncnn.daemon.status import print_status
+from uncnn.daemon.watch.backlog import give_up_gone
 
 
 def test_every_photo_ends_where_it_belongs_and_the_others_go_on(scene: Scene, capsys: pytest.CaptureFixture) -> None:
@@ -73,7 +73,7 @@ def test_a_second_run_does_nothing_and_names_what_is_held(scene: Scene, capsys: 
 def test_nothing_is_started_where_there_is_nothing_to_do(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr("uncnn.daemon.once.ProcessEngine", None)
+    monkeypatch.setattr("uncnn.daemon.commands.run_once.ProcessEngine", None)
     assert scene.run() == OK
     assert "no new photos" in capsys.readouterr().out
 
@@ -249,12 +249,12 @@ RUNNER = f"""
 import sys
 sys.path.insert(0, {str(SPAWNED)!r})
 from pathlib import Path
-import uncnn.daemon.once as once
-import uncnn.daemon.photo_job as photo_job
-import uncnn.daemon.release as release
-from stub_crew import StubCrew
+import uncnn.daemon.commands.run_once as once
+import uncnn.daemon.jobs.photo_job as photo_job
+import uncnn.daemon.jobs.release as release
+from stub_engine import StubEngine
 from uncnn.plugins.api import UncnnError
-once.ProcessEngine = StubCrew
+once.ProcessEngine = StubEngine
 stage = sys.argv[2]
 
 def stop_at(module, name, before):
@@ -330,7 +330,7 @@ def test_what_was_released_before_a_kill_is_found_even_if_cloaking_would_differ_
     (scene.publish / "a.jpg").write_text("a stranger's file")
     scene.put("a.jpg", "good")
     run_killed_at(scene, "publish after")
-    monkeypatch.setattr("uncnn.daemon.once.ProcessEngine", None)
+    monkeypatch.setattr("uncnn.daemon.commands.run_once.ProcessEngine", None)
     assert scene.run() == OK
     assert scene.published() == {"a.jpg": "a stranger's file", "a (2).jpg": "cloaked good"}
     assert scene.jobs()["a.jpg"].published == Path("a (2).jpg")
@@ -466,12 +466,12 @@ def test_a_settings_file_that_turns_bad_midway_costs_its_own_photos_alone(
 def test_a_run_that_ends_early_is_said_by_status(
     scene: Scene, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_crew: object) -> str:
+    def broken(_engine: object) -> str:
         raise RequestError("model stub is not what it should be", "model")
 
     scene.put("a.jpg", "good")
     with monkeypatch.context() as patched:
-        patched.setattr(StubCrew, "start", broken)
+        patched.setattr(StubEngine, "start", broken)
         with pytest.raises(RequestError):
             scene.run()
     assert print_status(as_json=False) == DEGRADED
@@ -490,7 +490,7 @@ def test_a_photo_under_a_number_is_known_after_a_kill_though_the_names_before_ar
         (scene.publish / name).write_text("another's")
     scene.put("a.jpg", "good")
     with monkeypatch.context() as patched:
-        patched.setattr("uncnn.daemon.release.publish", killed_after(release.publish))
+        patched.setattr("uncnn.daemon.jobs.release.publish", killed_after(release.publish))
         with pytest.raises(Killed):
             scene.run()
     assert scene.jobs()["a.jpg"].state is State.PUBLISHING
@@ -510,7 +510,7 @@ def test_a_photo_that_was_published_before_a_kill_is_known_once_its_folder_is_ba
     assert scene.run() == OK
     scene.put("a.jpg", "good")
     with monkeypatch.context() as patched:
-        patched.setattr("uncnn.daemon.release.publish", killed_after(release.publish))
+        patched.setattr("uncnn.daemon.jobs.release.publish", killed_after(release.publish))
         with pytest.raises(Killed):
             scene.run()
     (scene.publish).rename(scene.root / "unplugged")

@@ -15,15 +15,15 @@ from running import Running
 from scene import Scene
 from test_run_steps import run_killed_at
 
-from uncnn.daemon.answers import DEGRADED, OK
+from uncnn.daemon.commands.jobs import drop, print_jobs, release, retry
 from uncnn.daemon.config import load
 from uncnn.daemon.files.scan import candidates
-from uncnn.daemon.intake import places_of
-from uncnn.daemon.jobs import drop, print_jobs, release, retry
+from uncnn.daemon.jobs.duplicates import recall_picture
 from uncnn.daemon.ledger import Job, Ledger, State
+from uncnn.daemon.output import DEGRADED, OK
 from uncnn.daemon.people.store import people_file
-from uncnn.daemon.recall import recall_picture
-from uncnn.daemon.service.workshop import Task, Workshop
+from uncnn.daemon.service.worker_thread import Task, WorkerThread
+from uncnn.daemon.watch.backlog import source_folders
 
 
 @pytest.fixture
@@ -346,14 +346,14 @@ def test_a_released_copy_is_in_no_batch(out: Scene, tmp_path: Path) -> None:
     out.put("1 back.jpg", out.published()["a.jpg"])
     out.put("2 other.jpg", "good too")
     config = load(out.root / "config.yaml")
-    workshop = Workshop(config, lambda: None, lambda _device, _crew: None)
+    worker = WorkerThread(config, lambda: None, lambda _device, _engine: None)
     with Ledger(out.state / "ledger.sqlite3") as ledger:
-        (place,) = places_of(config, ledger)
-        tasks = {found.relative.name: Task(place, found, 0.0) for found in candidates(out.watch)}
+        (source,) = source_folders(config, ledger)
+        tasks = {found.relative.name: Task(source, found, 0.0) for found in candidates(out.watch)}
         present = tasks.pop("a.jpg")
         for task in tasks.values():
-            workshop.put(task)
-        following = workshop._following(present, ledger, tmp_path / "spool")
+            worker.put(task)
+        following = worker._following(present, ledger, tmp_path / "spool")
     assert set(tasks) == {"1 back.jpg", "2 other.jpg"}
     assert [each.name for each in following] == ["2 other.jpg"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uncnn.daemon.people.enrolling import _check_sameness
+from uncnn.daemon.commands.people import _check_sameness
 from uncnn.daemon.people.sameness import groups
 from uncnn.daemon.people.store import PeopleError, Template
-from uncnn.plugins.cards import Card
+from uncnn.plugins.recognisers.cards import Card
 
 NAMES = ("a", "b", "c")
 CARDS = {name: Card.model_construct(name=name, sha256=name, metric="cosine", thresholds={1e-3: 0.5}) for name in NAMES}

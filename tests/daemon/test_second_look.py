@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from uncnn.daemon.verify.answers import Answers
 from uncnn.daemon.verify.opinion import Opinion, is_readable, load_opinion, planes
 from uncnn.daemon.verify.second_look import Look, SecondLook, load_second_detector
 from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
-from uncnn.exporters.detectors import OWN_ONNX
-from uncnn.exporters.store import EMBEDDED
+from uncnn.daemon.verify.similarities import Answers
+from uncnn.exporters.registry.detectors import OWN_ONNX
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.cards import read_card
 from uncnn.plugins.detectors.retinaface import DEFAULT_THRESHOLD, RetinaFace, load_onnx
 from uncnn.plugins.detectors.retinaface_boxes import overlap
+from uncnn.plugins.recognisers.cards import read_card
 
 CPU = ["CPUExecutionProvider"]
 PHOTO = np.zeros((300, 400, 3), np.uint8)

@@ -18,8 +18,8 @@ import pytest
 from running import Running
 from scene import Scene
 
+from uncnn.daemon.commands.status import print_status
 from uncnn.daemon.ledger import State
-from uncnn.daemon.status import print_status
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def make_crew(data: Path) -> ProcessEngine:
 
 
 @pytest.fixture(scope="module")
-def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessEngine]:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessEngine]:
     with make_crew(tmp_path_factory.mktemp("data")) as made:
         made.start()
         yield made
@@ -45,12 +45,12 @@ def portrait() -> Image.Image:
     return Image.fromarray(skimage.data.astronaut()).crop((170, 50, 280, 180))
 
 
-def released(crew: ProcessEngine, photo: Image.Image, folder: Path, kind: str = "png") -> tuple[Outcome, np.ndarray]:
+def released(engine: ProcessEngine, photo: Image.Image, folder: Path, kind: str = "png") -> tuple[Outcome, np.ndarray]:
     """Return what became of a photo and how far it was changed, (H, W) grey levels."""
     source = folder / f"photo.{kind}"
     photo.save(source, quality=90)
     job = PhotoJob(Content(source), source.name, Policy.model_validate(POLICY), folder / "nobody.json")
-    outcome = protect(crew, job, lambda _stage: None)
+    outcome = protect(engine, job, lambda _stage: None)
     assert outcome.decision == "publish"
     before, after = (decode(each.read(), "photo").pixels for each in (Content(source), outcome.candidate))
     assert before.shape == after.shape
@@ -58,17 +58,17 @@ def released(crew: ProcessEngine, photo: Image.Image, folder: Path, kind: str = 
 
 
 @pytest.mark.parametrize("side", [1, 16, 64])
-def test_a_tiny_photo_goes_its_way(crew: ProcessEngine, portrait: Image.Image, tmp_path: Path, side: int) -> None:
-    outcome, change = released(crew, portrait.crop((10, 10, 100, 110)).resize((side, side)), tmp_path)
+def test_a_tiny_photo_goes_its_way(engine: ProcessEngine, portrait: Image.Image, tmp_path: Path, side: int) -> None:
+    outcome, change = released(engine, portrait.crop((10, 10, 100, 110)).resize((side, side)), tmp_path)
     faces = [face for face in outcome.verdict.faces if face.required]
     assert len(faces) == (side == 64)
     assert (change.max() > 0) == (side == 64)
 
 
 def test_a_photo_smaller_than_a_patch_is_changed_where_the_face_is(
-    crew: ProcessEngine, portrait: Image.Image, tmp_path: Path
+    engine: ProcessEngine, portrait: Image.Image, tmp_path: Path
 ) -> None:
-    outcome, change = released(crew, portrait, tmp_path)
+    outcome, change = released(engine, portrait, tmp_path)
     (face,) = outcome.verdict.faces
     x0, y0, x1, y1 = (round(value) for value in face.face.box)
     inside = change[max(y0, 0) : y1, max(x0, 0) : x1]
@@ -78,13 +78,13 @@ def test_a_photo_smaller_than_a_patch_is_changed_where_the_face_is(
 
 @pytest.mark.parametrize("border", ["left", "right", "top", "bottom"])
 def test_a_face_that_the_border_cuts_is_cloaked_up_to_it(
-    crew: ProcessEngine, portrait: Image.Image, tmp_path: Path, border: str
+    engine: ProcessEngine, portrait: Image.Image, tmp_path: Path, border: str
 ) -> None:
     """A third of the face is beyond the border, or up to the brows where that is the upper one."""
     photo = Image.new("RGB", (300, 300), (90, 110, 130))
     place = {"left": (-45, 80), "right": (235, 80), "top": (90, -45), "bottom": (90, 200)}[border]
     photo.paste(portrait, place)
-    outcome, change = released(crew, photo, tmp_path)
+    outcome, change = released(engine, photo, tmp_path)
     (face,) = outcome.verdict.faces
     assert face.found_again
     edge = {"left": change[:, 0], "right": change[:, -1], "top": change[0], "bottom": change[-1]}[border]
@@ -97,9 +97,9 @@ def test_two_hundred_faces_in_bounded_memory(portrait: Image.Image, tmp_path: Pa
     for number in range(across * down):
         own = portrait.rotate(number % 7 - 3, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128))
         photo.paste(own, (number % across * portrait.width, number // across * portrait.height))
-    with make_crew(tmp_path / "data") as crew:
-        outcome, change = released(crew, photo, tmp_path)
-        worker, verifier = peak_bytes(crew.worker.pid), peak_bytes(crew.verifier.pid)
+    with make_crew(tmp_path / "data") as engine:
+        outcome, change = released(engine, photo, tmp_path)
+        worker, verifier = peak_bytes(engine.worker.pid), peak_bytes(engine.verifier.pid)
     cloaked = [face for face in outcome.verdict.faces if face.required]
     assert len(cloaked) == across * down
     tiles = change.reshape(down, portrait.height, across, portrait.width).max(axis=(1, 3))
@@ -122,9 +122,9 @@ def test_a_large_photo_in_bounded_memory(portrait: Image.Image, tmp_path: Path, 
     height = size[1] // 2
     photo.paste(portrait.resize((height * 11 // 13, height)), (size[0] // 10, size[1] // 4))
     photo.paste(portrait.resize((330, 390)), (size[0] - 500, size[1] // 2))
-    with make_crew(tmp_path / "data") as crew:
-        outcome, _ = released(crew, photo, tmp_path, "jpg")
-        worker, verifier = peak_bytes(crew.worker.pid), peak_bytes(crew.verifier.pid)
+    with make_crew(tmp_path / "data") as engine:
+        outcome, _ = released(engine, photo, tmp_path, "jpg")
+        worker, verifier = peak_bytes(engine.worker.pid), peak_bytes(engine.verifier.pid)
     cloaked = [face for face in outcome.verdict.faces if face.required]
     assert len(cloaked) == 2
     assert all(face.found_again for face in cloaked)

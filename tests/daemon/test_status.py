@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from uncnn.daemon.answers import DEGRADED, NOT_RUNNING, OK
 from uncnn.daemon.audit.last import LastAudit
+from uncnn.daemon.commands.status import print_status, status_json, status_lines
 from uncnn.daemon.ledger import Job, Ledger, LedgerError, Proof, Run, State
-from uncnn.daemon.ledger.view import View, view
+from uncnn.daemon.ledger.view import View, exit_status, view
+from uncnn.daemon.output import DEGRADED, NOT_RUNNING, OK
 from uncnn.daemon.service.metrics import write_metrics
-from uncnn.daemon.status import exit_status, print_status, status_json, status_lines
 
 HEAVY = ("torch", "onnxruntime", "numpy", "PIL", "rich", "pydantic", "yaml", "multiprocessing")
 

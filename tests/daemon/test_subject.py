@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from uncnn.daemon.photos import decode
-from uncnn.daemon.protect.subject import Subject
+from uncnn.daemon.protect.working_photo import Subject
 from uncnn.plugins.api import Face
+from uncnn.plugins.engine.host import Patch
+from uncnn.plugins.engine.overlap import neighbours
 from uncnn.plugins.geometry import Region
-from uncnn.plugins.host import Patch
-from uncnn.plugins.overlap import neighbours
 
 
 def face(left: float) -> Face:

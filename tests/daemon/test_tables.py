@@ -10,8 +10,8 @@ import pytest
 from rich.text import Text
 
 from uncnn.daemon.protect.pipeline import Outcome
-from uncnn.daemon.tables import verdict_json, verdict_lines
-from uncnn.daemon.terminal import Done, say, say_line
+from uncnn.daemon.terminal.results import Done, say, say_line
+from uncnn.daemon.terminal.verdict_table import verdict_json, verdict_lines
 from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.verdict import VERDICT, FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face

@@ -14,16 +14,17 @@ import pytest
 from PIL import Image
 
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.measuring import compare_versions, embed, same_face
+from uncnn.daemon.protect.measuring import compare_versions, embed
 from uncnn.daemon.protect.messages import Compare, Embed, Embedded
 from uncnn.daemon.protect.verifier import Verifier
 from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.places import JITTERS
-from uncnn.exporters.detectors import OWN_ONNX
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.detectors import OWN_ONNX
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face, UncnnError
 from uncnn.plugins.detectors.retinaface import load_onnx
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.geometry import same_face
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 CPU = ["CPUExecutionProvider"]
 VIEWS = ("as-is", "jpeg-75")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from uncnn.daemon.verify.views import View, parse_view, reencode
+from uncnn.daemon.config.views import View, parse_view
+from uncnn.daemon.photos.views import reencode
 from uncnn.plugins.api import UncnnError
 
 
@@ -67,7 +68,7 @@ def test_a_photo_of_one_pixel_survives() -> None:
 
 def test_neither_names_nor_configuration_need_an_image_library() -> None:
     program = (
-        "import sys, uncnn.daemon.verify.views, uncnn.daemon.config\n"
+        "import sys, uncnn.daemon.config.views, uncnn.daemon.config\n"
         "import uncnn.daemon.files.scan, uncnn.daemon.files.publish\n"
         "found = {'torch', 'onnx', 'onnxruntime', 'PIL', 'pillow_heif'} & set(sys.modules)\n"
         "assert not found, found"

@@ -12,10 +12,10 @@ import pytest
 
 from uncnn.daemon.config import Folder, Policy
 from uncnn.daemon.files.scan import candidates
-from uncnn.daemon.intake import Place
 from uncnn.daemon.ledger import Ledger
-from uncnn.daemon.service.place import ServedPlace
-from uncnn.daemon.service.workshop import Task
+from uncnn.daemon.service.folder_supervisor import FolderSupervisor
+from uncnn.daemon.service.worker_thread import Task
+from uncnn.daemon.watch.backlog import SourceFolder
 from uncnn.daemon.watch.events import Hints
 from uncnn.daemon.watch.folder import SCAN_ONLY_SECONDS, SCAN_SECONDS, WatchedFolder
 from uncnn.daemon.watch.mounts import network_file_system
@@ -127,7 +127,7 @@ def test_shared_folders_of_virtual_machines_are_known(tmp_path: Path, kind: str)
 
 
 class Idle:
-    """A workshop in which nothing is done."""
+    """A worker thread in which nothing is done."""
 
     def put(self, task: Task) -> None:
         pass
@@ -143,13 +143,13 @@ class Idle:
 
 
 @contextmanager
-def served_place(watch: Path, publish: Path, file: Path) -> Iterator[ServedPlace]:
+def served_place(watch: Path, publish: Path, file: Path) -> Iterator[FolderSupervisor]:
     """Give a folder as the service tends it, with a ledger in `file`."""
     with Ledger(file) as ledger:
         ledger.folders.watch([(watch, publish)])
         policy = Policy()
-        place = Place(1, Folder(watch=watch, publish=publish, policy="everyday"), policy, policy.digest())
-        yield ServedPlace(place, WatchedFolder(watch, 0.0, lambda: None), ledger, Idle())
+        source = SourceFolder(1, Folder(watch=watch, publish=publish, policy="everyday"), policy, policy.digest())
+        yield FolderSupervisor(source, WatchedFolder(watch, 0.0, lambda: None), ledger, Idle())
 
 
 def test_a_folder_that_may_be_seen_and_not_be_listed_stays_blocked_until_it_may(

@@ -10,11 +10,11 @@ import onnx
 import onnxruntime
 import torch
 
-from uncnn.plugins.cards import Card, read_card
 from uncnn.plugins.geometry import ARCFACE_112, similarities
-from uncnn.plugins.graph import load_graph
-from uncnn.plugins.onnx_recogniser import crop
-from uncnn.plugins.recogniser import load_recogniser
+from uncnn.plugins.recognisers.cards import Card, read_card
+from uncnn.plugins.recognisers.graph import load_graph
+from uncnn.plugins.recognisers.onnx_recogniser import crop
+from uncnn.plugins.recognisers.torch_recogniser import load_recogniser
 
 POINTS = ARCFACE_112 + 16  # where faces-144 has them
 

@@ -16,10 +16,11 @@ from onnx import ModelProto
 from torch import Tensor, nn
 from torch.nn import functional
 
-from uncnn.exporters import proof
-from uncnn.exporters.build import BuildError, build
-from uncnn.exporters.formats.torch_export import onnx_of
-from uncnn.plugins.cards import (
+from uncnn.exporters.convert import proof
+from uncnn.exporters.convert.build import BuildError, build
+from uncnn.exporters.convert.formats.torch_export import onnx_of
+from uncnn.plugins.geometry import ARCFACE_112
+from uncnn.plugins.recognisers.cards import (
     TEMPLATES,
     Card,
     CardError,
@@ -30,10 +31,9 @@ from uncnn.plugins.cards import (
     sha256_of,
     write_card,
 )
-from uncnn.plugins.geometry import ARCFACE_112
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.program import load_program
-from uncnn.plugins.recogniser import load_recogniser
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.program import load_program
+from uncnn.plugins.recognisers.torch_recogniser import load_recogniser
 
 LENGTH = 32
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from uncnn.exporters.catalog import CATALOG, CatalogError, DetectorEntry, File, RecogniserEntry, read_catalog
 from uncnn.exporters.pulling.pull import card_of, weights_of
-from uncnn.exporters.store import EMBEDDED
-from uncnn.plugins.cards import TEMPLATES, read_card
+from uncnn.exporters.registry.catalog import CATALOG, CatalogError, DetectorEntry, File, RecogniserEntry, read_catalog
+from uncnn.exporters.registry.store import EMBEDDED
+from uncnn.plugins.recognisers.cards import TEMPLATES, read_card
 
 CARRIER = "https://raw.githubusercontent.com/"
 
@@ -171,7 +171,7 @@ def test_what_is_no_catalog_is_refused(tmp_path: Path) -> None:
 
 def test_reading_it_needs_no_torch() -> None:
     code = (
-        "import sys, uncnn.exporters.catalog as catalog\n"
+        "import sys, uncnn.exporters.registry.catalog as catalog\n"
         "assert catalog.read_catalog().models\n"
         "assert not {'torch', 'onnx', 'httpx'} & set(sys.modules)\n"
     )

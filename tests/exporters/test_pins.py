@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from uncnn.exporters import pins, store
-from uncnn.exporters.catalog import card_of, read_catalog
-from uncnn.exporters.choice import ModelsError
-from uncnn.exporters.pins import EMBEDDED, PINS, PinsError, difference, is_proven, no_laxer
-from uncnn.plugins.cards import Card, read_card, write_card
+from uncnn.exporters.registry import pins, store
+from uncnn.exporters.registry.catalog import card_of, read_catalog
+from uncnn.exporters.registry.choice import ModelsError
+from uncnn.exporters.registry.pins import EMBEDDED, PINS, PinsError, difference, is_proven, no_laxer
+from uncnn.plugins.recognisers.cards import Card, read_card, write_card
 
 NAMES = sorted(card.parent.name for card in EMBEDDED.glob("*/card.yaml"))
 JUDGE = "openvino-0095"
@@ -47,7 +47,7 @@ def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_table_is_that_of_the_cards() -> None:
-    remedy = "a card, a model or the detector changed: run python -m uncnn.exporters.pins"
+    remedy = "a card, a model or the detector changed: run python -m uncnn.exporters.registry.pins"
     assert yaml.safe_load(PINS.read_bytes()) == yaml.safe_load(yaml.safe_dump(pins.table())), remedy
     pins.check_embedded()
 

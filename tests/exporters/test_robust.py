@@ -11,15 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.exporters.train import robust
 from uncnn.exporters.train.faces import TrainingError
 from uncnn.exporters.train.ship import ship_recogniser
 from uncnn.exporters.train.trained import with_weights
-from uncnn.plugins.cards import read_card
-from uncnn.plugins.graph import load_graph
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.recogniser import Recogniser, load_recogniser
+from uncnn.plugins.recognisers.cards import read_card
+from uncnn.plugins.recognisers.graph import load_graph
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 
 TEACHERS = ("esp-mfn", "mobileface-v2")  # PReLU of a slope a channel; a linear layer at the end
 COURSE = robust.Course(epsilon_255=4, passes=2, samples=4, batch=2)

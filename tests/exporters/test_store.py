@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from uncnn.exporters import store
-from uncnn.exporters.detectors import LARGER, OWN_ONNX, PUBLISHED, published_sha256
-from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR, Installed, ModelsError
-from uncnn.plugins.cards import read_card, sha256_of
+from uncnn.exporters.registry import store
+from uncnn.exporters.registry.detectors import LARGER, OWN_ONNX, PUBLISHED, published_sha256
+from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR, Installed, ModelsError
 from uncnn.plugins.detectors.retinaface_network import load_network
+from uncnn.plugins.recognisers.cards import read_card, sha256_of
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,7 @@ def test_the_users_weights_are_exported_once_and_proven(
 def test_looking_for_models_loads_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\n"
-        "from uncnn.exporters import store\n"
+        "from uncnn.exporters.registry import store\n"
         f"assert store.installed(pathlib.Path({str(tmp_path)!r}))\n"
         "assert 'torch' not in sys.modules\n"
     )

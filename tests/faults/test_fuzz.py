@@ -46,7 +46,7 @@ def test_a_seed_decides_alone() -> None:
 
 def test_the_supervisor_can_decode_nothing() -> None:
     code = (
-        "import sys, uncnn.daemon.cli.main, uncnn.daemon.once, uncnn.daemon.service.loop\n"
+        "import sys, uncnn.daemon.cli.main, uncnn.daemon.commands.run_once, uncnn.daemon.service.loop\n"
         "decoders = {'PIL', 'pillow_heif', 'jpeglib', 'imagecodecs', 'tifffile', 'cv2', 'torch', 'onnxruntime'}\n"
         "assert not decoders & set(sys.modules), decoders & set(sys.modules)\n"
     )

@@ -11,15 +11,15 @@ from uncnn.daemon.ledger import State
 pytestmark = pytest.mark.slow
 
 PLACES = [
-    "uncnn.daemon.service.place:look",
-    "uncnn.daemon.photo_job:snapshot",
+    "uncnn.daemon.service.folder_supervisor:look",
+    "uncnn.daemon.jobs.photo_job:snapshot",
     "uncnn.daemon.ledger.jobs:Ledger.enqueue",
     "uncnn.daemon.ledger.jobs:Ledger.claim",
     "uncnn.daemon.ledger.pictures:Pictures.note",
-    "uncnn.daemon.photo_job:recall_picture",
-    "uncnn.daemon.photo_job:protect",
-    "uncnn.daemon.photo_job:_judge",
-    "uncnn.daemon.release:publish",
+    "uncnn.daemon.jobs.photo_job:recall_picture",
+    "uncnn.daemon.jobs.photo_job:protect",
+    "uncnn.daemon.jobs.photo_job:_judge",
+    "uncnn.daemon.jobs.release:publish",
     "uncnn.daemon.files.publish:_fill",
     "uncnn.daemon.files.publish:_link",
     "uncnn.daemon.ledger.jobs:Ledger.move",

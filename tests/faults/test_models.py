@@ -22,12 +22,12 @@ from safetensors.torch import load_file
 
 from uncnn.daemon.protect.verifier import make_verifier
 from uncnn.daemon.verify import second_look
-from uncnn.exporters import store
-from uncnn.exporters.detectors import DETECTOR_EXPORT, LARGER, OWN_DETECTOR, OWN_ONNX, SECOND_ONNX
-from uncnn.exporters.pins import EMBEDDED
-from uncnn.plugins import canaries
+from uncnn.exporters.registry import store
+from uncnn.exporters.registry.detectors import DETECTOR_EXPORT, LARGER, OWN_DETECTOR, OWN_ONNX, SECOND_ONNX
+from uncnn.exporters.registry.pins import EMBEDDED
 from uncnn.plugins.api import UncnnError
-from uncnn.plugins.cards import Card, distance, read_card, value_at, write_card
+from uncnn.plugins.recognisers import canaries
+from uncnn.plugins.recognisers.cards import Card, distance, read_card, value_at, write_card
 
 MINE = "mine"
 STUDENT = "mobileface-v2"

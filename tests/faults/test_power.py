@@ -17,11 +17,11 @@ from tempfile import TemporaryDirectory
 import pytest
 from disk import Disk, Image, failures, written
 from scene import Scene
-from stub_crew import StubCrew
+from stub_engine import StubEngine
 from system_calls import Call, calls, traced
 
-from uncnn.daemon.answers import OK
 from uncnn.daemon.ledger import Ledger, LedgerError, State
+from uncnn.daemon.output import OK
 
 pytestmark = pytest.mark.slow
 
@@ -145,7 +145,7 @@ def test_the_next_run_publishes_every_photo_once(
     scene, made = recorded
     monkeypatch.setenv("UNCNN_STATE", str(scene.state))
     monkeypatch.setenv("XDG_DATA_HOME", str(scene.root / "data"))
-    monkeypatch.setattr("uncnn.daemon.once.ProcessEngine", StubCrew)
+    monkeypatch.setattr("uncnn.daemon.commands.run_once.ProcessEngine", StubEngine)
     images = distinct(Disk(scene.root), made, 1)
     for image in islice(images, 0, None, max(len(images) // CONTINUED, 1)):
         for folder in (scene.state, scene.publish):

@@ -17,7 +17,7 @@ from PIL import Image
 from running import descendants
 
 from uncnn.daemon.ledger import Job, Ledger, State
-from uncnn.plugins.cards import sha256_of
+from uncnn.plugins.recognisers.cards import sha256_of
 
 pytestmark = pytest.mark.slow
 

@@ -151,7 +151,7 @@ def test_names_and_kinds_that_nobody_expects(running: Running) -> None:
 def test_a_photo_that_becomes_a_link_after_the_scan_is_not_followed(scene: Scene) -> None:
     secret = scene.root / "secret.jpg"
     secret.write_text("good secret")
-    kill = "uncnn.daemon.photo_job:snapshot before"
+    kill = "uncnn.daemon.jobs.photo_job:snapshot before"
     running = Running(scene, STUB_KILL=kill, STUB_KILLED=str(scene.root / "killed"))
     photo = scene.put("a.jpg", "good")
     assert running.process.wait(PATIENCE_SECONDS) == -9  # it had been scanned, had settled, and was about to be read

@@ -17,11 +17,11 @@ LARGEST_BYTES = 60_000_000  # of the wheel, with all models in it
 
 TRY = """
 import importlib.metadata, pathlib, uncnn.daemon, uncnn.exporters, uncnn.plugins
-from uncnn.plugins.aim import CROWD
+from uncnn.plugins.engine.aim import CROWD
 from uncnn.plugins.registry import attack_names
 assert CROWD.is_file(), "the mean of many faces does not ship"
 assert attack_names(), "no attack is registered"
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.store import EMBEDDED
 folders = [card.parent for card in EMBEDDED.glob("*/card.yaml")]
 assert len(folders) >= 5, folders
 for folder in folders:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from uncnn.exporters.store import EMBEDDED
-from uncnn.plugins.recogniser import Recogniser, load_recogniser
+from uncnn.exporters.registry.store import EMBEDDED
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 
 sys.path.insert(0, str(Path(__file__).parent))
 

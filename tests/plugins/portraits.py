@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from uncnn.plugins.api import Budget, Face
-from uncnn.plugins.batch import PATCH_PX, FaceBatch, cut
+from uncnn.plugins.engine.batch import PATCH_PX, FaceBatch, cut
 from uncnn.plugins.geometry import region_of
 
 FACE = Face((187.0, 75.0, 266.0, 178.0), ((207, 110), (245, 108), (228, 135), (210, 152), (243, 151)), 0.99)

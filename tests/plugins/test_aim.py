@@ -7,12 +7,12 @@ import pytest
 import torch
 from portraits import BESIDE, BUDGET, FACE, batch_of
 
-from uncnn.plugins import host
-from uncnn.plugins.aim import SYNTHETIC, Aim, AimError, Gallery
 from uncnn.plugins.attacks.pgd import Pgd
-from uncnn.plugins.goals import CrossEntropy, synthetic
-from uncnn.plugins.objective import embeddings
-from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.engine import host
+from uncnn.plugins.engine.aim import SYNTHETIC, Aim, AimError, Gallery
+from uncnn.plugins.engine.goals import CrossEntropy, synthetic
+from uncnn.plugins.engine.objective import embeddings
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import UnknownAttack, make_aim
 
 

@@ -11,17 +11,17 @@ import pytest
 import torch
 from portraits import BESIDE, BUDGET, FACE, batch_of
 
-from uncnn.plugins import host, objective
-from uncnn.plugins.aim import Aim
 from uncnn.plugins.api import Budget, Change, Face, Faces, Loss, PluginError
 from uncnn.plugins.attacks.pgd import Pgd
-from uncnn.plugins.batch import PATCH_PX
+from uncnn.plugins.engine import host, objective
+from uncnn.plugins.engine.aim import Aim
+from uncnn.plugins.engine.batch import PATCH_PX
 from uncnn.plugins.geometry import region_of
 from uncnn.plugins.parameters import parameters_of
-from uncnn.plugins.perception import luma_of, rms_limits
-from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.perception.pixel_bounds import luma_of, rms_limits
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import STRENGTHS, UnknownAttack, attack_names, make_attack, make_budget
-from uncnn.plugins.views import gaussian
+from uncnn.plugins.resampling import gaussian
 
 FEW = replace(BUDGET, steps=3, flow=0.01)  # as many as it takes to see the face as it is, and twice otherwise
 WHOLE_RANGE = 255

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from uncnn.plugins.api import Budget
 from uncnn.plugins.attacks.boundary import FEWEST, HopSkipJump
-from uncnn.plugins.perception import luma_of
+from uncnn.plugins.perception.pixel_bounds import luma_of
 from uncnn.plugins.registry import UnknownAttack, make_attack
 
 BUDGET = Budget(steps=12, epsilon_255=6.0, texture=0.0)

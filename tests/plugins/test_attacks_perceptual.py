@@ -11,17 +11,17 @@ import torch
 from portraits import BESIDE, FACE, batch_of
 from torch import Tensor
 
-from uncnn.plugins import objective
-from uncnn.plugins.aim import Aim
 from uncnn.plugins.api import Budget, Loss
 from uncnn.plugins.attacks.cw import CarliniWagner
 from uncnn.plugins.attacks.fawkes import Fawkes
 from uncnn.plugins.attacks.lowkey import LowKey
-from uncnn.plugins.batch import FaceBatch
-from uncnn.plugins.learned_similarity import VARIABLE
-from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.engine import objective
+from uncnn.plugins.engine.aim import Aim
+from uncnn.plugins.engine.batch import FaceBatch
+from uncnn.plugins.perception.learned_similarity import VARIABLE
+from uncnn.plugins.perception.similarity import dssim, ms_ssim
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import UnknownAttack, make_attack, notes_of
-from uncnn.plugins.similarity import dssim, ms_ssim
 
 LOOSE = Budget(steps=40, epsilon_255=30.0, cap_255=60.0, chroma=1.0)
 

@@ -10,10 +10,10 @@ import torch
 from portraits import BESIDE, FACE, batch_of
 from torch import Tensor
 
-from uncnn.plugins.aim import Aim
 from uncnn.plugins.api import Budget
 from uncnn.plugins.attacks.tip_im import BLOCK_PX, TipIm, mmd
-from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.engine.aim import Aim
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import UnknownAttack, make_attack
 
 BUDGET = Budget(steps=5)

@@ -7,13 +7,13 @@ import pytest
 import torch
 from portraits import FACE, batch_of
 
-from uncnn.plugins import batch, host
 from uncnn.plugins.api import Budget, Change, Face, Faces, Loss
-from uncnn.plugins.backdrop import backdrop
-from uncnn.plugins.batch import PATCH_PX
+from uncnn.plugins.engine import batch, host
+from uncnn.plugins.engine.backdrop import backdrop
+from uncnn.plugins.engine.batch import PATCH_PX
 from uncnn.plugins.geometry import ARCFACE_112, region_of, similarities, transform
-from uncnn.plugins.perception import oval, window
-from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.perception.pixel_bounds import oval, window
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 
 UNIT = 1.75  # patch pixels to an ArcFace-112 pixel
 POINTS = ARCFACE_112 * UNIT + 14

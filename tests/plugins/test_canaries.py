@@ -9,16 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from uncnn.exporters.canary_picture import picture as drawn
-from uncnn.exporters.detectors import OWN_ONNX, second_onnx
-from uncnn.exporters.pins import EMBEDDED
-from uncnn.plugins import canaries
+from uncnn.exporters.registry.detectors import OWN_ONNX, second_onnx
+from uncnn.exporters.registry.pins import EMBEDDED
+from uncnn.exporters.train.canary_picture import picture as drawn
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.canaries import Canaries, CanaryError, check_detector, check_recognisers, check_second_detector
 from uncnn.plugins.detectors.centerface import CenterFace
 from uncnn.plugins.detectors.centerface import load_onnx as load_second
 from uncnn.plugins.detectors.retinaface import RetinaFace, load_onnx
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers import canaries
+from uncnn.plugins.recognisers.canaries import (
+    Canaries,
+    CanaryError,
+    check_detector,
+    check_recognisers,
+    check_second_detector,
+)
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 CPU = ["CPUExecutionProvider"]
 NAMES = sorted(card.parent.name for card in EMBEDDED.glob("*/card.yaml"))

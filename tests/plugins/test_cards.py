@@ -11,9 +11,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import UncnnError
-from uncnn.plugins.cards import (
+from uncnn.plugins.recognisers.cards import (
     CARD_FILE,
     MODEL_FILE,
     PROGRAM_FILE,
@@ -357,5 +357,5 @@ def test_check_model_and_its_program(tmp_path):
 
 
 def test_torch_is_not_imported():
-    code = "import sys, uncnn.plugins.cards; assert 'torch' not in sys.modules"
+    code = "import sys, uncnn.plugins.recognisers.cards; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

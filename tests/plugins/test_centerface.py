@@ -14,9 +14,9 @@ import onnx
 import pytest
 from PIL import Image
 
-from uncnn.exporters import centerface as exporter
-from uncnn.exporters.detectors import SECOND_ONNX, second_onnx
-from uncnn.exporters.pins import EMBEDDED
+from uncnn.exporters.convert import centerface as exporter
+from uncnn.exporters.registry.detectors import SECOND_ONNX, second_onnx
+from uncnn.exporters.registry.pins import EMBEDDED
 from uncnn.plugins.api import Face
 from uncnn.plugins.detectors.centerface import INPUT, LARGEST_LOG, OUTPUTS, CenterFace, decode, load_onnx
 from uncnn.plugins.detectors.retinaface import DetectorError

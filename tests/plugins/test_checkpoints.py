@@ -15,11 +15,11 @@ import torch
 
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.moved import read_moved
-from uncnn.exporters.formats import FormatError
-from uncnn.exporters.formats.checkpoint import convert
-from uncnn.plugins.checkpoints import CheckpointError, load_checkpoint
+from uncnn.exporters.convert.formats import FormatError
+from uncnn.exporters.convert.formats.checkpoint import convert
 from uncnn.plugins.detectors.retinaface_forward import DetectorError
 from uncnn.plugins.detectors.retinaface_network import load_network
+from uncnn.plugins.recognisers.checkpoints import CheckpointError, load_checkpoint
 
 BOMB = 2**30  # bytes of zeros: a thousandth of that when compressed
 ALLOWED_KB = 200_000

@@ -9,11 +9,12 @@ import pytest
 import torch
 from portraits import BESIDE, BUDGET, FACE, batch_of
 
-from uncnn.plugins import contrast, host, pyramid, vision
-from uncnn.plugins.batch import PATCH_PX, FaceBatch, together
-from uncnn.plugins.contrast import Bands
-from uncnn.plugins.displays import DESKTOP, DISPLAYS, PHONE, ZOOMED, linear, linear_slope
+from uncnn.plugins.engine import host
+from uncnn.plugins.engine.batch import PATCH_PX, FaceBatch, together
 from uncnn.plugins.geometry import region_of
+from uncnn.plugins.perception import contrast, pyramid, vision
+from uncnn.plugins.perception.contrast import Bands
+from uncnn.plugins.perception.displays import DESKTOP, DISPLAYS, PHONE, ZOOMED, linear, linear_slope
 
 SEEN = replace(BUDGET, epsilon_255=48.0, cap_255=48.0, chroma=1.0, visibility=3.0)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from uncnn.exporters import store
+from uncnn.exporters.registry import store
 from uncnn.plugins import extras, registry
 from uncnn.plugins.extras import MissingPackage, require
-from uncnn.plugins.sessions import providers_for
+from uncnn.plugins.recognisers.sessions import providers_for
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pytest
 import torch
 from portraits import BESIDE, BUDGET, FACE, batch_of
 
-from uncnn.plugins import host
 from uncnn.plugins.api import Budget, Change, Face, Faces, Loss, PluginError
 from uncnn.plugins.attacks.veil import Veil
-from uncnn.plugins.drift import Drift
-from uncnn.plugins.flow import displaced, folds
-from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.engine import host
+from uncnn.plugins.engine.drift import Drift
+from uncnn.plugins.engine.flow import displaced, folds
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 
 MOVING = replace(BUDGET, flow=0.02)
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from uncnn.plugins import geometry
-from uncnn.plugins.onnx_recogniser import crop
-from uncnn.plugins.warp import warp
+from uncnn.plugins.recognisers.onnx_recogniser import crop
+from uncnn.plugins.recognisers.warp import warp
 
 TEMPLATE = geometry.ARCFACE_112
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from uncnn.plugins import host, steps
 from uncnn.plugins.api import Attack, Budget, Loss
 from uncnn.plugins.attacks.fgsm import Fgsm
 from uncnn.plugins.attacks.i_fgsm import IFgsm
@@ -18,7 +17,8 @@ from uncnn.plugins.attacks.mi_fgsm import MiFgsm
 from uncnn.plugins.attacks.p_fgvm import PFgvm
 from uncnn.plugins.attacks.ti_dim import Placement, TiDim, draw_placement, gaussian_kernel, smoothed
 from uncnn.plugins.attacks.veil import Veil
-from uncnn.plugins.batch import FaceBatch
+from uncnn.plugins.engine import host, steps
+from uncnn.plugins.engine.batch import FaceBatch
 
 SIDE = 24
 BOUND = 4.0

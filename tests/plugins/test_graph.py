@@ -11,7 +11,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from uncnn.plugins.graph import Extremum, PRelu, load_graph
+from uncnn.plugins.recognisers.graph import Extremum, PRelu, load_graph
 
 PICTURES = np.random.default_rng(0).normal(0, 2, (2, 3, 4, 8)).astype(np.float32)
 PICTURES[0, 0, 0] = 0

@@ -11,8 +11,8 @@ import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnx2torch import convert
 
-from uncnn.plugins.graph import plain
-from uncnn.plugins.graph_opset import OpsetError
+from uncnn.plugins.recognisers.graph import plain
+from uncnn.plugins.recognisers.graph_opset import OpsetError
 
 PICTURES = np.random.default_rng(0).uniform(0.1, 2, (2, 3, 8, 8)).astype(np.float32)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from uncnn.plugins.jpeg import recompressed
-from uncnn.plugins.views import compressed
+from uncnn.plugins.engine.jpeg import recompressed
+from uncnn.plugins.engine.views import compressed
 
 
 def pictures(photo: np.ndarray) -> torch.Tensor:

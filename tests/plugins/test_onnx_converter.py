@@ -13,9 +13,9 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from uncnn.exporters.store import EMBEDDED
-from uncnn.plugins import graph
-from uncnn.plugins.graph import is_folded, load_graph
+from uncnn.exporters.registry.store import EMBEDDED
+from uncnn.plugins.recognisers import graph
+from uncnn.plugins.recognisers.graph import is_folded, load_graph
 
 SHIPPED = sorted(path.parent.name for path in EMBEDDED.glob("*/model.onnx"))
 
@@ -45,8 +45,8 @@ def test_a_worker_starts_without_what_takes_long() -> None:
     script = (
         "import sys\n"
         "import torch, uncnn.daemon.protect.worker\n"
-        "from uncnn.exporters.store import EMBEDDED\n"
-        "from uncnn.plugins.recogniser import load_recogniser\n"
+        "from uncnn.exporters.registry.store import EMBEDDED\n"
+        "from uncnn.plugins.recognisers.torch_recogniser import load_recogniser\n"
         "for card in EMBEDDED.glob('*/card.yaml'):\n"
         "    model = load_recogniser(card.parent)\n"
         "    size = (model.card.input.height, model.card.input.width)\n"

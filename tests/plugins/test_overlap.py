@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from portraits import BESIDE, BUDGET, FACE
 
-from uncnn.plugins import host
 from uncnn.plugins.api import Budget, Change, Face, Faces, Loss, Pixels
-from uncnn.plugins.batch import PATCH_PX, FaceBatch, cut, enlarged
+from uncnn.plugins.engine import host
+from uncnn.plugins.engine.batch import PATCH_PX, FaceBatch, cut, enlarged
+from uncnn.plugins.engine.joint import joint, onto
+from uncnn.plugins.engine.overlap import beside, share
 from uncnn.plugins.geometry import Region, region_of
-from uncnn.plugins.joint import joint, onto
-from uncnn.plugins.overlap import beside, share
-from uncnn.plugins.perception import TEXTURE_SIGMA_PX, luma_of
-from uncnn.plugins.recogniser import Recogniser
+from uncnn.plugins.perception.pixel_bounds import TEXTURE_SIGMA_PX, luma_of
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import make_attack
-from uncnn.plugins.views import gaussian
+from uncnn.plugins.resampling import gaussian
 
 FLAT = replace(BUDGET, rms=1.2, steps=1, flow=0.01)
 ENLARGED = (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from uncnn.plugins.api import Budget
 from uncnn.plugins.geometry import ARCFACE_112, similarities
-from uncnn.plugins.perception import (
+from uncnn.plugins.perception.pixel_bounds import (
     bound_chroma_and_luma,
     bound_rms,
     luma_of,
@@ -17,7 +17,7 @@ from uncnn.plugins.perception import (
     rms_limits,
     window,
 )
-from uncnn.plugins.views import gaussian
+from uncnn.plugins.resampling import gaussian
 
 
 def test_flat_skin_has_the_base_bound_and_texture_more() -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from uncnn.plugins.program import ProgramError, load_program
+from uncnn.plugins.recognisers.program import ProgramError, load_program
 
 MODEL, WEIGHTS = "models/model.json", "data/weights/model_weights_config.json"
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from uncnn.exporters.store import EMBEDDED
-from uncnn.plugins.cards import CardError
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.geometry import ARCFACE_112
-from uncnn.plugins.graph import GraphError, load_graph, plain
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.recogniser import load_recogniser
+from uncnn.plugins.recognisers.cards import CardError
+from uncnn.plugins.recognisers.graph import GraphError, load_graph, plain
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.torch_recogniser import load_recogniser
 
 NAMES = (
     "dlib-resnet",

@@ -10,15 +10,15 @@ import pytest
 import torch
 from portraits import BESIDE, FACE, batch_of
 
-from uncnn.plugins import host
 from uncnn.plugins.api import Attack, Budget, Change, Face, Faces, Loss
 from uncnn.plugins.attacks.veil import Veil
-from uncnn.plugins.batch import PATCH_PX, enlarged
-from uncnn.plugins.enlarging import cubic, enlarging
+from uncnn.plugins.engine import host
+from uncnn.plugins.engine.batch import PATCH_PX, enlarged
+from uncnn.plugins.engine.enlarging import cubic, enlarging
 from uncnn.plugins.geometry import ARCFACE_112, Region, region_of
-from uncnn.plugins.perception import FEATHER_112
-from uncnn.plugins.recogniser import Recogniser
-from uncnn.plugins.views import gaussian
+from uncnn.plugins.perception.pixel_bounds import FEATHER_112
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
+from uncnn.plugins.resampling import gaussian
 
 BUDGET = Budget(steps=2, epsilon_255=4.8, texture=1.65, cap_255=35.0, flow=0.015)  # as wide as the strengths have it
 BESIDE_PX = 8  # either side of the border

@@ -7,10 +7,10 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from uncnn.exporters.store import EMBEDDED
-from uncnn.plugins import sessions
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import UncnnError
-from uncnn.plugins.sessions import known_device, make_session, providers_for
+from uncnn.plugins.recognisers import sessions
+from uncnn.plugins.recognisers.sessions import known_device, make_session, providers_for
 
 GPU = "CUDAExecutionProvider"
 

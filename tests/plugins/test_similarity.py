@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from uncnn.plugins.learned_similarity import VARIABLE, LpipsError, lpips_distance, lpips_weights
-from uncnn.plugins.similarity import SCALE_WEIGHTS, dssim, ms_ssim, ssim
+from uncnn.plugins.perception.learned_similarity import VARIABLE, LpipsError, lpips_distance, lpips_weights
+from uncnn.plugins.perception.similarity import SCALE_WEIGHTS, dssim, ms_ssim, ssim
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from portraits import BUDGET, FACE
 
-from uncnn.exporters.store import EMBEDDED, OWN_DETECTOR
+from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.batch import PATCH_PX, cut
 from uncnn.plugins.detectors import turned
 from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.detectors.turned import AROUND, GLANCE_TURNS, SAME_READING, TURNS, Glance, Reading, Turned, looking
+from uncnn.plugins.engine.batch import PATCH_PX, cut
 from uncnn.plugins.geometry import ARCFACE_112, region_of, similarities
-from uncnn.plugins.onnx_recogniser import crop
+from uncnn.plugins.recognisers.onnx_recogniser import crop
 
 COLOURS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [0, 255, 255]])
 MIDDLES = np.array([[60.0, 50.0], [90.0, 50.0], [75.0, 68.0], [63.0, 84.0], [87.0, 84.0]])

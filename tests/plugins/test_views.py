@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from uncnn.plugins.engine.views import View, draw_view
 from uncnn.plugins.geometry import ARCFACE_112
-from uncnn.plugins.views import View, draw_view, gaussian, resampling
+from uncnn.plugins.resampling import gaussian, resampling
 
 
 @pytest.fixture(scope="module")

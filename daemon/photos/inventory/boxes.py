@@ -14,7 +14,7 @@ from uncnn.daemon.photos.inventory.trailing import trailing_things
 from uncnn.daemon.photos.inventory.values import Part, Thing, shortened, text_of
 from uncnn.daemon.photos.inventory.xmp import xmp_things
 from uncnn.daemon.photos.items import Item, items_of, top_boxes
-from uncnn.daemon.wording import size_words
+from uncnn.daemon.text import size_words
 
 _PICTURES: Final = frozenset({"hvc1", "av01", "grid", "iovl", "iden", "jpeg", "tmap", "unci", "avc1", "hvt1"})
 _PARTS: Final = frozenset({"ftyp", "meta", "mdat", "free", "skip"})

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, TiffImagePlugin
 from uncnn.daemon.photos.inventory.segments import picture_words
 from uncnn.daemon.photos.inventory.values import Thing, shortened, text_of, thing
 from uncnn.daemon.photos.metadata import EXIF_PAGE, GPS_PAGE
-from uncnn.daemon.wording import size_words
+from uncnn.daemon.text import size_words
 
 _INTEROP_PAGE: Final = 0xA005
 _THUMBNAIL_PAGE: Final = ExifTags.IFD.IFD1

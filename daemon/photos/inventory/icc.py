@@ -10,7 +10,7 @@ from typing import Any, Final
 from PIL import ImageCms
 
 from uncnn.daemon.photos.inventory.values import Thing, shortened, thing
-from uncnn.daemon.wording import size_words
+from uncnn.daemon.text import size_words
 
 _SRGB_AREA: Final = 0.1121  # of the triangle of its primaries in CIE 1931 xy
 _WIDE: Final = 1.1  # times that

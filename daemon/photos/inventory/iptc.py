@@ -15,7 +15,7 @@ from uncnn.daemon.photos.inventory.icc import icc_things
 from uncnn.daemon.photos.inventory.segments import picture_words
 from uncnn.daemon.photos.inventory.values import Thing, text_of, thing
 from uncnn.daemon.photos.inventory.xmp import xmp_things
-from uncnn.daemon.wording import size_words
+from uncnn.daemon.text import size_words
 
 _NAMES: Final = {
     3: "object type", 4: "object attribute", 5: "object name (title)", 7: "edit status", 10: "urgency",

@@ -18,7 +18,7 @@ from uncnn.daemon.photos.inventory.segments import Segment, end_of_picture, pict
 from uncnn.daemon.photos.inventory.trailing import trailing_things
 from uncnn.daemon.photos.inventory.values import Part, Thing, shortened, text_of
 from uncnn.daemon.photos.inventory.xmp import xmp_things
-from uncnn.daemon.wording import size_words
+from uncnn.daemon.text import size_words
 
 _EXIF: Final = b"Exif\0\0"
 _TIFF_STARTS: Final = (b"II*\0", b"MM\0*")

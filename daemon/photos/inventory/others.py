@@ -12,7 +12,7 @@ from uncnn.daemon.photos.inventory.icc import icc_things
 from uncnn.daemon.photos.inventory.trailing import trailing_things
 from uncnn.daemon.photos.inventory.values import Part, Thing, shortened, text_of
 from uncnn.daemon.photos.inventory.xmp import xmp_things
-from uncnn.daemon.wording import size_words
+from uncnn.daemon.text import size_words
 
 _EXTENSION, _IMAGE, _COMMENT, _WORDS, _APPLICATION = 0x21, 0x2C, 0xFE, 0x01, 0xFF
 _XMP: Final = b"XMP DataXMP"

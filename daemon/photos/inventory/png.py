@@ -17,7 +17,7 @@ from uncnn.daemon.photos.inventory.trailing import trailing_things
 from uncnn.daemon.photos.inventory.values import Part, Thing, shortened, text_of, thing
 from uncnn.daemon.photos.inventory.xmp import xmp_things
 from uncnn.daemon.photos.png import COLOUR_CHUNKS, SIGNATURE
-from uncnn.daemon.wording import size_words
+from uncnn.daemon.text import size_words
 
 _PICTURE: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"sRGB", b"sBIT", b"hIST", b"bKGD"})
 _MOST_TEXT: Final = 16_000_000  # bytes, unpacked

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from uncnn.daemon.photos.jpeg import END, FRAMES, START, markers
-from uncnn.daemon.wording import size_words
+from uncnn.daemon.text import size_words
 
 _SUBSAMPLINGS: Final = {
     ((1, 1), (1, 1), (1, 1)): "4:4:4",

@@ -16,7 +16,7 @@ from uncnn.daemon.photos.inventory.trailing import trailing_things
 from uncnn.daemon.photos.inventory.values import Part, Thing
 from uncnn.daemon.photos.inventory.xmp import xmp_things
 from uncnn.daemon.photos.pages import pages_of
-from uncnn.daemon.wording import size_words
+from uncnn.daemon.text import size_words
 
 _PICTURE: Final = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 290, 291, 292, 293}

@@ -8,7 +8,7 @@ from typing import Final
 from uncnn.daemon.photos.inventory.segments import end_of_picture, picture_words
 from uncnn.daemon.photos.inventory.values import Thing
 from uncnn.daemon.photos.jpeg import START
-from uncnn.daemon.wording import size_words
+from uncnn.daemon.text import size_words
 
 GROUP: Final = "behind the picture"
 _PICTURE: Final = START + b"\xff"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from uncnn.daemon.wording import size_words
+from uncnn.daemon.text import size_words
 
 About: TypeAlias = Literal[
     "position",

@@ -11,7 +11,7 @@ from uncnn.daemon.photos.inventory.trailing import trailing_things
 from uncnn.daemon.photos.inventory.values import Part, Thing, shortened
 from uncnn.daemon.photos.inventory.xmp import xmp_things
 from uncnn.daemon.photos.webp import chunks_of
-from uncnn.daemon.wording import size_words
+from uncnn.daemon.text import size_words
 
 _PICTURE: Final = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
 

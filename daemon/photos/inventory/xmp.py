@@ -15,7 +15,7 @@ from defusedxml import ElementTree
 
 from uncnn.daemon.photos.inventory.values import About, Key, Thing, about, shortened
 from uncnn.daemon.photos.panorama import NAMESPACE
-from uncnn.daemon.wording import size_words
+from uncnn.daemon.text import size_words
 
 PANORAMA: Final = "panorama"
 _MOST_BYTES: Final = 32_000_000

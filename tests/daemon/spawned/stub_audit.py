@@ -6,11 +6,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 if __name__ == "__main__":
-    import stub_crew
+    import stub_engine
 
-    from uncnn.daemon.audit import command, progress
+    from uncnn.daemon.audit import progress
+    from uncnn.daemon.commands import audit
 
-    command.ProcessEngine = stub_crew.StubCrew
+    audit.ProcessEngine = stub_engine.StubEngine
     progress.EVERY_SECONDS = 0.0
-    wanted = command.Wanted((), None, judge=True, limit=None, anew=False, as_json=True)
-    sys.exit(command.audit_photos(Path(sys.argv[1]), wanted))
+    wanted = audit.Wanted((), None, judge=True, limit=None, anew=False, as_json=True)
+    sys.exit(audit.audit_photos(Path(sys.argv[1]), wanted))

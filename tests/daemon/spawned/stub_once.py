@@ -10,11 +10,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 if __name__ == "__main__":
-    import stub_crew
+    import stub_engine
 
-    from uncnn.daemon import once
+    from uncnn.daemon.commands import run_once as once
 
-    once.ProcessEngine = stub_crew.StubCrew
+    once.ProcessEngine = stub_engine.StubEngine
     if len(sys.argv) > 2 and sys.argv[2] in ("named", "claimed"):
         del os.O_TMPFILE
     if "claimed" in sys.argv[2:]:

@@ -1,6 +1,7 @@
 """The service as a process of its own, with processes without networks: `python stub_service.py CONFIG`.
 
-`$STUB_KILL`, as `uncnn.daemon.photo_job:publish after`, kills it there, once: `$STUB_KILLED` is the file that says so.
+`$STUB_KILL`, as `uncnn.daemon.jobs.photo_job:publish after`, kills it there, once: `$STUB_KILLED` is the
+file that says so.
 `$STUB_FAIL`, as `uncnn.daemon.files.publish:_link 16`, lets it fail there by that errno while `$STUB_FAILING` is there.
 `$STUB_CLOCK` sets its clock, in seconds ahead, once `$STUB_CLOCK_SET` is there.
 """
@@ -15,9 +16,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-def kill_at(place: str, when: str, killed: Path) -> None:
+def kill_at(source: str, when: str, killed: Path) -> None:
     """Let the process be killed before or after a function, the first time that one is called."""
-    module, _, name = place.partition(":")
+    module, _, name = source.partition(":")
     owner = importlib.import_module(module)
     *parents, name = name.split(".")
     for parent in parents:
@@ -34,9 +35,9 @@ def kill_at(place: str, when: str, killed: Path) -> None:
     setattr(owner, name, stopped)
 
 
-def fail_at(place: str, number: str, failing: Path) -> None:
+def fail_at(source: str, number: str, failing: Path) -> None:
     """Let a function raise an OSError as long as a file is there."""
-    module, _, name = place.partition(":")
+    module, _, name = source.partition(":")
     owner = importlib.import_module(module)
     real = getattr(owner, name)
 
@@ -62,16 +63,16 @@ def set_clock(ahead: float, when: Path) -> None:
 
 
 if __name__ == "__main__":
-    from uncnn.daemon.service.alarm import hear_early
+    from uncnn.daemon.service.wakeup import hear_early
 
     hear_early()
 
-    import stub_crew
+    import stub_engine
 
-    from uncnn.daemon.service import loop, workshop
+    from uncnn.daemon.service import loop, worker_thread
     from uncnn.plugins.api import UncnnError
 
-    workshop.ProcessEngine = stub_crew.StubCrew
+    worker_thread.ProcessEngine = stub_engine.StubEngine
     if "STUB_KILL" in os.environ:
         kill_at(*os.environ["STUB_KILL"].split(), Path(os.environ["STUB_KILLED"]))
     if "STUB_FAIL" in os.environ:

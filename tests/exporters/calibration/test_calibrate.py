@@ -23,11 +23,11 @@ from uncnn.exporters.calibration.calibrate import (
     embed_faces,
 )
 from uncnn.exporters.calibration.faces import FaceFolder, LeftOut, PersonFace, look_with, read_faces
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.cards import CARD_FILE, Card, CardError, compare, read_card, sha256_of, write_card
 from uncnn.plugins.geometry import ARCFACE_112
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.cards import CARD_FILE, Card, CardError, compare, read_card, sha256_of, write_card
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 CPU = ["CPUExecutionProvider"]
 CARD = """\

@@ -12,10 +12,10 @@ from PIL import Image
 
 from uncnn.exporters.calibration.faces import FacesError, look_with, read_faces
 from uncnn.exporters.calibration.patches import LARGEST_PX, cut, decode, main_face
-from uncnn.exporters.store import EMBEDDED
+from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face
 from uncnn.plugins.detectors.retinaface import RetinaFace, load_onnx
-from uncnn.plugins.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 CPU = ["CPUExecutionProvider"]
 

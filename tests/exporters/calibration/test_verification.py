@@ -10,7 +10,7 @@ import yaml
 
 from uncnn.exporters.calibration.verification import accuracy, best_threshold, draw_pairs
 from uncnn.plugins.api import UncnnError
-from uncnn.plugins.cards import Card
+from uncnn.plugins.recognisers.cards import Card
 
 CARD = """\
 name: some-net

@@ -15,10 +15,10 @@ import pytest
 import torch
 from aligned import aligned_faces, cosines, embeddings, normalised
 
-from uncnn.exporters.build import build
-from uncnn.exporters.formats import FormatError, convert, torch_network
-from uncnn.plugins.cards import check_model, read_card
-from uncnn.plugins.recogniser import load_recogniser
+from uncnn.exporters.convert.build import build
+from uncnn.exporters.convert.formats import FormatError, convert, torch_network
+from uncnn.plugins.recognisers.cards import check_model, read_card
+from uncnn.plugins.recognisers.torch_recogniser import load_recogniser
 
 FILES = {
     "mobilefacenet-foamliu": "mobilefacenet-foamliu.pt",

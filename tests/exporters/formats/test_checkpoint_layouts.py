@@ -16,10 +16,10 @@ from aligned import embeddings
 from safetensors.torch import save_file
 from torch import Tensor
 
-from uncnn.exporters.build import build
-from uncnn.exporters.formats import FormatError, convert, torch_network
-from uncnn.exporters.formats.checkpoint_layouts import LAYOUTS
-from uncnn.plugins.cards import TEMPLATES, Card, Input, Licence, read_card
+from uncnn.exporters.convert.build import build
+from uncnn.exporters.convert.formats import FormatError, convert, torch_network
+from uncnn.exporters.convert.formats.checkpoint_layouts import LAYOUTS
+from uncnn.plugins.recognisers.cards import TEMPLATES, Card, Input, Licence, read_card
 
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 

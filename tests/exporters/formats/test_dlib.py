@@ -18,14 +18,14 @@ import torch
 from skimage.data import astronaut
 from skimage.transform import SimilarityTransform
 
-from uncnn.exporters.catalog import RecogniserEntry, read_catalog
-from uncnn.exporters.formats import FormatError, convert, torch_network
-from uncnn.exporters.formats.dlib_file import PACKAGE, DlibError, Weights, read_dlib
-from uncnn.exporters.formats.dlib_network import DlibResnet, onnx_model
+from uncnn.exporters.convert.formats import FormatError, convert, torch_network
+from uncnn.exporters.convert.formats.dlib_file import PACKAGE, DlibError, Weights, read_dlib
+from uncnn.exporters.convert.formats.dlib_network import DlibResnet, onnx_model
 from uncnn.exporters.pulling.packages import PackageError, packaged
 from uncnn.exporters.pulling.pull import install
-from uncnn.exporters.store import EMBEDDED
-from uncnn.plugins.cards import MODEL_FILE, TEMPLATES, Card, check_model, read_card, write_card
+from uncnn.exporters.registry.catalog import RecogniserEntry, read_catalog
+from uncnn.exporters.registry.store import EMBEDDED
+from uncnn.plugins.recognisers.cards import MODEL_FILE, TEMPLATES, Card, check_model, read_card, write_card
 
 NAME = "dlib-resnet"
 
@@ -269,8 +269,8 @@ def inode(models: Path) -> int:
 @pytest.fixture
 def proven(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the graph, which is proven as `models` is made, the same proof again: it takes seconds."""
-    monkeypatch.setattr("uncnn.exporters.build.parity", lambda *_given: card.parity)
-    monkeypatch.setattr("uncnn.exporters.build.check_gradient", lambda *_given: None)
+    monkeypatch.setattr("uncnn.exporters.convert.build.parity", lambda *_given: card.parity)
+    monkeypatch.setattr("uncnn.exporters.convert.build.check_gradient", lambda *_given: None)
 
 
 def names(folder: Path) -> set[str]:
@@ -321,7 +321,7 @@ def test_a_damaged_folder_is_rebuilt(models, tmp_path, proven, damage):
 @pytest.mark.slow
 def test_two_processes_at_once(tmp_path):
     code = (
-        "import sys, pathlib; from uncnn.exporters.catalog import read_catalog; "
+        "import sys, pathlib; from uncnn.exporters.registry.catalog import read_catalog; "
         "from uncnn.exporters.pulling.pull import install; print('ready', flush=True); input(); "
         "entry = read_catalog().named(['dlib-resnet'])[0]; "
         "print(install(entry, [pathlib.Path(sys.argv[1])], pathlib.Path(sys.argv[2])))"

@@ -23,9 +23,9 @@ from espdl_writer import Constant, Operator, stored_filters, write
 from onnx import ModelProto, numpy_helper
 from torch.nn import functional
 
-from uncnn.exporters.build import build
-from uncnn.exporters.formats import FormatError, convert
-from uncnn.plugins.cards import Card, read_card
+from uncnn.exporters.convert.build import build
+from uncnn.exporters.convert.formats import FormatError, convert
+from uncnn.plugins.recognisers.cards import Card, read_card
 
 
 @pytest.fixture(scope="module")

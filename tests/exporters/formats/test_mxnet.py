@@ -16,10 +16,10 @@ import onnx
 import pytest
 from aligned import aligned_faces, assert_plain, cosines, embeddings, normalised, torch_embeddings
 
-from uncnn.exporters.build import build
-from uncnn.exporters.formats import FormatError, convert
-from uncnn.exporters.formats.mxnet import normalisation
-from uncnn.plugins.cards import check_model, read_card
+from uncnn.exporters.convert.build import build
+from uncnn.exporters.convert.formats import FormatError, convert
+from uncnn.exporters.convert.formats.mxnet import normalisation
+from uncnn.plugins.recognisers.cards import check_model, read_card
 
 NAMES = {"mobilefacenet-y1": 128, "mobileface-v2": 256}
 

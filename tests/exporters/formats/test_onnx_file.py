@@ -14,11 +14,11 @@ import torch
 from aligned import aligned_faces, assert_plain, cosines, embeddings, normalised
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from uncnn.exporters.build import build
-from uncnn.exporters.formats import FormatError, convert
-from uncnn.exporters.formats.onnx_file import OnnxDescription, describe
-from uncnn.exporters.store import EMBEDDED
-from uncnn.plugins.cards import read_card
+from uncnn.exporters.convert.build import build
+from uncnn.exporters.convert.formats import FormatError, convert
+from uncnn.exporters.convert.formats.onnx_file import OnnxDescription, describe
+from uncnn.exporters.registry.store import EMBEDDED
+from uncnn.plugins.recognisers.cards import read_card
 
 NAME = "esp-mfn"
 PICTURES = np.random.default_rng(0).normal(size=(4, 3, 112, 112)).astype(np.float32)
@@ -221,7 +221,7 @@ def test_a_newer_opset_is_taken_by_torch(tmp_path: Path) -> None:
     model = convert("onnx", [saved(program.model_proto, tmp_path)])
     path = tmp_path / "model.onnx"
     onnx.save(model, path)
-    from uncnn.plugins.graph import load_graph
+    from uncnn.plugins.recognisers.graph import load_graph
 
     found = load_graph(path)(torch.from_numpy(PICTURES)).numpy()
     np.testing.assert_allclose(found, embeddings(model, PICTURES), rtol=0, atol=1e-5)

@@ -26,10 +26,10 @@ from aligned import (
 from onnx import ModelProto
 from openvino import opset1, opset4, opset8
 
-from uncnn.exporters.build import build
-from uncnn.exporters.formats import FormatError, convert
-from uncnn.exporters.formats.openvino_file import LARGEST_XML
-from uncnn.plugins.cards import Card, read_card
+from uncnn.exporters.convert.build import build
+from uncnn.exporters.convert.formats import FormatError, convert
+from uncnn.exporters.convert.formats.openvino_file import LARGEST_XML
+from uncnn.plugins.recognisers.cards import Card, read_card
 
 NAME = "face-reidentification-retail-0095"
 
@@ -94,7 +94,7 @@ def test_it_can_be_built(model: ModelProto, card: Card, faces: np.ndarray, tmp_p
 
 def test_the_same_bytes_in_every_process(model: ModelProto, files: list[Path]) -> None:
     code = (
-        "import hashlib, sys, pathlib; from uncnn.exporters.formats import convert; "
+        "import hashlib, sys, pathlib; from uncnn.exporters.convert.formats import convert; "
         "files = [pathlib.Path(name) for name in sys.argv[1:]]; "
         "sys.stdout.buffer.write(convert('openvino', files).SerializeToString())"
     )

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from model_server import ModelServer, serving
 
-from uncnn.exporters.catalog import File
 from uncnn.exporters.pulling.download import Downloads, News, Origin
 from uncnn.exporters.pulling.parts import DownloadError, only_pull, zip_member
 from uncnn.exporters.pulling.transfer import Patience
+from uncnn.exporters.registry.catalog import File
 
 SIZE = 1_000_000
 NAME = "weights.bin"
@@ -319,7 +319,7 @@ def test_a_folder_serves_by_name(server: ModelServer, wanted: File, tmp_path: Pa
 
 LIMITED = """
 import pathlib, resource, sys
-from uncnn.exporters.catalog import File
+from uncnn.exporters.registry.catalog import File
 from uncnn.exporters.pulling.download import Downloads, Origin
 from uncnn.exporters.pulling.parts import DownloadError, only_pull
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))

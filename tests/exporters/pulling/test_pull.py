@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from model_server import ModelServer, serving
 
-from uncnn.exporters import store
-from uncnn.exporters.catalog import DetectorEntry, Entry, RecogniserEntry, read_catalog
 from uncnn.exporters.pulling.download import News, Origin
 from uncnn.exporters.pulling.packages import packaged
 from uncnn.exporters.pulling.pull import Pulled, Wish, pull
-from uncnn.plugins.cards import CardError, check_model, read_card
+from uncnn.exporters.registry import store
+from uncnn.exporters.registry.catalog import DetectorEntry, Entry, RecogniserEntry, read_catalog
+from uncnn.plugins.recognisers.cards import CardError, check_model, read_card
 
 MODEL, DETECTOR = "mobileface-v2", "retinaface-mobilenet0.25"
 FREE, BOTH = ("permissive",), ("permissive", "research")

@@ -1,0 +1,1 @@
+"""What each command does; `cli` declares its options, and imports it when it is run."""

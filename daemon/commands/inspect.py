@@ -1,0 +1,174 @@
+"""What `uncnn-daemon inspect` does: the photo is looked at in a process of its own; what came of it is printed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from uncnn.daemon.commands.config_check import watched_policy
+from uncnn.daemon.config import Config, Policy
+from uncnn.daemon.config.policies import Metadata
+from uncnn.daemon.files.folders import data_dir, named
+from uncnn.daemon.files.publish import PublishError
+from uncnn.daemon.files.workspace import sweep_workspaces, workspace
+from uncnn.daemon.inspection.messages import FACES, Detector, FindDetector, FindFaces, ReadPhoto
+from uncnn.daemon.inspection.report import show
+from uncnn.daemon.output import OK, print_json
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.process_engine import PREPARE_SECONDS
+from uncnn.daemon.protect.processes import Child, stopped_by_sigterm
+from uncnn.daemon.protect.wire import Handlers, Report, Stage
+from uncnn.daemon.sandbox.rules import sandbox_for
+from uncnn.daemon.settings import SettingsError, configuration, named_policy, taken, usual_policy
+from uncnn.daemon.terminal.progress import progress_bar
+from uncnn.daemon.text import printable
+from uncnn.exporters.registry.store import models_dir, search_path
+
+_POLICIES: Final = get_args(Metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """How a photo is looked at."""
+
+    policy: Policy
+    origin: str  # where the policy is from, in words
+    device: str
+    faces: bool = True
+    picture: Path | None = None  # where the photo with its faces drawn in goes
+
+
+def sight_for(
+    config: Path | None,
+    photo: Path,
+    policy: str | None,
+    metadata: str | None,
+    device: str | None,
+    faces: bool,
+    picture: Path | None,
+) -> Sight:
+    """Return how `photo` is looked at: under the named policy, that of its watched folder, or else the usual one.
+
+    Raises:
+        ConfigError: the configuration is wrong, or a named one is missing. SettingsError: an option is.
+    """
+    found = configuration(config)
+    chosen, origin = _policy(found, photo, policy)
+    if metadata is not None:
+        if metadata not in _POLICIES:
+            raise SettingsError(f"--metadata {metadata!r}: give {', '.join(_POLICIES[:-1])} or {_POLICIES[-1]}")
+        chosen = chosen.model_copy(update={"metadata": metadata})
+    if picture is not None:
+        _check_picture(picture, photo, faces)
+    return Sight(chosen, origin, device or found.device, faces, picture)
+
+
+def _policy(config: Config, photo: Path, name: str | None) -> tuple[Policy, str]:
+    """Return the policy that a photo is looked at under, and where it is from."""
+    if name is not None:
+        return named_policy(config, name), f"policy {name}"
+    watched = watched_policy(config, named(photo))
+    if watched is not None:
+        return watched[1], f"policy {watched[0].policy}, of its watched folder"
+    usual = usual_policy(config)
+    return named_policy(config, usual), "the default policy" if usual is None else f"policy {usual}"
+
+
+def _check_picture(picture: Path, photo: Path, faces: bool) -> None:
+    if not faces:
+        raise SettingsError(f"--output {printable(picture)} shows the faces: leave out --no-faces")
+    if picture.suffix.lower() != ".png":
+        raise SettingsError(f"--output {printable(picture)}: name a file that ends in .png")
+    if picture.exists() and photo.exists() and picture.samefile(photo):
+        raise SettingsError(f"--output {printable(picture)} is the photo: name another file")
+
+
+def inspect_photo(sight: Sight, photo: Path, every: bool, as_json: bool) -> int:
+    """Print what a photo is, which faces it shows and what its file says, and return the exit status.
+
+    Raises:
+        PublishError: a file cannot be read or written. RequestError: it is no photo that can be taken. ProcessDied.
+    """
+    answer = _looked_at(sight, photo, as_json)
+    policy: dict[str, Any] = {
+        "origin": sight.origin,
+        "metadata": sight.policy.metadata,
+        "smallest_px": sight.policy.faces.smallest_px,
+        "rotated": sight.policy.faces.rotated,
+        "uncertain": sight.policy.uncertain,
+        "who": sight.policy.faces.who,
+    }
+    written = None if sight.picture is None else str(sight.picture)
+    whole = {"file": str(photo), "policy": policy, **answer, "written": written}
+    if as_json:
+        print_json(whole)
+    else:
+        show(whole, every)
+    return OK
+
+
+def _looked_at(sight: Sight, photo: Path, quiet: bool) -> dict[str, Any]:
+    """Return what the process that looks at the photo says of it."""
+    sweep_workspaces()
+    with progress_bar(1, quiet) as bar, stopped_by_sigterm(), workspace() as spool:
+        bar.begin(printable(photo))
+        copy = taken(photo, spool)
+        bar.report(Stage("reading"))
+        models_dir(data_dir()).mkdir(parents=True, exist_ok=True)  # what may be exported into it later is to be read
+        sandbox = sandbox_for(spool, search_path(data_dir()), sight.device)
+        inspector = Child("inspector", _make_inspector, sandbox, ["uncnn.daemon.inspection.process"])
+        try:
+            content = Content(copy.path)
+            read = inspector.call(ReadPhoto(content, photo.name, sight.policy.metadata), PREPARE_SECONDS)
+            if not sight.faces:
+                return {**asdict(read), "faces": None}
+            bar.report(Stage("finding faces"))
+            found = inspector.call(_find_faces(sight, content), PREPARE_SECONDS)
+        finally:
+            inspector.close()
+        if sight.picture is not None and found.picture is not None:
+            try:
+                sight.picture.write_bytes(content.check_beside(FACES, found.picture).read())
+            except OSError as error:
+                raise PublishError.of(error, sight.picture, "written") from error
+        return {**asdict(read), "faces": found.faces}
+
+
+def _find_faces(sight: Sight, photo: Content) -> FindFaces:
+    detector, faces = _detector(), sight.policy.faces
+    return FindFaces(
+        detector.file,
+        detector.sha256,
+        sight.device,
+        faces.smallest_px,
+        faces.rotated,
+        sight.policy.uncertain,
+        photo if sight.picture is not None else None,
+    )
+
+
+def _detector() -> Detector:
+    """Return the detector, exported first where needed: what looks at the photo writes no model."""
+    exporter = Child("exporter", partial(_make_exporter, data_dir()))
+    try:
+        return exporter.call(FindDetector(), PREPARE_SECONDS)
+    finally:
+        exporter.close()
+
+
+def _make_exporter(data: Path) -> Handlers:
+    from uncnn.exporters.registry.store import detector_files
+
+    def find(_asked: FindDetector, _report: Report) -> Detector:
+        files = detector_files(data)
+        return Detector(files.onnx.resolve(), files.onnx_sha256)
+
+    return {FindDetector: find}
+
+
+def _make_inspector() -> Handlers:
+    from uncnn.daemon.inspection.process import make_inspector  # image libraries: only in the spawned process
+
+    return make_inspector()

@@ -1,0 +1,52 @@
+"""What a command asks of the service at work, by a signal: to read its configuration again, to look at its folders."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from uncnn.daemon.files.folders import ledger_file
+from uncnn.daemon.files.workspace import run_at_work
+from uncnn.daemon.ledger import Ledger
+from uncnn.daemon.output import NOT_RUNNING, OK
+
+
+def ask(number: signal.Signals) -> bool:
+    """Send a signal to the run at work; return whether there is one. Raises FolderError."""
+    process = run_at_work()
+    if process is None:
+        return False
+    try:
+        os.kill(process, number)
+    except ProcessLookupError:  # it ended just now
+        return False
+    return True
+
+
+def reload() -> int:
+    """Let the service read its configuration again, and return the exit status."""
+    if ask(signal.SIGHUP):
+        sys.stdout.write(
+            "told the service to reload its configuration: uncnn-daemon status shows whether it was accepted\n"
+        )
+        return OK
+    sys.stdout.write("no service is running: it will read the configuration when it starts\n")
+    return NOT_RUNNING
+
+
+def scan(again: bool) -> int:
+    """Let the service look at every folder now, and return the exit status.
+
+    With `again`, the photos that were done under another policy than they have by now are done again.
+
+    Raises LedgerError.
+    """
+    if again:
+        with Ledger(ledger_file()) as ledger:
+            ledger.folders.reprocess()
+    if ask(signal.SIGUSR1):
+        sys.stdout.write("told the service to scan its folders\n")
+        return OK
+    sys.stdout.write("no service is running: start it, or use uncnn-daemon run --once\n")
+    return NOT_RUNNING

@@ -1,0 +1,160 @@
+"""The loss that attacks minimise: how well the surrogates still link a changed face to the person."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from uncnn.plugins.engine.batch import FaceBatch
+from uncnn.plugins.engine.goals import RIGHT_ANGLE, Cosine, CrossEntropy, Goal
+from uncnn.plugins.engine.oracle import Oracle
+from uncnn.plugins.engine.pullback import pull_back
+from uncnn.plugins.engine.views import View, draw_view
+from uncnn.plugins.recognisers.torch_recogniser import Frame, Recogniser
+
+CHUNK = 8  # faces a pass through a recogniser: bounds memory, and more are hardly faster on a CPU
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleLoss:
+    """Mean over the surrogates of the score of each one's goal (`uncnn.plugins.api.Loss`)."""
+
+    surrogates: Sequence[Recogniser]
+    faces: FaceBatch
+    goals: Sequence[Goal]  # a surrogate each
+    oracle: Callable[[], Oracle]  # made when the first decision is asked for
+    candidates: Sequence[Tensor] = ()  # a surrogate each: (N, K, D), unit: what the faces may be moved to
+    on_step: Callable[[], None] | None = None  # told of every gradient and every decision
+
+    @property
+    def targets(self) -> int:
+        """Return how many identities are on offer to move to."""
+        return self.candidates[0].shape[1] if self.candidates else 0
+
+    def __call__(self, shown: Tensor, step: int) -> Tensor:
+        """Return the loss of each face, (N,), at the views of `step`."""
+        view = self._view(step)
+        seen = view.show(shown)
+        crops = self._crops(seen, view)
+        scores = [_score(surrogate, goal, crops[surrogate.frame]) for surrogate, goal in self._pairs()]
+        return torch.stack(scores).mean(dim=0)
+
+    def gradient(self, shown: Tensor, step: int) -> Tensor:
+        """Return each face's own gradient, (N, 3, P, P).
+
+        On a CPU each core has a surrogate at a time; faces go in chunks, so memory does not grow with their number.
+        """
+        chunks = [slice(start, start + CHUNK) for start in range(0, len(shown), CHUNK)]
+        gradients = [self._part(chunk)._gradient(shown[chunk], step) for chunk in chunks]
+        self._tell()
+        return torch.cat(gradients)
+
+    def toward(self, target: int | Tensor) -> EnsembleLoss:
+        """Return the loss that is low where the faces are taken for a target: one number, or (N,), each face's own."""
+        faces = torch.arange(len(self.faces.patches), device=self.faces.patches.device)
+        return replace(self, goals=[Cosine(known[faces, target], sign=-1.0) for known in self.candidates])
+
+    def linked(self, shown: Tensor) -> Tensor:
+        """Return whether a surrogate still links each face to its person, (N,) bool."""
+        self._tell()
+        return self.oracle().linked(shown)
+
+    def _tell(self) -> None:
+        if self.on_step is not None:
+            self.on_step()
+
+    def _pairs(self) -> zip[tuple[Recogniser, Goal]]:
+        return zip(self.surrogates, self.goals, strict=True)
+
+    def _part(self, chunk: slice) -> EnsembleLoss:
+        return replace(self, faces=self.faces.part(chunk), goals=[goal.part(chunk) for goal in self.goals])
+
+    def _view(self, step: int) -> View:
+        faces = self.faces
+        return draw_view(faces.points, faces.units, faces.seeds, step, faces.side, faces.patches.device)
+
+    def _crops(self, seen: Tensor, view: View) -> dict[Frame, Tensor]:
+        """Return the aligned crops of `seen` in each frame that a surrogate asks for: most ask for the same."""
+        by_frame = {surrogate.frame: surrogate for surrogate in self.surrogates}
+        return {frame: view.turn(each.crops(seen, view.landmarks)) for frame, each in by_frame.items()}
+
+    def _gradient(self, shown: Tensor, step: int) -> Tensor:
+        view = self._view(step)
+        with torch.enable_grad():
+            leaf = shown.detach().requires_grad_()
+            crops = self._crops(view.show(leaf), view)
+
+        def one(surrogate: Recogniser, goal: Goal) -> Tensor:
+            with torch.enable_grad():
+                own = crops[surrogate.frame].detach().requires_grad_()
+                return torch.autograd.grad(_score(surrogate, goal, own).sum(), own)[0]
+
+        mapped = cores().map if shown.device.type == "cpu" else map
+        totals = {frame: torch.zeros_like(crop) for frame, crop in crops.items()}
+        for surrogate, gradient in zip(self.surrogates, mapped(one, self.surrogates, self.goals), strict=True):
+            totals[surrogate.frame] += gradient / len(self.surrogates)
+        return pull_back(list(crops.values()), [leaf], list(totals.values()))[0]
+
+
+def _score(surrogate: Recogniser, goal: Goal, crops: Tensor) -> Tensor:
+    """Return the score, (N,), of the faces whose aligned crops these are."""
+    outputs = surrogate.outputs(crops)
+    return goal.score(outputs if goal.raw else functional.normalize(outputs, dim=1))
+
+
+@functools.cache
+def cores() -> ThreadPoolExecutor:
+    """Return a thread a core, each with one surrogate at a time.
+
+    The networks are small: two threads on two of them take 60 % of the time of two threads on one after the other.
+    """
+    return ThreadPoolExecutor(os.cpu_count() or 1, "surrogate", initializer=_one_core)
+
+
+def _one_core() -> None:
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # of this thread; numbers near zero are up to 35 times slower otherwise
+
+
+def away(surrogates: Sequence[Recogniser], faces: FaceBatch, candidates: Sequence[Tensor] = ()) -> EnsembleLoss:
+    """Return the untargeted loss: from what each surrogate makes of the clean face to where a stranger is."""
+    goals = [Cosine(own, floor=RIGHT_ANGLE) for own in embeddings(surrogates, faces)]
+    return EnsembleLoss(surrogates, faces, goals, _oracle(surrogates, faces), candidates)
+
+
+def closed_set(
+    surrogates: Sequence[Recogniser],
+    faces: FaceBatch,
+    gallery: Sequence[Tensor],
+    target: int | None = None,
+    candidates: Sequence[Tensor] = (),
+) -> EnsembleLoss:
+    """Return the loss over the identities of a gallery, a surrogate each: (I, D), unit prototypes.
+
+    A face's own identity is the one that the surrogates together take it for. Away from that, or toward `target`.
+    """
+    own = torch.stack(
+        [known @ prototypes.T for known, prototypes in zip(embeddings(surrogates, faces), gallery, strict=True)]
+    )
+    labels = own.mean(dim=0).argmax(dim=1) if target is None else torch.full((len(faces.patches),), target)
+    sign = -1.0 if target is None else 1.0
+    goals = [CrossEntropy(labels.to(known.device), known, sign) for known in gallery]
+    return EnsembleLoss(surrogates, faces, goals, _oracle(surrogates, faces), candidates)
+
+
+def _oracle(surrogates: Sequence[Recogniser], faces: FaceBatch) -> Callable[[], Oracle]:
+    return functools.cache(lambda: Oracle(surrogates, faces))
+
+
+@torch.no_grad()
+def embeddings(surrogates: Sequence[Recogniser], faces: FaceBatch) -> list[Tensor]:
+    """Return each surrogate's unit embeddings, (N, D), of the clean patches."""
+    chunks = [faces.part(slice(start, start + CHUNK)) for start in range(0, len(faces.patches), CHUNK)]
+    return [torch.cat([surrogate.embed(part.patches, part.points) for part in chunks]) for surrogate in surrogates]
