@@ -18,7 +18,7 @@ from uncnn.exporters.convert.proof import (
     pictures_of,
 )
 from uncnn.exporters.registry.installation import install, private_folder
-from uncnn.plugins.recognisers.cards import MODEL_FILE, PROGRAM_FILE, Card, sha256_of, write_card
+from uncnn.plugins.recognisers.cards import MODEL_FILE, Card, sha256_of, write_card
 from uncnn.plugins.recognisers.graph import GraphError, load_graph
 
 if TYPE_CHECKING:
@@ -38,18 +38,18 @@ def build(
 ) -> Path:
     """Write `<destination>/<card.name>` with `model.onnx` and `card.yaml`, proven, and return that folder.
 
-    Parity is that of the graph that the attack will use, and of `network` where it is given, with ONNX Runtime. Where
-    onnx2torch cannot take the graph, `network` goes into `model.pt2`, and the attack uses that.
+    Parity is that of the graph that the attack will use, and of `network` where it is given, with ONNX Runtime.
 
     Args:
         model: as `formats.convert` returns it.
-        card: what is known; `sha256`, `pt2_sha256` and `parity` are filled in here, whatever they say.
+        card: what is known; `sha256` and `parity` are filled in here, whatever they say.
         destination: the folder of models; it is made where it is missing.
         faces: aligned crops of the card's input size, (N, H, W, 3) uint8 RGB; by default fixed smooth pictures.
         network: the network as its authors wrote it for torch, see `formats.torch_network`.
 
     Raises:
-        BuildError: the graph does not fit the card, torch and ONNX Runtime differ, or the gradient is wrong.
+        BuildError: the graph does not fit the card, torch cannot take it or differs from ONNX Runtime, or the gradient
+        is wrong.
         OSError: `destination` cannot be written or is full.
     """
     pictures = pictures_of(card, faces)
@@ -59,35 +59,24 @@ def build(
         built.mkdir()
         _write(built / MODEL_FILE, model.SerializeToString())
         expected = embeddings_of(built / MODEL_FILE, card, pictures)
-        attacked = _attackable(built, card, network)
+        attacked = _attackable(built, card)
         networks = [attacked] if network is None else [attacked, network.eval()]
         measured = parity(card, networks, pictures, expected)
         check_gradient(card, attacked, pictures)
-        program = built / PROGRAM_FILE
-        hashes = {
-            "sha256": sha256_of(built / MODEL_FILE),
-            "pt2_sha256": sha256_of(program) if program.exists() else None,
-        }
-        write_card(card.model_copy(update={**hashes, "parity": measured}), built)
+        write_card(card.model_copy(update={"sha256": sha256_of(built / MODEL_FILE), "parity": measured}), built)
         install(built, destination / card.name)
     return destination / card.name
 
 
-def _attackable(built: Path, card: Card, network: nn.Module | None) -> nn.Module:
-    """Return the torch graph of `built`'s model; where it has none, that of the program which is then written."""
+def _attackable(built: Path, card: Card) -> nn.Module:
+    """Return the torch graph of `built`'s model."""
     try:
         return load_graph(built / MODEL_FILE)
     except GraphError as error:
-        if network is None:
-            raise BuildError(
-                f"{card.name}: torch cannot take its graph ({error.__cause__}), so it could not be attacked; convert "
-                "it from the checkpoint that it was exported from"
-            ) from error
-    from uncnn.exporters.convert.formats.torch_export import write_program
-    from uncnn.plugins.recognisers.program import load_program
-
-    write_program(network, card.input.height, card.input.width, built / PROGRAM_FILE)
-    return load_program(built / PROGRAM_FILE)
+        raise BuildError(
+            f"{card.name}: torch cannot take its graph ({error.__cause__}), so it could not be attacked; convert it "
+            "from the checkpoint that it was exported from, or use another recogniser"
+        ) from error
 
 
 def _check_form(model: ModelProto, card: Card) -> None:

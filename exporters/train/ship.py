@@ -64,6 +64,6 @@ def _card(teacher: Card, name: str, epsilon_255: float) -> Card:
         "calibrated_on": f"not yet: the thresholds are those of {teacher.name}",
         "accuracy": {},
         "training_data": f"{DATA}; before that: {teacher.training_data}",
-        **dict.fromkeys(("intervals", "margin", "margin_source", "pt2_sha256")),
+        **dict.fromkeys(("intervals", "margin", "margin_source")),
     }
     return Card.model_validate({**teacher.model_dump(), **changes})

@@ -38,7 +38,6 @@ DEFAULT_MARGIN = 0.05
 
 CARD_FILE = "card.yaml"
 MODEL_FILE = "model.onnx"
-PROGRAM_FILE = "model.pt2"
 """Only where torch cannot be given the ONNX graph: the same network by torch.export, for the attack alone."""
 
 LARGEST_CARD = 64 * 1024  # bytes: ours have about one thousand
@@ -138,7 +137,6 @@ class Card(_Strict):
     sha256: Sha256  # of model.onnx
     margin: Annotated[float, Field(ge=0, le=1)] | None = None  # see `Card.links`; None: DEFAULT_MARGIN
     margin_source: str | None = None  # what it was measured on
-    pt2_sha256: Sha256 | None = None  # of model.pt2, where there is one: the attack then takes that
     training_data: str = "not stated"
     licence: Licence
     reference: str | None = None
@@ -354,14 +352,12 @@ def sha256_of(path: Path) -> str:
 
 
 def check_model(folder: Path, card: Card) -> None:
-    """Check that the model in `folder` is the very file that `card` was written for, and its `model.pt2` too.
+    """Check that the model in `folder` is the very file that `card` was written for.
 
     Raises:
         CardError: the model is missing, cannot be read or has another SHA-256.
     """
     _check_file(folder / MODEL_FILE, card, card.sha256)
-    if card.pt2_sha256:
-        _check_file(folder / PROGRAM_FILE, card, card.pt2_sha256)
 
 
 def _check_file(path: Path, card: Card, expected: str) -> None:

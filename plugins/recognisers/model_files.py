@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uncnn.plugins.recognisers.cards import CARD_FILE, MODEL_FILE, PROGRAM_FILE, Card, CardError
+from uncnn.plugins.recognisers.cards import CARD_FILE, MODEL_FILE, Card, CardError
 from uncnn.plugins.recognisers.reading import read_file
 
 if TYPE_CHECKING:
@@ -26,15 +26,6 @@ def read_model(folder: Path, card: Card) -> bytes:
     content = _checked(folder / MODEL_FILE, card, card.sha256)
     check_whole(folder / MODEL_FILE, content)
     return content
-
-
-def read_program(folder: Path, card: Card) -> bytes:
-    """Return the bytes of `model.pt2` in `folder`, which are the ones that `card` was written for.
-
-    Raises:
-        CardError: it is missing or has another SHA-256.
-    """
-    return _checked(folder / PROGRAM_FILE, card, card.pt2_sha256 or "")
 
 
 def check_whole(path: Path, content: bytes) -> None:

@@ -12,10 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins import geometry
-from uncnn.plugins.recognisers.cards import MODEL_FILE, PROGRAM_FILE, Card, Points, read_card
+from uncnn.plugins.recognisers.cards import MODEL_FILE, Card, Points, read_card
 from uncnn.plugins.recognisers.graph import load_graph
-from uncnn.plugins.recognisers.model_files import read_model, read_program
-from uncnn.plugins.recognisers.program import load_program
+from uncnn.plugins.recognisers.model_files import read_model
 from uncnn.plugins.recognisers.warp import warp
 
 Frame: TypeAlias = tuple[Points, int, int]
@@ -61,17 +60,12 @@ def load_recogniser(folder: Path, device: str = "cpu") -> Recogniser:
 
     It is made from the very bytes whose hash was checked.
 
-    Where the card has a `pt2_sha256`, torch takes `model.pt2`, and the verifier still `model.onnx`.
-
     Raises:
         CardError: the card is wrong or a file's sha256 is not the card's.
-        GraphError, ProgramError: the model cannot be turned into a torch graph.
+        GraphError: the model cannot be turned into a torch graph.
     """
     card = read_card(folder)
-    if card.pt2_sha256:
-        network = load_program(folder / PROGRAM_FILE, read_program(folder, card))
-    else:
-        network = load_graph(folder / MODEL_FILE, read_model(folder, card))
+    network = load_graph(folder / MODEL_FILE, read_model(folder, card))
     mean = torch.tensor(card.input.mean, dtype=torch.float32, device=device).view(1, 3, 1, 1)
     std = torch.tensor(card.input.std, dtype=torch.float32, device=device).view(1, 3, 1, 1)
     return Recogniser(card, folder, network.to(device), mean, std)

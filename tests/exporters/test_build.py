@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,21 +18,15 @@ from torch.nn import functional
 from uncnn.exporters.convert import proof
 from uncnn.exporters.convert.build import BuildError, build
 from uncnn.exporters.convert.formats.torch_export import onnx_of
-from uncnn.plugins.geometry import ARCFACE_112
 from uncnn.plugins.recognisers.cards import (
     TEMPLATES,
     Card,
-    CardError,
     Input,
     Licence,
     check_model,
     read_card,
     sha256_of,
-    write_card,
 )
-from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.recognisers.program import load_program
-from uncnn.plugins.recognisers.torch_recogniser import load_recogniser
 
 LENGTH = 32
 
@@ -232,64 +225,10 @@ def test_a_place_that_cannot_be_written(small: Any, card: Card, tmp_path: Path) 
     assert names(tmp_path) == {"models"}
 
 
-def test_a_graph_that_torch_refuses_needs_its_network(straightened: Any, card: Card, tmp_path: Path) -> None:
-    model, _ = straightened
-    assert "GridSample" in {node.op_type for node in model.graph.node}
-    with pytest.raises(BuildError, match=r"torch cannot take its graph \(.*GridSample.*convert it from the checkpoint"):
-        build(model, card, tmp_path)
-    assert names(tmp_path) == set()
-
-
-@pytest.fixture(scope="module")
-def program(
-    straightened: Any, faces_144: Callable[[int], np.ndarray], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """Return the folder of a recogniser that onnx2torch refuses."""
+def test_a_graph_that_torch_refuses(straightened: Any, card: Card, tmp_path: Path) -> None:
     model, network = straightened
-    card = card_of("straight", Input(height=112, width=112, order="RGB", mean=(127.5,) * 3, std=(127.5,) * 3))
-    faces = aligned_faces(faces_144, card, 8)
-    return build(model, card, tmp_path_factory.mktemp("models"), faces=faces, network=network)
-
-
-def test_a_graph_that_torch_refuses_goes_by_a_program(program: Path) -> None:
-    card = read_card(program)
-    assert names(program) == {"card.yaml", "model.onnx", "model.pt2"}
-    assert card.pt2_sha256 == sha256_of(program / "model.pt2")
-    assert card.parity is not None
-    assert card.parity <= 1e-4
-    assert b"site-packages" not in (program / "model.pt2").read_bytes(), "the paths of a machine"
-
-
-def test_a_program_is_attacked_and_its_graph_verified(program: Path, faces_144: Callable[[int], np.ndarray]) -> None:
-    """The same face by both: torch by torch.export's archive, the verifier by ONNX Runtime."""
-    attacked, asked = load_recogniser(program), OnnxRecogniser.load(program, ["CPUExecutionProvider"])
-    faces = aligned_faces(faces_144, attacked.card, 5)
-    points = np.repeat(ARCFACE_112[None], 5, axis=0)
-    patches = torch.from_numpy(faces).permute(0, 3, 1, 2).float().requires_grad_()
-    unit = attacked.embed(patches, points)
-    theirs = np.concatenate([asked.embed(face, points[:1]) for face in faces])
-    theirs /= np.linalg.norm(theirs, axis=1, keepdims=True)
-    assert np.abs(unit.detach().numpy() - theirs).max() < 1e-3  # two warps, rounded and not
-    (gradient,) = torch.autograd.grad((unit[:-1] * unit[1:]).sum(), patches)
-    assert (gradient.flatten(1).norm(dim=1) > 0).all()
-    assert proof.check_gradient(attacked.card, attacked.network, proof.pictures_of(attacked.card, faces)) < 1e-4
-
-
-def test_a_changed_program_is_refused(program: Path, tmp_path: Path) -> None:
-    shutil.copytree(program, tmp_path, dirs_exist_ok=True)
-    card = read_card(tmp_path)
-    (tmp_path / "model.pt2").write_bytes((program / "model.pt2").read_bytes() + b"\0")
-    with pytest.raises(CardError, match=r"model\.pt2: its sha256 is \w+, but .*card\.yaml says"):
-        load_recogniser(tmp_path)
-    (tmp_path / "model.pt2").unlink()
-    with pytest.raises(CardError, match=r"model\.pt2: cannot be read"):
-        load_recogniser(tmp_path)
-    write_card(card.model_copy(update={"pt2_sha256": None}), tmp_path)
-    OnnxRecogniser.load(tmp_path, ["CPUExecutionProvider"])
-
-
-def test_a_program_takes_batches_of_any_size(program: Path, straightened: Any) -> None:
-    network = load_program(program / "model.pt2")
-    pictures = torch.randn(5, 3, 112, 112, generator=torch.Generator().manual_seed(0))
-    for count in (1, 5):
-        torch.testing.assert_close(network(pictures[:count]), straightened[1](pictures[:count]), rtol=0, atol=1e-6)
+    assert "GridSample" in {node.op_type for node in model.graph.node}
+    for given in (None, network):
+        with pytest.raises(BuildError, match=r"torch cannot take its graph \(.*GridSample.*from the checkpoint"):
+            build(model, card, tmp_path, network=given)
+    assert names(tmp_path) == set()

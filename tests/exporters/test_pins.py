@@ -64,7 +64,6 @@ def test_what_ships_is_itself(name: str) -> None:
         ({"sha256": OTHER}, "another model.onnx"),
         ({"role": "surrogate"}, "another role"),
         ({"metric": "euclidean", "thresholds": {1e-2: 0.241, 1e-3: 0.242}}, "metric"),
-        ({"pt2_sha256": OTHER}, "another role, input"),
         ({"thresholds": {1e-2: 0.241, 1e-3: 0.35, 1e-4: 0.432}}, r"laxer threshold at FAR 1e-3 \(0.35, ours 0.342\)"),
         ({"thresholds": {1e-2: 0.241, 1e-3: 0.342, 1e-5: 0.9}}, "laxer threshold at FAR 1e-4|1e-5"),
         ({"thresholds": {1e-3: 0.3}}, "no threshold at FAR 1e-2"),

@@ -16,7 +16,6 @@ from uncnn.plugins.api import UncnnError
 from uncnn.plugins.recognisers.cards import (
     CARD_FILE,
     MODEL_FILE,
-    PROGRAM_FILE,
     TEMPLATES,
     Card,
     CardError,
@@ -339,21 +338,6 @@ def test_check_model(tmp_path):
     (tmp_path / MODEL_FILE).write_bytes(b"x")
     with pytest.raises(CardError, match=rf"its sha256 is {sha256_of(tmp_path / MODEL_FILE)}, but .* says e3b0c442"):
         check_model(tmp_path, card)
-
-
-def test_check_model_and_its_program(tmp_path):
-    card = card_with(pt2_sha256="2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881")
-    (tmp_path / MODEL_FILE).write_bytes(b"")
-    with pytest.raises(CardError, match=r"model\.pt2: cannot be read .* install some-net again"):
-        check_model(tmp_path, card)
-    (tmp_path / PROGRAM_FILE).write_bytes(b"x")
-    check_model(tmp_path, card)
-    (tmp_path / PROGRAM_FILE).write_bytes(b"y")
-    with pytest.raises(CardError, match=r"model\.pt2: its sha256 is \w+, but .*card\.yaml says 2d711642"):
-        check_model(tmp_path, card)
-    write_card(card, tmp_path)
-    assert read_card(tmp_path) == card
-    assert "pt2_sha256" not in card_with().model_dump(exclude_none=True)
 
 
 def test_torch_is_not_imported():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import torch
 from onnx import ModelProto
@@ -44,18 +43,3 @@ def plainly_named(model: ModelProto) -> ModelProto:
         part.doc_string = ""
     graph.name = "recogniser"
     return model
-
-
-def write_program(network: nn.Module, height: int, width: int, path: Path) -> None:
-    """Write `network`, (N, 3, `height`, `width`) -> (N, D), to `path` by torch.export; `load_program` reads it.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        example = (torch.zeros(2, 3, height, width),)
-        program = torch.export.export(network.eval(), example, dynamic_shapes=({0: torch.export.Dim("N")},))
-        for node in program.graph.nodes:
-            node.meta.pop("stack_trace", None)  # the paths of this machine
-        torch.export.save(program, path)
