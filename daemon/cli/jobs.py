@@ -93,7 +93,7 @@ def show(
 
     Example: uncnn-daemon held show 12
     """
-    from uncnn.daemon.commands.jobs import show as show_photo
+    from uncnn.daemon.commands.held import show as show_photo
 
     raise typer.Exit(show_photo(photo, config, device, output, json))
 

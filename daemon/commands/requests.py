@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 
 from uncnn.daemon.files.folders import ledger_file
-from uncnn.daemon.files.workspace import run_at_work
+from uncnn.daemon.files.workspace import signal_run
 from uncnn.daemon.ledger import Ledger
 from uncnn.daemon.output import NOT_RUNNING, OK
 
 
-def ask(number: signal.Signals) -> bool:
-    """Send a signal to the run at work; return whether there is one. Raises FolderError."""
-    process = run_at_work()
-    if process is None:
-        return False
-    try:
-        os.kill(process, number)
-    except ProcessLookupError:  # it ended just now
-        return False
-    return True
-
-
 def reload() -> int:
     """Let the service read its configuration again, and return the exit status."""
-    if ask(signal.SIGHUP):
+    if signal_run(signal.SIGHUP):
         sys.stdout.write(
             "told the service to reload its configuration: uncnn-daemon status shows whether it was accepted\n"
         )
@@ -45,7 +32,7 @@ def scan(again: bool) -> int:
     if again:
         with Ledger(ledger_file()) as ledger:
             ledger.folders.reprocess()
-    if ask(signal.SIGUSR1):
+    if signal_run(signal.SIGUSR1):
         sys.stdout.write("told the service to scan its folders\n")
         return OK
     sys.stdout.write("no service is running: start it, or use uncnn-daemon run --once\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -115,6 +116,18 @@ def run_at_work() -> int | None:
     finally:
         os.close(opened)
     return None
+
+
+def signal_run(number: signal.Signals) -> bool:
+    """Send a signal to the run at work; return whether there is one. Raises FolderError."""
+    process = run_at_work()
+    if process is None:
+        return False
+    try:
+        os.kill(process, number)
+    except ProcessLookupError:  # it ended just now
+        return False
+    return True
 
 
 def _spool_root() -> Path:

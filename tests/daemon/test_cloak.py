@@ -12,10 +12,11 @@ from scene import Scene
 from stub_engine import StubEngine
 
 from uncnn.daemon.commands.cloak import at_work, cloak_photos
-from uncnn.daemon.commands.jobs import AskedError, drop, print_held, release, retry
+from uncnn.daemon.commands.jobs import drop, print_held, release, retry
 from uncnn.daemon.commands.status import print_status
 from uncnn.daemon.config import Models, Policy
 from uncnn.daemon.files.folders import ledger_file
+from uncnn.daemon.jobs.actions import AskedError
 from uncnn.daemon.jobs.recovery import recover
 from uncnn.daemon.ledger import Ledger, State
 from uncnn.daemon.output import DEGRADED, ERROR, NOT_RUNNING, OK

@@ -12,10 +12,11 @@ import pytest
 from scene import Scene
 
 from uncnn.daemon.commands import held
-from uncnn.daemon.commands.held import HeldError
-from uncnn.daemon.commands.jobs import AskedError, drop, release, retry
+from uncnn.daemon.commands.jobs import drop, release, retry
 from uncnn.daemon.files import kept
 from uncnn.daemon.files.publish import PublishError
+from uncnn.daemon.jobs import actions
+from uncnn.daemon.jobs.actions import AskedError, HeldError
 from uncnn.daemon.jobs.recovery import recover
 from uncnn.daemon.ledger import Ledger, State
 from uncnn.daemon.output import ERROR, OK
@@ -115,20 +116,20 @@ def test_a_release_that_was_killed_after_its_file_stood_is_not_made_twice(ran: S
 def test_what_is_shown_is_the_original_as_it_was_judged_and_its_copy(ran: Scene) -> None:
     job = ran.jobs()["held.jpg"]
     with Ledger(ran.state / "ledger.sqlite3") as ledger:
-        pair = held.pair_of(ledger, job)
+        pair = actions.pair_of(ledger, job)
         assert (pair.original.read_text(), pair.copy.read_text()) == ("unprotected", "cloaked unprotected")
         assert not list((ran.state / "held").glob("*.spool")), "nothing of it is left"
         (ran.watch / "held.jpg").write_text("unprotected, and painted over")
         with pytest.raises(HeldError, match="was changed since it was held"):
-            held.pair_of(ledger, job)
+            actions.pair_of(ledger, job)
         (ran.watch / "held.jpg").unlink()
         with pytest.raises(PublishError, match="no such file"):
-            held.pair_of(ledger, job)
+            actions.pair_of(ledger, job)
         kept.discard(job.id)
         with pytest.raises(HeldError, match=f"no longer stored: uncnn-daemon retry {job.id} makes it again"):
-            held.pair_of(ledger, job)
+            actions.pair_of(ledger, job)
         with pytest.raises(HeldError, match="is skipped, not held"):
-            held.pair_of(ledger, ledger.drop(job))
+            actions.pair_of(ledger, ledger.drop(job))
     assert not held.open_page(held.page_of(job)), "no browser is opened where nobody sits at a terminal"
 
 

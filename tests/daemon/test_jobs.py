@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from scene import Scene
 
-from uncnn.daemon.commands.jobs import AskedError, drop, print_held, print_jobs, release, retry
+from uncnn.daemon.commands.jobs import drop, print_held, print_jobs, release, retry
+from uncnn.daemon.jobs.actions import AskedError
 from uncnn.daemon.ledger import State
 from uncnn.daemon.output import ERROR, OK
 
