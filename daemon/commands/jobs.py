@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from uncnn.daemon.commands.status import entry_json
+from uncnn.daemon.commands.status import entry_json, remedy_lines
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.files.scan import Ignored, ScanError, scan
 from uncnn.daemon.jobs import actions
 from uncnn.daemon.jobs.actions import AskedError, Step
 from uncnn.daemon.ledger import State
-from uncnn.daemon.ledger.states import NEEDS_PERSON
+from uncnn.daemon.ledger.states import IN_WORK, NEEDS_PERSON
 from uncnn.daemon.ledger.view import Entry, entries, watched_folders
 from uncnn.daemon.output import ERROR, OK, print_json
 from uncnn.daemon.text import ago, printable
@@ -55,6 +55,8 @@ def print_held(as_json: bool) -> int:
     """Print all that waits for a person, and return the exit status. Raises LedgerError."""
     found, in_all = entries(ledger_file(), NEEDS_PERSON, None)
     _print(found, in_all, as_json, "no photo waits for your decision")
+    if not as_json:
+        sys.stdout.writelines(f"{line}\n" for line in remedy_lines({entry.state for entry in found}))
     return OK
 
 
@@ -101,7 +103,8 @@ def _step_words(step: Step) -> str:
 def _states(names: Sequence[str]) -> list[State]:
     unknown = [name for name in names if name not in set(State)]
     if unknown:
-        raise AskedError(f"--state {unknown[0]!r}: choose one of {', '.join(State)}")
+        usual = ", ".join(state for state in State if state not in IN_WORK)
+        raise AskedError(f"--state {unknown[0]!r}: choose one of {usual}")
     return [State(name) for name in names]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import select
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -74,7 +74,8 @@ def status_lines(found: View | None, now: datetime, audit: LastAudit | None = No
     """Yield the status in lines for people."""
     if found is None or found.run is None:
         yield "the service has not been started yet: uncnn-daemon service install, or uncnn-daemon run"
-        if found is not None:  # what `cloak` held
+        if found is not None:  # what `cloak` did
+            yield from _given_lines(found)
             yield from _concern_lines(found, "")
         return
     yield from _run_lines(found.run, now)
@@ -82,6 +83,7 @@ def status_lines(found: View | None, now: datetime, audit: LastAudit | None = No
         yield ""
         yield from _folder_lines(folder, now)
     yield ""
+    yield from _given_lines(found)
     if audit is not None:
         yield audit.words(now)
     yield from _uncertain_lines(found.uncertain)
@@ -130,12 +132,20 @@ def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
     if folder.waiting:
         oldest = f", the oldest since {ago(folder.oldest, now)}" if folder.oldest else ""
         yield f"  {photos(folder.waiting)} waiting{oldest}"
-    counts = ", ".join(f"{folder.counts[state]} {state}" for state in State if folder.counts.get(state))
-    yield f"  {counts or 'no photos yet'}"
+    yield f"  {_counts(folder.counts) or 'no photos yet'}"
     yield from (f"  {words}" for words in folder.doubts.words())
     if folder.last_published is not None:
         path, time = folder.last_published
         yield f"  last published: {printable(path)}, {ago(time, now)}"
+
+
+def _counts(counts: Mapping[State, int]) -> str:
+    return ", ".join(f"{counts[state]} {state}" for state in State if counts.get(state))
+
+
+def _given_lines(found: View) -> Iterator[str]:
+    if counts := _counts(found.given):
+        yield f"given to uncnn-daemon cloak: {counts}"
 
 
 def _uncertain_lines(uncertain: Sequence[Entry]) -> Iterator[str]:
@@ -151,10 +161,7 @@ def _concern_lines(found: View, problem: str) -> Iterator[str]:
     if number == 0:
         yield "nothing needs your attention"
         return
-    remedy = (
-        "; use uncnn-daemon held show, held release, held drop or retry with a photo's number" if found.concerns else ""
-    )
-    yield f"needs your attention ({number}){remedy}:"
+    yield f"needs your attention ({number}):"
     more = found.concerns_in_all - len(found.concerns)
     if more > 0:
         yield f"  and {photos(more)} more: uncnn-daemon held list"
@@ -162,10 +169,23 @@ def _concern_lines(found: View, problem: str) -> Iterator[str]:
         f"  {concern.state} {concern.number}: {printable(concern.photo)}: {concern.reason}"
         for concern in found.concerns[::-1]
     )
+    yield from remedy_lines({concern.state for concern in found.concerns})
     yield from (f"  cannot be used: {printable(folder.watch)}: {folder.refused}" for folder in refused)
     yield from (f"  blocked: {printable(folder.watch)}: {folder.blocked}" for folder in blocked)
     if problem:
         yield f"  all photos are waiting: {problem}"
+
+
+def remedy_lines(states: Collection[State]) -> Iterator[str]:
+    """Yield what a person can do with photos in these states, a line each."""
+    yield from (f"  {state}: {_REMEDIES[state]}" for state in State if state in states and state in _REMEDIES)
+
+
+_REMEDIES: Final = {
+    State.QUARANTINED: "uncnn-daemon retry NUMBER tries it again, held drop NUMBER ends it",
+    State.HELD: "uncnn-daemon held show NUMBER shows the change, held release NUMBER publishes it, held drop NUMBER"
+    " ends it",
+}
 
 
 def status_json(found: View | None, now: datetime, audit: LastAudit | None = None) -> dict[str, Any]:
@@ -174,13 +194,15 @@ def status_json(found: View | None, now: datetime, audit: LastAudit | None = Non
     if found is None or found.run is None:
         held = [] if found is None else [entry_json(concern) for concern in found.concerns]
         in_all = 0 if found is None else found.concerns_in_all
-        nothing = {"folders": [], "needs_you": held, "needs_you_in_all": in_all, "uncertain": []}
+        given = _numbers({} if found is None else found.given)
+        nothing = {"folders": [], "given": given, "needs_you": held, "needs_you_in_all": in_all, "uncertain": []}
         return {"service": {"state": "not-run"}, **nothing, **looked}
     troubled = sum(bool(folder.blocked) + bool(folder.refused) for folder in found.folders)
     troubled += bool(problem(found.run, found.run.life(now)))
     return {
         "service": _run_json(found.run, now),
         "folders": [_folder_json(folder) for folder in found.folders],
+        "given": _numbers(found.given),
         "needs_you": [entry_json(concern) for concern in found.concerns],
         "needs_you_in_all": found.concerns_in_all + troubled,
         "uncertain": [entry_json(entry) for entry in found.uncertain],
@@ -228,10 +250,14 @@ def _folder_json(folder: FolderView) -> dict[str, Any]:
         "missed_by_events": folder.missed,
         "waiting": folder.waiting,
         "oldest_waiting": _time(folder.oldest),
-        "counts": {state.value: folder.counts.get(state, 0) for state in State},
+        "counts": _numbers(folder.counts),
         "released": folder.doubts.as_json(),
         "last_published": {"path": str(path), "time": _time(time)} if path else None,
     }
+
+
+def _numbers(counts: Mapping[State, int]) -> dict[str, int]:
+    return {state.value: counts.get(state, 0) for state in State}
 
 
 def entry_json(concern: Entry) -> dict[str, Any]:

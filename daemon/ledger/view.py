@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -106,6 +106,7 @@ class View:
     concerns: tuple[Entry, ...]  # photos that wait for a person, the newest
     concerns_in_all: int
     uncertain: tuple[Entry, ...]  # photos that were released though faces of theirs are uncertain, the newest
+    given: dict[State, int] = field(default_factory=dict)  # photos given to `cloak`
 
 
 @contextmanager
@@ -128,7 +129,7 @@ def opened(file: Path) -> Iterator[Database | None]:
 
 
 def view(file: Path, concerns: int) -> View | None:
-    """Return what the ledger says, with so many concerns; None where nothing has been run yet, and nothing is held.
+    """Return what the ledger says, with so many concerns; None where nothing has been done yet.
 
     Raises LedgerError.
     """
@@ -142,7 +143,8 @@ def view(file: Path, concerns: int) -> View | None:
         )
         in_all = database.rows(f"SELECT count(*) {_CONCERNS}")[0][0]
         uncertain = tuple(map(_entry, database.rows(_UNCERTAIN, (concerns,))))
-    return View(run, folders, found, in_all, uncertain) if run is not None or in_all else None
+        given = {State(state): number for state, number in database.rows(_GIVEN)}
+    return View(run, folders, found, in_all, uncertain, given) if run is not None or given else None
 
 
 def entries(file: Path, states: Collection[State], newest: int | None) -> tuple[list[Entry], int]:
@@ -178,6 +180,7 @@ _UNCERTAIN: Final = (
     f"SELECT {_ENTRY} FROM jobs INDEXED BY jobs_uncertain JOIN folders ON folders.id = jobs.folder"
     " WHERE watched AND uncertain > 0 AND state = 'published' ORDER BY changed DESC LIMIT ?"
 )
+_GIVEN: Final = "SELECT state, count(*) FROM jobs JOIN folders ON folders.id = jobs.folder WHERE command GROUP BY state"
 _DOUBTS: Final = (
     "SELECT coalesce(sum(faces = 0), 0), coalesce(sum(uncertain > 0), 0), coalesce(sum(provisional), 0)"
     " FROM jobs INDEXED BY jobs_by_verdict WHERE folder = ? AND state = 'published'"

@@ -16,6 +16,7 @@ from uncnn.daemon.output import DEGRADED, ERROR, OK, UNCERTAIN
 from uncnn.daemon.terminal.counts import Counts
 from uncnn.daemon.terminal.verdict_table import USUAL, verdict_json, verdict_lines
 from uncnn.daemon.text import duration, printable
+from uncnn.daemon.verify.statement import without_details
 
 _COLOURS: Final[dict[Status, str]] = {
     "published": "green",
@@ -63,7 +64,10 @@ def say(done: Done, surrogates: bool = False, full: bool = True) -> None:
     """Print what became of a photo; `full`: with what each recogniser said."""
     where = f" -> {printable(done.published)}" if done.published else ""
     number = f" {done.number}" if done.status == "held" and done.number is not None else ""
-    say_line(done.name, f"{done.status}{number}", f"{where}: {done.message}", _COLOURS[done.status])
+    message = done.message.removeprefix(f"{done.name}: ")
+    if done.outcome is not None and full:
+        message = without_details(message, done.outcome.verdict)
+    say_line(done.name, f"{done.status}{number}", f"{where}: {message}", _COLOURS[done.status])
     if done.outcome is None or not full:
         return
     console = Console()

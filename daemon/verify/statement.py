@@ -18,9 +18,18 @@ def protected_words(verdict: Verdict) -> str:
     """Return in a line that the faces of a protected verdict are, by whose word, and how far the change shows."""
     judgements = [judgement for face in verdict.required for judgement in face.judgements]
     state = "protected, provisionally" if verdict.provisional else "protected"
-    said = f"{faces_words(len(verdict.required))} {state}: not linked by {_asked(judgements)}; {nearest_words(verdict)}"
-    said += f"; {_asked_briefly(verdict)}{_change(verdict)}"
+    said = f"{faces_words(len(verdict.required))} {state}: not linked by {_asked(judgements)}"
+    said += f"{_details(verdict)}{_change(verdict)}"
     return f"{said}; {SECOND_JUDGE}" if verdict.provisional else said
+
+
+def without_details(words: str, verdict: Verdict) -> str:
+    """Return `protected_words` without what the table of the verdict says too."""
+    return words.replace(_details(verdict), "")
+
+
+def _details(verdict: Verdict) -> str:
+    return f"; {nearest_words(verdict)}; {_asked_briefly(verdict)}"
 
 
 def unprotected_words(verdict: Verdict) -> str:

@@ -123,11 +123,14 @@ def test_what_needs_a_person_comes_last_and_is_not_endless(file: Path, ledger: L
     ledger.folders.block(1, "the disk is full")
     assert print_status(as_json=False) == DEGRADED
     lines = text(file).splitlines()
-    last = lines[[line.startswith("needs your attention (26);") for line in lines].index(True) :]
+    last = lines[[line == "needs your attention (26):" for line in lines].index(True) :]
     assert last[1] == "  and 5 photos more: uncnn-daemon held list"
-    assert last[-2] == "  quarantined 25: /home/me/in/bad.jpg: bad.jpg is empty"
+    assert last[-4] == "  quarantined 25: /home/me/in/bad.jpg: bad.jpg is empty"
+    assert [line.split(":")[0].strip() for line in last[-3:]] == ["quarantined", "held", "blocked"]
+    assert "uncnn-daemon retry NUMBER" in last[-3]
+    assert "held release NUMBER" in last[-2]
     assert last[-1] == "  blocked: /home/me/in: the disk is full"
-    assert len(last) == 1 + 1 + 20 + 1
+    assert len(last) == 1 + 1 + 20 + 2 + 1
     answer = status_json(seen(file), datetime.now(UTC))
     assert (len(answer["needs_you"]), answer["needs_you_in_all"]) == (20, 26)
 
@@ -267,3 +270,14 @@ def test_no_release_is_quiet(file: Path, ledger: Ledger, tmp_path: Path) -> None
     told = (tmp_path / "metrics").read_text()
     assert 'uncnn_released_photos{doubt="without-face",folder="/home/me/in"} 1.0' in told
     assert 'uncnn_audit_findings{kind="missing"} 2.0' in told
+
+
+def test_photos_given_to_cloak_are_counted_though_no_service_ever_ran(file: Path, ledger: Ledger) -> None:
+    number = ledger.folders.given(Path("/home/me/pictures"), Path("/home/me/out"))
+    job = ledger.enqueue(number, Path("a.jpg"), "0" * 64, "policy", "1:2:3:4:5")
+    job = ledger.claim(job)
+    ledger.move(job, State.HELD, "not protected")
+    said = text(file)
+    assert "given to uncnn-daemon cloak: 1 held" in said
+    assert "  held: uncnn-daemon held show NUMBER" in said
+    assert status_json(seen(file), datetime.now(UTC))["given"] == {state.value: int(state is State.HELD) for state in State}
