@@ -26,9 +26,8 @@ from PIL import Image
 from uncnn.daemon.config import Models, Policy
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.publish import publish, snapshot
-from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, protect
+from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, people_for, protect
 from uncnn.daemon.protect.process_engine import ProcessEngine
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,7 +97,9 @@ def one_photo(
     """Return the wall seconds from the file in the folder to the file that is released or held."""
     started = time.perf_counter()
     taken = snapshot(photo.parent, Path(photo.name), spool)
-    outcome = protect(engine, PhotoJob(Content(taken.path), photo.name, policy, people_file()), lambda _stage: None)
+    outcome = protect(
+        engine, PhotoJob(Content(taken.path), photo.name, policy, people_for(policy)), lambda _stage: None
+    )
     if outcome.decision == "publish" and outcome.candidate.file is not None:
         publish(outcome.candidate.file, published, Path(photo.name), outcome.verdict.sha256)
     return time.perf_counter() - started, outcome

@@ -242,7 +242,7 @@ def _now(looks: Looks, source: Path) -> None:
 def _worked(looks: Looks, source: Path, rotated: bool | str) -> list[Face]:
     worker = Worker(looks.detector, [])
     faces = worker.look(Content(source), "photo.jpg", rotated).faces  # type: ignore[arg-type]
-    attack = AttackChoice("veil", {}, Path("nobody"))
+    attack = AttackChoice("veil", {})
     asked = Change(Content(source), "photo.jpg", rotated, (), (), attack, "same", "same")  # type: ignore[arg-type]
     worker.change(asked, lambda _: None)
     return list(faces)

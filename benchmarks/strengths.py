@@ -20,9 +20,8 @@ from pathlib import Path
 from uncnn.daemon.config import Models, Policy
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.publish import snapshot
-from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, protect
+from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, people_for, protect
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import RequestError
 from uncnn.daemon.terminal.verdict_table import worst_views
@@ -64,7 +63,9 @@ def judged(engine: ProcessEngine, photo: Path, policy: Policy, spool: Path) -> O
     """Return what the policy makes of a photo."""
     taken = snapshot(photo.parent, Path(photo.name), spool)
     try:
-        return protect(engine, PhotoJob(Content(taken.path), photo.name, policy, people_file()), lambda _stage: None)
+        return protect(
+            engine, PhotoJob(Content(taken.path), photo.name, policy, people_for(policy)), lambda _stage: None
+        )
     except RequestError as error:
         print(f"{photo.name}: {error}")
         return None

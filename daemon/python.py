@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from uncnn.daemon.config import Models
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.files.folders import data_dir
-from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.inline_engine import InlineEngine
 from uncnn.daemon.protect.messages import Judge
-from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, protect, terms_of
+from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, people_for, protect, terms_of
 from uncnn.daemon.protect.wire import silent
 from uncnn.daemon.verify.verdict import Verdict
 from uncnn.plugins.api import UncnnError
@@ -77,7 +76,8 @@ def cloak(photo: Photo, policy: Policy | None = None, device: str = "auto") -> C
         UncnnError: it is no photo that can be taken, a model is missing, or a plugin failed. OSError: it is not there.
     """
     data, name = _read(photo)
-    job = PhotoJob(Content(data=data), name, policy or Policy(), people_file())
+    chosen = policy or Policy()
+    job = PhotoJob(Content(data=data), name, chosen, people_for(chosen))
     with _one_at_a_time:
         outcome = protect(_engine(device), job, silent)
     return Cloaked(outcome.candidate.read(), outcome)
@@ -91,7 +91,8 @@ def verify(original: Photo, copy: Photo, policy: Policy | None = None, device: s
     """
     first, second = (Content(data=_read(photo)[0]) for photo in (original, copy))
     with _one_at_a_time:
-        return _engine(device).judge(Judge(first, second, terms_of(policy or Policy(), people_file())))
+        chosen = policy or Policy()
+        return _engine(device).judge(Judge(first, second, terms_of(chosen, people_for(chosen))))
 
 
 @cache

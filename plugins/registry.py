@@ -118,14 +118,23 @@ def make_aim(parameters: Mapping[str, object], gallery: Callable[[], Gallery]) -
     """
     from uncnn.plugins.engine.aim import Aim, Gallery
 
-    target, objective = parameters.get("target", "none"), parameters.get("objective", "embeddings")
+    target, objective = _target_and_objective(parameters)
     if not isinstance(target, str):
         raise UnknownAttack(f"target {target!r}: choose none, synthetic, crowd, or the name of an enrolled person")
     if objective not in {"embeddings", "gallery"}:
         raise UnknownAttack(f"objective {objective!r} does not exist: choose embeddings or gallery")
     chosen: Literal["embeddings", "gallery"] = "gallery" if objective == "gallery" else "embeddings"
-    people = chosen == "gallery" or target not in {"none", "synthetic", "crowd"}
-    return Aim(target, chosen, gallery() if people else Gallery())
+    return Aim(target, chosen, gallery() if asks_for_people(parameters) else Gallery())
+
+
+def asks_for_people(parameters: Mapping[str, object]) -> bool:
+    """Return whether what `parameters` say that an attack is after depends on who is enrolled."""
+    target, objective = _target_and_objective(parameters)
+    return objective == "gallery" or target not in {"none", "synthetic", "crowd"}
+
+
+def _target_and_objective(parameters: Mapping[str, object]) -> tuple[object, object]:
+    return parameters.get("target", "none"), parameters.get("objective", "embeddings")
 
 
 def _budget_fields() -> set[str]:

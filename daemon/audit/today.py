@@ -14,10 +14,9 @@ from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.config.policies import FacesSection, Policy
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
 from uncnn.daemon.jobs.duplicates import made_with
-from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Judge
-from uncnn.daemon.protect.pipeline import decide, terms_of
+from uncnn.daemon.protect.pipeline import decide, people_for, terms_of
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.verify.keeping import Kept, kept_of
 from uncnn.daemon.verify.verdict import Judgement
@@ -121,7 +120,9 @@ def judge_again(engine: ProcessEngine, photo: Released, policy: Policy, spool: P
         if released.sha256 != photo.job.released_sha256:
             raise NotJudgedError("it was changed while it was checked")
         original = _original(photo, Path(own), released)
-        verdict = engine.judge(Judge(Content(original.path), Content(released.path), terms_of(policy, people_file())))
+        verdict = engine.judge(
+            Judge(Content(original.path), Content(released.path), terms_of(policy, people_for(policy)))
+        )
         decision, reason = decide(policy, verdict)
     if decision == "publish":
         return ""

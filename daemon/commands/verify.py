@@ -8,10 +8,9 @@ from rich.console import Console
 
 from uncnn.daemon.config import Policy
 from uncnn.daemon.output import DEGRADED, NO_FACE, OK, print_json
-from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Judge
-from uncnn.daemon.protect.pipeline import terms_of
+from uncnn.daemon.protect.pipeline import people_for, terms_of
 from uncnn.daemon.settings import Settings, taken, work
 from uncnn.daemon.terminal.progress import progress_bar
 from uncnn.daemon.terminal.results import say_line, width_of
@@ -25,7 +24,7 @@ def verify_pair(settings: Settings, original: Path, cloaked: Path, surrogates: b
     policy = settings.policy
     with progress_bar(1, as_json), work(settings.models, settings.device) as (engine, spool):
         first, second = taken(original, spool), taken(cloaked, spool)
-        verdict = engine.judge(Judge(Content(first.path), Content(second.path), terms_of(policy, people_file())))
+        verdict = engine.judge(Judge(Content(first.path), Content(second.path), terms_of(policy, people_for(policy))))
     if as_json:
         print_json({"original": str(original), "cloaked": str(cloaked), "verdict": verdict_json(verdict)})
     else:

@@ -15,11 +15,10 @@ from uncnn.daemon.evaluate.embedding import ask_judges, embeddings_of, leaving_o
 from uncnn.daemon.evaluate.judge_process import NO_AIDES, Aides
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, Plan
 from uncnn.daemon.evaluate.values import LeftOut, Progress, Sample, Shot, Take
-from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.measuring import read_squares
 from uncnn.daemon.protect.messages import SQUARES, Change, Compare, Crop, Look
-from uncnn.daemon.protect.pipeline import PhotoJob, attack_of, protect
+from uncnn.daemon.protect.pipeline import PhotoJob, attack_of, people_for, protect
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.wire import Report, Stage
 from uncnn.exporters.calibration.patches import main_face
@@ -73,7 +72,7 @@ class Cloaking:
     def _take(self, strength: str, face: Face) -> Take:
         file = self._file(strength)
         if strength == AS_INSTALLED:
-            job = PhotoJob(self._photo, self.name, self.policy, people_file())
+            job = PhotoJob(self._photo, self.name, self.policy, people_for(self.policy))
             with leaving_out():
                 outcome = protect(self.engine, job, self._reporter(strength))
             _put(outcome.candidate, file)
@@ -101,7 +100,7 @@ class Cloaking:
         Raises LeftOut: it cannot be written as JPEG.
         """
         cloaked = () if strength == UNCLOAKED else (face,)
-        strengths, attack = (strength,) * len(cloaked), attack_of(self.policy, people_file())
+        strengths, attack = (strength,) * len(cloaked), attack_of(self.policy, people_for(self.policy))
         rotated = self.policy.faces.rotated
         asked = Change(self._photo, self.name, rotated, cloaked, strengths, attack, "JPEG", self.plan.quality)
         with leaving_out():

@@ -22,10 +22,9 @@ from uncnn.daemon.jobs.release import release
 from uncnn.daemon.jobs.result import Done, Status
 from uncnn.daemon.ledger import Job, Kept, Ledger, LedgerError, State, TransitionError
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
-from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Next
-from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, protect, see
+from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, people_for, protect, see
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import ProcessDied, RequestError
 from uncnn.daemon.protect.wire import Report
@@ -184,7 +183,7 @@ def _noted(ledger: Ledger, job: Job, source: SourceFolder, stands: Path) -> Job:
 def _found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snapshot) -> Result:
     """Return what is to become of a photo: what became of the same picture before, or what protecting it comes to."""
     name, own = printable(job.relative.name), taken.path.parent
-    photo = PhotoJob(Content(taken.path), name, source.policy, people_file())
+    photo = PhotoJob(Content(taken.path), name, source.policy, people_for(source.policy))
     seen = see(context.engine, photo, context.report)
     if seen.looked.fingerprint is not None:
         job = context.ledger.pictures.note(job, seen.looked.fingerprint, made_with(context.engine.roster))
@@ -266,7 +265,7 @@ def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
     """
     kind = getattr(error, "kind", "")
     is_photo = isinstance(error, RequestError) and error.fault == "photo"
-    wrong = isinstance(error, RequestError) and error.fault in WAITING
+    wrong = isinstance(error, UncnnError) and error.fault in WAITING
     if (kind in ENVIRONMENT and not is_photo) or wrong:
         ledger.give_back(job, State.BLOCKED, str(error))
         raise FolderBlocked(str(error)) from error

@@ -8,19 +8,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from uncnn.daemon.files.folders import private, state_dir
 from uncnn.daemon.text import printable, system_words
-from uncnn.plugins.api import UncnnError
+from uncnn.plugins.api import Fault, UncnnError
 
 NAME: Final = "people.json"
 
 
 class PeopleError(UncnnError):
     """The enrolled people cannot be read or written, or a person cannot be enrolled."""
+
+    fault: ClassVar[Fault] = "policy"  # that asks for them: its folder waits until they can be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ _PEOPLE: Final = TypeAdapter(People)
 
 
 def people_file() -> Path:
-    """Return where the enrolled people are kept: a folder of its own, the only one that decoders see of the state.
+    """Return where the enrolled people are kept: a folder of its own.
 
     Raises FolderError.
     """
@@ -74,8 +76,12 @@ def people_file() -> Path:
     return file
 
 
-def read_people(file: Path) -> People:
-    """Return the enrolled people; none where there is no file. Raises PeopleError."""
+def read_people(file: Path | None = None) -> People:
+    """Return the enrolled people; none where there is no file, which by default is the user's own.
+
+    Raises PeopleError, FolderError.
+    """
+    file = file or people_file()
     try:
         return _PEOPLE.validate_json(file.read_bytes())
     except FileNotFoundError:

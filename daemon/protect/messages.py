@@ -6,11 +6,11 @@ the second look shows, then those that only a copy showed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 from uncnn.daemon.config.policies import Margin, Metadata, Who
+from uncnn.daemon.people.store import People
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.wire import Ask
 from uncnn.daemon.verify.jod import Jod, Visibility
@@ -62,11 +62,11 @@ class Look(Ask[Looked]):
 
 @dataclass(frozen=True, slots=True)
 class AttackChoice:
-    """Which attack is run, and where the enrolled people are that it may be aimed at."""
+    """Which attack is run, and the enrolled people that it may be aimed at."""
 
     name: str
     parameters: dict[str, Any]
-    people: Path
+    people: People = field(default_factory=People)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Terms:
     rotated: Rotated
     uncertain: Uncertain
     who: Who
-    people: Path  # the file of the enrolled people
+    people: People = field(default_factory=People)  # whom `who` speaks of
 
 
 @dataclass(frozen=True, slots=True)

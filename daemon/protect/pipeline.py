@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Literal
 
 from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.people.store import People, read_people
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.engine import Engine
 from uncnn.daemon.protect.messages import AttackChoice, Change, Judge, Look, Looked, Next, Review, Terms, WrittenAs
@@ -16,7 +16,7 @@ from uncnn.daemon.protect.wire import Report, Stage
 from uncnn.daemon.verify.statement import doubt_words, is_large, left_words, protected_words, unprotected_words
 from uncnn.daemon.verify.verdict import Verdict
 from uncnn.plugins.api import Face
-from uncnn.plugins.registry import STRENGTHS
+from uncnn.plugins.registry import STRENGTHS, asks_for_people
 
 WRITTEN_AS: Final[Mapping[str, WrittenAs]] = {
     "same": "same",
@@ -39,7 +39,7 @@ class PhotoJob:
     photo: Content
     name: str  # what a person calls it
     policy: Policy
-    people: Path  # the file of the enrolled people; there need not be one
+    people: People = field(default_factory=People)  # who are enrolled
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +215,20 @@ def _change(job: PhotoJob, faces: Sequence[Face], strengths: tuple[str, ...], be
     )
 
 
-def attack_of(policy: Policy, people: Path) -> AttackChoice:
-    """Return which attack the worker is to run, and where it finds the enrolled people that it may be aimed at."""
-    return AttackChoice(policy.attack.name, policy.attack.parameters, people)
+def people_for(policy: Policy) -> People:
+    """Return the enrolled people where `policy` speaks of them, nobody otherwise. Raises PeopleError, FolderError."""
+    speaks = policy.faces.who != "all" or asks_for_people(policy.attack.parameters)
+    return read_people() if speaks else People()
 
 
-def terms_of(policy: Policy, people: Path) -> Terms:
-    """Return what the verifier is asked under `policy`."""
+def attack_of(policy: Policy, people: People) -> AttackChoice:
+    """Return which attack the worker is to run, with the enrolled people where it may be aimed at them."""
+    parameters = policy.attack.parameters
+    return AttackChoice(policy.attack.name, parameters, people if asks_for_people(parameters) else People())
+
+
+def terms_of(policy: Policy, people: People) -> Terms:
+    """Return what the verifier is asked under `policy`, with the enrolled people where it leaves some faces alone."""
     return Terms(
         policy.protect.far,
         policy.protect.views,
@@ -230,5 +237,5 @@ def terms_of(policy: Policy, people: Path) -> Terms:
         policy.faces.rotated,
         policy.uncertain,
         policy.faces.who,
-        people,
+        People() if policy.faces.who == "all" else people,
     )

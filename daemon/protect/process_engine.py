@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import TypeVar
 
 from uncnn.daemon.config import Models
-from uncnn.daemon.people.store import people_file
 from uncnn.daemon.protect.messages import CANDIDATE, MOVED, Change, Changed, Loaded, Look, Looked, Ready
 from uncnn.daemon.protect.processes import Child
 from uncnn.daemon.protect.wire import Ask, Handlers, Report, Stage
@@ -93,7 +92,7 @@ class ProcessEngine:
 
     def _sandbox(self, roster: store.Roster, programs: Sequence[str] = ()) -> Sandbox:
         """Return the rules for a process of this engine."""
-        return sandbox_for(self._spool, [*roster.files(), people_file().parent], self.device, programs)
+        return sandbox_for(self._spool, roster.files(), self.device, programs)
 
     def start(self) -> str:
         """Start both, which load their models side by side; return the worker's device when both have.

@@ -10,14 +10,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from uncnn.daemon.config.policies import Margin
 from uncnn.daemon.people.matching import Who, spared
-from uncnn.daemon.people.store import read_people
+from uncnn.daemon.people.store import People
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.photos.fingerprint import fingerprint
 from uncnn.daemon.protect.measuring import compare_versions, crop, embed, show
@@ -72,10 +71,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Spare:
-    """Whose faces a policy leaves alone, and the file of the enrolled people."""
+    """Whose faces a policy leaves alone."""
 
     who: Who
-    people: Path
+    people: People
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +174,7 @@ class Verifier:
         """Return for each face whether the policy leaves it alone because of whose it is. Raises PeopleError."""
         if spare is None:
             return [False] * len(faces)
-        return spared(spare.who, read_people(spare.people), self._judges(), far, look.answers.embed, faces)
+        return spared(spare.who, spare.people, self._judges(), far, look.answers.embed, faces)
 
     def describe(self, photo: Pixels, rotated: Rotated = False) -> Described:
         """Return how many faces a photo shows, without passers-by, and what each recogniser makes of the only one."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import torch
 
 from uncnn.daemon.people.gallery import gallery
-from uncnn.daemon.people.store import read_people
 from uncnn.daemon.photos import decode, encode
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import (
@@ -176,14 +175,15 @@ class Worker:
             make_attack(attack.name, attack.parameters),
             self.surrogates,
             make_budget(strength, attack.parameters),
-            make_aim(attack.parameters, lambda: gallery(read_people(attack.people))),
+            make_aim(attack.parameters, lambda: gallery(attack.people)),
             on_step,
         )
 
 
 def _done(strength: str, attack: AttackChoice) -> str:
     """Return what tells one change of a face from another."""
-    return json.dumps([strength, attack.name, attack.parameters, str(attack.people)], sort_keys=True)
+    people = [(person.name, str(person.enrolled), str(person.consented)) for person in attack.people.people]
+    return json.dumps([strength, attack.name, attack.parameters, people], sort_keys=True)
 
 
 def _keys_of(subject: Subject, done: str, smallest_px: float) -> list[Key]:

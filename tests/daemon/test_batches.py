@@ -24,7 +24,7 @@ from uncnn.plugins.geometry import region_of
 from uncnn.plugins.recognisers.torch_recogniser import load_recogniser
 
 # One step: where the sign of a gradient near zero turns, the steps after it go elsewhere.
-ATTACK = AttackChoice("pgd", {"steps": 1}, Path("nobody"))
+ATTACK = AttackChoice("pgd", {"steps": 1})
 
 
 @pytest.fixture(scope="module")

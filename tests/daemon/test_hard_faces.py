@@ -73,7 +73,7 @@ def eyes_of(face: Face) -> float:
 
 
 def cloak(worker: Worker, photo: Path, face: Face, rotated: bool) -> Path:
-    attack = AttackChoice("veil", {"steps": 12}, Path("nobody"))
+    attack = AttackChoice("veil", {"steps": 12})
     asked = Change(Content(photo), photo.name, rotated, (face,), ("strong",), attack, "PNG", "same")
     file = worker.change(asked, lambda _stage: None).candidate.file
     assert file is not None

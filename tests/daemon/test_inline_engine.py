@@ -42,7 +42,7 @@ def test_a_failure_says_where_it_lies_as_that_of_a_process_does() -> None:
 
 
 def test_a_job_and_its_outcome_are_json() -> None:
-    job = PhotoJob(Content(data=b"\xff\xd8"), "a.jpg", POLICY, Path("nobody.json"))
+    job = PhotoJob(Content(data=b"\xff\xd8"), "a.jpg", POLICY)
     adapter: TypeAdapter[Any] = TypeAdapter(PhotoJob)
     assert adapter.validate_json(adapter.dump_json(job)) == job
     outcome = Outcome("hold", "why", job.photo, Verdict("0" * 64, 1e-3, ("as-is",), ()), (), "JPEG", (), 1.5)
@@ -57,7 +57,7 @@ def test_bytes_go_in_and_the_judged_bytes_come_out(tmp_path: Path, monkeypatch: 
     buffer = io.BytesIO()
     Image.fromarray(skimage.data.astronaut()).crop((130, 0, 330, 200)).save(buffer, "PNG")
     engine = InlineEngine.load(Models(), "cpu", tmp_path)
-    job = PhotoJob(Content(data=buffer.getvalue()), "photo.png", POLICY, tmp_path / "nobody.json")
+    job = PhotoJob(Content(data=buffer.getvalue()), "photo.png", POLICY)
     stages: list[str] = []
     outcome = protect(engine, job, lambda stage: stages.append(stage.name))
     copy = outcome.candidate.read()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from uncnn.daemon.people.store import People, Person, Template
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import (
     CANDIDATE,
@@ -30,8 +32,11 @@ from uncnn.plugins.api import Face, UncnnError
 
 FACE = Face((0.1, 1e-17, 50.3, 1 / 3), ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10)), 0.9)
 PHOTO = Content(Path("/spool/a.spool"))
-TERMS = Terms(1e-3, ("as-is", "jpeg-75"), "calibrated", 24, "auto", "cloak", "all", Path("people"))
-ATTACK = AttackChoice("veil", {"steps": 3, "target": None}, Path("people"))
+PEOPLE = People(
+    people=[Person("ada", datetime(2026, 1, 2, tzinfo=UTC), [Template("dlib-resnet", "0" * 64, [[0.5, -0.25]])])]
+)
+TERMS = Terms(1e-3, ("as-is", "jpeg-75"), "calibrated", 24, "auto", "cloak", "only-enrolled", PEOPLE)
+ATTACK = AttackChoice("veil", {"steps": 3, "target": None}, PEOPLE)
 CHANGE = Change(PHOTO, "a", True, (FACE,), ("strong",), ATTACK, "JPEG", 90, following=(Next(PHOTO, "b"),))
 SEEN = Sighting(FACE, "turned", True, False)
 UNREADABLE = Judgement("stern", "judge", "cosine", "as-is", math.nan, 0.5, 0.3, True)

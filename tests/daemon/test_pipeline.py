@@ -94,7 +94,7 @@ class Scripted:
 
 
 def job(name: str, policy: Policy, folder: Path) -> PhotoJob:
-    return PhotoJob(Content(folder / name), name, policy, folder / "nobody.json")
+    return PhotoJob(Content(folder / name), name, policy)
 
 
 def run(engine: Scripted, policy: Policy, tmp_path: Path) -> Any:

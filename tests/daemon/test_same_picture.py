@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from uncnn.daemon.config import load
 from uncnn.daemon.files.scan import candidates
 from uncnn.daemon.jobs.duplicates import recall_picture
 from uncnn.daemon.ledger import Job, Ledger, State
-from uncnn.daemon.output import DEGRADED, OK
-from uncnn.daemon.people.store import people_file
+from uncnn.daemon.output import DEGRADED, ERROR, OK
+from uncnn.daemon.people.store import People, Person, people_file, write_people
 from uncnn.daemon.service.worker_thread import Task, WorkerThread
 from uncnn.daemon.watch.backlog import source_folders
 
@@ -225,7 +226,7 @@ def other_models(scene: Scene) -> None:
 
 
 def other_people(scene: Scene) -> None:
-    people_file().write_text("somebody was enrolled")
+    write_people(people_file(), People(people=[Person("ada", datetime(2026, 1, 2, tzinfo=UTC), [])]))
 
 
 CLOAKED_ANEW = [gone, tampered, a_link, other_models, other_people]
@@ -466,3 +467,18 @@ def test_a_real_photo_with_its_exif_edited_is_cloaked_once(own_detector_folder: 
     assert "verdict" in renamed
     anew = Image.open(tmp_path / "two-out" / "renamed.jpg")  # its resolution is its own
     assert (np.asarray(anew) == np.asarray(Image.open(tmp_path / "one" / "back.jpg"))).all(), "in the same way"
+
+
+def test_people_who_cannot_be_read_let_the_folder_wait_where_its_policy_speaks_of_them(scene: Scene) -> None:
+    people_file().write_text("{")
+    scene.put("a.jpg", "protected")
+    scene.run()
+    assert scene.published() == {"a.jpg": "cloaked protected"}, "nobody is spoken of"
+    scene.configure("{faces: {who: all-but-enrolled}}")
+    scene.put("b.jpg", "protected#of somebody who is enrolled")
+    assert scene.run() == ERROR
+    assert scene.states()["b.jpg"] is State.BLOCKED
+    assert scene.jobs()["b.jpg"].attempts == 0
+    people_file().unlink()
+    scene.run()
+    assert scene.states()["b.jpg"] is State.PUBLISHED

@@ -49,7 +49,7 @@ def released(engine: ProcessEngine, photo: Image.Image, folder: Path, kind: str 
     """Return what became of a photo and how far it was changed, (H, W) grey levels."""
     source = folder / f"photo.{kind}"
     photo.save(source, quality=90)
-    job = PhotoJob(Content(source), source.name, Policy.model_validate(POLICY), folder / "nobody.json")
+    job = PhotoJob(Content(source), source.name, Policy.model_validate(POLICY))
     outcome = protect(engine, job, lambda _stage: None)
     assert outcome.decision == "publish"
     before, after = (decode(each.read(), "photo").pixels for each in (Content(source), outcome.candidate))

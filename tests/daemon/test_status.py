@@ -280,4 +280,6 @@ def test_photos_given_to_cloak_are_counted_though_no_service_ever_ran(file: Path
     said = text(file)
     assert "given to uncnn-daemon cloak: 1 held" in said
     assert "  held: uncnn-daemon held show NUMBER" in said
-    assert status_json(seen(file), datetime.now(UTC))["given"] == {state.value: int(state is State.HELD) for state in State}
+    assert status_json(seen(file), datetime.now(UTC))["given"] == {
+        state.value: int(state is State.HELD) for state in State
+    }
