@@ -6,7 +6,7 @@ There is no sandbox, no folder and no ledger: what `uncnn-daemon` does for a ser
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -34,12 +34,16 @@ Photo: TypeAlias = "str | Path | bytes | Image | Pixels"
 _one_at_a_time = Lock()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Cloaked:
     """The copy of a photo, and the verdict on exactly its bytes."""
 
-    data: bytes = field(repr=False)  # in the format of the photo; PNG where that was no file
+    data: bytes  # in the format of the photo; PNG where that was no file
     outcome: Outcome
+
+    def __repr__(self) -> str:
+        """Return what a notebook shows: what is to become of it, and why."""
+        return f"<Cloaked, {self.outcome.photo_format}, {self.outcome.decision}: {self.reason}>"
 
     @property
     def verdict(self) -> Verdict:

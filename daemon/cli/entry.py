@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """Run the command line."""
+    if sys.platform == "win32":
+        sys.exit(
+            "uncnn-daemon: the commands need Linux or macOS; on Windows photos are cloaked from Python: import uncnn"
+        )
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[1:2] == ["run"]:

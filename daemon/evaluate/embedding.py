@@ -18,7 +18,7 @@ from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Embed, Embedded
 from uncnn.daemon.protect.process_engine import ProcessEngine
-from uncnn.daemon.protect.processes import RequestError
+from uncnn.daemon.protect.wire import RequestError
 from uncnn.daemon.text import printable
 from uncnn.plugins.api import Face, Rotated, UncnnError
 from uncnn.plugins.recognisers.cards import Embeddings

@@ -16,11 +16,12 @@ from typing import Final
 
 from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import UncnnError
+from uncnn.plugins.system import FOLDERS_CAN_BE_OPENED, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH
 
-READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+READ: Final = os.O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
 
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_COMPONENT: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER: Final = os.O_RDONLY | O_DIRECTORY | O_CLOEXEC
+_COMPONENT: Final = O_PATH | O_NOFOLLOW | O_CLOEXEC
 _LINKS: Final = 40  # the kernel's own limit for one path
 _OTHER_KINDS: Final = {
     stat.S_IFLNK: "symlink",
@@ -91,7 +92,7 @@ def opened_below(top: int, root: Path, parts: tuple[str, ...], create: bool = Fa
             if create:
                 _make_folder(folder, part)
             refuse_other(os.stat(part, dir_fd=folder, follow_symlinks=False), root.joinpath(*parts[:depth]), "folder")
-            below = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+            below = os.open(part, _FOLDER | O_NOFOLLOW, dir_fd=folder)
             os.close(folder)
             folder = below
         yield folder
@@ -105,7 +106,7 @@ def _opened_root(root: Path) -> int:
         return os.open(root, _FOLDER)
     waiting = list(reversed(root.parts))
     links = 0
-    folder = os.open(waiting.pop() if root.is_absolute() else ".", _COMPONENT | os.O_DIRECTORY)
+    folder = os.open(waiting.pop() if root.is_absolute() else ".", _COMPONENT | O_DIRECTORY)
     try:
         while waiting:
             part = waiting.pop()
@@ -129,7 +130,7 @@ def _component(folder: int, part: str, root: Path) -> int | Path:
     Raises PublishError (`symlink`): it is a link of another user's. OSError.
     """
     try:
-        return os.open(part, _COMPONENT | os.O_DIRECTORY, dir_fd=folder)
+        return os.open(part, _COMPONENT | O_DIRECTORY, dir_fd=folder)
     except NotADirectoryError:
         link = os.open(part, _COMPONENT, dir_fd=folder)
     try:
@@ -156,7 +157,7 @@ def make_durable(folder: Path, mode: int = 0o777, parents: bool = True) -> None:
     """Make a folder, and those above it that are missing, so that they outlive a power failure. Raises OSError."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(mode=mode, parents=parents, exist_ok=True)
-    for each in missing:
+    for each in missing if FOLDERS_CAN_BE_OPENED else ():
         with suppress(PermissionError):  # one may make folders where one may not look
             parent = os.open(each.parent, _FOLDER)
             try:

@@ -26,8 +26,8 @@ from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Next
 from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, people_for, protect, see
 from uncnn.daemon.protect.process_engine import ProcessEngine
-from uncnn.daemon.protect.processes import ProcessDied, RequestError
-from uncnn.daemon.protect.wire import Report
+from uncnn.daemon.protect.processes import ProcessDied
+from uncnn.daemon.protect.wire import Report, RequestError
 from uncnn.daemon.text import printable
 from uncnn.daemon.verify.keeping import proof_of
 from uncnn.daemon.watch.backlog import SourceFolder, source_of

@@ -11,8 +11,7 @@ from typing import TypeVar
 
 from uncnn.daemon.config import Models
 from uncnn.daemon.protect.messages import Change, Changed, Look, Looked
-from uncnn.daemon.protect.processes import RequestError
-from uncnn.daemon.protect.wire import Ask, Handlers, Report, answer, silent
+from uncnn.daemon.protect.wire import Ask, Handlers, Report, RequestError, answer, silent
 from uncnn.exporters.registry.store import prepare
 
 Answer = TypeVar("Answer")

@@ -21,41 +21,24 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from uncnn.daemon.protect.wire import Ask, Handlers, Report, Stage, answer, pack, pack_answer, unpack, unpack_answer
+from uncnn.daemon.protect.wire import (
+    Ask,
+    Handlers,
+    Report,
+    RequestError,
+    Stage,
+    answer,
+    pack,
+    pack_answer,
+    unpack,
+    unpack_answer,
+)
 from uncnn.daemon.sandbox.entering import enter
 from uncnn.daemon.sandbox.protection import Protection
 from uncnn.daemon.sandbox.rules import Sandbox
-from uncnn.daemon.text import printable, system_words
-from uncnn.plugins.api import Fault, UncnnError
+from uncnn.plugins.api import UncnnError
 
 Answer = TypeVar("Answer")
-
-
-class RequestError(UncnnError):
-    """The process answered with an error that a person can mend.
-
-    `fault` is where it lies, `kind` what it is: of a PhotoError its own, of an OSError that of `system_words`.
-    """
-
-    def __init__(self, message: str, fault: Fault = "other", kind: str = "") -> None:
-        """Keep what went wrong."""
-        super().__init__(message)
-        self.fault: Fault = fault  # type: ignore[misc] # that of the error in the process
-        self.kind = kind
-
-    @classmethod
-    def of(cls, error: Exception) -> RequestError:
-        """Return what is said of an error that a handler raised."""
-        if isinstance(error, RequestError):
-            return error
-        if isinstance(error, MemoryError):
-            return cls("not enough memory for this photo: close other programs, or make the photo smaller")
-        if isinstance(error, UncnnError):
-            return cls(str(error), error.fault, str(getattr(error, "kind", "")))
-        if isinstance(error, OSError) and error.errno:
-            kind, words = system_words(error)
-            return cls(f"{printable(str(error.filename))}: {words}" if error.filename else words, kind=kind)
-        return cls(f"internal error, {type(error).__name__}: {error}; please report it")
 
 
 class ProcessDied(UncnnError):

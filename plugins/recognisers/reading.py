@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+from uncnn.plugins.system import O_BINARY, O_CLOEXEC, O_NONBLOCK
+
 
 def read_file(path: Path, limit: int) -> bytes:
     """Return the bytes of the regular file at `path`; a pipe or a device is not waited for.
@@ -14,7 +16,7 @@ def read_file(path: Path, limit: int) -> bytes:
     Raises:
         OSError: it is missing, cannot be read, is no regular file, or is larger than `limit` bytes.
     """
-    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    opened = os.open(path, os.O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_BINARY)
     with os.fdopen(opened, "rb") as stream:
         status = os.fstat(opened)
         if not stat.S_ISREG(status.st_mode):

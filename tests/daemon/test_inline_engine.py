@@ -19,7 +19,7 @@ from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.inline_engine import InlineEngine
 from uncnn.daemon.protect.messages import Look, Ready
 from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, protect
-from uncnn.daemon.protect.processes import RequestError
+from uncnn.daemon.protect.wire import RequestError
 from uncnn.daemon.verify.verdict import Verdict
 
 POLICY = Policy.model_validate({"attack": {"steps": 6}, "protect": {"views": ["as-is"]}})

@@ -17,7 +17,8 @@ from uncnn.daemon.evaluate.machine import peak_bytes
 from uncnn.daemon.photos import PhotoError, decode, needs
 from uncnn.daemon.photos.needs import MODELS_BYTES, needed_bytes
 from uncnn.daemon.photos.rows import BAND_PIXELS, array_of, bands
-from uncnn.daemon.protect.processes import Child, RequestError
+from uncnn.daemon.protect.processes import Child
+from uncnn.daemon.protect.wire import RequestError
 from uncnn.daemon.sandbox import memory
 
 sys.path.insert(0, str(Path(__file__).parent / "spawned"))

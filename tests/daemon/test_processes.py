@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from uncnn.daemon.protect.processes import Child, ProcessDied, RequestError
-from uncnn.daemon.protect.wire import Stage
+from uncnn.daemon.protect.processes import Child, ProcessDied
+from uncnn.daemon.protect.wire import RequestError, Stage
 
 sys.path.insert(0, str(Path(__file__).parent / "spawned"))
 

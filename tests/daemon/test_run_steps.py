@@ -25,7 +25,7 @@ from uncnn.daemon.files.scan import Found
 from uncnn.daemon.jobs import photo_job, release
 from uncnn.daemon.ledger import Ledger, State
 from uncnn.daemon.output import DEGRADED, ERROR, OK
-from uncnn.daemon.protect.processes import RequestError
+from uncnn.daemon.protect.wire import RequestError
 from uncnn.daemon.watch.backlog import give_up_gone
 
 

@@ -18,8 +18,8 @@ from PIL import Image
 from uncnn.daemon.photos import PhotoError, decode, encode
 from uncnn.daemon.photos.fingerprint import fingerprint
 from uncnn.daemon.photos.remuxing import BOXED
-from uncnn.daemon.protect.processes import Child, ProcessDied, RequestError
-from uncnn.daemon.protect.wire import Ask, Handlers, Report
+from uncnn.daemon.protect.processes import Child, ProcessDied
+from uncnn.daemon.protect.wire import Ask, Handlers, Report, RequestError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 MEMORY = 4 << 30

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
-from uncnn.daemon.protect.processes import Child, ProcessDied, RequestError
-from uncnn.daemon.protect.wire import Ask, Handlers, Report
+from uncnn.daemon.protect.processes import Child, ProcessDied
+from uncnn.daemon.protect.wire import Ask, Handlers, Report, RequestError
 from uncnn.daemon.sandbox.rules import sandbox_for
 from uncnn.exporters.registry.detectors import DetectorFiles
 
