@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from uncnn.daemon.output import NOT_RUNNING
+
 ROOT = Path(__file__).resolve().parents[2]
 PORTRAIT = ROOT / "docs" / "examples" / "astronaut.png"
 UV = Path(sys.executable).with_name("uv")
@@ -93,3 +95,18 @@ def test_it_is_a_tool_of_uv(built: Path, tmp_path: Path) -> None:
     for name in ("uncnn", "uncnn-daemon"):
         answer = subprocess.run([tmp_path / "bin" / name, "--version"], capture_output=True, text=True, check=True)
         assert re.match(rf"{name} \d|uncnn-daemon \d", answer.stdout)
+
+
+@pytest.mark.parametrize("way", ["pip", "pipx"])
+def test_the_wheel_installs_by_other_installers_too(way: str, wheel: Path, pins: Path, tmp_path: Path) -> None:
+    environment = fresh(tmp_path, PIPX_HOME=str(tmp_path / "pipx"), PIPX_BIN_DIR=str(tmp_path / "venv" / "bin"))
+    if way == "pip":
+        subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+        command = [tmp_path / "venv" / "bin" / "python", "-m", "pip", "install", "-q", "-c", pins, wheel]
+    else:
+        own = ["--pip-args", f"-c {pins}", "--python", sys.executable, wheel]
+        command = [UV, "tool", "run", "-q", "--from", "pipx", "pipx", "install", "-q", *own]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert run(tmp_path, "--version").stdout.startswith("uncnn-daemon ")
+    assert run(tmp_path, "status").returncode == NOT_RUNNING
