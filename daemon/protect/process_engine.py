@@ -11,12 +11,12 @@ from typing import TypeVar
 
 from uncnn.daemon.config import Models
 from uncnn.daemon.protect.messages import CANDIDATE, MOVED, Change, Changed, Loaded, Look, Looked, Ready
-from uncnn.daemon.protect.processes import Child
+from uncnn.daemon.protect.processes import Child, ProcessDied, RequestError
 from uncnn.daemon.protect.wire import Ask, Handlers, Report, Stage
 from uncnn.daemon.sandbox.protection import Protection, held_in_all
 from uncnn.daemon.sandbox.rules import Sandbox, sandbox_for
 from uncnn.daemon.verify.programs import BUTTERAUGLI
-from uncnn.exporters.registry import store
+from uncnn.exporters.registry import detectors, store
 
 Answer = TypeVar("Answer")
 
@@ -26,8 +26,11 @@ JOB_SECONDS = 3600.0  # a photo of a crowd on a slow machine
 
 
 @dataclass(frozen=True, slots=True)
-class FindModels(Ask[store.Roster]):
-    """Find the models of a run, and export what has to be first."""
+class Convert(Ask[store.DetectorFiles]):
+    """Convert the weights of a detector that is not ours, into a folder of models."""
+
+    weights: Path
+    models: Path
 
 
 class ProcessEngine:
@@ -52,17 +55,19 @@ class ProcessEngine:
 
     @property
     def roster(self) -> store.Roster:
-        """Return the models of this run; what has to be exported first is exported in a process of its own.
+        """Return the models of this run.
 
         Raises:
-            RequestError: a model is missing or broken. ProcessDied: the export was killed.
+            RequestError: a model is missing or broken. ProcessDied: an export was killed.
         """
         if self._roster is None:
-            child = Child("exporter", partial(make_exporter, self._models, self._data))
+            named = self._models.surrogates, self._models.judges, self._models.licences
             try:
-                self._roster = child.call(FindModels(), PREPARE_SECONDS)
-            finally:
-                child.close()
+                self._roster = store.prepare(self._data, *named, _converted_apart)
+            except ProcessDied:
+                raise
+            except Exception as error:  # as a process says it
+                raise RequestError.of(error) from error
         return self._roster
 
     @property
@@ -159,13 +164,17 @@ def _load(child: Child) -> Loaded:
     return child.call(Ready(), PREPARE_SECONDS)
 
 
-def make_exporter(models: Models, data: Path) -> Handlers:
-    """Return what the process answers that finds the models and exports what has to be."""
+def _converted_apart(weights: Path, models: Path) -> store.DetectorFiles:
+    """Convert the weights of a detector in a process of its own. Raises RequestError, ProcessDied."""
+    child = Child("exporter", _make_exporter)
+    try:
+        return child.call(Convert(weights, models), PREPARE_SECONDS)
+    finally:
+        child.close()
 
-    def prepare(_asked: FindModels, _report: Report) -> store.Roster:
-        return store.prepare(data, models.surrogates, models.judges, models.licences)
 
-    return {FindModels: prepare}
+def _make_exporter() -> Handlers:
+    return {Convert: lambda asked, _report: detectors.convert(asked.weights, asked.models)}
 
 
 def _make_worker(roster: store.Roster, device: str) -> Handlers:

@@ -7,7 +7,7 @@ its weights, and to find the faces of a known picture, before it gets that name.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -90,24 +90,39 @@ def second_onnx() -> tuple[Path, str]:
     return EMBEDDED / SECOND_ONNX, read_pins().detectors[SECOND_ONNX]
 
 
-def files_of(weights: Path, models: Path) -> DetectorFiles:
-    """Return the two files of a detector; weights that are not ours are converted into the folder `models`.
+def convert(weights: Path, models: Path) -> DetectorFiles:
+    """Convert weights that are not ours into the folder `models`, in this process, with torch; return both files.
 
     Raises:
         DetectorError: they are no RetinaFace's, or were changed. ModelsError, CanaryError: the export does not fit.
+    """
+    digest = sha256_of(weights)
+    return _export(weights, digest, models, _stem(weights, digest))
+
+
+def files_of(weights: Path, models: Path, convert: Callable[[Path, Path], DetectorFiles] = convert) -> DetectorFiles:
+    """Return the two files of a detector; weights that are not ours are converted once, into the folder `models`.
+
+    Raises:
+        What `convert` does.
     """
     pins = read_pins().detectors
     digest = sha256_of(weights)
     if digest in (published_sha256(), pins[OWN_DETECTOR]):
         return DetectorFiles(weights, digest, EMBEDDED / OWN_ONNX, pins[OWN_ONNX])
-    stem = f"{weights.stem}-{digest[:16]}-{DETECTOR_EXPORT}-"
+    stem = _stem(weights, digest)
     for file in sorted(models.glob(f"{stem}*.onnx")):
         expected = file.stem.removeprefix(stem)
         if sha256_of(file) == expected:
             return DetectorFiles(weights, digest, file, expected)
         logger.warning("%s has another sha256 than its name says: it is made again", file)
         file.unlink()
-    return _export(weights, digest, models, stem)
+    return convert(weights, models)
+
+
+def _stem(weights: Path, digest: str) -> str:
+    """Return how the names of what was made of such weights begin; the hash of the file itself follows."""
+    return f"{weights.stem}-{digest[:16]}-{DETECTOR_EXPORT}-"
 
 
 def _export(weights: Path, digest: str, models: Path, stem: str) -> DetectorFiles:

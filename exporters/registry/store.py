@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -154,13 +154,13 @@ def detector_weights(data: Path) -> Path:
     return detectors.find_weights(search_path(data), EMBEDDED)[0]
 
 
-def detector_files(data: Path) -> DetectorFiles:
+def detector_files(data: Path, convert: Callable[[Path, Path], DetectorFiles] = detectors.convert) -> DetectorFiles:
     """Return the detector that a run takes; weights that are not ours are converted first.
 
     Raises:
         ModelsError, DetectorError, CanaryError: there is none, or it is not sound.
     """
-    return detectors.files_of(detector_weights(data), models_dir(data))
+    return detectors.files_of(detector_weights(data), models_dir(data), convert)
 
 
 def detector_onnx(weights: Path, data: Path) -> Path:
@@ -195,8 +195,11 @@ def prepare(
     surrogates: Sequence[str] | Literal["auto"],
     judges: Sequence[str] | Literal["auto"],
     licences: Sequence[str],
+    convert: Callable[[Path, Path], DetectorFiles] = detectors.convert,
 ) -> Roster:
-    """Return the models of a run, with what has to be exported first exported.
+    """Return the models of a run; `convert` makes the detector's files of weights that are not ours.
+
+    Neither torch nor ONNX Runtime is imported, but by `convert`.
 
     Raises:
         ModelsError: something is missing, or no judge is one that may decide. PinsError: what came with uncnn was
@@ -217,4 +220,4 @@ def prepare(
     for model in left_out:
         if model.card.licence.use in licences:
             logger.warning("%s", uncalibrated(model.card))
-    return Roster(tuple(attacked), tuple(judging), tuple(left_out), detector_files(data))
+    return Roster(tuple(attacked), tuple(judging), tuple(left_out), detector_files(data, convert))

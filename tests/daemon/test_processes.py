@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,16 @@ def test_a_process_that_cannot_start_says_why() -> None:
             child.call(Count(0), PATIENCE_SECONDS)
     finally:
         child.close()
+
+
+def test_a_process_ends_at_once_when_it_is_closed(capfd: pytest.CaptureFixture[str]) -> None:
+    child = Child("worker", spawned_handlers.make_slow_to_end)
+    assert child.call(Act("collect"), PATIENCE_SECONDS) is True  # garbage, again: only while it loads it does not
+    started = time.monotonic()
+    child.close()
+    assert time.monotonic() - started < 1.5  # after 2 s it is killed
+    assert child._process.exitcode == 0
+    assert capfd.readouterr().out == "printed"
 
 
 def test_a_child_does_not_inherit_what_its_parent_imported(child: Child) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -71,6 +73,17 @@ def make_obedient() -> Handlers:
 def make_broken() -> Handlers:
     """Fail to start."""
     raise UncnnError("the weights are missing: put them there")
+
+
+def make_slow_to_end() -> Handlers:
+    """Say whether garbage is collected, print a word, and take a minute to clear away."""
+    atexit.register(time.sleep, 60)
+
+    def act(_asked: Act, _report: Report) -> bool:
+        sys.stdout.write("printed")
+        return gc.isenabled()
+
+    return {Act: act}
 
 
 @dataclass(frozen=True, slots=True)
