@@ -38,6 +38,12 @@ class Turns:
         self._changed = threading.Condition()
         self._next = self._present = 0
 
+    @property
+    def waiting(self) -> int:
+        """Return how many wait for it."""
+        with self._changed:
+            return max(self._next - self._present - 1, 0)
+
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Hold it inside the block, once all who asked before have had it."""
