@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,16 @@ from uncnn.daemon.commands.cloak import cloak_photos
 from uncnn.daemon.config import Config, Models, Policy
 from uncnn.daemon.control import reception
 from uncnn.daemon.control.address import connected, socket_file
-from uncnn.daemon.control.messages import Footing, Join, Joined, exchanged
+from uncnn.daemon.control.messages import ASKED_OF_PROCESSES, Footing, Join, exchanged
 from uncnn.daemon.control.service_engine import ServiceEngine, ServiceLost
 from uncnn.daemon.control.shared_engine import EngineUnavailable, SharedEngine, Turns
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.ledger import State
 from uncnn.daemon.output import ERROR, OK
+from uncnn.daemon.people.store import People
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.messages import Change, Describe, Judge, Look, Next, Review, Show
+from uncnn.daemon.protect.messages import AttackChoice, Change, Describe, Judge, Look, Next, Review, Show
+from uncnn.daemon.protect.pipeline import terms_of
 from uncnn.daemon.protect.processes import ProcessDied
 from uncnn.daemon.protect.wire import pack
 from uncnn.daemon.settings import Settings
@@ -585,23 +587,18 @@ def test_an_engine_that_is_killed_or_not_open_is_lent_to_nobody(shared: tuple[Sh
         closed.spool_for(footing())
 
 
-def test_every_path_of_a_message_is_a_photos_or_exchanged_for_the_services_file_of_people() -> None:
-    from uncnn.daemon.config.policies import Policy
-    from uncnn.daemon.protect.messages import AttackChoice
-    from uncnn.daemon.protect.pipeline import terms_of
-
-    photo, people = Content(Path("/theirs/photo")), Path("/theirs/people")
-    terms, attack = terms_of(Policy(), people), AttackChoice("veil", {}, people)
+def test_the_only_paths_in_messages_are_those_of_photos() -> None:
+    photo = Content(Path("/theirs/photo"))
     messages = (
         Look(photo, "a", False),
-        Change(photo, "a", False, (), (), attack, "JPEG", "same", following=(Next(photo, "b"),)),
-        Review(photo, "a", (), terms),
-        Judge(photo, photo, terms, None, (), photo),
+        Change(photo, "a", False, (), (), AttackChoice("veil", {}), "JPEG", "same", following=(Next(photo, "b"),)),
+        Review(photo, "a", (), terms_of(Policy(), People())),
+        Judge(photo, photo, terms_of(Policy(), People()), None, (), photo),
         Describe(photo, "a", False),
         Show(photo, "a", photo, "b", "png"),
     )
+    assert tuple(map(type, messages)) == tuple(sorted(ASKED_OF_PROCESSES, key=[*map(type, messages)].index))
     for message in messages:
-        ours = exchanged(message, {Content: lambda _: Content(Path("/ours/1")), Path: lambda _: Path("/ours/people")})
         assert b"theirs" in pack(message)
-        assert b"theirs" not in pack(ours)
-    assert exchanged(Joined(), {}) == Joined()
+        assert b"theirs" not in pack(exchanged(message, lambda _: Content(Path("0"))))
+    assert "Path" not in str({each.type for kind in ASKED_OF_PROCESSES for each in fields(kind)})
