@@ -14,6 +14,8 @@ from pydantic import ValidationError
 
 from uncnn.daemon.config import DEFAULT_POLICY, Attack, Config, Models, Policy, find_config, load
 from uncnn.daemon.config.document import ConfigError
+from uncnn.daemon.control.messages import Footing
+from uncnn.daemon.control.service_engine import EitherEngine, served
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.publish import Snapshot, snapshot
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
@@ -81,7 +83,18 @@ def taken(photo: Path, folder: Path) -> Snapshot:
 
 
 @contextmanager
-def work(models: Models, device: str, shipped_only: bool = False) -> Iterator[tuple[ProcessEngine, Path]]:
+def work(models: Models, device: str) -> Iterator[tuple[EitherEngine, Path]]:
+    """Yield an engine, and a private folder that is removed at the end.
+
+    The engine is that of the running service where that works with the same models on the same device; otherwise
+    processes that are started when they are first asked.
+    """
+    with own_processes(models, device) as (own, spool), served(Footing.of(models, device, data_dir()), own) as engine:
+        yield engine, spool
+
+
+@contextmanager
+def own_processes(models: Models, device: str, shipped_only: bool = False) -> Iterator[tuple[ProcessEngine, Path]]:
     """Yield the processes, started when first asked, and a private folder that is removed at the end.
 
     `shipped_only`: models that do not come with uncnn are not looked for.

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.config import Folder
+from uncnn.daemon.control.service_engine import EitherEngine
 from uncnn.daemon.files.folders import ledger_file, state_dir
 from uncnn.daemon.files.opening import make_durable
 from uncnn.daemon.files.publish import PublishError, sweep, way_into
@@ -30,7 +31,7 @@ from uncnn.daemon.jobs.result import Done
 from uncnn.daemon.ledger import Job, Ledger, State
 from uncnn.daemon.ledger.states import IN_WORK, SETTLED
 from uncnn.daemon.output import print_json
-from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.protect.engine import LoadedEngine
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.settings import Settings, SettingsError, work
 from uncnn.daemon.terminal.progress import Bar, progress_bar
@@ -86,7 +87,7 @@ class Said:
 class Before:
     """What was done by earlier commands, and whether it would come out the same today."""
 
-    def __init__(self, ledger: Ledger, engine: ProcessEngine, again: bool) -> None:
+    def __init__(self, ledger: Ledger, engine: LoadedEngine, again: bool) -> None:
         """Nothing counts where a person wants all done `again`."""
         self._ledger, self._engine, self._again = ledger, engine, again
 
@@ -249,7 +250,7 @@ def at_work(ledger: Ledger) -> Iterator[None]:
         os.close(opened)
 
 
-def _starter(engine: ProcessEngine, bar: Bar, verbose: bool) -> Callable[[], None]:
+def _starter(engine: EitherEngine, bar: Bar, verbose: bool) -> Callable[[], None]:
     """Return what loads the models when it is called first."""
 
     def start() -> None:
@@ -259,6 +260,6 @@ def _starter(engine: ProcessEngine, bar: Bar, verbose: bool) -> Callable[[], Non
         device = engine.start()
         if verbose:
             with bar.aside():
-                sys.stderr.write(f"device: {device}; {engine.protection.words}\n")
+                sys.stderr.write(f"device: {device}, processes of {engine.whose}; {engine.protection.words}\n")
 
     return start

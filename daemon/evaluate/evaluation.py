@@ -29,7 +29,7 @@ from uncnn.daemon.evaluate.sizes import ALL
 from uncnn.daemon.evaluate.values import Progress, Sample, Shot
 from uncnn.daemon.evaluate.visibility import LIKENESS, Look, looks_of
 from uncnn.daemon.protect.wire import Stage
-from uncnn.daemon.settings import Settings, work
+from uncnn.daemon.settings import Settings, own_processes
 from uncnn.exporters.registry.choice import Installed
 
 
@@ -95,7 +95,7 @@ def evaluate(settings: Settings, plan: Plan, progress: Progress | None = None) -
     heard = progress or _Silent()
     started = time.monotonic()
     with (
-        work(settings.models, settings.device, plan.as_installed) as (engine, spool),
+        own_processes(settings.models, settings.device, plan.as_installed) as (engine, spool),
         aides(engine, plan.judge_models) as others,
     ):
         judges = (*_judges(engine.roster.judges, plan, False), *_judges(others.models, plan, True))

@@ -23,9 +23,9 @@ from uncnn.daemon.jobs.result import Done, Status
 from uncnn.daemon.ledger import Job, Kept, Ledger, LedgerError, State, TransitionError
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.engine import LoadedEngine
 from uncnn.daemon.protect.messages import Next
 from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, people_for, protect, see
-from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import ProcessDied
 from uncnn.daemon.protect.wire import Report, RequestError
 from uncnn.daemon.text import printable
@@ -89,7 +89,7 @@ class JobContext:
     """
 
     ledger: Ledger
-    engine: ProcessEngine
+    engine: LoadedEngine
     spool: Path
     report: Report
     start: Callable[[], None]

@@ -6,6 +6,8 @@ from typing import Protocol, TypeVar
 
 from uncnn.daemon.protect.messages import Change, Changed, Look, Looked
 from uncnn.daemon.protect.wire import Ask, Report
+from uncnn.daemon.sandbox.protection import Protection
+from uncnn.exporters.registry.store import Roster
 
 Answer = TypeVar("Answer")
 
@@ -26,4 +28,27 @@ class Engine(Protocol):
 
     def judge(self, asked: Ask[Answer]) -> Answer:
         """Return what those say who know nothing of the change: of an original, `Review`, or of a copy, `Judge`."""
+        ...
+
+
+class LoadedEngine(Engine, Protocol):
+    """An engine in other processes, which load their models once: `ProcessEngine`, or that of the running service."""
+
+    @property
+    def roster(self) -> Roster:
+        """Return the models. Raises RequestError: one is missing or broken. ProcessDied."""
+        ...
+
+    @property
+    def protection(self) -> Protection:
+        """Return what of the sandbox holds in its processes, once they have started."""
+        ...
+
+    @property
+    def started(self) -> bool:
+        """Return whether the models are loaded."""
+        ...
+
+    def start(self) -> str:
+        """Load the models, and return the device. Raises RequestError: one is missing or broken. ProcessDied."""
         ...

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from uncnn.daemon.config import Models
 from uncnn.daemon.protect.messages import CANDIDATE, MOVED, Change, Changed, Loaded, Look, Looked, Ready
-from uncnn.daemon.protect.processes import Child, ProcessDied, RequestError
-from uncnn.daemon.protect.wire import Ask, Handlers, Report, Stage
+from uncnn.daemon.protect.processes import Child, ProcessDied
+from uncnn.daemon.protect.wire import Ask, Handlers, Report, RequestError, Stage
 from uncnn.daemon.sandbox.protection import Protection, held_in_all
 from uncnn.daemon.sandbox.rules import Sandbox, sandbox_for
 from uncnn.daemon.verify.programs import BUTTERAUGLI

@@ -10,6 +10,7 @@ from typing import Final
 
 from uncnn.daemon.audit.last import read_last
 from uncnn.daemon.config import Config, ConfigError, Folder, find_config, load
+from uncnn.daemon.control.reception import Reception
 from uncnn.daemon.files.folders import FolderError, ledger_file, state_dir
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces
 from uncnn.daemon.jobs.recovery import prune_kept
@@ -63,6 +64,7 @@ class Service:
         """Serve until a signal ends it, and return the exit status."""
         with self._wakeup.listening():
             self._worker.start()
+            reception = self._received()
             try:
                 self._go_by(self._config)
                 _greet(self._file, self._config)
@@ -74,9 +76,19 @@ class Service:
                 notify(STOPPING="1")
                 for served in self._served.values():
                     served.close()
+                if reception is not None:
+                    reception.close()
                 ended = self._worker.stop(STOP_SECONDS)
                 self._collect()
         return OK if ended else ERROR
+
+    def _received(self) -> Reception | None:
+        """Open the control socket; without one the commands load models of their own."""
+        try:
+            return Reception(self._worker.engine)
+        except (OSError, FolderError) as error:
+            say(f"there is no control socket, so that commands load models of their own: {error}")
+            return None
 
     def _turn(self) -> None:
         """Do what there is to do now."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.config import Config
+from uncnn.daemon.control.shared_engine import SharedEngine
 from uncnn.daemon.files.folders import data_dir, ledger_file
 from uncnn.daemon.files.publish import PublishError, snapshot
 from uncnn.daemon.files.scan import Found
@@ -101,17 +102,16 @@ class WorkerThread:
         self.problem = ""  # what keeps all photos from being done
         self.doing = ""  # the photo and its stage
         self.tally = Tally()
-        self.began: float | None = None  # monotonic, of the present photo
+        self._began: float | None = None  # monotonic, of the present photo
         self._config = config
         self._ring = ring
-        self._engine_started = engine_started
         self._lock = threading.Condition()
         self._tasks: OrderedDict[Key, Task] = OrderedDict()
         self._present: Task | None = None
         self._finished: list[Finished] = []
         self._stopping = False
         self._poked = False
-        self._engine: ProcessEngine | None = None
+        self.engine = SharedEngine(lambda: self._config, _make_engine, engine_started)
         self._breaker = _Breaker()
         self._batched: set[Key] = set()  # photos whose faces were in the batch of one before
         self._thread = threading.Thread(target=self._run, name="uncnn-worker", daemon=True)
@@ -119,6 +119,12 @@ class WorkerThread:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    @property
+    def began(self) -> float | None:
+        """Return when the present photo was begun, on the monotonic clock that stands while commands are served."""
+        began, waited = self._began, self.engine.waited()
+        return None if began is None or waited is None else began + waited
 
     @property
     def alive(self) -> bool:
@@ -170,8 +176,7 @@ class WorkerThread:
             self._lock.notify_all()
         deadline = time.monotonic() + seconds
         while self._thread.is_alive() and time.monotonic() < deadline:
-            if self._engine is not None:
-                self._engine.kill()
+            self.engine.kill()
             self._thread.join(0.2)
         return not self._thread.is_alive()
 
@@ -180,27 +185,26 @@ class WorkerThread:
         try:
             while not self._stopping:
                 try:
-                    with Ledger(ledger_file()) as ledger, workspace() as spool:
+                    with Ledger(ledger_file()) as ledger, workspace() as spool, self.engine.opened(spool):
                         recover(ledger, died)
                         died = False
                         self._work(ledger, spool)
                 except UncnnError as error:  # of the ledger or the spool
-                    self._close_engine()  # it sees that spool alone
                     self._fail(str(error), 5.0)
         finally:
-            self._close_engine()
             self._ring()
 
     def _work(self, ledger: Ledger, spool: Path) -> None:
-        done_by_engine = 0
         while (task := self._next()) is not None:
-            engine = self._engine_of(self._config, spool)
             following = partial(self._following, task, ledger)
-            context = JobContext(ledger, engine, spool, self._report, self._start, lambda: self._stopping, following)
-            self.began = time.monotonic()
+            context = JobContext(
+                ledger, self.engine, spool, self._report, self._start, lambda: self._stopping, following
+            )
+            began = self._began = time.monotonic()
             self.doing = task.source.name(task.found.relative)
             try:
-                finished = Finished(task, take(context, task.source, task.found, lambda _: True))
+                with self.engine.at_photo():
+                    finished = Finished(task, take(context, task.source, task.found, lambda _: True))
                 self.problem = ""
             except FolderBlocked as error:
                 finished = Finished(task, None, str(error))
@@ -211,16 +215,12 @@ class WorkerThread:
                 raise
             except UncnnError as error:  # the models are not there or do not load
                 self._again(task)
-                self._close_engine()
+                self.engine.close()
                 self._fail(str(error), LONGEST_PAUSE_SECONDS)
                 continue
             finally:
-                self._count(self.began)
+                self._count(began)
             self._note(finished)
-            done_by_engine += 1
-            if done_by_engine >= self._config.service.recycle_after:
-                self._close_engine()
-                done_by_engine = 0
 
     def _note(self, finished: Finished) -> None:
         """Hand over what was done; wait where the plugin seems to be at fault."""
@@ -244,7 +244,7 @@ class WorkerThread:
 
     def _count(self, began: float) -> None:
         self.tally.busy_seconds += time.monotonic() - began
-        self.began, self.doing = None, ""
+        self._began, self.doing = None, ""
 
     def _next(self) -> Task | None:
         """Return the next task when there is one, None at the end."""
@@ -294,32 +294,18 @@ class WorkerThread:
             self._poked = False
             self._lock.wait_for(lambda: self._stopping or self._poked, seconds)
 
-    def _engine_of(self, config: Config, spool: Path) -> ProcessEngine:
-        """Return the processes for this configuration, that see this spool; those of another are ended."""
-        wanted = (config.models, config.device, config.service.deadline_seconds)
-        if self._engine is not None and self._engine.settings != wanted:
-            self._close_engine()
-        if self._engine is None:
-            self._engine = ProcessEngine(
-                config.models, config.device, data_dir(), spool, config.service.deadline_seconds
-            )
-        return self._engine
-
     def _start(self) -> None:
-        engine = self._engine
-        if engine is not None and not engine.started:
+        if not self.engine.started:
             self._report(Stage(LOADING))
             self._ring()
-            device = engine.start()
-            self._engine_started(device, engine)
-
-    def _close_engine(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-        self._engine = None
+            self.engine.start()
 
     def _report(self, stage: Stage) -> None:
         share = f" {stage.done / stage.of:.0%}" if stage.of else ""
         present = self._present
         name = present.source.name(present.found.relative) if present else ""
         self.doing = f"{name}: {stage.name}{share}"
+
+
+def _make_engine(config: Config, spool: Path) -> ProcessEngine:
+    return ProcessEngine(config.models, config.device, data_dir(), spool, config.service.deadline_seconds)

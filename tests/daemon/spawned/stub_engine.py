@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import stub_handlers
 
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import Child
-from uncnn.plugins.recognisers.cards import Card
+from uncnn.exporters.registry.detectors import DetectorFiles
+from uncnn.exporters.registry.store import EMBEDDED, Installed, Roster
+from uncnn.plugins.recognisers.cards import read_card
 
 _ROLES = ("surrogate", "judge")
 
@@ -20,15 +21,17 @@ class StubEngine(ProcessEngine):
     """Starts, asks and ends its processes as the real one does."""
 
     @property
-    def roster(self) -> Any:
+    def roster(self) -> Roster:
         limit = self._data / "threshold-of-the-stub"
         thresholds = {1e-3: float(limit.read_text()) if limit.exists() else 0.5}
-        card = {"name": "stub", "family": "none", "sha256": "0" * 64, "metric": "cosine", "thresholds": thresholds}
-        surrogate, judge = (SimpleNamespace(card=Card.model_construct(**card, role=role)) for role in _ROLES)
+        own = {"name": "stub", "family": "none", "sha256": "0" * 64, "metric": "cosine", "thresholds": thresholds}
+        card = read_card(EMBEDDED / "dlib-resnet").model_copy(update={**own, "intervals": None})
+        surrogate, judge = (Installed(EMBEDDED, card.model_copy(update={"role": role})) for role in _ROLES)
         models = self._data / "models-of-the-stub"  # another content: other models
-        said = models.read_text() if models.exists() else "stub"
-        detector = SimpleNamespace(onnx=Path(stub_handlers.__file__), onnx_sha256="0" * 64)
-        return SimpleNamespace(surrogates=[surrogate], judges=[judge], digest=lambda: said, detector=detector)
+        said = hashlib.sha256(models.read_bytes() if models.exists() else b"stub").hexdigest()
+        file = Path(stub_handlers.__file__)
+        detector = DetectorFiles(onnx=file, onnx_sha256="0" * 64, weights=file, weights_sha256=said)
+        return Roster((surrogate,), (judge,), (), detector)
 
     @property
     def worker(self) -> Child:
