@@ -164,7 +164,7 @@ def make_exporter(models: Models, data: Path) -> Handlers:
     """Return what the process answers that finds the models and exports what has to be."""
 
     def prepare(_asked: FindModels, _report: Report) -> store.Roster:
-        return store.prepare(data, models.surrogates, models.judges, models.licences)
+        return store.prepare(data, models.surrogates, models.judges, models.licences, models.detector)
 
     return {FindModels: prepare}
 

@@ -11,6 +11,7 @@ import stub_handlers
 
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import Child
+from uncnn.exporters.registry.detectors import ChosenDetector, DetectorFiles
 from uncnn.plugins.recognisers.cards import Card
 
 _ROLES = ("surrogate", "judge")
@@ -27,7 +28,8 @@ class StubEngine(ProcessEngine):
         surrogate, judge = (SimpleNamespace(card=Card.model_construct(**card, role=role)) for role in _ROLES)
         models = self._data / "models-of-the-stub"  # another content: other models
         said = models.read_text() if models.exists() else "stub"
-        detector = SimpleNamespace(onnx=Path(stub_handlers.__file__), onnx_sha256="0" * 64)
+        file = Path(stub_handlers.__file__)
+        detector = ChosenDetector(DetectorFiles(file, "0" * 64, file, "0" * 64))
         return SimpleNamespace(surrogates=[surrogate], judges=[judge], digest=lambda: said, detector=detector)
 
     @property
