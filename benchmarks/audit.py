@@ -28,6 +28,7 @@ from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.ledger import Ledger, Proof, Run, State
 from uncnn.daemon.verify.keeping import kept_of, proof_of
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
+from uncnn.exporters.registry.detectors import ChosenDetector, DetectorFiles
 from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import Face
 from uncnn.plugins.recognisers.cards import Card
@@ -152,7 +153,8 @@ def roster() -> Roster:
         for number in range(RECOGNISERS)
     ]
     models = [SimpleNamespace(card=card) for card in cards]
-    detector = SimpleNamespace(onnx=Path("detector.onnx"), onnx_sha256="0" * 64)
+    file = Path("detector.onnx")
+    detector = ChosenDetector(DetectorFiles(file, "0" * 64, file, "0" * 64))
     made_up: Any = SimpleNamespace(judges=models[:2], surrogates=models[2:], detector=detector)
     return cast(Roster, made_up)
 

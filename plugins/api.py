@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt
@@ -77,6 +78,19 @@ class Detector(Protocol):
     def detect(self, photo: Pixels) -> list[Face]:
         """Return the faces of `photo`, (H, W, 3) uint8 RGB, best score first, in photo pixels."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSource:
+    """What a detector is made from: where it computes, and the files of the detectors that come with uncnn.
+
+    The entry point of a detector names a function from this to a `Detector`. It is called twice: in the worker, and in
+    the verifier, which looks independently and does without torch.
+    """
+
+    device: str  # auto, cpu, cuda or cuda:N; auto only in the verifier
+    torch: bool  # whether it may compute in torch
+    files: Mapping[str, tuple[Path, str]]  # retinaface.torch, retinaface.onnx, centerface.onnx; the sha256 of each
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Attacks by name: ours and strangers' come in by the same door, the entry-point group `uncnn.attacks`."""
+"""Attacks and detectors by name: ours and strangers' come in by the same doors, two groups of entry points."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import fields, is_dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from uncnn.plugins.api import Attack, Budget, UncnnError
+from uncnn.plugins.api import Attack, Budget, Detector, DetectorSource, UncnnError
 from uncnn.plugins.extras import REMEDIES, missing_words
 
 if TYPE_CHECKING:
     from uncnn.plugins.engine.aim import Aim, Gallery
 
-GROUP = "uncnn.attacks"
+ATTACKS = "uncnn.attacks"
+DETECTORS = "uncnn.detectors"
 
 # of a single pixel: thresholds of sight know nothing of strokes on a cheek and of the colour of eyes
 _CAPS: Mapping[str, Any] = {"epsilon_255": 4.0, "texture": 2.0, "cap_255": 48.0, "chroma": 0.8}
@@ -36,14 +37,30 @@ class UnknownAttack(UncnnError):
     fault = "policy"
 
 
+class UnknownDetector(UncnnError):
+    """No such detector, or it cannot be loaded."""
+
+    fault = "model"
+
+
 def attack_names() -> list[str]:
     """Return the names of all registered attacks, sorted."""
     return sorted(entries())
 
 
-def entries() -> dict[str, EntryPoint]:
-    """Return where each attack is found, by its name; nothing is imported."""
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+def detector_names() -> list[str]:
+    """Return the names of all registered detectors, sorted."""
+    return sorted(entries(DETECTORS))
+
+
+def entries(group: str = ATTACKS) -> dict[str, EntryPoint]:
+    """Return where each attack, or what else is in `group`, is found, by its name; nothing is imported."""
+    return {entry.name: entry for entry in entry_points(group=group)}
+
+
+def distribution_of(entry: EntryPoint) -> str:
+    """Return what brought a plug-in, and its version; "" where nobody says."""
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else ""
 
 
 def load_attack(name: str) -> type[Attack]:
@@ -52,21 +69,66 @@ def load_attack(name: str) -> type[Attack]:
     Raises:
         UnknownAttack: no attack has that name, it cannot be imported, or it is no dataclass with a method `perturb`.
     """
-    known = entries()
-    if name not in known:
-        raise UnknownAttack(f"attack {name!r} is not installed: choose one of {', '.join(sorted(known))}")
-    try:
-        kind: Any = known[name].load()
-    except ModuleNotFoundError as error:
-        if error.name not in REMEDIES:
-            raise UnknownAttack(f"attack {name} cannot be loaded ({error}): update it or choose another") from error
-        raise UnknownAttack(f"attack {name} cannot be loaded: {missing_words([error.name])}") from error
-    except (Exception, SystemExit) as error:  # a stranger's module may raise anything
-        words = f"{type(error).__name__}: {error}"
-        raise UnknownAttack(f"attack {name} cannot be loaded ({words}): update it or choose another") from error
+    kind = _loaded("attack", ATTACKS, name, UnknownAttack)
     if not (isinstance(kind, type) and is_dataclass(kind) and callable(getattr(kind, "perturb", None))):
         raise UnknownAttack(f"attack {name} is no dataclass with a method perturb: update it or choose another")
     return cast(type[Attack], kind)
+
+
+def load_detector(name: str) -> Callable[[DetectorSource], Detector]:
+    """Return the function that makes the detector registered as `name`.
+
+    Raises:
+        UnknownDetector: no detector has that name, it cannot be imported, or its entry point is no function.
+    """
+    make = _loaded("detector", DETECTORS, name, UnknownDetector)
+    if not callable(make):
+        raise UnknownDetector(f"detector {name} is no function of a DetectorSource: update it or choose another")
+    return cast(Callable[[DetectorSource], Detector], make)
+
+
+def make_detector(name: str, source: DetectorSource) -> Detector:
+    """Return the detector registered as `name`, made from `source`; what others' detectors answer is checked.
+
+    Raises:
+        UnknownDetector: no detector has that name, or it cannot be made. DetectorError: its files are not sound.
+    """
+    from uncnn.plugins.detectors.checked import checked
+
+    make = load_detector(name)
+    try:
+        return checked(name, make(source))
+    except UncnnError:
+        raise
+    except (Exception, SystemExit) as error:  # a stranger's function may raise anything
+        words = f"{type(error).__name__}: {error}"
+        raise UnknownDetector(f"detector {name} cannot be made ({words}): update it or choose another") from error
+
+
+def detector_entry(name: str) -> EntryPoint:
+    """Return where the detector registered as `name` is found; nothing is imported. Raises UnknownDetector."""
+    return _entry("detector", DETECTORS, name, UnknownDetector)
+
+
+def _entry(what: str, group: str, name: str, failure: type[UncnnError]) -> EntryPoint:
+    known = entries(group)
+    if name not in known:
+        raise failure(f"{what} {name!r} is not installed: choose one of {', '.join(sorted(known))}")
+    return known[name]
+
+
+def _loaded(what: str, group: str, name: str, failure: type[UncnnError]) -> Any:
+    """Return what is registered as `name` in `group`. Raises a `failure`: nothing is, or it cannot be imported."""
+    entry = _entry(what, group, name, failure)
+    try:
+        return entry.load()
+    except ModuleNotFoundError as error:
+        if error.name not in REMEDIES:
+            raise failure(f"{what} {name} cannot be loaded ({error}): update it or choose another") from error
+        raise failure(f"{what} {name} cannot be loaded: {missing_words([error.name])}") from error
+    except (Exception, SystemExit) as error:  # a stranger's module may raise anything
+        words = f"{type(error).__name__}: {error}"
+        raise failure(f"{what} {name} cannot be loaded ({words}): update it or choose another") from error
 
 
 def make_attack(name: str, parameters: Mapping[str, object]) -> Attack:

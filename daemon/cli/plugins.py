@@ -8,12 +8,12 @@ import typer
 
 from uncnn.daemon.cli.options import Commands, Json
 
-app = Commands("plugins", "List the installed attacks and their parameters.")
+app = Commands("plugins", "List the installed attacks and detectors, and the parameters of attacks.")
 
 
 @app.command("list")
 def list_plugins(json: Json = False) -> None:
-    """List the installed attacks, where they come from, and their faults.
+    """List the installed attacks and detectors, where they come from, and their faults.
 
     Example: uncnn-daemon plugins list
     """
@@ -24,12 +24,14 @@ def list_plugins(json: Json = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="The name of an attack, as `plugins list` lists it.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(help="The name of an attack or detector, as `plugins list` lists it.", show_default=False)
+    ],
     json: Json = False,
 ) -> None:
-    """Show what an attack does, its paper, and its parameters.
+    """Show what an attack does, its paper, and its parameters; or what a detector is.
 
-    Exit status: 0 shown, 1 there is no such attack, or it cannot be loaded.
+    Exit status: 0 shown, 1 there is no such plug-in, or it cannot be loaded.
 
     Example: uncnn-daemon plugins show veil
     """

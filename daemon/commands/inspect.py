@@ -13,7 +13,7 @@ from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.files.folders import data_dir, named
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
-from uncnn.daemon.inspection.messages import FACES, Detector, FindDetector, FindFaces, ReadPhoto
+from uncnn.daemon.inspection.messages import FACES, FindDetector, FindFaces, ReadPhoto
 from uncnn.daemon.inspection.report import show
 from uncnn.daemon.output import OK, print_json
 from uncnn.daemon.protect.content import Content
@@ -24,7 +24,8 @@ from uncnn.daemon.sandbox.rules import sandbox_for
 from uncnn.daemon.settings import SettingsError, configuration, named_policy, taken, usual_policy
 from uncnn.daemon.terminal.progress import progress_bar
 from uncnn.daemon.text import printable
-from uncnn.exporters.registry.store import models_dir, search_path
+from uncnn.exporters.registry.detectors import ChosenDetector, chosen_detector
+from uncnn.exporters.registry.store import detector_files, models_dir, search_path
 
 _POLICIES: Final = get_args(Metadata)
 
@@ -36,6 +37,7 @@ class Sight:
     policy: Policy
     origin: str  # where the policy is from, in words
     device: str
+    detector: str
     faces: bool = True
     picture: Path | None = None  # where the photo with its faces drawn in goes
 
@@ -62,7 +64,7 @@ def sight_for(
         chosen = chosen.model_copy(update={"metadata": metadata})
     if picture is not None:
         _check_picture(picture, photo, faces)
-    return Sight(chosen, origin, device or found.device, faces, picture)
+    return Sight(chosen, origin, device or found.device, found.models.detector, faces, picture)
 
 
 def _policy(config: Config, photo: Path, name: str | None) -> tuple[Policy, str]:
@@ -137,10 +139,9 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> dict[str, Any]:
 
 
 def _find_faces(sight: Sight, photo: Content) -> FindFaces:
-    detector, faces = _detector(), sight.policy.faces
+    faces = sight.policy.faces
     return FindFaces(
-        detector.file,
-        detector.sha256,
+        _detector(sight.detector),
         sight.device,
         faces.smallest_px,
         faces.rotated,
@@ -149,21 +150,18 @@ def _find_faces(sight: Sight, photo: Content) -> FindFaces:
     )
 
 
-def _detector() -> Detector:
+def _detector(name: str) -> ChosenDetector:
     """Return the detector, exported first where needed: what looks at the photo writes no model."""
-    exporter = Child("exporter", partial(_make_exporter, data_dir()))
+    exporter = Child("exporter", partial(_make_exporter, data_dir(), name))
     try:
         return exporter.call(FindDetector(), PREPARE_SECONDS)
     finally:
         exporter.close()
 
 
-def _make_exporter(data: Path) -> Handlers:
-    from uncnn.exporters.registry.store import detector_files
-
-    def find(_asked: FindDetector, _report: Report) -> Detector:
-        files = detector_files(data)
-        return Detector(files.onnx.resolve(), files.onnx_sha256)
+def _make_exporter(data: Path, name: str) -> Handlers:
+    def find(_asked: FindDetector, _report: Report) -> ChosenDetector:
+        return chosen_detector(name, detector_files(data))
 
     return {FindDetector: find}
 

@@ -1,24 +1,32 @@
-"""`plugins list` and `plugins show`: which attacks are installed, from where, and what can be set."""
+"""`plugins list` and `plugins show`: which attacks and detectors are installed, from where, and what can be set."""
 
 from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 from typing import Any
 
 from uncnn.daemon.output import OK, print_json
 from uncnn.daemon.text import printable
-from uncnn.plugins.api import Budget
+from uncnn.plugins.api import Budget, UncnnError
 from uncnn.plugins.parameters import Parameter, parameters_of
-from uncnn.plugins.registry import AIM, STRENGTHS, UnknownAttack, entries, load_attack
+from uncnn.plugins.registry import (
+    AIM,
+    DETECTORS,
+    STRENGTHS,
+    distribution_of,
+    entries,
+    load_attack,
+    load_detector,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """An attack that is registered, whether it can be used or not."""
+    """An attack or a detector that is registered, whether it can be used or not."""
 
     name: str
     distribution: str  # and its version
@@ -29,20 +37,13 @@ class Plugin:
 
 
 def print_plugins(as_json: bool) -> int:
-    """Print every registered attack, those that are broken too, and return the exit status."""
-    found = [_looked_at(name, entry) for name, entry in sorted(entries().items())]
+    """Print every registered attack and detector, those that are broken too, and return the exit status."""
+    attacks = [_looked_at(name, entry) for name, entry in sorted(entries().items())]
+    detectors = [_looked_at(name, entry, load_detector) for name, entry in sorted(entries(DETECTORS).items())]
     if as_json:
-        listed = [
-            {
-                "name": plugin.name,
-                "distribution": plugin.distribution,
-                "description": plugin.description,
-                "problem": plugin.problem,
-            }
-            for plugin in found
-        ]
-        print_json({"attacks": listed})
+        print_json({"attacks": list(map(_listed, attacks)), "detectors": list(map(_listed, detectors))})
         return OK
+    found = [*attacks, *(replace(each, description=f"(detector) {each.description}") for each in detectors)]
     width = max((len(plugin.name) for plugin in found), default=0)
     source = max((len(plugin.distribution) for plugin in found), default=0)
     for plugin in found:
@@ -52,11 +53,28 @@ def print_plugins(as_json: bool) -> int:
     return OK
 
 
-def show_plugin(name: str, as_json: bool) -> int:
-    """Print where an attack comes from and all that can be set with it, and return the exit status.
+def _listed(plugin: Plugin) -> dict[str, Any]:
+    return {
+        "name": plugin.name,
+        "distribution": plugin.distribution,
+        "description": plugin.description,
+        "problem": plugin.problem,
+    }
 
-    Raises UnknownAttack: it is not installed, or broken.
+
+def show_plugin(name: str, as_json: bool) -> int:
+    """Print where an attack comes from and all that can be set with it, or what a detector is; return the exit status.
+
+    Raises UnknownAttack, UnknownDetector: it is not installed, or broken.
     """
+    if name in entries(DETECTORS) and name not in entries():
+        load_detector(name)
+        detector = _looked_at(name, entries(DETECTORS)[name], load_detector)
+        if as_json:
+            print_json({**_listed(detector), "about": detector.about})
+        else:
+            sys.stdout.write(f"{_head(detector)}\n\n{detector.about}\n")
+        return OK
     load_attack(name)
     plugin = _looked_at(name, entries()[name])
     if as_json:
@@ -66,15 +84,15 @@ def show_plugin(name: str, as_json: bool) -> int:
     return OK
 
 
-def _looked_at(name: str, entry: EntryPoint) -> Plugin:
-    distribution = f"{entry.dist.name} {entry.dist.version}" if entry.dist else ""
+def _looked_at(name: str, entry: EntryPoint, load: Callable[[str], Any] = load_attack) -> Plugin:
+    distribution = distribution_of(entry)
     try:
-        kind = load_attack(name)
-        parameters = parameters_of(kind)
-    except UnknownAttack as error:
+        kind = load(name)
+        parameters = () if load is load_detector else parameters_of(kind)
+    except UncnnError as error:
         return Plugin(name, distribution, problem=str(error))
-    own = inspect.cleandoc(kind.__doc__ or "")
-    if own.startswith(f"{kind.__name__}("):  # what dataclass writes where nothing was said
+    own = inspect.cleandoc(kind.__doc__ or "") if isinstance(kind, type) else ""  # a function says what it returns
+    if isinstance(kind, type) and own.startswith(f"{kind.__name__}("):  # what dataclass writes where nothing was said
         own = ""
     about = inspect.cleandoc(getattr(sys.modules.get(kind.__module__), "__doc__", None) or "")
     description = (own or about).partition("\n")[0]
@@ -116,8 +134,12 @@ def _parameter_json(each: Parameter) -> dict[str, Any]:
     }
 
 
+def _head(plugin: Plugin) -> str:
+    return f"{plugin.name}, from {plugin.distribution}: {plugin.description}"
+
+
 def _text(plugin: Plugin) -> Iterator[str]:
-    yield f"{plugin.name}, from {plugin.distribution}: {plugin.description}"
+    yield _head(plugin)
     yield from ("", plugin.about, "", "Parameters (--set NAME=VALUE, or under `attack` in a policy):")
     yield from (_line(each, _value(each.default)) for each in plugin.parameters)
     if not plugin.parameters:

@@ -17,6 +17,7 @@ from uncnn.daemon.config.document import ConfigError, Document, Problem, read
 from uncnn.daemon.config.policies import Attack, FacesSection, Name, Names, Output, Policy, Protect, Section
 from uncnn.daemon.files.folders import named, usual_folder
 from uncnn.plugins.recognisers.sessions import known_device
+from uncnn.plugins.registry import detector_names
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -64,12 +65,19 @@ def _policies_or_nothing(value: Any) -> Any:
 ModelNames: TypeAlias = Annotated[Literal["auto"] | Names, BeforeValidator(_auto_or_names)]
 
 
+def _detector(name: str) -> str:
+    if name not in detector_names():
+        raise ValueError(f"detector {name!r} is not installed: choose one of {', '.join(detector_names())}")
+    return name
+
+
 class Models(Section):
-    """Which recognisers are attacked, and which judge."""
+    """Which recognisers are attacked, which judge, and what finds the faces."""
 
     surrogates: ModelNames = "auto"
     judges: ModelNames = "auto"
     licences: tuple[Literal["permissive", "research"], ...] = ("permissive",)
+    detector: Annotated[str, AfterValidator(_detector)] = "retinaface"
 
 
 class Folder(Section):

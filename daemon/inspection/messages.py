@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.wire import Ask
 from uncnn.daemon.verify.sighting import Uncertain
+from uncnn.exporters.registry.detectors import ChosenDetector
 from uncnn.plugins.api import Rotated
 
 FACES: Final = "faces"
@@ -17,15 +17,7 @@ FACES: Final = "faces"
 
 
 @dataclass(frozen=True, slots=True)
-class Detector:
-    """The detector that a run takes."""
-
-    file: Path
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class FindDetector(Ask[Detector]):
+class FindDetector(Ask[ChosenDetector]):
     """Find the detector, and export it first where that has to be."""
 
 
@@ -59,8 +51,7 @@ class FacesFound:
 class FindFaces(Ask[FacesFound]):
     """Find the faces of the photo that was read."""
 
-    detector: Path
-    detector_sha256: str
+    detector: ChosenDetector
     device: str
     smallest_px: float
     rotated: Rotated

@@ -55,12 +55,14 @@ def find_faces(photo: Photo, asked: FindFaces) -> FacesFound:
     from uncnn.daemon.inspection.drawing import drawn
     from uncnn.daemon.verify.opinion import load_opinion
     from uncnn.daemon.verify.second_look import SecondLook, load_second_detector
-    from uncnn.plugins.detectors.retinaface import load_onnx
     from uncnn.plugins.detectors.turned import looking
+    from uncnn.plugins.recognisers.canaries import check_detector
     from uncnn.plugins.recognisers.sessions import providers_for
 
     rotated, providers = asked.rotated, providers_for(asked.device)
-    detector = load_onnx(asked.detector, providers, sha256=asked.detector_sha256)
+    detector = asked.detector.load(asked.device, torch=False)
+    if asked.detector.plugin:
+        check_detector(detector, asked.detector.plugin)
     second = SecondLook(detector, load_opinion(providers), load_second_detector(providers))
     known = looking(detector, rotated).detect(photo.pixels)
     sighted = second.sightings(second.at("", photo.pixels, rotated), known)

@@ -36,7 +36,7 @@ class InlineEngine:
         from uncnn.daemon.protect.verifier import make_verifier  # torch and ONNX Runtime: only where they are used
         from uncnn.daemon.protect.worker import make_worker
 
-        roster = prepare(data, models.surrogates, models.judges, models.licences)
+        roster = prepare(data, models.surrogates, models.judges, models.licences, models.detector)
         return cls(make_worker(roster, device), make_verifier(roster, device))
 
     def look(self, asked: Look) -> Looked:

@@ -63,7 +63,7 @@ class ProcessEngine:
         if self._roster is None:
             named = self._models.surrogates, self._models.judges, self._models.licences
             try:
-                self._roster = store.prepare(self._data, *named, _converted_apart)
+                self._roster = store.prepare(self._data, *named, self._models.detector, _converted_apart)
             except ProcessDied:
                 raise
             except Exception as error:  # as a process says it

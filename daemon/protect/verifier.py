@@ -47,7 +47,6 @@ from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.daemon.verify.visibility import check_sizes
 from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels, Rotated
-from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.detectors.turned import looking
 from uncnn.plugins.geometry import same_face
 from uncnn.plugins.recognisers.canaries import Canaries
@@ -220,21 +219,23 @@ def make_verifier(roster: Roster, device: str) -> Handlers:
     """Return what the process answers.
 
     Raises:
-        CardError, DetectorError, CanaryError: a model is not what it should be.
+        CardError, DetectorError, UnknownDetector, CanaryError: a model is not what it should be.
     """
     providers = providers_for(device)
     recognisers = [OnnxRecogniser.load(model.folder, providers) for model in (*roster.judges, *roster.surrogates)]
-    files = roster.detector
-    detector = load_onnx(files.onnx, providers, sha256=files.onnx_sha256)
+    detector = roster.detector.load(device, torch=False)
     second = load_second_detector(providers)
     verifier = Verifier(detector, recognisers, opinion_of(recognisers, providers), second_detector=second)
-    return handlers_of(verifier, device)
+    return handlers_of(verifier, device, roster.detector.plugin)
 
 
-def handlers_of(verifier: Verifier, device: str) -> Handlers:
-    """Return what a verifier answers; its models are asked about known faces from time to time. Raises CanaryError."""
+def handlers_of(verifier: Verifier, device: str, plugin: str = "") -> Handlers:
+    """Return what a verifier answers; its models are asked about known faces from time to time. Raises CanaryError.
+
+    `plugin` is the name of its detector where that is not RetinaFace.
+    """
     detector, recognisers = verifier.detector, verifier.recognisers
-    canaries = Canaries(detector, recognisers, verifier.second_detector)
+    canaries = Canaries(detector, recognisers, verifier.second_detector, plugin=plugin)
 
     def counted(handle: Callable[[Any], Any]) -> Callable[[Ask[Any], Report], Any]:
         def handler(asked: Ask[Any], _report: Report) -> Any:

@@ -30,8 +30,6 @@ from uncnn.daemon.protect.wire import Handlers, Report, Stage
 from uncnn.daemon.protect.working_photo import Key, Subject
 from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import Detector, Rotated, UncnnError
-from uncnn.plugins.detectors.retinaface import load_onnx
-from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.detectors.turned import looking
 from uncnn.plugins.engine.host import Patch, add, moved, perturb_all
 from uncnn.plugins.engine.overlap import neighbours
@@ -209,14 +207,14 @@ def make_worker(roster: Roster, device: str) -> Handlers:
     """Return what the worker process answers.
 
     Raises:
-        CardError, GraphError, DetectorError, CanaryError: a model is not what it should be.
+        CardError, GraphError, DetectorError, UnknownDetector, CanaryError: a model is not what it should be.
     """
     torch.set_num_threads(1)  # the surrogates share the cores among them, one a thread
     torch.set_flush_denormal(True)
     chosen = torch_device(device)
     surrogates = [load_recogniser(model.folder, chosen) for model in roster.surrogates]
-    detector = _detector(roster, chosen)
-    canaries = Canaries(detector)
+    detector = roster.detector.load(chosen, torch=True)
+    canaries = Canaries(detector, plugin=roster.detector.plugin)
     worker = Worker(detector, surrogates)
 
     def look(asked: Look, _report: Report) -> Looked:
@@ -224,14 +222,6 @@ def make_worker(roster: Roster, device: str) -> Handlers:
         return worker.looked(asked)
 
     return {Ready: lambda _asked, _report: Loaded(chosen), Look: look, Change: worker.change}
-
-
-def _detector(roster: Roster, device: str) -> Detector:
-    """Return RetinaFace in torch on a GPU; on a CPU in ONNX Runtime, which takes two thirds of the time there."""
-    files = roster.detector
-    if device == "cpu":
-        return load_onnx(files.onnx, ["CPUExecutionProvider"], sha256=files.onnx_sha256)
-    return load_torch(files.weights, device, files.weights_sha256)
 
 
 def torch_device(wanted: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.sandbox.memory import process_limit
-from uncnn.plugins.registry import entries
+from uncnn.plugins.registry import ATTACKS, DETECTORS, entries
 
 _SYSTEM: Final = (
     "/usr/lib",
@@ -119,15 +119,16 @@ def _software() -> Iterator[Path]:
     here = None
     with suppress(OSError):  # it was removed
         here = Path.cwd()
-        yield from here.glob("*.egg-info")  # of an installation in place: it names the attacks
+        yield from here.glob("*.egg-info")  # of an installation in place: it names the plug-ins
     yield from (Path(entry) for entry in sys.path if entry and Path(entry) != here)
     yield from _plugins()
     yield from (Path(entry) for entry in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if entry)
 
 
 def _plugins() -> Iterator[Path]:
-    """Yield where attacks of others lie, which need not be on Python's path. Nothing of them is imported."""
-    names = {entry.module.partition(".")[0] for entry in entries().values()} - {"uncnn"}
+    """Yield where plug-ins of others lie, which need not be on Python's path. Nothing of them is imported."""
+    both = (*entries(ATTACKS).values(), *entries(DETECTORS).values())
+    names = {entry.module.partition(".")[0] for entry in both} - {"uncnn"}
     for name in sorted(names):
         with suppress(ImportError, ValueError):
             spec = find_spec(name)

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.ledger.verdicts import Proof
 from uncnn.daemon.verify.verdict import VERDICT, Verdict
+from uncnn.exporters.registry.detectors import ChosenDetector
 from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.recognisers.cards import margin_of
 
@@ -75,7 +76,7 @@ def roster_json(roster: Roster) -> dict[str, Any]:
     cards = [model.card for side in (roster.judges, roster.surrogates) for model in side]
     return {
         "uncnn": _version(),
-        "detector": {"file": roster.detector.onnx.name, "sha256": roster.detector.onnx_sha256},
+        "detector": _detector_json(roster.detector),
         "models": [
             {
                 "name": card.name,
@@ -89,6 +90,12 @@ def roster_json(roster: Roster) -> dict[str, Any]:
             for card in cards
         ],
     }
+
+
+def _detector_json(detector: ChosenDetector) -> dict[str, str]:
+    if detector.plugin:
+        return {"plugin": detector.plugin, "distribution": detector.distribution}
+    return {"file": detector.files.onnx.name, "sha256": detector.files.onnx_sha256}
 
 
 def _packed(verdict: Verdict) -> dict[str, Any]:

@@ -18,7 +18,12 @@ import numpy as np
 from uncnn.exporters.registry.catalog import read_catalog
 from uncnn.exporters.registry.choice import ModelsError
 from uncnn.exporters.registry.pins import EMBEDDED, read_pins
+from uncnn.plugins.api import Detector, DetectorSource
 from uncnn.plugins.recognisers.cards import sha256_of
+from uncnn.plugins.registry import detector_entry, distribution_of, make_detector
+
+RETINAFACE: Final = "retinaface"
+"""The detector that is used where no other is chosen: the one whose files are pinned."""
 
 OWN_DETECTOR = "retinaface-mobilenet0.25/retinaface-mobilenet0.25.safetensors"
 OWN_ONNX = "retinaface-mobilenet0.25/retinaface-mobilenet0.25.onnx"
@@ -47,6 +52,38 @@ class DetectorFiles:
     weights_sha256: str
     onnx: Path  # for ONNX Runtime
     onnx_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenDetector:
+    """The detector of a run, and the files that it may be made of."""
+
+    files: DetectorFiles  # of RetinaFace
+    name: str = RETINAFACE
+    distribution: str = ""  # that brought another, and its version: all that is known of it
+
+    @property
+    def plugin(self) -> str:
+        """Return its name where it is not RetinaFace; "" where it is."""
+        return "" if self.name == RETINAFACE else self.name
+
+    def load(self, device: str, torch: bool) -> Detector:
+        """Return the detector, loaded; `torch`: it may compute in torch.
+
+        Raises:
+            DetectorError, UnknownDetector: it cannot be loaded, or its files are not what they should be.
+        """
+        files = {
+            "retinaface.torch": (self.files.weights, self.files.weights_sha256),
+            "retinaface.onnx": (self.files.onnx, self.files.onnx_sha256),
+            "centerface.onnx": second_onnx(),
+        }
+        return make_detector(self.name, DetectorSource(device, torch, files))
+
+
+def chosen_detector(name: str, files: DetectorFiles) -> ChosenDetector:
+    """Return the detector of this name; nothing of it is imported. Raises UnknownDetector: there is none."""
+    return ChosenDetector(files, name, "" if name == RETINAFACE else distribution_of(detector_entry(name)))
 
 
 def find_weights(folders: Sequence[Path], embedded: Path = EMBEDDED) -> tuple[Path, str, list[str]]:

@@ -18,7 +18,7 @@ from typing import Literal
 
 from uncnn.exporters.registry import detectors
 from uncnn.exporters.registry.choice import Installed, ModelsError, choose, uncalibrated
-from uncnn.exporters.registry.detectors import OWN_DETECTOR, DetectorFiles
+from uncnn.exporters.registry.detectors import OWN_DETECTOR, RETINAFACE, ChosenDetector, DetectorFiles, chosen_detector
 from uncnn.exporters.registry.pins import EMBEDDED, check_embedded, difference, is_proven
 from uncnn.plugins.extras import require
 from uncnn.plugins.recognisers.cards import Card, CardError, read_card
@@ -26,6 +26,7 @@ from uncnn.plugins.recognisers.cards import Card, CardError, read_card
 __all__ = [
     "EMBEDDED",
     "OWN_DETECTOR",
+    "ChosenDetector",
     "DetectorFiles",
     "Installed",
     "ModelsError",
@@ -64,23 +65,26 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """The models of one run: what is attacked, what only judges, and where the detector's weights lie."""
+    """The models of one run: what is attacked, what only judges, and what finds the faces."""
 
     surrogates: tuple[Installed, ...]
     judges: tuple[Installed, ...]
     left_out: tuple[Installed, ...]  # for their licence, or because they were not calibrated
-    detector: DetectorFiles
+    detector: ChosenDetector
 
     def files(self) -> list[Path]:
         """Return the folders and files that loading them reads, with what they are links to."""
         folders = [model.folder for model in (*self.surrogates, *self.judges)]
         inside = [file for folder in folders for file in folder.iterdir() if file.is_symlink()]
-        return [path.resolve() for path in (*folders, *inside, self.detector.weights, self.detector.onnx)]
+        own = self.detector.files
+        return [path.resolve() for path in (*folders, *inside, own.weights, own.onnx)]
 
     def digest(self) -> str:
         """Return the sha256 of what these models are, wherever they lie: their cards hold hashes and thresholds."""
         cards = [[model.card.model_dump_json() for model in side] for side in (self.surrogates, self.judges)]
-        detector = [self.detector.weights_sha256, self.detector.onnx_sha256]
+        own, plugin = self.detector.files, self.detector.plugin
+        other = [plugin, self.detector.distribution] if plugin else []
+        detector = [own.weights_sha256, own.onnx_sha256, *other]
         return hashlib.sha256(json.dumps([cards, detector]).encode()).hexdigest()
 
 
@@ -195,6 +199,7 @@ def prepare(
     surrogates: Sequence[str] | Literal["auto"],
     judges: Sequence[str] | Literal["auto"],
     licences: Sequence[str],
+    detector: str = RETINAFACE,
     convert: Callable[[Path, Path], DetectorFiles] = detectors.convert,
 ) -> Roster:
     """Return the models of a run; `convert` makes the detector's files of weights that are not ours.
@@ -202,9 +207,9 @@ def prepare(
     Neither torch nor ONNX Runtime is imported, but by `convert`.
 
     Raises:
-        ModelsError: something is missing, or no judge is one that may decide. PinsError: what came with uncnn was
-            changed. CardError, DetectorError, CanaryError: a model is broken. MissingPackage: what computes is not
-            installed.
+        ModelsError, UnknownDetector: something is missing, or no judge is one that may decide. PinsError: what came
+            with uncnn was changed. CardError, DetectorError, CanaryError: a model is broken. MissingPackage: what
+            computes is not installed.
     """
     require("torch", "onnxruntime")
     check_embedded()
@@ -220,4 +225,5 @@ def prepare(
     for model in left_out:
         if model.card.licence.use in licences:
             logger.warning("%s", uncalibrated(model.card))
-    return Roster(tuple(attacked), tuple(judging), tuple(left_out), detector_files(data, convert))
+    chosen = chosen_detector(detector, detector_files(data, convert))
+    return Roster(tuple(attacked), tuple(judging), tuple(left_out), chosen)

@@ -17,11 +17,11 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from uncnn.plugins.api import Face, Pixels
+from uncnn.plugins.api import DetectorSource, Face, Pixels
 from uncnn.plugins.detectors.retinaface_boxes import SMALLEST_PX, Floats, face_of, overlap
 from uncnn.plugins.detectors.retinaface_forward import DetectorError, read_detector
 from uncnn.plugins.recognisers.model_files import check_whole
-from uncnn.plugins.recognisers.sessions import Provider, make_session
+from uncnn.plugins.recognisers.sessions import Provider, make_session, providers_for
 
 INPUT: Final = "images"
 OUTPUTS: Final = ("heat", "sizes", "offsets", "landmarks")
@@ -89,6 +89,12 @@ def _best(boxes: Floats, scores: Floats) -> list[int]:
         kept.append(int(left[0]))
         left = left[1:][overlap(boxes[left[0]], boxes[left[1:]]) < SAME_FACE_IOU]
     return kept
+
+
+def load(source: DetectorSource) -> CenterFace:
+    """Return CenterFace in ONNX Runtime. Raises DetectorError: its file is not the one that it should be."""
+    path, sha256 = source.files["centerface.onnx"]
+    return load_onnx(path, providers_for(source.device), sha256=sha256)
 
 
 def load_onnx(path: Path, providers: Sequence[Provider], threads: int | None = None, *, sha256: str) -> CenterFace:

@@ -33,6 +33,9 @@ NEAR = 0.3  # of the distance between the eyes: landmarks that lie nearer were f
 LEAST_SCORE = 0.8  # of both; the published detector gives more than 0.95
 SECOND_LEAST_SCORE = 0.7  # of the right one, by the second detector, which gives 0.87; the drawn one it does not see
 
+_AGAIN = "run `uncnn-daemon models check`, and take the weights that it names away or install uncnn again"
+_OTHER = "choose another as `models.detector` in config.yaml"
+
 EVERY = 50
 """So many requests between one look and the next."""
 
@@ -52,13 +55,15 @@ class Canaries:
         recognisers: Sequence[OnnxRecogniser] = (),
         second_detector: Detector | None = None,
         every: int = EVERY,
+        plugin: str = "",
     ) -> None:
-        """Look at once.
+        """Look at once; `plugin` is the name of a detector that was chosen in place of RetinaFace.
 
         Raises:
             CanaryError: a model is not sound.
         """
         self._detector = detector
+        self._plugin = plugin
         self._recognisers = recognisers
         self._second_detector = second_detector
         self._every = every
@@ -72,7 +77,7 @@ class Canaries:
             CanaryError: a model is not sound.
         """
         if self._left == 0:
-            check_detector(self._detector)
+            check_detector(self._detector, self._plugin)
             if self._second_detector is not None:
                 check_second_detector(self._second_detector)
             check_recognisers(self._recognisers)
@@ -80,13 +85,16 @@ class Canaries:
         self._left -= 1
 
 
-def check_detector(detector: Detector) -> None:
+def check_detector(detector: Detector, plugin: str = "") -> None:
     """Check that a detector finds both faces of the known picture, and none where there is none.
+
+    `plugin` is its name where it is not RetinaFace.
 
     Raises:
         CanaryError: it misses one, misplaces its landmarks, is unsure of it, or sees what is not there.
     """
-    _check_sight(detector, "the detector", {"drawn": DRAWN, "mean": CROWD}, LEAST_SCORE)
+    which = f"the detector {plugin}" if plugin else "the detector"
+    _check_sight(detector, which, {"drawn": DRAWN, "mean": CROWD}, LEAST_SCORE, _OTHER if plugin else _AGAIN)
 
 
 def check_second_detector(detector: Detector) -> None:
@@ -98,15 +106,19 @@ def check_second_detector(detector: Detector) -> None:
     _check_sight(detector, "the second detector", {"mean": CROWD}, SECOND_LEAST_SCORE)
 
 
-def _check_sight(detector: Detector, which: str, faces: Mapping[str, Landmarks], least_score: float) -> None:
+def _check_sight(
+    detector: Detector, which: str, faces: Mapping[str, Landmarks], least_score: float, remedy: str = _AGAIN
+) -> None:
     found = detector.detect(picture())
     for name, landmarks in faces.items():
         if not any(_is_at(face, landmarks) and face.score >= least_score for face in found):
-            raise CanaryError(_detector_words(which, f"misses the {name} face of a known picture"))
+            raise CanaryError(_detector_words(which, f"misses the {name} face of a known picture", remedy))
     if len(found) != len(faces):
-        raise CanaryError(_detector_words(which, f"finds {len(found)} faces in a known picture of {len(faces)}"))
+        raise CanaryError(
+            _detector_words(which, f"finds {len(found)} faces in a known picture of {len(faces)}", remedy)
+        )
     if detector.detect(plain()):
-        raise CanaryError(_detector_words(which, "finds a face in a picture without one"))
+        raise CanaryError(_detector_words(which, "finds a face in a picture without one", remedy))
 
 
 def check_recognisers(recognisers: Sequence[OnnxRecogniser]) -> None:
@@ -166,11 +178,8 @@ def _is_at(face: Face, landmarks: Landmarks) -> bool:
     return bool(np.linalg.norm(np.array(face.landmarks) - landmarks, axis=1).max() < NEAR * eyes)
 
 
-def _detector_words(which: str, what: str) -> str:
-    return (
-        f"{which} {what}: it would miss faces of yours, so nothing is released; run `uncnn-daemon models check`, "
-        "and take the weights that it names away or install uncnn again"
-    )
+def _detector_words(which: str, what: str, remedy: str) -> str:
+    return f"{which} {what}: it would miss faces of yours, so nothing is released; {remedy}"
 
 
 def _recogniser_words(card: Card, what: str) -> str:

@@ -204,6 +204,13 @@ def test_an_attack_keeps_its_own_parameters(tmp_path: Path) -> None:
     assert attack.parameters == {"steps": 7, "targets": ["a", "b"]}
 
 
+def test_a_detector_must_exist(tmp_path: Path) -> None:
+    assert load(SAMPLE).models.detector == "retinaface"
+    assert load(written(tmp_path, "models: {detector: centerface}")).models.detector == "centerface"
+    with pytest.raises(ConfigError, match="detector 'scrfd' is not installed: choose one of centerface, retinaface"):
+        load(written(tmp_path, "models: {detector: scrfd}"))
+
+
 def test_an_attack_and_strengths_must_exist(tmp_path: Path) -> None:
     text = "policies: {everyday: {attack: {name: pdg, strength: bold}, escalate: [brutal]}}"
     with pytest.raises(ConfigError) as caught:

@@ -32,6 +32,7 @@ from uncnn.daemon.photos import decode
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.settings import SettingsError
 from uncnn.daemon.verify import opinion
+from uncnn.exporters.registry.detectors import ChosenDetector, DetectorFiles
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors import retinaface
 
@@ -163,7 +164,8 @@ def test_faces_come_largest_first_and_the_small_are_left_alone(tmp_path: Path, m
     photo = decode(saved(picture(), "PNG"), "photo.png")
     monkeypatch.setattr(retinaface, "load_onnx", lambda path, providers, sha256: Seer(photo.pixels))
     monkeypatch.setattr(opinion, "load_opinion", lambda providers: Doubting(0))
-    asked = FindFaces(tmp_path, "", "cpu", 24, False, "cloak", Content(tmp_path / "photo.spool"))
+    files = DetectorFiles(tmp_path, "", tmp_path, "")
+    asked = FindFaces(ChosenDetector(files), "cpu", 24, False, "cloak", Content(tmp_path / "photo.spool"))
     found = process.find_faces(photo, asked)
     large, small = found.faces
     assert (large["number"], large["cloaked"], large["box"]) == (1, True, [10.0, 10.0, 50.0, 50.0])

@@ -17,6 +17,7 @@ from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.keeping import kept_of, proof_of
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
+from uncnn.exporters.registry.detectors import ChosenDetector, DetectorFiles
 from uncnn.plugins.api import Face
 from uncnn.plugins.recognisers.cards import Card
 
@@ -31,7 +32,9 @@ def roster(tmp_path: Path) -> Any:
     )
     model = SimpleNamespace(card=card)
     return SimpleNamespace(
-        judges=[model], surrogates=[], detector=SimpleNamespace(onnx=tmp_path / "detector.onnx", onnx_sha256="2" * 64)
+        judges=[model],
+        surrogates=[],
+        detector=ChosenDetector(DetectorFiles(tmp_path, "", tmp_path / "detector.onnx", "2" * 64)),
     )
 
 
@@ -67,6 +70,12 @@ def test_what_goes_in_comes_out_but_for_what_shows_a_face(roster: Any) -> None:
     assert (model["sha256"], model["thresholds"]) == ("1" * 64, {"0.001": 0.5})
     assert len(kept.roster["detector"]["sha256"]) == 64
     assert kept.roster["uncnn"]
+
+
+def test_of_another_detector_its_name_and_distribution_are_kept(roster: Any) -> None:
+    roster.detector = replace(roster.detector, name="other", distribution="others 1.0")
+    kept = json.loads(proof_of(verdict(), [], Policy(), roster).roster)["detector"]
+    assert kept == {"plugin": "other", "distribution": "others 1.0"}
 
 
 def test_figures_have_five_digits_and_what_is_no_number_stays_none(roster: Any) -> None:

@@ -81,7 +81,7 @@ def test_every_attack_is_listed_and_a_broken_one_with_its_fault(home: ModelsHome
     assert "no dataclass with a method perturb" in listed["plain"]["problem"]
     code, words, _ = said(home, "list")
     assert code == 0
-    assert len(words.splitlines()) == len(listed), "a line each"
+    assert len(words.splitlines()) == len(listed) + len(answer["detectors"]), "a line each"
     assert "broken: attack leaves cannot be loaded (SystemExit: not today)" in words
 
 

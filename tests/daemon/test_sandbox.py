@@ -215,15 +215,16 @@ def test_a_folder_that_holds_the_home_is_no_software(monkeypatch: pytest.MonkeyP
     assert not {home, tmp_path, Path("/"), Path.cwd()} & set(found)
 
 
-def test_an_attack_of_somebody_else_can_be_read_wherever_it_lies(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("group", ["uncnn.attacks", "uncnn.detectors"])
+def test_a_plugin_of_somebody_else_can_be_read_wherever_it_lies(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, group: str
 ) -> None:
     """As one that is installed in place, whose folder an import hook knows and Python's path does not."""
     (tmp_path / "their_attack").mkdir()
     (tmp_path / "their_attack" / "__init__.py").touch()
-    entry = EntryPoint("theirs", "their_attack.module:Theirs", "uncnn.attacks")
-    missing = EntryPoint("gone", "no_such_package:Gone", "uncnn.attacks")
-    monkeypatch.setattr(rules, "entries", lambda: {"theirs": entry, "gone": missing})
+    entry = EntryPoint("theirs", "their_attack.module:Theirs", group)
+    missing = EntryPoint("gone", "no_such_package:Gone", group)
+    monkeypatch.setattr(rules, "entries", lambda asked: {"theirs": entry, "gone": missing} if asked == group else {})
     monkeypatch.syspath_prepend(str(tmp_path))
     assert tmp_path / "their_attack" in rules.software()
 

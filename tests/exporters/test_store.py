@@ -198,17 +198,22 @@ def test_looking_for_models_loads_no_torch(tmp_path: Path) -> None:
 def test_a_digest_tells_rosters_apart_and_not_where_they_lie(models: list[Installed], tmp_path: Path) -> None:
     dlib, free = models[:2]
     files = store.DetectorFiles(tmp_path / "weights.pth", "12ab", tmp_path / "detector.onnx", "34cd")
-    roster = store.Roster((free,), (dlib,), (), files)
+    roster = store.Roster((free,), (dlib,), (), store.ChosenDetector(files))
     elsewhere = Installed(tmp_path, dlib.card)
     moved = replace(files, weights=tmp_path / "other.pth", onnx=tmp_path / "other.onnx")
-    assert replace(roster, judges=(elsewhere,), left_out=(free,), detector=moved).digest() == roster.digest()
+    assert (
+        replace(roster, judges=(elsewhere,), left_out=(free,), detector=store.ChosenDetector(moved)).digest()
+        == roster.digest()
+    )
     stricter = Installed(dlib.folder, dlib.card.model_copy(update={"thresholds": {1e-3: 0.5}}))
     others = [
         replace(roster, judges=(stricter,)),
         replace(roster, judges=(called(dlib, "other", "judge"),)),
         replace(roster, judges=(dlib, free), surrogates=()),
         replace(roster, surrogates=(free, free)),
-        replace(roster, detector=replace(files, weights_sha256="56ef")),
-        replace(roster, detector=replace(files, onnx_sha256="56ef")),
+        replace(roster, detector=store.ChosenDetector(replace(files, weights_sha256="56ef"))),
+        replace(roster, detector=store.ChosenDetector(replace(files, onnx_sha256="56ef"))),
+        replace(roster, detector=store.ChosenDetector(files, "other", "others 1.0")),
+        replace(roster, detector=store.ChosenDetector(files, "other", "others 1.1")),
     ]
     assert len({roster.digest(), *(other.digest() for other in others)}) == 1 + len(others)

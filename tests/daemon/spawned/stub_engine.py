@@ -10,7 +10,7 @@ import stub_handlers
 
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import Child
-from uncnn.exporters.registry.detectors import DetectorFiles
+from uncnn.exporters.registry.detectors import ChosenDetector, DetectorFiles
 from uncnn.exporters.registry.store import EMBEDDED, Installed, Roster
 from uncnn.plugins.recognisers.cards import read_card
 
@@ -30,8 +30,8 @@ class StubEngine(ProcessEngine):
         models = self._data / "models-of-the-stub"  # another content: other models
         said = hashlib.sha256(models.read_bytes() if models.exists() else b"stub").hexdigest()
         file = Path(stub_handlers.__file__)
-        detector = DetectorFiles(onnx=file, onnx_sha256="0" * 64, weights=file, weights_sha256=said)
-        return Roster((surrogate,), (judge,), (), detector)
+        files = DetectorFiles(onnx=file, onnx_sha256="0" * 64, weights=file, weights_sha256=said)
+        return Roster((surrogate,), (judge,), (), ChosenDetector(files))
 
     @property
     def worker(self) -> Child:
