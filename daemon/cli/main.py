@@ -92,7 +92,8 @@ def cloak(
     A copy is published only if no recogniser links it to its original. Otherwise the photo is held: `held list` lists
     it, `held show` shows it, and `held release` publishes it anyway. Photos in subfolders are cloaked too, into
     subfolders of the same names. A photo that was cloaked before into the same folder is skipped if its content, the
-    policy and the models are the same. For more than 10 photos, tables are printed only with --all or --verbose.
+    policy and the models are the same. For more than 10 photos, tables are printed only with --all or --verbose. While
+    the service runs with the same models on the same device, they are not loaded once more.
 
     Exit status: 0 all photos published, 1 a photo could not be read or written, 4 a photo was held, 6 all photos
     published, but an uncertain face was left unchanged: it may be an animal, or the policy says `uncertain: publish`.

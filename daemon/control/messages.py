@@ -42,8 +42,9 @@ class Footing:
     @classmethod
     def of(cls, models: Models, device: str, data: Path) -> Footing:
         """Return what holds in this process; `data` is the folder of the user's models."""
-        folders = tuple(map(str, search_path(data)))
-        return cls(_version(), _software(), models, device, folders, os.environ.get(_SIMILARITY, ""))
+        folders = tuple(str(folder.absolute()) for folder in search_path(data))
+        named = os.environ.get(_SIMILARITY)
+        return cls(_version(), _software(), models, device, folders, str(Path(named).absolute()) if named else "")
 
 
 @cache
@@ -56,7 +57,7 @@ def _version() -> str:
 
 @cache
 def _software() -> tuple[str, ...]:
-    return (sys.prefix, *uncnn.daemon.__path__)
+    return (sys.prefix, *uncnn.daemon.__path__, os.environ.get("PYTHONPATH", ""))
 
 
 _version()  # of what runs, whatever is installed over it meanwhile

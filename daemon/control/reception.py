@@ -108,7 +108,7 @@ class Reception:
             Guest(channel, self._engine).attend()
         except EOFError:  # it is done
             pass
-        except UncnnError as error:
+        except (UncnnError, OSError) as error:
             _refuse(channel, str(error))
         except Exception as error:  # it costs this command its connection, and nobody else anything
             _refuse(channel, f"internal error, {type(error).__name__}: {error}; please report it")

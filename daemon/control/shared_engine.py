@@ -191,7 +191,12 @@ class SharedEngine:
                 raise EngineUnavailable("the service is at a photo under its settings of before")
             self._was_lent = True
             self._looks += new_photo
-            yield self._engine
+            try:
+                yield self._engine
+            except UncnnError:
+                if not self._engine.started and not self._at_photo:
+                    self._end()  # what the models were then is not kept for the next one
+                raise
 
     def _own(self, call: Callable[[ProcessEngine], Answer]) -> Answer:
         with self._turn():

@@ -58,7 +58,7 @@ Environment=UNCNN_NOTIFY_BY_UNIT=1
 # Nothing leaves the machine.
 PrivateNetwork=yes
 IPAddressDeny=any
-# AF_UNIX: sd_notify, and the pipes between uncnn's processes.
+# AF_UNIX: sd_notify, the control socket, and the pipes between uncnn's processes.
 RestrictAddressFamilies=AF_UNIX
 
 # The user's folders are not there, but for those that folders.conf binds.
@@ -147,7 +147,7 @@ KeyringMode=private
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
-# AF_UNIX: sd_notify, the pipes between uncnn's processes, and desktop notifications.
+# AF_UNIX: sd_notify, the control socket, the pipes between uncnn's processes, and desktop notifications.
 RestrictAddressFamilies=AF_UNIX
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
