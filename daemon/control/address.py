@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.files.folders import state_dir
+from uncnn.plugins.system import O_CLOEXEC, O_DIRECTORY, O_PATH
 
 NAME: Final = "control.sock"
 _WAITING: Final = 8
 """So many connections may wait to be accepted."""
 
+_CONNECT_SECONDS: Final = 5.0
 _CREDENTIALS: Final = struct.Struct("iII")  # `struct ucred`: process, user, group
-_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC if hasattr(os, "O_PATH") else os.O_RDONLY
+_FOLDER: Final = O_PATH | O_DIRECTORY | O_CLOEXEC
 
 
 def socket_file() -> Path:
@@ -46,6 +48,7 @@ def listening() -> socket.socket:
 def connected() -> socket.socket:
     """Return a connection to the service of this state folder. Raises OSError: there is none. FolderError."""
     opened = _unconnected()
+    opened.settimeout(_CONNECT_SECONDS)  # others may wait to be accepted by a service that is stopped
     try:
         with _short(socket_file()) as name:
             opened.connect(name)

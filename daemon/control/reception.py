@@ -10,7 +10,8 @@ import socket
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +30,7 @@ from uncnn.daemon.control.messages import (
     Start,
     Started,
 )
-from uncnn.daemon.control.shared_engine import SharedEngine
+from uncnn.daemon.control.shared_engine import EngineUnavailable, SharedEngine
 from uncnn.daemon.protect.messages import Change, Look
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.wire import Ask, Handlers, Report, RequestError, Stage, pack_answer, unpack
@@ -130,6 +131,7 @@ class Guest:
         self._channel = channel
         self._engine = engine
         self._footing: Footing | None = None
+        self._models: str | None = None  # that the first call was made with
         self._hears = True
 
     def attend(self) -> None:
@@ -158,11 +160,11 @@ class Guest:
         if self._footing is None:
             raise ChannelError(f"the first message is {type(asked).__name__}, not Join")
         if isinstance(asked, NameModels):
-            with self._engine.lent(self._footing) as engine:
+            with self._lent(self._footing) as engine:
                 roster = engine.roster
             self._reply(asked, roster)
         elif isinstance(asked, Start):
-            with self._engine.lent(self._footing) as engine:
+            with self._lent(self._footing) as engine:
                 started = Started(self._engine.load(engine), engine.providers, engine.protection)
             self._reply(asked, started)
         else:
@@ -175,12 +177,22 @@ class Guest:
             with tempfile.TemporaryDirectory(dir=spool, ignore_cleanup_errors=True) as own:
                 folder = Path(own)
                 taken = copied_photos(asked, files, folder)
-                with self._engine.lent(footing, isinstance(taken, Look)) as engine:
+                with self._lent(footing, isinstance(taken, Look)) as engine:
                     answered = _asked_of(engine, taken, self._report)
                 named = opened_results(answered, folder, made)
             self._reply(asked, named, made)
         finally:
             close_all(made)
+
+    @contextmanager
+    def _lent(self, footing: Footing, new_photo: bool = False) -> Iterator[ProcessEngine]:
+        """Give the engine for a call. Raises EngineUnavailable: also where its models are not those of the last one."""
+        with self._engine.lent(footing, new_photo) as engine:
+            models = engine.roster.digest()
+            if self._models not in {None, models}:
+                raise EngineUnavailable("the models of the service were changed meanwhile")
+            self._models = models
+            yield engine
 
     def _report(self, stage: Stage) -> None:
         """Tell it how far its photo is, where it listens: nobody waits for that with the engine in hand."""

@@ -501,6 +501,16 @@ def test_a_service_that_does_not_answer_is_not_waited_for(service: Running, comm
     assert time.monotonic() - began < 60
 
 
+def test_models_that_change_meanwhile_are_not_mixed(service: Running, scene: Scene) -> None:
+    photo = scene.root / "a.jpg"
+    photo.write_text("one")
+    with closing(ServiceEngine.joined(footing())) as engine:
+        engine.look(Look(Content(photo), "a.jpg", False))
+        (scene.root / "data" / "uncnn" / "models-of-the-stub").write_text("others")
+        with pytest.raises(ServiceLost, match="were changed meanwhile"):
+            engine.look(Look(Content(photo), "a.jpg", False))
+
+
 def test_turns_are_given_in_the_order_in_which_they_were_asked_for() -> None:
     turns, order = Turns(), list[int]()
 
