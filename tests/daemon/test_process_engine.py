@@ -53,7 +53,7 @@ def test_weights_of_the_user_are_converted_in_a_process_of_their_own(
     detector = ProcessEngine(Models(), "cpu", tmp_path / "data", tmp_path).roster.detector
     assert [child.name for child in started] == ["exporter"]
     assert not started[0].alive
-    assert detector.onnx.parent == tmp_path / "data" / "models"
+    assert detector.files.onnx.parent == tmp_path / "data" / "models"
     assert ProcessEngine(Models(), "cpu", tmp_path / "data", tmp_path).roster.detector == detector
     assert len(started) == 1, "it was converted before"
     (tmp_path / LARGER).write_bytes(b"no weights")
