@@ -31,6 +31,7 @@ from uncnn.daemon.text import printable
 from uncnn.plugins.api import Pixels
 
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+Image.preinit()  # not at the first photo: in the sandbox what Python compiles is not kept, and is compiled each time
 Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT  # a second guard, which raises at twice this; ours comes first and is lower
 warnings.filterwarnings("ignore", module=r"(PIL|pillow_heif)\b")  # a terminal is no place for a decoder's remarks
 for _library in ("PIL", "tifffile", "imagecodecs"):

@@ -118,6 +118,15 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAhead(Ask[None]):
+    """Look at an original while the worker does, so that it was looked at once more when it is reviewed."""
+
+    photo: Content
+    name: str
+    rotated: Rotated
+
+
+@dataclass(frozen=True, slots=True)
 class Reviewed:
     """The faces of an original after the second look: the first ones are those that the worker found."""
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from uncnn.daemon.config import Models
-from uncnn.daemon.protect.messages import CANDIDATE, MOVED, Change, Changed, Loaded, Look, Looked, Ready
+from uncnn.daemon.protect.messages import CANDIDATE, MOVED, Change, Changed, Loaded, Look, LookAhead, Looked, Ready
 from uncnn.daemon.protect.processes import Child, ProcessDied
 from uncnn.daemon.protect.wire import Ask, Handlers, Report, RequestError, Stage
 from uncnn.daemon.sandbox.protection import Protection, held_in_all
@@ -112,7 +112,9 @@ class ProcessEngine:
         return answers[0].device
 
     def look(self, asked: Look) -> Looked:
-        """Return what the worker sees in a photo. Raises RequestError, ProcessDied."""
+        """Return what the worker sees in a photo; the verifier looks at it too. Raises RequestError, ProcessDied."""
+        if self._verifier is not None and self._verifier.answered:
+            self._verifier.post(LookAhead(asked.photo, asked.name, asked.rotated))
         return self._ask(self.worker, asked)
 
     def change(self, asked: Change, report: Report) -> Changed:

@@ -67,6 +67,7 @@ class Child:
         self.name = name
         self.answered = False  # it has loaded what it works with by the first time
         self.protection: Protection | None = None  # what of its sandbox holds, once it has answered
+        self._posted = 0  # messages whose answers were not read yet
         self._connection, theirs = context.Pipe()
         arguments = (theirs, make_handlers, sandbox, tuple(modules))
         self._process = context.Process(target=serve, args=arguments, name=f"uncnn-{name}", daemon=True)
@@ -84,6 +85,12 @@ class Child:
     def alive(self) -> bool:
         """Return whether the process runs."""
         return self._process.is_alive()
+
+    def post(self, asked: Ask[Any]) -> None:
+        """Send a message whose answer, or error, nobody needs; the next call waits until it is done with."""
+        with suppress(OSError):  # it died: the next call says so
+            self._connection.send_bytes(pack(asked))
+            self._posted += 1
 
     def call(self, asked: Ask[Answer], timeout_seconds: float, report: Report | None = None) -> Answer:
         """Return the answer to a message.
@@ -103,10 +110,13 @@ class Child:
                 if "entered" in received:
                     self.protection = Protection.of(received["entered"])
                     continue
-                if "progress" not in received:
+                if "progress" in received:
+                    if report is not None:
+                        report(Stage(**received["progress"]))
+                elif self._posted:
+                    self._posted -= 1
+                else:
                     break
-                if report is not None:
-                    report(Stage(**received["progress"]))
         except (EOFError, OSError) as error:
             self.kill()
             raise ProcessDied(f"the {self.name} ended unexpectedly ({self._ending()})") from error

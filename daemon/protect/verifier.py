@@ -29,6 +29,7 @@ from uncnn.daemon.protect.messages import (
     Embed,
     Judge,
     Loaded,
+    LookAhead,
     Ready,
     Review,
     Reviewed,
@@ -246,6 +247,7 @@ def handlers_of(verifier: Verifier, device: str, plugin: str = "") -> Handlers:
 
     return {
         Ready: lambda _asked, _report: Loaded(device, tuple(recognisers[0].session.get_providers())),
+        LookAhead: counted(partial(_look_ahead, verifier)),
         Review: counted(partial(_review, verifier)),
         Judge: counted(partial(_judge, verifier)),
         Describe: counted(
@@ -256,6 +258,10 @@ def handlers_of(verifier: Verifier, device: str, plugin: str = "") -> Handlers:
         Crop: counted(crop),
         Show: counted(partial(show, detector)),
     }
+
+
+def _look_ahead(verifier: Verifier, asked: LookAhead) -> None:
+    verifier.look(asked.photo.read(), asked.name, asked.rotated)
 
 
 def _review(verifier: Verifier, asked: Review) -> Reviewed:

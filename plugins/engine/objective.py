@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -32,6 +33,8 @@ class EnsembleLoss:
     oracle: Callable[[], Oracle]  # made when the first decision is asked for
     candidates: Sequence[Tensor] = ()  # a surrogate each: (N, K, D), unit: what the faces may be moved to
     on_step: Callable[[], None] | None = None  # told of every gradient and every decision
+    seconds: dict[int, float] = field(default_factory=dict, compare=False)
+    """Of a core, that each surrogate took last: the longest begins first, so that no core is idle at the end."""
 
     @property
     def targets(self) -> int:
@@ -91,15 +94,20 @@ class EnsembleLoss:
             leaf = shown.detach().requires_grad_()
             crops = self._crops(view.show(leaf), view)
 
-        def one(surrogate: Recogniser, goal: Goal) -> Tensor:
+        def one(number: int) -> Tensor:
+            began, surrogate = time.thread_time(), self.surrogates[number]
             with torch.enable_grad():
                 own = crops[surrogate.frame].detach().requires_grad_()
-                return torch.autograd.grad(_score(surrogate, goal, own).sum(), own)[0]
+                gradient = torch.autograd.grad(_score(surrogate, self.goals[number], own).sum(), own)[0]
+            self.seconds[number] = time.thread_time() - began
+            return gradient
 
         mapped = cores().map if shown.device.type == "cpu" else map
+        numbers = sorted(range(len(self.surrogates)), key=lambda number: -self.seconds.get(number, 0.0))
+        gradients = dict(zip(numbers, mapped(one, numbers), strict=True))
         totals = {frame: torch.zeros_like(crop) for frame, crop in crops.items()}
-        for surrogate, gradient in zip(self.surrogates, mapped(one, self.surrogates, self.goals), strict=True):
-            totals[surrogate.frame] += gradient / len(self.surrogates)
+        for number, surrogate in enumerate(self.surrogates):
+            totals[surrogate.frame] += gradients[number] / len(self.surrogates)
         return pull_back(list(crops.values()), [leaf], list(totals.values()))[0]
 
 

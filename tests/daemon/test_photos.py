@@ -381,6 +381,20 @@ def test_a_deep_png_whose_opacity_says_nothing_becomes_a_jpeg() -> None:
         encode(holed, holed.pixels, "JPEG")
 
 
+@pytest.mark.parametrize("photo_format", ["JPEG", "PNG"])
+def test_nothing_of_pillow_is_imported_at_the_first_photo(photo_format: str, tmp_path: Path) -> None:
+    """It would be in the sandbox, where what Python compiles of it is not kept."""
+    (tmp_path / "a").write_bytes(saved(picture(), photo_format))
+    program = (
+        "import sys; from uncnn.daemon.photos import decode, encode\n"
+        "before = set(sys.modules)\n"
+        "p = decode(open(sys.argv[1], 'rb').read(), 'a'); encode(p, p.pixels)\n"
+        "print(*(name for name in set(sys.modules) - before if name.startswith('PIL')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "a")], check=True, capture_output=True)
+    assert done.stdout.split() == []
+
+
 def test_the_same_photo_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
     content = saved(picture(), "JPEG")
     (tmp_path / "a.jpg").write_bytes(content)

@@ -84,6 +84,20 @@ def test_a_process_that_cannot_start_says_why() -> None:
         child.close()
 
 
+def test_what_was_posted_is_done_before_the_next_call_and_its_answers_and_errors_are_nobody_elses(child: Child) -> None:
+    for asked in (Count(2), Act("refuse"), Count(3)):
+        child.post(asked)
+    told: list[Stage] = []
+    assert child.call(Count(1), PATIENCE_SECONDS, told.append).to == 1
+    assert [stage.of for stage in told] == [2, 2, 3, 3, 3, 1]
+    with pytest.raises(RequestError, match="turn it"):
+        child.call(Act("refuse"), PATIENCE_SECONDS)
+    child.post(Act("die"))
+    with pytest.raises(ProcessDied, match="SIGKILL"):
+        child.call(Count(0), PATIENCE_SECONDS)
+    child.post(Count(1))  # to nobody
+
+
 def test_a_process_ends_at_once_when_it_is_closed(capfd: pytest.CaptureFixture[str]) -> None:
     child = Child("worker", spawned_handlers.make_slow_to_end)
     assert child.call(Act("collect"), PATIENCE_SECONDS) is True  # garbage, again: only while it loads it does not

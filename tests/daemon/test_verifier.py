@@ -15,10 +15,12 @@ from PIL import Image
 
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.measuring import compare_versions, embed
-from uncnn.daemon.protect.messages import Compare, Embed, Embedded
-from uncnn.daemon.protect.verifier import Verifier
+from uncnn.daemon.protect.messages import Compare, Embed, Embedded, LookAhead, Review, Terms
+from uncnn.daemon.protect.verifier import Verifier, handlers_of
+from uncnn.daemon.protect.wire import answer, silent
 from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.places import JITTERS
+from uncnn.daemon.verify.second_look import SecondLook
 from uncnn.exporters.registry.detectors import OWN_ONNX
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face, UncnnError
@@ -155,6 +157,21 @@ def test_the_unchanged_photo_is_asked_about_once_however_many_copies_are_judged(
     for copy, verdict in zip(copies, told, strict=True):
         fresh = Verifier(verifier.detector, verifier.recognisers)
         assert fresh.verify(png(photo), copy, 1e-3, VIEWS, 24) == verdict, "what is remembered changes no verdict"
+
+
+def test_a_photo_that_was_looked_at_ahead_is_reviewed_the_same_and_not_looked_at_again(
+    verifier: Verifier, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = Content(data=png(photo))
+    faces = tuple(verifier.detector.detect(photo))
+    review = Review(content, "a", faces, Terms(1e-3, VIEWS, "calibrated", 24, "auto", "cloak", "all"))
+    alone = handlers_of(Verifier(verifier.detector, verifier.recognisers), "cpu")
+    expected = answer(alone, review, silent)
+    assert expected.sightings
+    ahead = handlers_of(Verifier(verifier.detector, verifier.recognisers), "cpu")
+    assert answer(ahead, LookAhead(content, "a", "auto"), silent) is None
+    monkeypatch.setattr(SecondLook, "at", None)
+    assert answer(ahead, review, silent) == expected
 
 
 def test_a_shifted_face_is_no_protection(verifier: Verifier, photo: np.ndarray) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -240,6 +242,28 @@ def test_gradient_is_that_of_the_loss(photo: np.ndarray, surrogates: list[Recogn
     (expected,) = torch.autograd.grad(loss(shown, 0).sum(), shown)
     found = loss.gradient(shown.detach(), 0)
     assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_the_slowest_surrogate_begins_first_which_changes_no_bit(
+    photo: np.ndarray, surrogates: list[Recogniser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, score, begun = batch_of(photo, [FACE]), objective._score, list[int]()
+    several = [replace(surrogates[0], std=surrogates[0].std * share) for share in (1.0, 1.3, 0.7)]
+    loss = objective.away(several, batch)
+    shown = batch.patches + batch.noise(3) * batch.luma_limits
+    expected = loss.gradient(shown, 0)
+    assert set(loss.seconds) == {0, 1, 2}
+    assert min(loss.seconds.values()) > 0
+    loss.seconds.update({0: 1.0, 1: 3.0, 2: 2.0})
+
+    def noted(surrogate: Recogniser, *more: Any) -> torch.Tensor:
+        begun.append([each is surrogate for each in several].index(True))
+        return score(surrogate, *more)
+
+    monkeypatch.setattr(objective, "_score", noted)
+    monkeypatch.setattr(objective, "cores", lambda: ThreadPoolExecutor(1, initializer=objective._one_core))
+    assert torch.equal(loss.gradient(shown, 0), expected)
+    assert begun == [1, 2, 0]
 
 
 @pytest.mark.parametrize(
