@@ -1,4 +1,4 @@
-"""WebP: RFC 9649."""
+"""WebP: RFC 9649, 2.3 and 2.7 (the chunks of its RIFF)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from typing import Final
 from uncnn.daemon.photos import webp
 from uncnn.daemon.photos.containers import Wanted, at_best, image_of, said, saved
 from uncnn.daemon.photos.formats.photo_format import PhotoFormat
-from uncnn.daemon.photos.inventory.webp import webp_things
+from uncnn.daemon.photos.inventory.exif import exif_things
+from uncnn.daemon.photos.inventory.icc import icc_things
+from uncnn.daemon.photos.inventory.trailing import trailing_things
+from uncnn.daemon.photos.inventory.values import Part, Thing, shortened
+from uncnn.daemon.photos.inventory.xmp import xmp_things
 from uncnn.daemon.photos.metadata import exif_bytes
 from uncnn.daemon.photos.remuxing import remuxed
 from uncnn.daemon.photos.sizes import webp_size
 from uncnn.daemon.photos.values import Encoding, Stored
 from uncnn.daemon.photos.zeros import ASIDE, MANY, SOME, at_end, has_run, is_unwritten
+from uncnn.daemon.text import size_words
 
 _START_QUALITY: Final = 90  # where the source tells none
+_PICTURE: Final = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
 
 
 def _missing(data: bytes) -> str | None:
@@ -47,6 +53,26 @@ def _write(stored: Stored, wanted: Wanted) -> bytes:
     return at_best(image_of(stored), "WEBP", _START_QUALITY, options, wanted)
 
 
+def _things(data: bytes) -> Iterator[Part]:
+    """Yield what a WebP says."""
+    end = min(8 + int.from_bytes(data[4:8], "little"), len(data))
+    for name, content in webp.chunks_of(data[:end]):
+        if name not in _PICTURE:
+            yield _chunk(name, content)
+    if data[end:]:
+        yield lambda: trailing_things(data[end:])
+
+
+def _chunk(name: bytes, content: bytes) -> Part:
+    if name == b"EXIF":
+        return lambda: exif_things(content)
+    if name == b"XMP ":
+        return lambda: xmp_things(content)
+    if name == b"ICCP":
+        return lambda: icc_things(content)
+    return Thing("WebP", f"chunk {shortened(name.decode('ascii', 'replace'))}", size_words(len(content)))
+
+
 FORMAT: Final = PhotoFormat(
     name="WEBP",
     header=lambda data, _name: webp_size(data),
@@ -54,7 +80,7 @@ FORMAT: Final = PhotoFormat(
     pixel_bytes=_pixel_bytes,
     encoding=lambda _image, data: Encoding(lossless=webp.is_lossless(data)),
     write=_write,
-    things=webp_things,
+    things=_things,
     packets=_packets,
     copied=lambda photo, exif, xmp: remuxed(photo, exif_bytes(exif), xmp),
     copied_turned=True,
