@@ -15,15 +15,13 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from uncnn.daemon.config.views import parse_view
+from uncnn.daemon.files.formats import OFFERED, OutputFormat, WrittenAs
 from uncnn.daemon.files.names import NAME_BYTES
 from uncnn.plugins.api import Rotated, UncnnError
 from uncnn.plugins.registry import STRENGTHS, attack_names
 
 FARS: Final = (1e-2, 1e-3, 1e-4)
 """False accept rates that recognisers are calibrated at."""
-
-SUFFIXES: Final = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif", "heif": ".heic", "avif": ".avif"}
-
 
 PERMISSIONS: Final = {"private": 0o600, "group": 0o640, "everyone": 0o644}
 
@@ -165,11 +163,16 @@ class FacesSection(Section):
 class Output(Section):
     """How the released file is written and called."""
 
-    format: Literal["same", "jpeg", "png", "webp", "tiff", "heif", "avif"] = "same"
+    format: OutputFormat = "same"
     quality: Annotated[int | Literal["same"], BeforeValidator(_quality)] = "same"
     name: Annotated[str, AfterValidator(_file_name)] = "{stem}{suffix}"
     times: Literal["now", "same"] = "now"
     permissions: Literal["usual", "private", "group", "everyone"] = "usual"
+
+    @property
+    def written_as(self) -> WrittenAs:
+        """Return the encoder's name of the format."""
+        return "same" if self.format == "same" else OFFERED[self.format].name
 
     @property
     def mode(self) -> int | None:
@@ -199,7 +202,7 @@ class Policy(Section):
         The stem of one that would be longer than so many bytes is shortened.
         """
         wanted = self.output.format
-        suffix = relative.suffix if wanted == "same" else SUFFIXES[wanted]
+        suffix = relative.suffix if wanted == "same" else OFFERED[wanted].suffix
 
         def named(stem: str) -> str:
             return self.output.name.format(stem=stem, suffix=suffix)

@@ -12,15 +12,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon.files.formats import FORMATS, brand
 from uncnn.daemon.files.opening import READ
 
 PHOTO: Final = "photo"
 EMPTY: Final = "empty"
 
 _BYTES: Final = 32
-_PHOTOS: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a")
-_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis", b"crx ")
-_BMP_HEADERS: Final = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124)}
+_REFUSED_BRANDS: Final = (b"hevc", b"hevx", b"msf1", b"avis", b"crx ")  # with a reason, once they are read
 _PICTURES: Final = (
     (b"\xff\x0a", "JPEG XL"),
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
@@ -53,10 +52,7 @@ def kind_of(data: bytes) -> str:
     for magic, name in _PICTURES:
         if data.startswith(magic):
             return name
-    is_webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
-    is_bmp = data[:2] == b"BM" and data[14:18] in _BMP_HEADERS
-    is_boxes = data[4:8] == b"ftyp" and data[8:12] in _BRANDS
-    return PHOTO if data.startswith(_PHOTOS) or is_webp or is_bmp or is_boxes else ""
+    return PHOTO if brand(data) in _REFUSED_BRANDS or any(each.begins(data) for each in FORMATS) else ""
 
 
 def kind_of_file(path: Path, found: os.stat_result) -> str:

@@ -14,6 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon.files.formats import FORMATS
+
 
 class Reason(StrEnum):
     """Why something in a watched folder is not taken."""
@@ -82,7 +84,7 @@ def ignored_words(counts: Mapping[Reason, int]) -> str:
     return ", ".join(f"{counts[reason]} {reason.words}" for reason in Reason if counts.get(reason))
 
 
-_PHOTO: Final = r"jpe?g|jpe|jfif|a?png|webp|tiff?|hei[cf]s?|hif|avifs?|bmp|dib|gif"
+_PHOTO: Final = "|".join(ending for each in FORMATS for ending in each.endings.split())
 # RAW files are refused with a reason when they are opened: silence would look like protection.
 _RAW: Final = "3fr|arw|cr[23w]|dng|erf|fff|iiq|kdc|mef|mos|mrw|nef|nrw|orf|pef|raf|raw|rw[2l]|sr[2fw]|x3f"
 _PHOTO_NAME: Final = re.compile(rf".+\.({_PHOTO}|{_RAW})", re.IGNORECASE | re.DOTALL)

@@ -11,9 +11,9 @@ from PIL import TiffTags
 from uncnn.daemon.photos import Format, Photo
 from uncnn.daemon.photos.inventory.exif import orientation_words
 from uncnn.daemon.photos.inventory.icc import description, is_wide
-from uncnn.daemon.photos.inventory.keeping import profile_of
 from uncnn.daemon.photos.inventory.segments import frame
 from uncnn.daemon.photos.items import items_of
+from uncnn.daemon.photos.keeping import profile_of
 from uncnn.daemon.photos.metadata import ORIENTATION
 from uncnn.daemon.photos.opening import open_image
 from uncnn.daemon.photos.pages import pages_of

@@ -11,8 +11,8 @@ from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.inspection.facts import facts
 from uncnn.daemon.inspection.messages import FACES, FacesFound, FindFaces, PhotoRead, ReadPhoto
 from uncnn.daemon.photos import Photo, decode
-from uncnn.daemon.photos.inventory import inventory
-from uncnn.daemon.photos.inventory.keeping import kept_keys
+from uncnn.daemon.photos.keeping import kept_keys
+from uncnn.daemon.photos.listing import inventory
 from uncnn.daemon.protect.wire import Handlers, Report
 
 _PLACE: Final = (("GPSLatitude", "GPSLongitude"), ("exif:GPSLatitude", "exif:GPSLongitude"))

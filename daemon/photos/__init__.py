@@ -5,8 +5,9 @@ One door to the `reader`, the `writer` and the views, so that callers need not k
 
 from __future__ import annotations
 
+from uncnn.daemon.files.formats import Format
 from uncnn.daemon.photos.reader import decode
-from uncnn.daemon.photos.values import PIXEL_LIMIT, Alpha, Encoding, Format, Photo, PhotoError
+from uncnn.daemon.photos.values import PIXEL_LIMIT, Alpha, Encoding, Photo, PhotoError
 from uncnn.daemon.photos.views import reencode
 from uncnn.daemon.photos.writer import Released, encode
 

@@ -3,52 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 
+from uncnn.daemon.files.formats import Format
 from uncnn.daemon.photos.deep import reduced
+from uncnn.daemon.photos.formats import FORMATS
+from uncnn.daemon.photos.formats.photo_format import PhotoFormat
 from uncnn.daemon.photos.profiles import srgb_profile
 from uncnn.daemon.photos.reader import seen
 from uncnn.daemon.photos.turning import SIDEWAYS, upright
-from uncnn.daemon.photos.values import MODES, Format, Note, Stored
-
-TURNING: Final = frozenset({"JPEG", "PNG", "WEBP", "AVIF"})  # they say how they are to be turned, and viewers follow
-OPAQUE: Final = frozenset({"JPEG", "BMP"})
-_INKS: Final = frozenset({"JPEG", "TIFF"})
-_DEEP: Final = frozenset({"PNG", "TIFF"})
-_INDEXED: Final = frozenset({"PNG", "TIFF", "BMP", "GIF"})
-_PROFILED: Final = frozenset({"JPEG", "PNG", "TIFF", "HEIF", "AVIF", "WEBP"})
+from uncnn.daemon.photos.values import MODES, Note, Stored
 
 
 def fitting(stored: Stored, source: Format, chosen: Format, note: Note) -> Stored:
     """Return what is stored of a file of the format `source`, as the format `chosen` can hold it."""
-    if chosen != source or chosen not in TURNING:
+    own = FORMATS[chosen]
+    if chosen != source or not own.turning:
         stored = _baked(stored)
-    if chosen in OPAQUE:  # asked for where every pixel is opaque
+    if own.opaque:  # asked for where every pixel is opaque
         stored = replace(stored, alpha=None)
-    if stored.samples.dtype != np.uint8 and chosen not in _DEEP:
+    if stored.samples.dtype != np.uint8 and not own.deep:
         alpha = None if stored.alpha is None else reduced(stored.alpha)
         stored = replace(stored, samples=reduced(stored.samples), alpha=alpha)
         note(f"its 16 bits per sample become 8: {chosen} cannot store more")
-    if stored.palette is not None and chosen not in _INDEXED:
+    if stored.palette is not None and not own.indexed:
         stored = replace(stored, palette=None)
-    if stored.chunks and chosen != "PNG":
+    if stored.chunks and chosen != source:
         stored = replace(stored, chunks=())
-    if _in_srgb_alone(stored, chosen):
+    if _in_srgb_alone(stored, own):
         if MODES[stored.samples.shape[2]] == "CMYK":
             note(f"its CMYK colours become sRGB: {chosen} cannot store CMYK")
-        stored = replace(stored, samples=_plain(stored), profile=srgb_profile() if chosen in _PROFILED else None)
+        stored = replace(stored, samples=_plain(stored), profile=srgb_profile() if own.profiled else None)
     return stored
 
 
-def _in_srgb_alone(stored: Stored, chosen: Format) -> bool:
+def _in_srgb_alone(stored: Stored, own: PhotoFormat) -> bool:
     """Return whether a format cannot hold the colours as they are stored."""
     channels = stored.samples.shape[2]
     if MODES[channels] == "CMYK":
-        return chosen not in _INKS
-    # WebP knows no grey, so that a profile of greys would be one of another kind
-    return stored.profile is not None and (chosen not in _PROFILED or (chosen == "WEBP" and channels == 1))
+        return not own.inks
+    return stored.profile is not None and not (own.profiled and (own.grey_profiled or channels > 1))
 
 
 def _plain(stored: Stored) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

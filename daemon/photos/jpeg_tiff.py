@@ -9,14 +9,13 @@ TIFF 6.0 (Adobe 1992), sections 8 and 15; TIFF Technical Note 2 (1995): a strip 
 from __future__ import annotations
 
 import itertools
+from io import BytesIO
 from typing import Any, Final
 
 from PIL import Image, TiffImagePlugin
 
 from uncnn.daemon.photos import tiff
 from uncnn.daemon.photos.jpeg import picture_alone
-from uncnn.daemon.photos.opening import open_image
-from uncnn.daemon.photos.packets import TIFF_TAG
 from uncnn.daemon.photos.values import Photo
 
 _PICTURE: Final = (256, 257, 258, 259, 262, 266, 274, 277, 278, 284, 322, 323, 338, 530, 531)  # whole numbers
@@ -38,7 +37,7 @@ def copied(photo: Photo, exif: Image.Exif, xmp: bytes) -> bytes:
 
     Raises OddTiffError, and what parsers raise, where the picture is not stored in a known way.
     """
-    with open_image(photo.source, "TIFF") as image:
+    with Image.open(BytesIO(tiff.bare(photo.source)), formats=["TIFF"]) as image:
         assert isinstance(image, TiffImagePlugin.TiffImageFile)
         found = image.tag_v2
         if found.get(_COMPRESSION) != _JPEG:
@@ -91,8 +90,8 @@ def _say(page: TiffImagePlugin.ImageFileDirectory_v2, photo: Photo, exif: Image.
         page.tagtype[_PROFILE] = 7
         page[_PROFILE] = photo.profile
     if xmp:
-        page.tagtype[TIFF_TAG] = 1
-        page[TIFF_TAG] = xmp
+        page.tagtype[tiff.XMP_TAG] = 1
+        page[tiff.XMP_TAG] = xmp
 
 
 def _written(page: TiffImagePlugin.ImageFileDirectory_v2, starts: int, sizes: int, parts: list[bytes]) -> bytes:

@@ -16,7 +16,6 @@ from typing import Any, Final, TypeAlias
 from PIL import Image, TiffImagePlugin
 
 from uncnn.daemon.config.policies import Metadata
-from uncnn.daemon.photos.values import Format
 
 Check: TypeAlias = Callable[[Any], Any]
 """Returns a value as it is written. Raises ValueError, TypeError or ArithmeticError where it is none of its kind."""
@@ -99,9 +98,8 @@ _ALLOWED: Final[Mapping[Metadata, tuple[Mapping[int, Check], Mapping[int, Check]
 """Of the page itself, and of its EXIF page."""
 
 
-def exif_of(image: Image.Image | None, data: bytes, photo_format: Format) -> Image.Exif:
-    """Return the EXIF of an opened file, empty where there is none or it is broken."""
-    found = data if photo_format == "TIFF" else image.info.get("exif") if image is not None else None
+def exif_of(found: Any) -> Image.Exif:
+    """Return the EXIF that was found in a file, empty where there is none or it is broken."""
     tags = Image.Exif()
     try:
         if isinstance(found, bytes):

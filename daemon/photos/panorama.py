@@ -8,16 +8,18 @@ https://developers.google.com/streetview/spherical-metadata
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
 
-from uncnn.daemon.photos.packets import packets_of
-from uncnn.daemon.photos.values import Format
+from uncnn.daemon.files.formats import Format
+from uncnn.daemon.photos.formats import FORMATS
+from uncnn.daemon.photos.inventory.xmp import NAMESPACE
 
-NAMESPACE: Final = "http://ns.google.com/photos/1.0/panorama/"
 _MOST_BYTES: Final = 1 << 20  # of a packet that is read
 _WHOLE: Final = re.compile(r"\d{1,6}(\.0*)?")
 _NUMBER: Final = re.compile(r"[-+]?\d{1,3}(\.\d*)?")
@@ -50,13 +52,24 @@ _MOST_DEGREES: Final = 360
 def projection_of(data: bytes, photo_format: Format) -> dict[str, str]:
     """Return what a file says of its projection, each value as it is written; nothing where it says none."""
     found: dict[str, str] = {}
-    for packet in packets_of(data, photo_format):
+    for packet in _packets(data, photo_format):
         if NAMESPACE.encode() in packet and len(packet) <= _MOST_BYTES:
             for name, value in _said(packet):
                 checked = _checked(name, value.strip())
                 if checked is not None:
                     found.setdefault(name, checked)
     return found if "ProjectionType" in found else {}
+
+
+def _packets(data: bytes, photo_format: Format) -> Iterator[bytes]:
+    """Yield the XMP packets of a file; one that makes no sense yields none."""
+    packets = FORMATS[photo_format].packets
+    if packets is None:
+        return
+    try:
+        yield from packets(data)
+    except (ValueError, IndexError, KeyError, struct.error, zlib.error):
+        return
 
 
 def packet_of(projection: Mapping[str, str]) -> bytes:

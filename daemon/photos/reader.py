@@ -16,17 +16,19 @@ import numpy as np
 import pillow_heif
 from PIL import Image, UnidentifiedImageError, _imaging
 
+from uncnn.daemon.files.formats import Format
 from uncnn.daemon.photos import headers
 from uncnn.daemon.photos.colour import changes_colours, to_srgb
 from uncnn.daemon.photos.completeness import check_whole
 from uncnn.daemon.photos.deep import reduced
+from uncnn.daemon.photos.formats import FORMATS
 from uncnn.daemon.photos.metadata import exif_of
 from uncnn.daemon.photos.needs import check_need
 from uncnn.daemon.photos.opening import open_image
 from uncnn.daemon.photos.rows import bands
-from uncnn.daemon.photos.stored import read_deep_tiff, read_stored
+from uncnn.daemon.photos.stored import read_stored, read_unopened
 from uncnn.daemon.photos.turning import upright
-from uncnn.daemon.photos.values import MODES, PIXEL_LIMIT, Format, Note, Photo, PhotoError, Stored
+from uncnn.daemon.photos.values import MODES, PIXEL_LIMIT, Note, Photo, PhotoError, Stored, deep_error
 from uncnn.daemon.text import printable
 from uncnn.plugins.api import Pixels
 
@@ -93,19 +95,21 @@ def stored_again(photo: Photo) -> Stored:
 
 def exif_of_photo(photo: Photo) -> Image.Exif:
     """Return the EXIF of the file of a photo, empty where there is none or it is broken."""
-    if photo.format == "TIFF":
-        return exif_of(None, photo.source, "TIFF")
+    own = FORMATS[photo.format]
+    if own.is_exif:
+        return exif_of(photo.source)
     with open_image(photo.source, photo.format) as image:
-        if photo.format == "PNG":
-            image.load()  # it may stand behind the pixels
-        return exif_of(image, photo.source, photo.format)
+        if own.late_exif:
+            image.load()
+        return exif_of(image.info.get("exif"))
 
 
 def _stored(
     data: bytes, photo_format: Format, name: str, check: Callable[[tuple[int, int]], None], note: Note
 ) -> Stored:
-    if photo_format == "TIFF" and headers.is_deep_tiff(data, name):
-        return read_deep_tiff(data, name, note)
+    unopened = read_unopened(data, photo_format, name, note)
+    if unopened is not None:
+        return unopened
     with open_image(data, photo_format) as image:
         check(image.size)
         _check_opened(image, photo_format, name)
@@ -132,11 +136,11 @@ def _reason(error: Exception) -> str:
 
 def _check_opened(image: Image.Image, photo_format: Format, name: str) -> None:
     """Refuse several frames and samples that would be reduced, as the opened header tells them."""
-    frames = getattr(image, "n_frames", 1) if photo_format in ("PNG", "WEBP", "HEIF", "AVIF", "GIF") else 1
+    frames = getattr(image, "n_frames", 1) if FORMATS[photo_format].several else 1
     if frames > 1:
         raise PhotoError("animated", f"{name} holds {frames} pictures: export a single picture")
     if image.info.get("bit_depth", 8) > 8:
-        raise headers.deep(name, f"{image.info['bit_depth']} bits a sample")
+        raise deep_error(name, f"{image.info['bit_depth']} bits a sample")
 
 
 def _photo(stored: Stored, photo_format: Format, notes: list[str], data: bytes) -> Photo:

@@ -14,19 +14,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from uncnn.daemon.files.formats import Format
 from uncnn.daemon.photos import webp
 from uncnn.daemon.photos.items import Item, Reader, items_of
 from uncnn.daemon.photos.metadata import EXIF_NAME
 from uncnn.daemon.photos.turning import SIDEWAYS
-from uncnn.daemon.photos.values import Format, Photo
+from uncnn.daemon.photos.values import Photo
 
 _BRANDS: Final[Mapping[Format, tuple[bytes, ...]]] = {
     "HEIF": (b"heic", b"mif1", b"heic"),
     "AVIF": (b"avif", b"mif1", b"avif", b"miaf"),
 }
-BOXED: Final = frozenset({"WEBP", *_BRANDS})
-"""The formats whose coded picture stands in a container of its own."""
-
 _CODED: Final = {"hvc1": "hvcC", "av01": "av1C"}  # a kind of item, and the property with its decoder's configuration
 _ALPHA: Final = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
 _ALPHAS: Final = frozenset({_ALPHA, b"urn:mpeg:hevc:2015:auxid:1"})

@@ -5,19 +5,19 @@ What is released is made from this: only the change of the faces goes through th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
-from uncnn.daemon.photos import deep, headers, png
+from uncnn.daemon.files.formats import Format
 from uncnn.daemon.photos.colour import changes_colours
-from uncnn.daemon.photos.png import colour_chunks
+from uncnn.daemon.photos.formats import FORMATS
 from uncnn.daemon.photos.profiles import clean_profile, srgb_profile
 from uncnn.daemon.photos.rows import array_of
-from uncnn.daemon.photos.source import source_encoding
-from uncnn.daemon.photos.values import Format, Note, Palette, PhotoError, Samples, Stored
+from uncnn.daemon.photos.values import Note, Palette, PhotoError, Samples, Stored
 
 _GREY_MODES: Final = {"1", "L", "LA", "La"}
 _MODES: Final = _GREY_MODES | {"P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B"}
@@ -35,21 +35,20 @@ def read_stored(image: Image.Image, data: bytes, photo_format: Format, name: str
         )
     image.load()
     samples: Samples
-    orientation = _orientation(image)
-    encoding = source_encoding(image, data, photo_format)
+    own = FORMATS[photo_format]
+    orientation = 1 if own.turned else _orientation(image)
+    encoding, chunks = own.encoding(image, data), own.colour_chunks(data)
     profile = stored_profile(image, data, photo_format)
-    if photo_format == "PNG" and headers.is_deep_png(data):
+    if own.deep_samples is not None and own.is_deep(data, name):
         image.close()  # what Pillow decoded, with 8 bits
-        fine, alpha = deep.read_png(png.bare(data))
-        own = _profile(profile, fine, note)
-        return Stored(fine, alpha, own, orientation, encoding, chunks=colour_chunks(data))
+        fine, alpha = own.deep_samples(data)
+        return Stored(fine, alpha, _profile(profile, fine, note), orientation, encoding, chunks=chunks)
     if image.mode in ("RGBa", "La"):  # premultiplied
         image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
     flat = _flat(image, data, photo_format)
     samples = array_of(flat)
     del flat
     clear = _opacity(image) if image.has_transparency_data else None
-    chunks = colour_chunks(data) if photo_format == "PNG" else ()
     if image.format == "MPO":
         note("further pictures in the file (MPO) are left out")
     return Stored(samples, clear, _profile(profile, samples, note), orientation, encoding, _palette(image), chunks)
@@ -57,15 +56,17 @@ def read_stored(image: Image.Image, data: bytes, photo_format: Format, name: str
 
 def stored_profile(image: Image.Image, data: bytes, photo_format: Format) -> bytes | None:
     """Return the ICC profile of an opened file as it is, None where it has none."""
-    found = png.profile(data) if photo_format == "PNG" else image.info.get("icc_profile")
+    found = FORMATS[photo_format].profile(image, data)
     return found if isinstance(found, bytes) else None
 
 
-def read_deep_tiff(data: bytes, name: str, note: Note) -> Stored:
-    """Return the picture of a TIFF of 16 bits a sample, upright. Raises PhotoError, and what tifffile raises."""
-    stored, profile = deep.read_tiff(data, name)
-    cleaned = _profile(profile, stored.samples, note)
-    return Stored(stored.samples, stored.alpha, cleaned, 1, stored.encoding)
+def read_unopened(data: bytes, photo_format: Format, name: str, note: Note) -> Stored | None:
+    """Return the picture of a file that Pillow does not open; None: it does. Raises as decoders do."""
+    own = FORMATS[photo_format]
+    if own.read_deep is None or not own.is_deep(data, name):
+        return None
+    stored, profile = own.read_deep(data, name)
+    return replace(stored, profile=_profile(profile, stored.samples, note))
 
 
 def _profile(profile: bytes | None, samples: Samples, note: Note) -> bytes | None:
@@ -120,13 +121,8 @@ def _is_grey_palette(image: Image.Image) -> bool:
 
 
 def _is_grey_box(image: Image.Image, data: bytes, photo_format: Format) -> bool:
-    """Return whether a HEIF or AVIF, which Pillow may open as RGB, holds luma only."""
-    if photo_format == "HEIF":
-        luma_only = "chroma" not in image.info  # pillow-heif names the chroma of what has one
-    else:
-        flags = headers.av1_flags(data) if photo_format == "AVIF" else []
-        luma_only = bool(flags) and all(flag & 0x10 for flag in flags)
-    if not luma_only:
+    """Return whether a file holds luma only, which Pillow may open as RGB."""
+    if not FORMATS[photo_format].is_luma(image, data):
         return False
     colours = np.asarray(image.convert("RGB"))
     return bool((colours == colours[..., :1]).all())
@@ -135,10 +131,10 @@ def _is_grey_box(image: Image.Image, data: bytes, photo_format: Format) -> bool:
 def _orientation(image: Image.Image) -> int:
     """Return 1 to 8 (EXIF 2.32, tag 0x0112) as still to be done after loading.
 
-    Only EXIF counts, as in browsers; Pillow has turned a TIFF by itself, and libheif a HEIC.
+    Only EXIF counts, as in browsers.
     """
     exif = image.info.get("exif")
-    if image.format in ("TIFF", "HEIF") or not isinstance(exif, bytes):
+    if not isinstance(exif, bytes):
         return 1
     tags = Image.Exif()
     try:

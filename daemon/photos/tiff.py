@@ -36,6 +36,7 @@ _REMARKS: Final = frozenset(
 
 _UNWRITTEN: Final = "is incomplete: wait until it is fully written, or copy it again"
 EXIF_PAGE: Final = 34665  # where it is
+XMP_TAG: Final = 700
 
 
 @dataclass(frozen=True, slots=True)

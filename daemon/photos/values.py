@@ -9,10 +9,8 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from uncnn.daemon.files.formats import Format
 from uncnn.plugins.api import Pixels, UncnnError
-
-Format: TypeAlias = Literal["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF", "BMP", "GIF"]
-"""The formats that are read and written back; other formats are refused with a reason."""
 
 Alpha: TypeAlias = npt.NDArray[np.uint8]
 """Opacity, (H, W) uint8, 255 opaque."""
@@ -49,6 +47,11 @@ class PhotoError(UncnnError):
     def __init__(self, kind: Kind, message: str) -> None:
         super().__init__(message)
         self.kind: Kind = kind
+
+
+def deep_error(name: str, found: str) -> PhotoError:
+    """Return the error for samples that would silently lose precision."""
+    return PhotoError("unsupported", f"{name} has {found}, which would be lost: export it with 8 bits per sample")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,34 +9,28 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
 from PIL import Image
 
 from uncnn.daemon.config.policies import Metadata
-from uncnn.daemon.photos import jpeg
+from uncnn.daemon.files.formats import Format
 from uncnn.daemon.photos.changing import changed, differing
-from uncnn.daemon.photos.coefficients import OddJpegError, rewritten
-from uncnn.daemon.photos.containers import Quality, Wanted, write
-from uncnn.daemon.photos.deep import reduced
-from uncnn.daemon.photos.fitting import OPAQUE, fitting
-from uncnn.daemon.photos.jpeg_tiff import copied
+from uncnn.daemon.photos.coefficients import OddJpegError
+from uncnn.daemon.photos.containers import Quality, Wanted
+from uncnn.daemon.photos.fitting import fitting
+from uncnn.daemon.photos.formats import FORMATS
 from uncnn.daemon.photos.metadata import exif_bytes, kept
-from uncnn.daemon.photos.packets import HOLDERS
 from uncnn.daemon.photos.panorama import packet_of, projection_of
 from uncnn.daemon.photos.reader import decode, exif_of_photo, stored_again
-from uncnn.daemon.photos.remuxing import BOXED, remuxed
-from uncnn.daemon.photos.values import Format, Photo, PhotoError
+from uncnn.daemon.photos.values import Photo, PhotoError
 from uncnn.daemon.text import printable
 from uncnn.plugins.api import Pixels
 
 _MOST_GROWTH: Final = 1.25  # of a file whose quality its source does not tell
-_INK_CHANNELS: Final = 4
 _SEEN: Final = 255  # an opacity that says nothing
-_STRIPS: Final = (
-    "the whole picture was compressed again: in a TIFF with JPEG compression, single faces cannot be replaced"
-)
 _ANEW: Final = "the whole picture was compressed again: the unchanged parts of this kind of {} cannot be copied"
 
 
@@ -66,7 +60,7 @@ def encode(
     if pixels.shape != photo.pixels.shape or pixels.dtype != np.uint8:
         raise ValueError(f"pixels {pixels.shape} {pixels.dtype} for a photo of {photo.pixels.shape} uint8")
     chosen: Format = photo.format if photo_format == "same" else photo_format
-    if chosen in OPAQUE and photo.alpha is not None and not (photo.alpha == _SEEN).all():
+    if FORMATS[chosen].opaque and photo.alpha is not None and not (photo.alpha == _SEEN).all():
         raise PhotoError(
             "unwritable", f"{chosen} cannot store transparency, which the photo has: set output.format to png or webp"
         )
@@ -89,37 +83,38 @@ def _raise_of_machine(error: Exception) -> None:
 def _encoded(photo: Photo, pixels: Pixels, chosen: Format, quality: Quality, metadata: Metadata) -> Released:
     exif = exif_of_photo(photo) if metadata != "none" else Image.Exif()
     notes: list[str] = []
-    packet = _projection(photo, chosen, notes)
-    if chosen == photo.format == "JPEG" and quality == "same":
+    packet, own, again = _projection(photo, chosen, notes), FORMATS[chosen], chosen == photo.format
+    if own.rewrite is not None and again and quality == "same":
+        tags = exif_bytes(kept(exif, metadata, photo.orientation))
         try:
-            return Released(_rewritten(photo, pixels, kept(exif, metadata, photo.orientation), packet))
+            return Released(own.rewrite(photo, pixels, partial(stored_again, photo), tags, packet))
         except (OddJpegError, OSError) as error:
             _raise_of_machine(error)
             notes.append(_ANEW.format(chosen))
     if _is_copied(photo, chosen, quality) and not differing(photo.pixels, pixels).any():
-        data = _copied(photo, kept(exif, metadata, photo.orientation if chosen == "WEBP" else 1), packet)
+        data = _copied(photo, kept(exif, metadata, photo.orientation if own.copied_turned else 1), packet)
         if data is not None:
             return Released(data)
         if not photo.encoding.lossless:
             notes.append(_ANEW.format(chosen))
-    elif chosen == "TIFF" and _is_copied(photo, chosen, quality):
-        notes.append(_STRIPS)
+    elif own.no_part and _is_copied(photo, chosen, quality):
+        notes.append(own.no_part)
     stored = fitting(changed(stored_again(photo), photo, pixels), photo.format, chosen, notes.append)
     wanted = Wanted(
         quality,
         kept(exif, metadata, stored.orientation),
         photo.encoding.lossless,
         packet,
-        photo.format if chosen == photo.format else None,
-        None if photo.encoding.lossless and chosen != photo.format else _MOST_GROWTH * len(photo.source),
+        again,
+        None if photo.encoding.lossless and not again else _MOST_GROWTH * len(photo.source),
     )
-    return Released(write(stored, chosen, wanted), tuple(notes))
+    return Released(own.write(stored, wanted), tuple(notes))
 
 
 def _projection(photo: Photo, chosen: Format, notes: list[str]) -> bytes:
     """Return the XMP of a panorama, empty where there is none or the format holds none, which is said."""
     projection = projection_of(photo.source, photo.format)
-    if projection and chosen not in HOLDERS:
+    if projection and FORMATS[chosen].packets is None:
         notes.append(f"its panorama projection is left out: {chosen} cannot store XMP")
         return b""
     return packet_of(projection)
@@ -127,8 +122,8 @@ def _projection(photo: Photo, chosen: Format, notes: list[str]) -> bytes:
 
 def _is_copied(photo: Photo, chosen: Format, quality: Quality) -> bool:
     """Return whether the coded picture is copied where nothing in it changed."""
-    coded = photo.format in BOXED or (photo.format == "TIFF" and not photo.encoding.lossless)
-    return chosen == photo.format and coded and quality == "same"
+    own = FORMATS[chosen]
+    return chosen == photo.format and quality == "same" and own.copied is not None and own.is_copied(photo)
 
 
 def _copied(photo: Photo, exif: Image.Exif, xmp: bytes) -> bytes | None:
@@ -136,8 +131,10 @@ def _copied(photo: Photo, exif: Image.Exif, xmp: bytes) -> bytes | None:
 
     Raises MemoryError where there is too little to decode it once more.
     """
+    copied = FORMATS[photo.format].copied
+    assert copied is not None  # as `_is_copied` says
     try:
-        data = copied(photo, exif, xmp) if photo.format == "TIFF" else remuxed(photo, exif_bytes(exif), xmp)
+        data = copied(photo, exif, xmp)
         again = decode(data, "copy", written_here=True)
     except (PhotoError, ValueError, TypeError, LookupError, OSError, struct.error) as error:
         _raise_of_machine(error)
@@ -150,10 +147,3 @@ def _copied(photo: Photo, exif: Image.Exif, xmp: bytes) -> bytes | None:
 
 def _same(one: Pixels | None, other: Pixels | None) -> bool:
     return one is other if one is None or other is None else np.array_equal(one, other)
-
-
-def _rewritten(photo: Photo, pixels: Pixels, exif: Image.Exif, xmp: bytes) -> bytes:
-    """Return a JPEG that keeps its own coefficients where nothing changed. Raises OddJpegError, OSError."""
-    inks = reduced(stored_again(photo).samples) if len(photo.encoding.quantisation) == _INK_CHANNELS else None
-    own = jpeg.head(photo.encoding.dots_per_inch, exif_bytes(exif), photo.profile, xmp)
-    return rewritten(photo, pixels, inks, own)

@@ -8,6 +8,9 @@ from typing import Final
 
 _FILLING: Final = 512  # that some programs leave room with
 _LEAST: Final = 16
+MANY: Final = 512  # more zeros than an arithmetic coder or a code of prefixes writes in a row
+SOME: Final = 16  # zeros at the end of coded data
+ASIDE: Final = "there are zeros in place of what it says"
 _OTHERS: Final = re.compile(rb"[^\0]")
 
 

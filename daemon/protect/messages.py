@@ -7,9 +7,10 @@ the second look shows, then those that only a copy showed.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 from uncnn.daemon.config.policies import Margin, Metadata, Who
+from uncnn.daemon.files.formats import WrittenAs
 from uncnn.daemon.people.store import People
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.wire import Ask
@@ -23,8 +24,6 @@ MOVED: Final = "moved"
 SQUARES: Final = "squares"
 PICTURE: Final = "comparison"
 """Endings of what is made of a photo, beside it."""
-
-WrittenAs: TypeAlias = Literal["same", "JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"]
 
 
 @dataclass(frozen=True, slots=True)

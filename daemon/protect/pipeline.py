@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.people.store import People, read_people
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.engine import Engine
-from uncnn.daemon.protect.messages import AttackChoice, Change, Judge, Look, Looked, Next, Review, Terms, WrittenAs
+from uncnn.daemon.protect.messages import AttackChoice, Change, Judge, Look, Looked, Next, Review, Terms
 from uncnn.daemon.protect.wire import Report, Stage
 from uncnn.daemon.verify.statement import doubt_words, is_large, left_words, protected_words, unprotected_words
 from uncnn.daemon.verify.verdict import Verdict
 from uncnn.plugins.api import Face
 from uncnn.plugins.registry import STRENGTHS, asks_for_people
-
-WRITTEN_AS: Final[Mapping[str, WrittenAs]] = {
-    "same": "same",
-    "jpeg": "JPEG",
-    "png": "PNG",
-    "webp": "WEBP",
-    "tiff": "TIFF",
-    "heif": "HEIF",
-    "avif": "AVIF",
-}
-"""By the policy's name of a format, the encoder's."""
 
 EXTRA_ROUNDS = 2  # for faces that the worker did not find and the verifier did
 
@@ -207,7 +196,7 @@ def _change(job: PhotoJob, faces: Sequence[Face], strengths: tuple[str, ...], be
         tuple(faces),
         strengths,
         attack_of(policy, job.people),
-        WRITTEN_AS[policy.output.format],
+        policy.output.written_as,
         policy.output.quality,
         policy.metadata,
         policy.faces.smallest_px,

@@ -22,12 +22,13 @@ from secret_bytes import box
 
 from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.photos import Format, decode, encode
-from uncnn.daemon.photos.inventory import Thing, inventory
 from uncnn.daemon.photos.inventory.iptc import iptc_things
-from uncnn.daemon.photos.inventory.keeping import kept_keys
 from uncnn.daemon.photos.inventory.segments import end_of_picture, frame
+from uncnn.daemon.photos.inventory.values import Thing
 from uncnn.daemon.photos.inventory.xmp import xmp_things
 from uncnn.daemon.photos.items import items_of
+from uncnn.daemon.photos.keeping import kept_keys
+from uncnn.daemon.photos.listing import inventory
 
 FORMATS = sorted(EVERY)
 SUFFIXES = {"JPEG": "jpg", "PNG": "png", "TIFF": "tif", "WEBP": "webp", "HEIF": "heic", "AVIF": "avif"}

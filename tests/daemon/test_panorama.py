@@ -13,8 +13,8 @@ from photo_samples import SECRET, picture, saved
 from PIL import Image
 
 from uncnn.daemon.photos import decode, encode
-from uncnn.daemon.photos.inventory import inventory
-from uncnn.daemon.photos.inventory.keeping import kept_keys
+from uncnn.daemon.photos.keeping import kept_keys
+from uncnn.daemon.photos.listing import inventory
 from uncnn.daemon.photos.panorama import NAMESPACE, projection_of
 from uncnn.daemon.photos.png import with_chunks, xmp_chunk
 

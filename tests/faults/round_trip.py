@@ -17,7 +17,6 @@ from PIL import Image
 
 from uncnn.daemon.photos import PhotoError, decode, encode
 from uncnn.daemon.photos.fingerprint import fingerprint
-from uncnn.daemon.photos.remuxing import BOXED
 from uncnn.daemon.protect.processes import Child, ProcessDied
 from uncnn.daemon.protect.wire import Ask, Handlers, Report, RequestError
 
@@ -131,7 +130,7 @@ def _round(data: bytes) -> tuple[str, str]:
         if error.kind != "unwritable":
             raise
         return error.kind, str(error)
-    if before.format in BOXED:
+    if before.format in {"WEBP", "HEIF", "AVIF"}:
         copied = decode(encode(before, before.pixels).data, "copied photo", written_here=True).pixels
         assert np.abs(copied.astype(np.int16) - before.pixels).mean() < FOUND, "not the same picture"
     after = decode(released.data, "released photo", written_here=True).pixels

@@ -90,7 +90,7 @@ def test_a_lack_of_memory_is_not_the_photos(monkeypatch: pytest.MonkeyPatch) -> 
     def fails(*_given: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("uncnn.daemon.photos.writer.rewritten", fails)
+    monkeypatch.setattr("uncnn.daemon.photos.formats.jpeg.rewritten", fails)
     with pytest.raises(MemoryError):
         changed(saved(photo(), "JPEG"))
 

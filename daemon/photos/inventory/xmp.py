@@ -14,10 +14,11 @@ from xml.etree.ElementTree import Element
 from defusedxml import ElementTree
 
 from uncnn.daemon.photos.inventory.values import About, Key, Thing, about, shortened
-from uncnn.daemon.photos.panorama import NAMESPACE
 from uncnn.daemon.text import size_words
 
 PANORAMA: Final = "panorama"
+NAMESPACE: Final = "http://ns.google.com/photos/1.0/panorama/"
+"""Of what a panorama says of its projection."""
 _MOST_BYTES: Final = 32_000_000
 _RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _REGION_NAMES: Final = ("Name", "PersonDisplayName")

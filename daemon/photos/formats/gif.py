@@ -1,27 +1,32 @@
-"""What a GIF and a BMP say besides their pictures.
-
-GIF89a, 24 comments and 26 application extensions; BMP: BITMAPV5HEADER.
-"""
+"""GIF89a of one picture; 24 comments and 26 application extensions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
+from uncnn.daemon.photos import gif
+from uncnn.daemon.photos.containers import Wanted, image_of, saved
+from uncnn.daemon.photos.formats.photo_format import PhotoFormat
 from uncnn.daemon.photos.inventory.icc import icc_things
 from uncnn.daemon.photos.inventory.trailing import trailing_things
 from uncnn.daemon.photos.inventory.values import Part, Thing, shortened, text_of
 from uncnn.daemon.photos.inventory.xmp import xmp_things
+from uncnn.daemon.photos.resolution import dots_per_inch
+from uncnn.daemon.photos.values import Encoding, Stored
 from uncnn.daemon.text import size_words
 
 _EXTENSION, _IMAGE, _COMMENT, _WORDS, _APPLICATION = 0x21, 0x2C, 0xFE, 0x01, 0xFF
 _XMP: Final = b"XMP DataXMP"
 _XMP_TAIL: Final = 257  # so that readers which know nothing of it find the end
-_BMP_HEAD, _V5_HEADER = 14, 124
-_EMBEDDED: Final = b"DEBM"  # `MBED` as a number
 
 
-def gif_things(data: bytes) -> Iterator[Part]:
+def _write(stored: Stored, _wanted: Wanted) -> bytes:
+    clear = stored.palette.opacity.find(b"\0") if stored.palette is not None else -1
+    return saved(image_of(stored), "GIF", {"optimize": False} | ({"transparency": clear} if clear >= 0 else {}))
+
+
+def _things(data: bytes) -> Iterator[Part]:
     """Yield what a GIF says."""
     at = 13 + _palette_size(data[10])
     while at < len(data) and data[at] in (_EXTENSION, _IMAGE):
@@ -61,11 +66,15 @@ def _extension(kind: int, blocks: list[bytes]) -> Iterator[Part]:
         yield Thing("application", shortened(text_of(content[:11])), size_words(len(content)))
 
 
-def bmp_things(data: bytes) -> Iterator[Part]:
-    """Yield what a BMP says."""
-    if data[_BMP_HEAD] == _V5_HEADER and data[70:74] == _EMBEDDED:
-        at, size = (int.from_bytes(data[start : start + 4], "little") for start in (126, 130))
-        yield lambda: icc_things(data[_BMP_HEAD + at : _BMP_HEAD + at + size])
-    end = int.from_bytes(data[2:6], "little")
-    if data[end:]:
-        yield lambda: trailing_things(data[end:])
+FORMAT: Final = PhotoFormat(
+    name="GIF",
+    header=lambda data, _name: (int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")),
+    missing=gif.missing_part,
+    pixel_bytes=lambda _data, _name: 29,
+    encoding=lambda image, _data: Encoding(dots_per_inch=dots_per_inch(image)),
+    write=_write,
+    things=_things,
+    readable=gif.bare,
+    indexed=True,
+    profiled=False,
+)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.photos.colour import changes_colours
+from uncnn.daemon.photos.formats import FORMATS
 from uncnn.daemon.photos.inventory.icc import COLOURS, description
 from uncnn.daemon.photos.inventory.values import Key
 from uncnn.daemon.photos.inventory.xmp import PANORAMA
 from uncnn.daemon.photos.metadata import EXIF_PAGE, kept
 from uncnn.daemon.photos.opening import open_image
 from uncnn.daemon.photos.panorama import projection_of
-from uncnn.daemon.photos.png import colour_chunks
 from uncnn.daemon.photos.profiles import clean_profile
 from uncnn.daemon.photos.reader import exif_of_photo
 from uncnn.daemon.photos.stored import stored_profile
@@ -24,8 +24,8 @@ def kept_keys(photo: Photo, metadata: Metadata) -> frozenset[Key]:
     keys |= {("exif", tag) for tag in exif.get_ifd(EXIF_PAGE)}
     if photo.encoding.dots_per_inch is not None:
         keys.add(("resolution", ""))
-    if photo.format == "PNG":
-        keys |= {("PNG", name.decode("ascii")) for name, _ in colour_chunks(photo.source)}
+    chunks = FORMATS[photo.format].colour_chunks(photo.source)
+    keys |= {(photo.format, name.decode("ascii")) for name, _ in chunks}
     keys |= {(PANORAMA, name) for name in projection_of(photo.source, photo.format)}
     return frozenset(keys | _colours(photo))
 
