@@ -24,9 +24,8 @@ from common import JUDGES, REFERENCE, set_torch_up
 from uncnn.daemon.config.policies import Attack
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Budget, Face
-from uncnn.plugins.engine import objective
 from uncnn.plugins.engine.host import Portrait, perturb_all
-from uncnn.plugins.engine.objective import CHUNK
+from uncnn.plugins.engine.loss import CHUNK, cores
 from uncnn.plugins.geometry import ARCFACE_112
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import STRENGTHS, attack_names, make_attack
@@ -82,7 +81,7 @@ def _passes(surrogates: Sequence[Recogniser], faces: int, device: str) -> None:
             crops = (255 * torch.rand(faces, 3, size.height, size.width, device=device)).requires_grad_()
             torch.autograd.grad(surrogate.outputs(crops).sum(), crops)
 
-    list((objective.cores().map if device == "cpu" else map)(one, surrogates))
+    list((cores().map if device == "cpu" else map)(one, surrogates))
 
 
 def _seconds(work: Callable[[], None], device: str) -> float:

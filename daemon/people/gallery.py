@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uncnn.daemon.people.store import People, Person
-from uncnn.plugins.engine.aim import Gallery
+from uncnn.plugins.engine.targets import Gallery
 
 
 def gallery(people: People) -> Gallery:

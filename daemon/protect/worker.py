@@ -35,7 +35,7 @@ from uncnn.plugins.engine.host import Patch, add, moved, perturb_all
 from uncnn.plugins.engine.overlap import neighbours
 from uncnn.plugins.recognisers.canaries import Canaries
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
-from uncnn.plugins.registry import make_aim, make_attack, make_budget, notes_of
+from uncnn.plugins.registry import make_attack, make_budget, make_target, notes_of
 
 FACES_A_BATCH = 16
 MOST_PIXELS = 300_000_000  # numbers of the decoded photos that share a batch: 100 megapixels
@@ -173,7 +173,7 @@ class Worker:
             make_attack(attack.name, attack.parameters),
             self.surrogates,
             make_budget(strength, attack.parameters),
-            make_aim(attack.parameters, lambda: gallery(attack.people)),
+            make_target(attack.parameters, lambda: gallery(attack.people)),
             on_step,
         )
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from uncnn.plugins.api import Pixels
-from uncnn.plugins.engine.aim import CROWD
+from uncnn.plugins.engine.targets import CROWD
 from uncnn.plugins.recognisers import canaries
 
 Colour: TypeAlias = tuple[int, int, int]

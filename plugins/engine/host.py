@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 from uncnn.plugins.api import Attack, Budget, Change, Face, Loss, Pixels, PluginError
-from uncnn.plugins.engine.aim import Aim
 from uncnn.plugins.engine.batch import PATCH_PX, FaceBatch, cut, enlarged, together
 from uncnn.plugins.engine.flow import displaced, folds
 from uncnn.plugins.engine.joint import joint
 from uncnn.plugins.engine.overlap import beside, share
+from uncnn.plugins.engine.targets import AttackTarget
 from uncnn.plugins.geometry import Region, region_of
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 
 OnStep = Callable[[int, int], None]
 """Called with the number of gradient steps done and how many there are."""
 
-AWAY = Aim()
+UNTARGETED = AttackTarget()
 
 COLOURLESS_255 = 3  # channels that differ by no more are rounding: a black-and-white photo that was stored in colour
 
@@ -67,13 +67,13 @@ def perturb(
     budget: Budget,
     seed: int,
     grey: bool = False,
-    aim: Aim = AWAY,
+    target: AttackTarget = UNTARGETED,
     on_step: OnStep | None = None,
 ) -> list[Patch]:
     """Return what `attack` does to each of `faces` in `photo` (H, W, 3), held inside `budget`: `perturb_all`."""
     near = beside(faces)
     portraits = [Portrait(photo, face, seed, grey, others) for face, others in zip(faces, near, strict=True)]
-    return perturb_all(portraits, attack, surrogates, budget, aim, on_step)
+    return perturb_all(portraits, attack, surrogates, budget, target, on_step)
 
 
 def perturb_all(
@@ -81,7 +81,7 @@ def perturb_all(
     attack: Attack,
     surrogates: Sequence[Recogniser],
     budget: Budget,
-    aim: Aim = AWAY,
+    target: AttackTarget = UNTARGETED,
     on_step: OnStep | None = None,
 ) -> list[Patch]:
     """Return what `attack` does to each face, held inside `budget`.
@@ -98,7 +98,7 @@ def perturb_all(
         [_cut(portrait, region, budget, device) for portrait, region in zip(portraits, regions, strict=True)]
     )
     shown = together([batch])  # a copy: what the attack writes into it moves neither the bounds nor the photo
-    loss = aim.loss(surrogates, shown)
+    loss = target.loss(surrogates, shown)
     if on_step is not None:
         loss = replace(loss, on_step=_counted(on_step, budget.steps))
     held = _held(attack.perturb(shown, _joint(loss, portraits, regions, shown), budget), batch, type(attack).__name__)

@@ -13,9 +13,10 @@ from portraits import BESIDE, BUDGET, FACE, batch_of
 
 from uncnn.plugins.api import Budget, Change, Face, Faces, Loss, PluginError
 from uncnn.plugins.attacks.pgd import Pgd
-from uncnn.plugins.engine import host, objective
-from uncnn.plugins.engine.aim import Aim
+from uncnn.plugins.engine import host
 from uncnn.plugins.engine.batch import PATCH_PX
+from uncnn.plugins.engine.loss import untargeted
+from uncnn.plugins.engine.targets import AttackTarget
 from uncnn.plugins.geometry import region_of
 from uncnn.plugins.parameters import parameters_of
 from uncnn.plugins.perception.pixel_bounds import luma_of, rms_limits
@@ -214,17 +215,17 @@ def test_a_large_face_is_changed_on_the_photo_s_own_pixels(photo: np.ndarray, su
 def test_a_targeted_attack_moves_toward_an_identity_that_nobody_has(
     name: str, photo: np.ndarray, surrogates: list[Recogniser]
 ) -> None:
-    aim = Aim("synthetic")
-    (patch,) = host.perturb(photo, [FACE], make_attack(name, {}), surrogates, FEW, seed=3, aim=aim)
+    target = AttackTarget("synthetic")
+    (patch,) = host.perturb(photo, [FACE], make_attack(name, {}), surrogates, FEW, seed=3, target=target)
     batch = batch_of(photo, [FACE], seed=3)
-    loss = aim.loss(surrogates, batch)
+    loss = target.loss(surrogates, batch)
     with torch.no_grad():
         assert float(loss(batch.patches + patch.change, 0)) < float(loss(batch.patches, 0)) - 0.01
 
 
 def test_more_restarts_are_never_worse(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     batch = batch_of(photo, [FACE])
-    loss = objective.away(surrogates, batch)
+    loss = untargeted(surrogates, batch)
     budget = replace(BUDGET, steps=3)
     with torch.no_grad():
         once = float(loss(batch.patches + Pgd().perturb(batch, loss, budget).pixels, 0))
@@ -235,7 +236,7 @@ def test_more_restarts_are_never_worse(photo: np.ndarray, surrogates: list[Recog
 def test_gradient_is_that_of_the_loss(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     """Chunks and one surrogate after another are only a way to save memory."""
     batch = batch_of(photo, [FACE, BESIDE])
-    loss = objective.away([*surrogates, *surrogates], batch)
+    loss = untargeted([*surrogates, *surrogates], batch)
     shown = (batch.patches + batch.noise(3) * batch.luma_limits).requires_grad_()
     (expected,) = torch.autograd.grad(loss(shown, 0).sum(), shown)
     found = loss.gradient(shown.detach(), 0)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from uncnn.plugins.api import Budget
 from uncnn.plugins.attacks.tip_im import BLOCK_PX, TipIm, mmd
-from uncnn.plugins.engine.aim import Aim
+from uncnn.plugins.engine.targets import AttackTarget
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import UnknownAttack, make_attack
 
@@ -67,7 +67,7 @@ def test_each_face_takes_the_target_that_pays_best(photo: np.ndarray) -> None:
 def test_more_candidates_get_farther(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     """On the synthetic targets of a real recogniser: the nearest of those tried is nearer."""
     faces = batch_of(photo, [FACE], BUDGET)
-    loss = Aim().loss(surrogates, faces)
+    loss = AttackTarget().loss(surrogates, faces)
     nearest = []
     for candidates in (1, 4):
         shown = faces.patches + TipIm(candidates).perturb(faces, loss, BUDGET).pixels
