@@ -41,9 +41,9 @@ class Answers:
         names = [recogniser.card.name for recogniser in recognisers]
         new = [face for face in dict.fromkeys(faces) if any((name, view, face) not in self.alike for name in names)]
         if new:
-            shown, there = reencode(self.photo, view), landmarks(new)
+            reencoded, there = reencode(self.photo, view), landmarks(new)
             for recogniser in recognisers:
-                found = compare(recogniser.card, self.embed(recogniser, new), recogniser.embed(shown, there))
+                found = compare(recogniser.card, self.embed(recogniser, new), recogniser.embed(reencoded, there))
                 self.alike.update(
                     zip([(recogniser.card.name, view, face) for face in new], map(float, found), strict=True)
                 )

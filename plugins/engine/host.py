@@ -97,11 +97,11 @@ def perturb_all(
     batch = together(
         [_cut(portrait, region, budget, device) for portrait, region in zip(portraits, regions, strict=True)]
     )
-    shown = together([batch])  # a copy: what the attack writes into it moves neither the bounds nor the photo
-    loss = target.loss(surrogates, shown)
+    inputs = together([batch])  # a copy: what the attack writes into it moves neither the bounds nor the photo
+    loss = target.loss(surrogates, inputs)
     if on_step is not None:
         loss = replace(loss, on_step=_counted(on_step, budget.steps))
-    held = _held(attack.perturb(shown, _joint(loss, portraits, regions, shown), budget), batch, type(attack).__name__)
+    held = _held(attack.perturb(inputs, _joint(loss, portraits, regions, inputs), budget), batch, type(attack).__name__)
     bounds = batch.luma_limits + 1.772 * batch.chroma_limits
     flows = [None] * len(regions) if held.flow is None else [flow if bool(flow.any()) else None for flow in held.flow]
     return [Patch(*parts) for parts in zip(regions, held.pixels, bounds, flows, batch.eyes.tolist(), strict=True)]

@@ -38,21 +38,21 @@ class EnsembleLoss:
         """Return how many identities are on offer to move to."""
         return self.candidates[0].shape[1] if self.candidates else 0
 
-    def __call__(self, shown: Tensor, step: int) -> Tensor:
+    def __call__(self, inputs: Tensor, step: int) -> Tensor:
         """Return the loss of each face, (N,), at the views of `step`."""
         view = self._view(step)
-        seen = view.show(shown)
+        seen = view.show(inputs)
         crops = self._crops(seen, view)
         scores = [_score(surrogate, objective, crops[surrogate.frame]) for surrogate, objective in self._pairs()]
         return torch.stack(scores).mean(dim=0)
 
-    def gradient(self, shown: Tensor, step: int) -> Tensor:
+    def gradient(self, inputs: Tensor, step: int) -> Tensor:
         """Return each face's own gradient, (N, 3, P, P).
 
         On a CPU each core has a surrogate at a time; faces go in chunks, so memory does not grow with their number.
         """
-        chunks = [slice(start, start + CHUNK) for start in range(0, len(shown), CHUNK)]
-        gradients = [self._part(chunk)._gradient(shown[chunk], step) for chunk in chunks]
+        chunks = [slice(start, start + CHUNK) for start in range(0, len(inputs), CHUNK)]
+        gradients = [self._part(chunk)._gradient(inputs[chunk], step) for chunk in chunks]
         self._tell()
         return torch.cat(gradients)
 
@@ -61,10 +61,10 @@ class EnsembleLoss:
         faces = torch.arange(len(self.faces.patches), device=self.faces.patches.device)
         return replace(self, objectives=[Cosine(known[faces, target], sign=-1.0) for known in self.candidates])
 
-    def linked(self, shown: Tensor) -> Tensor:
+    def linked(self, inputs: Tensor) -> Tensor:
         """Return whether a surrogate still links each face to its person, (N,) bool."""
         self._tell()
-        return self.oracle().linked(shown)
+        return self.oracle().linked(inputs)
 
     def _tell(self) -> None:
         if self.on_step is not None:
@@ -87,10 +87,10 @@ class EnsembleLoss:
         by_frame = {surrogate.frame: surrogate for surrogate in self.surrogates}
         return {frame: view.turn(each.crops(seen, view.landmarks)) for frame, each in by_frame.items()}
 
-    def _gradient(self, shown: Tensor, step: int) -> Tensor:
+    def _gradient(self, inputs: Tensor, step: int) -> Tensor:
         view = self._view(step)
         with torch.enable_grad():
-            leaf = shown.detach().requires_grad_()
+            leaf = inputs.detach().requires_grad_()
             crops = self._crops(view.show(leaf), view)
 
         def one(surrogate: Recogniser, objective: Objective) -> Tensor:
@@ -98,7 +98,7 @@ class EnsembleLoss:
                 own = crops[surrogate.frame].detach().requires_grad_()
                 return torch.autograd.grad(_score(surrogate, objective, own).sum(), own)[0]
 
-        mapped = cores().map if shown.device.type == "cpu" else map
+        mapped = cores().map if inputs.device.type == "cpu" else map
         totals = {frame: torch.zeros_like(crop) for frame, crop in crops.items()}
         for surrogate, gradient in zip(self.surrogates, mapped(one, self.surrogates, self.objectives), strict=True):
             totals[surrogate.frame] += gradient / len(self.surrogates)

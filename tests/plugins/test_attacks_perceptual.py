@@ -41,11 +41,11 @@ class Plane:
     def targets(self) -> int:
         return len(self.towards)
 
-    def __call__(self, shown: Tensor, step: int) -> Tensor:
-        return self.height + (self.slope * (shown - self.clean)).sum(dim=(1, 2, 3))
+    def __call__(self, inputs: Tensor, step: int) -> Tensor:
+        return self.height + (self.slope * (inputs - self.clean)).sum(dim=(1, 2, 3))
 
-    def gradient(self, shown: Tensor, step: int) -> Tensor:
-        self.asked.append(shown.clone())
+    def gradient(self, inputs: Tensor, step: int) -> Tensor:
+        self.asked.append(inputs.clone())
         return self.slope
 
     def toward(self, target: int | Tensor) -> Plane:
@@ -53,7 +53,7 @@ class Plane:
         slope, height = torch.stack(self.towards)[target, faces], torch.stack(self.heights)[target, faces]
         return replace(self, slope=slope, height=height)
 
-    def linked(self, shown: Tensor) -> Tensor:
+    def linked(self, inputs: Tensor) -> Tensor:
         raise AssertionError("no decision is needed")
 
 
@@ -123,12 +123,12 @@ def test_lowkey_steps_down_both_distances(photo: np.ndarray) -> None:
     wanted = faces.noise(4) * 80 + 128
 
     class Bowl(Plane):
-        def __call__(self, shown: Tensor, step: int) -> Tensor:
-            return (shown - wanted).square().sum(dim=(1, 2, 3))
+        def __call__(self, inputs: Tensor, step: int) -> Tensor:
+            return (inputs - wanted).square().sum(dim=(1, 2, 3))
 
-        def gradient(self, shown: Tensor, step: int) -> Tensor:
-            self.asked.append(shown)
-            return 2 * (shown - wanted)
+        def gradient(self, inputs: Tensor, step: int) -> Tensor:
+            self.asked.append(inputs)
+            return 2 * (inputs - wanted)
 
     loss: Loss = Bowl(faces.patches, faces.patches)
     found = LowKey(naturalness=0, step_size=0.5).perturb(faces, loss, budget).pixels

@@ -34,17 +34,17 @@ class Slopes:
     def _slope(self) -> Tensor:
         return torch.zeros_like(self.clean) if self.chosen is None else self.slopes[self.chosen]
 
-    def __call__(self, shown: Tensor, step: int) -> Tensor:
-        return (self._slope() * (shown - self.clean)).sum(dim=(1, 2, 3))
+    def __call__(self, inputs: Tensor, step: int) -> Tensor:
+        return (self._slope() * (inputs - self.clean)).sum(dim=(1, 2, 3))
 
-    def gradient(self, shown: Tensor, step: int) -> Tensor:
+    def gradient(self, inputs: Tensor, step: int) -> Tensor:
         return self._slope()
 
     def toward(self, target: int | Tensor) -> Slopes:
         assert isinstance(target, int)
         return Slopes(self.clean, self.slopes, target)
 
-    def linked(self, shown: Tensor) -> Tensor:
+    def linked(self, inputs: Tensor) -> Tensor:
         raise AssertionError("no decision is needed")
 
 

@@ -204,11 +204,11 @@ class Brightness:
 
     where: torch.Tensor
 
-    def __call__(self, shown: torch.Tensor, step: int) -> torch.Tensor:
-        return (shown * self.where).sum(dim=(1, 2, 3))
+    def __call__(self, inputs: torch.Tensor, step: int) -> torch.Tensor:
+        return (inputs * self.where).sum(dim=(1, 2, 3))
 
-    def gradient(self, shown: torch.Tensor, step: int) -> torch.Tensor:
-        return self.where.expand_as(shown).clone()
+    def gradient(self, inputs: torch.Tensor, step: int) -> torch.Tensor:
+        return self.where.expand_as(inputs).clone()
 
 
 def test_faces_that_overlap_are_seen_with_each_others_change_and_pull_at_it() -> None:
