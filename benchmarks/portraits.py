@@ -128,7 +128,7 @@ def judged(photo: Pixels, face: Face, patch: host.Patch, judges: Sequence[Recogn
 
 
 def embedding(judge: Recogniser, photo: Pixels, face: Face) -> torch.Tensor:
-    """Return what a judge makes of a face, (D,), as its threshold has it."""
+    """Return a judge's embedding of a face, (D,), as its threshold has it."""
     with torch.no_grad():
         pixels = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float()
         return judge.outputs(judge.crops(pixels, np.array([face.landmarks])))[0]

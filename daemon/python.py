@@ -47,7 +47,7 @@ class Cloaked:
 
     @property
     def verdict(self) -> Verdict:
-        """Return what every recogniser makes of each face."""
+        """Return every recogniser's judgement of each face."""
         return self.outcome.verdict
 
     @property

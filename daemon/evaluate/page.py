@@ -12,17 +12,17 @@ from uncnn.daemon.evaluate.report import facts
 from uncnn.daemon.evaluate.tables import (
     FACES,
     JUDGES,
-    LOOKS,
     MIXED,
-    SEEN,
     SUMMARY,
+    SUMMARY_BY_SIZE,
+    VISIBILITY,
     Row,
     face_rows,
     judge_rows,
-    look_rows,
     mixed_rows,
-    seen_rows,
+    size_rows,
     summary_rows,
+    visibility_rows,
 )
 from uncnn.daemon.pictures.sheet import AMPLIFIED
 
@@ -69,14 +69,14 @@ def page(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> str:
         *(f"<p>{escape(text)}</p>" for text in (*_MEANING, chance)),
         _table(SUMMARY, summary_rows(evaluation), 2),
         "<h2>What is seen, by size of face</h2>",
-        _table(SEEN, seen_rows(evaluation), 2),
+        _table(SUMMARY_BY_SIZE, size_rows(evaluation), 2),
         f"<p class=small>{escape(_SEEN)}</p>",
         *_plots(pictures),
         "<h2>Faces</h2>",
         f"<p class=small>One face a person, at most eight; the change is shown {AMPLIFIED} times as large.</p>",
         _picture("Faces before and after, and the change", pictures["contact-sheet"]),
         "<h2>What it looks like, measured</h2>",
-        _table(LOOKS, look_rows(evaluation), 1),
+        _table(VISIBILITY, visibility_rows(evaluation), 1),
         "<p class=small>Of the square around each face at its own resolution, changes in grey levels; means over "
         "faces.</p>",
         "<h2>Each judge</h2>",

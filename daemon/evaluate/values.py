@@ -11,7 +11,7 @@ from uncnn.daemon.verify.jod import Jod, Visibility
 from uncnn.plugins.api import Pixels, UncnnError
 from uncnn.plugins.recognisers.cards import Embeddings
 
-Told: TypeAlias = Mapping[str, Mapping[str, Embeddings]]
+EmbeddingsByJudge: TypeAlias = Mapping[str, Mapping[str, Embeddings]]
 """By judge and view, the embedding (D,) of one face."""
 
 
@@ -38,7 +38,7 @@ class Take:
     seconds: float  # of the worker, to change the face and to write the file
     found_again: bool  # the detector finds the face on the released bytes
     visibility: Visibility | None  # None: too small for the metrics
-    told: Told
+    embeddings: EmbeddingsByJudge
     jod: Jod  # of the whole photo
     held: str = ""  # why it would not be released; "": it would
     strengths: tuple[str, ...] = ()  # of its faces, where the policy chose them

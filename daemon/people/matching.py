@@ -21,7 +21,7 @@ Who: TypeAlias = Literal["all", "all-but-enrolled", "only-enrolled"]
 
 
 Embed: TypeAlias = Callable[[OnnxRecogniser, Sequence[Face]], npt.NDArray[np.float32]]
-"""What a judge makes of faces of a photo, (N, D)."""
+"""A judge's embeddings of faces of a photo, (N, D)."""
 
 
 def spared(

@@ -62,7 +62,7 @@ class Look(Ask[Looked]):
 
 @dataclass(frozen=True, slots=True)
 class AttackChoice:
-    """Which attack is run, and the enrolled people that it may be aimed at."""
+    """Which attack is run, and the enrolled people that it may target."""
 
     name: str
     parameters: dict[str, Any]
@@ -149,7 +149,7 @@ class Judge(Ask[Verdict]):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What one recogniser makes of a face."""
+    """One recogniser's embedding of a face."""
 
     recogniser: str
     sha256: str
@@ -166,7 +166,7 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Describe(Ask[Described]):
-    """Say what every recogniser makes of the only face of a photo."""
+    """Embed the only face of a photo with every recogniser."""
 
     photo: Content
     name: str
@@ -175,7 +175,7 @@ class Describe(Ask[Described]):
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """What judges make of one face of a photo."""
+    """The judges' embeddings of one face of a photo."""
 
     face: Face | None
     found: bool  # the detector finds it
@@ -184,7 +184,7 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Embed(Ask[Embedded]):
-    """Say what judges make of one face, found anew, in each of the views."""
+    """Embed one face, found anew, in each of the views."""
 
     photo: Content
     name: str
@@ -196,7 +196,7 @@ class Embed(Ask[Embedded]):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """How far a change shows."""
+    """How visible a change is."""
 
     jod: Jod
     visibility: Visibility | None  # of the face; None: it is too small
@@ -204,7 +204,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Compare(Ask[Compared]):
-    """Say how far the change of a photo shows, and that of one face."""
+    """Measure how visible the change of a photo is, and that of one face."""
 
     original: Content
     released: Content

@@ -222,7 +222,7 @@ def people_for(policy: Policy) -> People:
 
 
 def attack_of(policy: Policy, people: People) -> AttackChoice:
-    """Return which attack the worker is to run, with the enrolled people where it may be aimed at them."""
+    """Return which attack the worker is to run, with the enrolled people where it may target them."""
     parameters = policy.attack.parameters
     return AttackChoice(policy.attack.name, parameters, people if asks_for_people(parameters) else People())
 

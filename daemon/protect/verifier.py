@@ -42,7 +42,7 @@ from uncnn.daemon.verify.opinion import Opinion, opinion_of
 from uncnn.daemon.verify.places import Landmarks, places
 from uncnn.daemon.verify.second_look import Look, SecondLook, load_second_detector
 from uncnn.daemon.verify.sighting import Sighting, Uncertain
-from uncnn.daemon.verify.similarities import Answers, Likeness, landmarks
+from uncnn.daemon.verify.similarities import Likeness, Similarities, landmarks
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.daemon.verify.visibility import check_sizes
 from uncnn.exporters.registry.store import Roster
@@ -54,7 +54,7 @@ from uncnn.plugins.recognisers.cards import Embeddings, compare, margin_of
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.recognisers.sessions import providers_for
 
-PASSER_BY = 0.6  # of the largest face's size: smaller ones are in the background of a portrait
+BACKGROUND_FACE = 0.6  # of the largest face's size: smaller ones are in the background of a portrait
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Verifier:
         again = look if same else second.at(sha256, after, rotated, by_both=bool(known))
         pair = _paired(look.pixels, after, known, second.worth_judging(again, known))
         sightings = [*sighted, *second.told(look, late), *second.only_in_copy(again, pair.faces[len(known) :])]
-        judgements = self._judge(pair, look.answers, far, views, margin)
+        judgements = self._judge(pair, look.similarities, far, views, margin)
         alone = self.spared(look, pair.faces, far, spare)
         jod, zooms = on_displays(pair.original, pair.released, pair.faces)
         return Verdict(
@@ -173,12 +173,12 @@ class Verifier:
         """Return for each face whether the policy leaves it alone because of whose it is. Raises PeopleError."""
         if spare is None:
             return [False] * len(faces)
-        return spared(spare.who, spare.people, self._judges(), far, look.answers.embed, faces)
+        return spared(spare.who, spare.people, self._judges(), far, look.similarities.embed, faces)
 
     def describe(self, photo: Pixels, rotated: Rotated = False) -> Described:
-        """Return how many faces a photo shows, without passers-by, and what each recogniser makes of the only one."""
+        """Return how many faces a photo shows, background ones left out, and the embeddings of an only one."""
         faces = sorted(looking(self.detector, rotated).detect(photo), key=lambda face: -face.size_px)
-        faces = [face for face in faces if face.size_px >= PASSER_BY * faces[0].size_px]
+        faces = [face for face in faces if face.size_px >= BACKGROUND_FACE * faces[0].size_px]
         models = []
         for recogniser in self.recognisers if len(faces) == 1 else ():
             embedding, card = recogniser.embed(photo, landmarks(faces))[0].tolist(), recogniser.card
@@ -189,16 +189,16 @@ class Verifier:
         return [recogniser for recogniser in self.recognisers if recogniser.card.role == "judge"]
 
     def _judge(
-        self, pair: Pair, answers: Answers, far: float, views: Sequence[str], margin: Margin
+        self, pair: Pair, similarities: Similarities, far: float, views: Sequence[str], margin: Margin
     ) -> list[list[Judgement]]:
         """Return each face's judgements: every recogniser in every view, at its worst over where it may be aligned."""
         if not pair.faces:
             return []
         judgements: list[list[Judgement]] = [[] for _ in pair.faces]
         where = places(landmarks(pair.again), landmarks(pair.faces))
-        clean = [answers.embed(recogniser, pair.faces) for recogniser in self.recognisers]
+        clean = [similarities.embed(recogniser, pair.faces) for recogniser in self.recognisers]
         for view in views:
-            befores = answers.before(self.recognisers, pair.faces, view)  # one photo is shown at a time
+            befores = similarities.before(self.recognisers, pair.faces, view)  # one photo is shown at a time
             afters = self._alike(clean, reencode(pair.released, view), where)
             for recogniser, before, alike in zip(self.recognisers, befores, afters, strict=True):
                 worst = recogniser.most_alike(alike)

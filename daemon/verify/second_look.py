@@ -15,7 +15,7 @@ import numpy as np
 
 from uncnn.daemon.verify.opinion import Kind, Opinion
 from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
-from uncnn.daemon.verify.similarities import Answers
+from uncnn.daemon.verify.similarities import Similarities
 from uncnn.exporters.registry.detectors import second_onnx
 from uncnn.plugins.api import Detector, Face, Pixels, Rotated
 from uncnn.plugins.detectors import centerface
@@ -29,7 +29,7 @@ from uncnn.plugins.recognisers.sessions import Provider
 FAINTEST: Final = 0.06  # the least score of a face that the second look sees
 FAINTEST_OF_SECOND: Final = 0.05  # where the second detector sees even less, a faint face that looks like none is none
 NO_SCORE: Final = 2.0  # is sure enough: a face must look human to recognisers
-SURE: Final = 0.95  # from this score on a face is cloaked, whatever the recognisers make of it
+SURE: Final = 0.95  # from this score on a face is cloaked, whatever its embeddings say
 LARGEST_SCALE: Final = (
     2.25  # the worker looks at small photos three times enlarged: between, faces fall on other anchors
 )
@@ -47,7 +47,7 @@ class Look:
     pixels: Pixels
     upright: list[Face]  # fainter ones too, best score first
     turned: list[Face]  # those that no upright one explains
-    answers: Answers
+    similarities: Similarities
     readings: list[Face] = field(default_factory=list)  # all that turned copies show, right or wrong
     others: list[Face] = field(default_factory=list)  # what the second detector sees, fainter ones too
     kinds: dict[Face, Kind] = field(default_factory=dict)  # opinions that were given
@@ -80,7 +80,7 @@ class SecondLook:
             ]
         others = _fainter(self.second_detector).detect(photo) if self.second_detector and by_both else []
         all_read = [reading.face for reading in readings]
-        return Look(sha256, rotated, photo, upright, turned, Answers(photo), all_read, others)
+        return Look(sha256, rotated, photo, upright, turned, Similarities(photo), all_read, others)
 
     def sightings(self, look: Look, known: Sequence[Face] | None) -> list[Sighting]:
         """Return the faces `known` to the worker, in their order, then those that only this look shows.

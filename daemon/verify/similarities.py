@@ -1,4 +1,4 @@
-"""What recognisers make of the faces of an unchanged photo: asked once, however many copies of it are judged."""
+"""Embeddings and similarities of the faces of an unchanged photo: made once, however many copies of it are judged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Likeness: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Similarities:
     """The embeddings of the faces of one photo, and how like them each face is in views of the same photo."""
 
     photo: Pixels  # (H, W, 3) uint8 RGB

@@ -124,7 +124,7 @@ def _synthetic(number: int, surrogate: Recogniser, identities: Sequence[int]) ->
 
 @torch.no_grad()
 def _crowd(surrogate: Recogniser) -> Tensor:
-    """Return what a surrogate makes of the mean of many faces, (D,)."""
+    """Return a surrogate's embedding of the mean of many faces, (D,)."""
     picture = _crowd_picture().to(surrogate.mean.device)
     return functional.normalize(surrogate.embed(picture, ARCFACE_112[None] + CROWD_MARGIN), dim=1)[0]
 

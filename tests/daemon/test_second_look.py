@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 from uncnn.daemon.verify.opinion import Opinion, is_readable, load_opinion, planes
 from uncnn.daemon.verify.second_look import Look, SecondLook, load_second_detector
 from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
-from uncnn.daemon.verify.similarities import Answers
+from uncnn.daemon.verify.similarities import Similarities
 from uncnn.exporters.registry.detectors import OWN_ONNX
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face, Pixels
@@ -107,7 +107,7 @@ def test_a_face_that_lies_and_is_misread_as_an_animals_is_read_anew() -> None:
             return ["human" if each == right else "animal" for each in faces]
 
     second = SecondLook(Upright(misread), Arbiter())  # type: ignore[arg-type]
-    look = Look("", "auto", PHOTO, [misread], [], Answers(PHOTO), [misread, right])
+    look = Look("", "auto", PHOTO, [misread], [], Similarities(PHOTO), [misread, right])
     first, found = second.sightings(look, [misread])
     assert (first.face, first.uncertain, first.counts("cloak")) == (misread, ANIMAL, False)
     assert (found.face, found.counts("cloak")) == (right, True)
@@ -123,7 +123,7 @@ def test_an_animal_is_left_and_a_sure_face_is_not_whatever_recognisers_say() -> 
 def test_small_faces_of_a_large_photo_are_at_the_edge() -> None:
     detector = RetinaFace(None, view_pixels=PHOTO.size // 3 // 4)  # type: ignore[arg-type]
     second = SecondLook(detector, Human())  # type: ignore[arg-type]
-    look = Look("", False, PHOTO, [face(size=40), face(250, size=60)], [], Answers(PHOTO))
+    look = Look("", False, PHOTO, [face(size=40), face(250, size=60)], [], Similarities(PHOTO))
     assert [each.uncertain for each in second.sightings(look, [])] == [EDGE, FAINT]
 
 
@@ -195,7 +195,7 @@ def test_a_faint_face_that_nobody_else_takes_for_one_is_not_mentioned(
 ) -> None:
     second = both(*others, animals=[seen], seen=[seen])
     assert [each.uncertain for each in second.sightings(second.at("", PHOTO, False), [])] == [said] * bool(said)
-    known = second.sightings(Look("", False, PHOTO, [seen], [], Answers(PHOTO)), [seen])
+    known = second.sightings(Look("", False, PHOTO, [seen], [], Similarities(PHOTO)), [seen])
     assert [each.uncertain for each in known] == [ANIMAL], "the worker saw it"
 
 
