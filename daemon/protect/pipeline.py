@@ -90,28 +90,28 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Ladder:
-    """How strongly each face is cloaked at present, by its number."""
+class Escalation:
+    """How far each face was escalated: its strength at present, by its number."""
 
-    rungs: tuple[str, ...]
-    levels: dict[int, int] = field(default_factory=dict)
+    levels: tuple[str, ...]  # strengths, the first one first
+    level_of: dict[int, int] = field(default_factory=dict)
 
     def add(self, faces: Iterable[int]) -> bool:
-        """Take up new faces on the lowest rung; return whether there were any."""
-        new = [face for face in faces if face not in self.levels]
-        self.levels.update(dict.fromkeys(new, 0))
+        """Take up new faces at the first level; return whether there were any."""
+        new = [face for face in faces if face not in self.level_of]
+        self.level_of.update(dict.fromkeys(new, 0))
         return bool(new)
 
-    def climb(self, faces: Iterable[int]) -> bool:
-        """Put each of `faces` one rung higher; return whether any could."""
-        able = [face for face in faces if self.levels[face] + 1 < len(self.rungs)]
+    def escalate(self, faces: Iterable[int]) -> bool:
+        """Put each of `faces` one level higher; return whether any could."""
+        able = [face for face in faces if self.level_of[face] + 1 < len(self.levels)]
         for face in able:
-            self.levels[face] += 1
+            self.level_of[face] += 1
         return bool(able)
 
     def strength(self, face: int) -> str:
         """Return the strength of a face, "" where it is not cloaked."""
-        return self.rungs[self.levels[face]] if face in self.levels else ""
+        return self.levels[self.level_of[face]] if face in self.level_of else ""
 
 
 def see(engine: Engine, job: PhotoJob, report: Report) -> Seen:
@@ -139,15 +139,15 @@ def protect(
     looked, terms = seen.looked, terms_of(policy, job.people)
     reviewed = engine.judge(Review(job.photo, job.name, looked.faces, terms))
     sighted, faces = reviewed.sightings, [sighting.face for sighting in reviewed.sightings]
-    ladder = Ladder(rungs_of(policy))
-    ladder.add(
+    escalation = Escalation(escalation_levels(policy))
+    escalation.add(
         number
         for number, (sighting, spared) in enumerate(zip(sighted, reviewed.spared, strict=True))
         if sighting.counts(policy.uncertain) and not spared and sighting.face.size_px >= policy.faces.smallest_px
     )
-    for attempt in range(len(ladder.rungs) + EXTRA_ROUNDS):
+    for attempt in range(len(escalation.levels) + EXTRA_ROUNDS):
         beside = tuple(following) if attempt == 0 else ()  # whether they need a stronger cloak is not known yet
-        strengths = tuple(map(ladder.strength, range(len(faces))))
+        strengths = tuple(map(escalation.strength, range(len(faces))))
         changed = engine.change(_change(job, faces, strengths, beside), report)
         report(Stage("checking"))
         late = tuple(faces[len(sighted) :])
@@ -155,9 +155,9 @@ def protect(
         known, new = verdict.faces[: len(faces)], [face for face in verdict.faces[len(faces) :] if face.required]
         strengths += ("",) * (len(verdict.faces) - len(known))
         faces += [face.face for face in new]
-        is_new = ladder.add(number for number, face in enumerate((*known, *new)) if face.required)
+        is_new = escalation.add(number for number, face in enumerate((*known, *new)) if face.required)
         weak = [number for number, face in enumerate(known) if face.required and not face.protected]
-        if not ladder.climb(weak) and not is_new:
+        if not escalation.escalate(weak) and not is_new:
             break
     decision, reason = decide(policy, verdict)
     seconds = time.monotonic() - seen.began
@@ -165,7 +165,7 @@ def protect(
     return Outcome(decision, reason, changed.candidate, verdict, strengths, looked.format, notes, seconds)
 
 
-def rungs_of(policy: Policy) -> tuple[str, ...]:
+def escalation_levels(policy: Policy) -> tuple[str, ...]:
     """Return every strength from the policy's first one up to the strongest of its `escalate`."""
     order = tuple(STRENGTHS)
     first, last = order.index(policy.attack.strength), max(map(order.index, policy.escalate), default=0)

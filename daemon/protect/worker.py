@@ -89,7 +89,7 @@ class Worker:
         ]
         self._cloak(subject, keys, asked, report)
         for key in subject.patches.keys() - set(keys):
-            del subject.patches[key]  # of a rung that its face has left: a crowd has hundreds
+            del subject.patches[key]  # of a level that its face has left: a crowd has hundreds
         patches = [subject.patches[key] for key in keys]
         base = moved(subject.photo.pixels, patches)
         pixels, spent = add(base, patches)

@@ -11,7 +11,7 @@ import pytest
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Change, Changed, Judge, Look, Looked, Next, Review, Reviewed
-from uncnn.daemon.protect.pipeline import Ladder, PhotoJob, decide, protect, rungs_of
+from uncnn.daemon.protect.pipeline import Escalation, PhotoJob, decide, escalation_levels, protect
 from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.sighting import Sighting
 from uncnn.daemon.verify.statement import nearest_words, verify_words
@@ -39,7 +39,7 @@ def verdict(*faces: FaceVerdict) -> Verdict:
 
 
 class Scripted:
-    """Answers for both processes: a face is less alike on each rung.
+    """Answers for both processes: a face is less alike at each level.
 
     `hidden` is seen in the copy only; `sighted` says what the verifier sees in the original, where it is not the same.
     """
@@ -78,13 +78,13 @@ class Scripted:
         known = [*(each.face for each in self.sighted), *asked.late]
         if self.hidden is not None and self.hidden not in known:
             known.append(self.hidden)
-        rungs = ["", "balanced", "strong", "utmost"]
+        levels = ["", "balanced", "strong", "utmost"]
         now = self.strengths[-1]
         told = {each.face: each for each in self.sighted}
         found = [
             judged(
                 each,
-                self.similar[each][rungs.index(now.get(each, ""))],
+                self.similar[each][levels.index(now.get(each, ""))],
                 uncertain=told[each].uncertain if each in told else "",
                 counts=each not in told or told[each].counts(asked.terms.uncertain),
             )
@@ -327,19 +327,19 @@ def test_nothing_to_judge_is_not_protected() -> None:
     assert verify_words(tiny, Policy()) == "no face to protect: of 1 face 1 smaller than 24 px"
 
 
-def test_rungs_only_lead_up() -> None:
-    assert rungs_of(Policy()) == ("balanced", "strong", "utmost")
-    assert rungs_of(Policy(attack={"strength": "utmost"})) == ("utmost",)  # type: ignore[arg-type]
-    assert rungs_of(Policy(attack={"strength": "subtle"})) == ("subtle", "balanced", "strong", "utmost")  # type: ignore[arg-type]
-    assert rungs_of(Policy(attack={"strength": "balanced"}, escalate=())) == ("balanced",)  # type: ignore[arg-type]
-    assert rungs_of(Policy(escalate=("utmost", "strong"))) == ("balanced", "strong", "utmost")
-    assert rungs_of(Policy(attack={"strength": "strong"}, escalate=("balanced",))) == ("strong",)  # type: ignore[arg-type]
+def test_levels_only_lead_up() -> None:
+    assert escalation_levels(Policy()) == ("balanced", "strong", "utmost")
+    assert escalation_levels(Policy(attack={"strength": "utmost"})) == ("utmost",)  # type: ignore[arg-type]
+    assert escalation_levels(Policy(attack={"strength": "subtle"})) == ("subtle", "balanced", "strong", "utmost")  # type: ignore[arg-type]
+    assert escalation_levels(Policy(attack={"strength": "balanced"}, escalate=())) == ("balanced",)  # type: ignore[arg-type]
+    assert escalation_levels(Policy(escalate=("utmost", "strong"))) == ("balanced", "strong", "utmost")
+    assert escalation_levels(Policy(attack={"strength": "strong"}, escalate=("balanced",))) == ("strong",)  # type: ignore[arg-type]
 
 
-def test_a_ladder_ends() -> None:
-    ladder = Ladder(("balanced", "strong"))
-    assert ladder.add([1])
-    assert not ladder.add([1])
-    assert ladder.climb([1])
-    assert not ladder.climb([1])
-    assert [ladder.strength(number) for number in (0, 1)] == ["", "strong"]
+def test_an_escalation_ends() -> None:
+    escalation = Escalation(("balanced", "strong"))
+    assert escalation.add([1])
+    assert not escalation.add([1])
+    assert escalation.escalate([1])
+    assert not escalation.escalate([1])
+    assert [escalation.strength(number) for number in (0, 1)] == ["", "strong"]
