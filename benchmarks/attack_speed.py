@@ -24,7 +24,7 @@ from common import JUDGES, REFERENCE, set_torch_up
 from uncnn.daemon.config.policies import Attack
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Budget, Face
-from uncnn.plugins.engine.host import Portrait, perturb_all
+from uncnn.plugins.engine.host import FaceInPhoto, perturb_all
 from uncnn.plugins.engine.loss import CHUNK, cores
 from uncnn.plugins.geometry import ARCFACE_112
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
@@ -55,11 +55,11 @@ def main() -> None:
 
 
 def _row(name: str, faces: int, surrogates: Sequence[Recogniser], budget: Budget, rounds: int, device: str) -> str:
-    portraits = [_portrait(seed) for seed in range(faces)]
+    faces_in_photos = [_face_in_photo(seed) for seed in range(faces)]
     attack = make_attack(name, {})
 
     def attacked() -> None:
-        perturb_all(portraits, attack, surrogates, budget)
+        perturb_all(faces_in_photos, attack, surrogates, budget)
 
     def bare() -> None:
         for _ in range(budget.steps):
@@ -92,12 +92,12 @@ def _seconds(work: Callable[[], None], device: str) -> float:
     return time.monotonic() - started
 
 
-def _portrait(seed: int) -> Portrait:
+def _face_in_photo(seed: int) -> FaceInPhoto:
     """Return a face of noise: what is in the picture does not change what it costs."""
     photo = np.random.default_rng(seed).integers(60, 200, (250, 250, 3), dtype=np.uint8)
     points = ARCFACE_112 + 70
     landmarks = tuple((float(x), float(y)) for x, y in points)
-    return Portrait(photo, Face((80.0, 80.0, 170.0, 190.0), landmarks, 0.99), seed)  # type: ignore[arg-type]
+    return FaceInPhoto(photo, Face((80.0, 80.0, 170.0, 190.0), landmarks, 0.99), seed)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -76,8 +76,8 @@ def main() -> None:
 
 
 def _apart(scene: Scene, attack: Attack, surrogates: Sequence[Recogniser], budget: Budget) -> Pixels:
-    portraits = [host.Portrait(scene.photo, face, 1) for face in scene.faces]
-    patches = host.perturb_all(portraits, attack, surrogates, budget)
+    faces_in_photos = [host.FaceInPhoto(scene.photo, face, 1) for face in scene.faces]
+    patches = host.perturb_all(faces_in_photos, attack, surrogates, budget)
     base = host.moved(scene.photo, patches).astype(np.float32)
     total, widest = np.zeros_like(base), np.zeros_like(base)
     for patch in patches:

@@ -124,11 +124,11 @@ def _rows(folders: Sequence[Path], faces: FaceFolder, threads: int) -> Iterator[
         recogniser = OnnxRecogniser(card, make_session(read_model(folder, card), CPU, threads))
         start = time.perf_counter()
         embeddings = embed_faces(faces, recogniser, _progress)
-        spent = time.perf_counter() - start
+        elapsed = time.perf_counter() - start
         calibration = calibrate_embeddings(faces, card, embeddings)
         lfw = [100 * accuracy(card, embeddings, folds).value for folds in draws if folds]
         alone = 100 * accuracy(card, embeddings[inside], every).value if every else None
-        yield _row(card, calibration, lfw, alone, 1000 * spent / len(people))
+        yield _row(card, calibration, lfw, alone, 1000 * elapsed / len(people))
 
 
 def _row(card: Card, calibration: Calibration, lfw: Sequence[float], alone: float | None, milliseconds: float) -> Row:

@@ -25,7 +25,7 @@ from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.engine import LoadedEngine
 from uncnn.daemon.protect.messages import Next
-from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, people_for, protect, see
+from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, detect, people_for, protect
 from uncnn.daemon.protect.processes import ProcessDied
 from uncnn.daemon.protect.wire import Report, RequestError
 from uncnn.daemon.text import printable
@@ -184,14 +184,14 @@ def _found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snaps
     """Return what is to become of a photo: what became of the same picture before, or what protecting it comes to."""
     name, own = printable(job.relative.name), taken.path.parent
     photo = PhotoJob(Content(taken.path), name, source.policy, people_for(source.policy))
-    seen = see(context.engine, photo, context.report)
-    if seen.looked.fingerprint is not None:
-        job = context.ledger.pictures.note(job, seen.looked.fingerprint, made_with(context.engine.roster))
+    detected = detect(context.engine, photo, context.report)
+    if detected.looked.fingerprint is not None:
+        job = context.ledger.pictures.note(job, detected.looked.fingerprint, made_with(context.engine.roster))
         recalled = recall_copy(context.ledger, job) or recall_picture(context.ledger, job, source.policy.metadata, own)
         if recalled is not None:
             return recalled
     following = context.following(own)
-    outcome = protect(context.engine, photo, context.report, following, seen)
+    outcome = protect(context.engine, photo, context.report, following, detected)
     if job.anyway and outcome.decision == "hold":
         return replace(outcome, decision="publish", reason=f"{outcome.reason}; a person released it all the same")
     return outcome

@@ -43,7 +43,7 @@ class PhotoJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Detected:
     """What there is in a photo, and when work on it began."""
 
     looked: Looked
@@ -114,7 +114,7 @@ class Escalation:
         return self.levels[self.level_of[face]] if face in self.level_of else ""
 
 
-def see(engine: Engine, job: PhotoJob, report: Report) -> Seen:
+def detect(engine: Engine, job: PhotoJob, report: Report) -> Detected:
     """Return what there is in a photo before anything is changed: its faces, and which picture it is.
 
     Raises:
@@ -122,21 +122,21 @@ def see(engine: Engine, job: PhotoJob, report: Report) -> Seen:
     """
     began = time.monotonic()
     report(Stage("looking for faces"))
-    return Seen(engine.look(Look(job.photo, job.name, job.policy.faces.rotated)), began)
+    return Detected(engine.look(Look(job.photo, job.name, job.policy.faces.rotated)), began)
 
 
 def protect(
-    engine: Engine, job: PhotoJob, report: Report, following: Iterable[Next] = (), seen: Seen | None = None
+    engine: Engine, job: PhotoJob, report: Report, following: Iterable[Next] = (), detected: Detected | None = None
 ) -> Outcome:
     """Return what becomes of a photo; the verdict is on exactly the bytes of the outcome's candidate.
 
-    `following` are photos whose faces may share a batch with it, `seen` is what was seen in it, if `see` was called.
+    `following` are photos whose faces may share a batch with it, `detected` what `detect` returned, if it was called.
 
     Raises:
         RequestError: it is no photo, or a plugin failed. ProcessDied: the engine did.
     """
-    seen, policy = seen or see(engine, job, report), job.policy
-    looked, terms = seen.looked, terms_of(policy, job.people)
+    detected, policy = detected or detect(engine, job, report), job.policy
+    looked, terms = detected.looked, terms_of(policy, job.people)
     reviewed = engine.judge(Review(job.photo, job.name, looked.faces, terms))
     sighted, faces = reviewed.sightings, [sighting.face for sighting in reviewed.sightings]
     escalation = Escalation(escalation_levels(policy))
@@ -160,7 +160,7 @@ def protect(
         if not escalation.escalate(weak) and not is_new:
             break
     decision, reason = decide(policy, verdict)
-    seconds = time.monotonic() - seen.began
+    seconds = time.monotonic() - detected.began
     notes = (*looked.notes, *changed.notes)
     return Outcome(decision, reason, changed.candidate, verdict, strengths, looked.format, notes, seconds)
 

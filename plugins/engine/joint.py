@@ -30,7 +30,7 @@ class Joint:
     clean: Tensor  # (N, 3, P, P)
     regions: Sequence[Region]
     ties: Sequence[Tie]
-    standing: Tensor  # (N, 3, P, P): what was done before to faces that are not in the batch, grey levels
+    earlier: Tensor  # (N, 3, P, P): what was done before to faces that are not in the batch, grey levels
 
     @property
     def targets(self) -> int:
@@ -58,7 +58,7 @@ class Joint:
 
     def _seen(self, inputs: Tensor) -> Tensor:
         """Return the faces as they are in the photo, (N, 3, P, P); those that are alone as they are, to the bit."""
-        added = {number: self.standing[number] for number in range(len(inputs)) if bool(self.standing[number].any())}
+        added = {number: self.earlier[number] for number in range(len(inputs)) if bool(self.earlier[number].any())}
         for own, other in self.ties:
             change = (inputs[other] - self.clean[other])[None]
             added[own] = added.get(own, 0) + onto(change, self.regions[other], self.regions[own])[0]
@@ -71,14 +71,14 @@ def joint(
     clean: Tensor,
     regions: Sequence[Region],
     ties: Sequence[Tie],
-    standing: Sequence[Sequence[tuple[Tensor, Region]]],
+    earlier: Sequence[Sequence[tuple[Tensor, Region]]],
 ) -> Loss:
     """Return the loss that shows each of `clean` (N, 3, P, P) with the changes beside it; `loss` where there are none.
 
-    `standing` is for each face what was done before to others: the change (3, P, P) and the region of each.
+    `earlier` is for each face what was done before to others: the change (3, P, P) and the region of each.
     """
     added = torch.zeros_like(clean)
-    for number, done in enumerate(standing):
+    for number, done in enumerate(earlier):
         for change, region in done:
             added[number] += onto(change[None].to(clean), region, regions[number])[0]
     return Joint(loss, clean, regions, ties, added) if ties or bool(added.any()) else loss

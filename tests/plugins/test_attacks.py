@@ -53,8 +53,12 @@ class Exact(torch.nn.Module):
 
 
 def cloaked_together(name: str, photo: np.ndarray, surrogates: list[Recogniser]) -> Once:
-    portraits = [host.Portrait(photo, FACE, 1), host.Portrait(photo, FACE, 2), host.Portrait(photo, BESIDE, 1)]
-    return Once(*host.perturb_all(portraits, make_attack(name, {}), surrogates, FEW))
+    faces_in_photos = [
+        host.FaceInPhoto(photo, FACE, 1),
+        host.FaceInPhoto(photo, FACE, 2),
+        host.FaceInPhoto(photo, BESIDE, 1),
+    ]
+    return Once(*host.perturb_all(faces_in_photos, make_attack(name, {}), surrogates, FEW))
 
 
 @pytest.mark.parametrize("name", attack_names())
@@ -71,15 +75,15 @@ def test_contract(name: str, photo: np.ndarray, surrogates: list[Recogniser]) ->
     flows = [still if patch.flow is None else patch.flow for patch in (once.beside, alone[0])]
     assert torch.allclose(*flows, atol=1e-3)
 
-    result, (spent,) = host.compose(photo, [once.patch])
+    result, (norms,) = host.compose(photo, [once.patch])
     assert result.shape == photo.shape
     assert result.dtype == np.uint8
     outside = np.ones(photo.shape[:2], bool)
     outside[once.patch.region.clipped(*photo.shape[:2])] = False
     assert np.array_equal(result[outside], photo[outside]), "not one pixel outside the patch"
     change = result.astype(int) - host.moved(photo, [once.patch])
-    assert 0 < spent.largest_255 == np.abs(change).max()
-    assert spent.flow <= FEW.flow + 1e-6
+    assert 0 < norms.largest_255 == np.abs(change).max()
+    assert norms.flow <= FEW.flow + 1e-6
     luma = np.abs(change @ np.array([0.299, 0.587, 0.114]))
     assert luma.max() <= FEW.cap_255 + 1, "the luma bound, to the rounding of three channels"
     assert bool(torch.isfinite(once.patch.change).all())
@@ -193,8 +197,8 @@ def test_overlapping_faces_stay_inside_the_wider_bound(photo: np.ndarray, surrog
 
 def test_a_grey_photo_gets_a_grey_change(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     grey = np.repeat(photo.mean(axis=2).astype(np.uint8)[..., None], 3, axis=2)
-    result, (spent,) = host.compose(grey, host.perturb(grey, [FACE], Pgd(), surrogates, BUDGET, 1, grey=True))
-    assert spent.largest_255 > 0
+    result, (norms,) = host.compose(grey, host.perturb(grey, [FACE], Pgd(), surrogates, BUDGET, 1, grey=True))
+    assert norms.largest_255 > 0
     assert int(np.ptp(result, axis=2).max()) == 0
 
 
