@@ -24,7 +24,7 @@ from uncnn.daemon.evaluate.tables import (
     summary_rows,
     visibility_rows,
 )
-from uncnn.daemon.pictures.sheet import AMPLIFIED
+from uncnn.daemon.pictures.contact_sheet import AMPLIFIED
 
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 75rem; margin: 2rem auto;

@@ -61,7 +61,7 @@ def show(detector: Detector, asked: Show) -> Shown:
     versions = (asked.original, asked.original_name), (asked.copy, asked.copy_name)
     before, after = (decode(photo.read(), name).pixels for photo, name in versions)
     made = compare(detector, before, after, asked.kind)
-    return Shown(asked.copy.beside(PICTURE, made.picture), made.change, made.subjects, made.left_out)
+    return Shown(asked.copy.beside(PICTURE, made.picture), made.change, made.regions, made.left_out)
 
 
 def crop(asked: Crop) -> Content:

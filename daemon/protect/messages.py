@@ -228,7 +228,7 @@ class Shown:
 
     picture: Content
     change: str  # in words
-    subjects: list[dict[str, Any]]  # the figures of the photo and of each face
+    regions: list[dict[str, Any]]  # the figures of the photo and of each face
     left_out: int  # faces that there was no room for
 
 

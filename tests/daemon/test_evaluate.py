@@ -39,7 +39,7 @@ from uncnn.daemon.evaluate.report import facts
 from uncnn.daemon.evaluate.sizes import members, size_class
 from uncnn.daemon.evaluate.values import Sample, Session, Shot, Take
 from uncnn.daemon.evaluate.visibility import summaries_of
-from uncnn.daemon.pictures.sheet import AMPLIFIED, amplified
+from uncnn.daemon.pictures.contact_sheet import AMPLIFIED, amplified
 from uncnn.daemon.protect.messages import CANDIDATE, Change, Changed, Compare, Compared, Embedded, Look, Looked
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.verify import visibility as visibility_of
