@@ -13,8 +13,8 @@ from uncnn.daemon.config.policies import Margin, Metadata, Who
 from uncnn.daemon.people.store import People
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.wire import Ask
+from uncnn.daemon.verify.detection import Detection, Uncertain
 from uncnn.daemon.verify.jod import Jod, Visibility
-from uncnn.daemon.verify.sighting import Sighting, Uncertain
 from uncnn.daemon.verify.verdict import Verdict
 from uncnn.plugins.api import Face, Rotated
 
@@ -121,7 +121,7 @@ class Terms:
 class Reviewed:
     """The faces of an original after the second look: the first ones are those that the worker found."""
 
-    sightings: tuple[Sighting, ...]
+    detections: tuple[Detection, ...]
     spared: tuple[bool, ...]  # one a face: left alone because of whose it is
 
 
@@ -142,7 +142,7 @@ class Judge(Ask[Verdict]):
     original: Content
     released: Content
     terms: Terms
-    sightings: tuple[Sighting, ...] | None = None  # the answer to `Review`; None: who judges looks by itself alone
+    detections: tuple[Detection, ...] | None = None  # the answer to `Review`; None: who judges looks by itself alone
     late: tuple[Face, ...] = ()  # that only earlier copies showed: their numbers go on after those
     moved: Content | None = None  # what `Changed` says
 

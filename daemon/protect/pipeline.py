@@ -138,20 +138,20 @@ def protect(
     detected, policy = detected or detect(engine, job, report), job.policy
     looked, terms = detected.looked, terms_of(policy, job.people)
     reviewed = engine.judge(Review(job.photo, job.name, looked.faces, terms))
-    sighted, faces = reviewed.sightings, [sighting.face for sighting in reviewed.sightings]
+    detections, faces = reviewed.detections, [detection.face for detection in reviewed.detections]
     escalation = Escalation(escalation_levels(policy))
     escalation.add(
         number
-        for number, (sighting, spared) in enumerate(zip(sighted, reviewed.spared, strict=True))
-        if sighting.counts(policy.uncertain) and not spared and sighting.face.size_px >= policy.faces.smallest_px
+        for number, (detection, spared) in enumerate(zip(detections, reviewed.spared, strict=True))
+        if detection.counts(policy.uncertain) and not spared and detection.face.size_px >= policy.faces.smallest_px
     )
     for attempt in range(len(escalation.levels) + EXTRA_ROUNDS):
         beside = tuple(following) if attempt == 0 else ()  # whether they need a stronger cloak is not known yet
         strengths = tuple(map(escalation.strength, range(len(faces))))
         changed = engine.change(_change(job, faces, strengths, beside), report)
         report(Stage("checking"))
-        late = tuple(faces[len(sighted) :])
-        verdict = engine.judge(Judge(job.photo, changed.candidate, terms, sighted, late, changed.moved))
+        late = tuple(faces[len(detections) :])
+        verdict = engine.judge(Judge(job.photo, changed.candidate, terms, detections, late, changed.moved))
         known, new = verdict.faces[: len(faces)], [face for face in verdict.faces[len(faces) :] if face.required]
         strengths += ("",) * (len(verdict.faces) - len(known))
         faces += [face.face for face in new]

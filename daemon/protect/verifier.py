@@ -37,11 +37,11 @@ from uncnn.daemon.protect.messages import (
 )
 from uncnn.daemon.protect.moved import UNMOVED, Moved, read_moved
 from uncnn.daemon.protect.wire import Ask, Handlers, Report
+from uncnn.daemon.verify.detection import Detection, Uncertain
 from uncnn.daemon.verify.displays import on_displays
 from uncnn.daemon.verify.opinion import Opinion, opinion_of
 from uncnn.daemon.verify.places import Landmarks, places
 from uncnn.daemon.verify.second_look import Look, SecondLook, load_second_detector
-from uncnn.daemon.verify.sighting import Sighting, Uncertain
 from uncnn.daemon.verify.similarities import Likeness, Similarities, landmarks
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.daemon.verify.visibility import check_sizes
@@ -98,13 +98,13 @@ class Verifier:
         moved: Moved = UNMOVED,
         rotated: Rotated = False,
         margin: Margin = "calibrated",
-        sighted: Sequence[Sighting] | None = None,
+        detections: Sequence[Detection] | None = None,
         late: Sequence[Face] = (),
         uncertain: Uncertain = "cloak",
     ) -> Verdict:
         """Return the verdict on the file `released` as a cloak of the file `original`.
 
-        The first faces of the verdict are those of the original: `sighted`, or where nobody looked before what the
+        The first faces of the verdict are those of the original: `detections`, or where nobody looked before what the
         second look shows beside the `faces` that are known. Then come those that only an earlier copy showed, `late`,
         and those that only this one does. `moved` says how far each was moved, in that order; `rotated`: whether faces
         at any in-plane angle are looked for; `margin`: how far beyond each threshold they must lie; `uncertain`: what
@@ -118,13 +118,17 @@ class Verifier:
         del photo  # what it stores besides its pixels is as large again
         check_sizes(look.pixels, after, "give the cloaked copy of that original")
         second, sha256 = self.second_look, hashlib.sha256(released).hexdigest()
-        if sighted is None:
-            sighted = second.sightings(look, faces)
-        known = [*(each.face for each in sighted), *late]
+        if detections is None:
+            detections = second.detections(look, faces)
+        known = [*(each.face for each in detections), *late]
         same = all(map(np.array_equal, look.pixels, after))  # the same picture shows the same faces
         again = look if same else second.at(sha256, after, rotated, by_both=bool(known))
         pair = _paired(look.pixels, after, known, second.worth_judging(again, known))
-        sightings = [*sighted, *second.told(look, late), *second.only_in_copy(again, pair.faces[len(known) :])]
+        all_detections = [
+            *detections,
+            *second.detections_of(look, late),
+            *second.only_in_copy(again, pair.faces[len(known) :]),
+        ]
         judgements = self._judge(pair, look.similarities, far, views, margin)
         alone = self.spared(look, pair.faces, far, spare)
         jod, zooms = on_displays(pair.original, pair.released, pair.faces)
@@ -135,16 +139,16 @@ class Verifier:
             tuple(
                 FaceVerdict(
                     face,
-                    face.size_px >= smallest_px and not left and sighting.counts(uncertain),
+                    face.size_px >= smallest_px and not left and detection.counts(uncertain),
                     found_again,
                     tuple(own),
                     left,
                     moved.share(number),
-                    sighting.uncertain,
+                    detection.uncertain,
                     zoom,
                 )
-                for number, (face, found_again, own, left, sighting, zoom) in enumerate(
-                    zip(pair.faces, pair.found_again, judgements, alone, sightings, zooms, strict=True)
+                for number, (face, found_again, own, left, detection, zoom) in enumerate(
+                    zip(pair.faces, pair.found_again, judgements, alone, all_detections, zooms, strict=True)
                 )
             ),
             picture,
@@ -261,9 +265,9 @@ def handlers_of(verifier: Verifier, device: str, plugin: str = "") -> Handlers:
 def _review(verifier: Verifier, asked: Review) -> Reviewed:
     """Return the faces of an original that either look shows, and whether each is left alone."""
     look = verifier.look(asked.photo.read(), asked.name, asked.terms.rotated)
-    sighted = verifier.second_look.sightings(look, asked.faces)
-    alone = verifier.spared(look, [each.face for each in sighted], asked.terms.far, _spare(asked.terms))
-    return Reviewed(tuple(sighted), tuple(alone))
+    detections = verifier.second_look.detections(look, asked.faces)
+    alone = verifier.spared(look, [each.face for each in detections], asked.terms.far, _spare(asked.terms))
+    return Reviewed(tuple(detections), tuple(alone))
 
 
 def _judge(verifier: Verifier, asked: Judge) -> Verdict:
@@ -275,12 +279,12 @@ def _judge(verifier: Verifier, asked: Judge) -> Verdict:
         terms.far,
         terms.views,
         terms.smallest_px,
-        verifier.found(original, terms.rotated) if asked.sightings is None else None,
+        verifier.found(original, terms.rotated) if asked.detections is None else None,
         _spare(terms),
         read_moved(asked.moved),
         terms.rotated,
         terms.margin,
-        asked.sightings,
+        asked.detections,
         asked.late,
         terms.uncertain,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from uncnn.daemon.verify.sighting import ANIMAL
+from uncnn.daemon.verify.detection import ANIMAL
 
 if TYPE_CHECKING:
     from uncnn.daemon.protect.pipeline import Outcome

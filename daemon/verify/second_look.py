@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
+from uncnn.daemon.verify.detection import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Detection
 from uncnn.daemon.verify.opinion import Kind, Opinion
-from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
 from uncnn.daemon.verify.similarities import Similarities
 from uncnn.exporters.registry.detectors import second_onnx
 from uncnn.plugins.api import Detector, Face, Pixels, Rotated
@@ -82,7 +82,7 @@ class SecondLook:
         all_read = [reading.face for reading in readings]
         return Look(sha256, rotated, photo, upright, turned, Similarities(photo), all_read, others)
 
-    def sightings(self, look: Look, known: Sequence[Face] | None) -> list[Sighting]:
+    def detections(self, look: Look, known: Sequence[Face] | None) -> list[Detection]:
         """Return the faces `known` to the worker, in their order, then those that only this look shows.
 
         None: nobody else looked, and what this look is sure of counts as known.
@@ -98,7 +98,7 @@ class SecondLook:
         self._look_at(look, [*known, *own])
         animals = [face for face in (*known, *own) if look.kinds[face] == "animal"]
         own = [face for face in own if not self._is_nothing(look, face)]
-        return self.told(look, [*known, *own, *self._read_anew(look, animals)], len(known))
+        return self.detections_of(look, [*known, *own, *self._read_anew(look, animals)], len(known))
 
     def _is_nothing(self, look: Look, face: Face) -> bool:
         """Return whether only the first detector takes it for a face, and hardly, where the second could see it too."""
@@ -127,10 +127,10 @@ class SecondLook:
         look.kinds.update(zip(seen, self._kinds(look.pixels, seen), strict=True))
         look.kinds.update(zip(others, self.opinion.kinds(look.pixels, others, NO_SCORE), strict=True))
 
-    def told(self, look: Look, faces: Sequence[Face], known: int = 0) -> list[Sighting]:
+    def detections_of(self, look: Look, faces: Sequence[Face], known: int = 0) -> list[Detection]:
         """Return what is in doubt about each of `faces`, the first of which are `known`."""
         self._look_at(look, faces)
-        return [self._sighting(look, face, number < known) for number, face in enumerate(faces)]
+        return [self._detection(look, face, number < known) for number, face in enumerate(faces)]
 
     def worth_judging(self, copy: Look, known: Sequence[Face]) -> list[Face]:
         """Return the faces of the released photo: the sure ones, and fainter ones that are known or look human."""
@@ -145,18 +145,18 @@ class SecondLook:
                 worth.append(face)
         return worth
 
-    def only_in_copy(self, copy: Look, faces: Sequence[Face]) -> list[Sighting]:
+    def only_in_copy(self, copy: Look, faces: Sequence[Face]) -> list[Detection]:
         """Return what is in doubt about faces that only the released photo shows."""
         self._look_at(copy, faces)
         return [
-            Sighting(face, ONLY_IN_COPY if is_human else ANIMAL, is_human or self._is_sure(copy, face), False)
+            Detection(face, ONLY_IN_COPY if is_human else ANIMAL, is_human or self._is_sure(copy, face), False)
             for face, is_human in ((face, copy.kinds[face] == "human") for face in faces)
         ]
 
     def _kinds(self, photo: Pixels, faces: Sequence[Face]) -> list[Kind]:
         return self.opinion.kinds(photo, faces, _threshold(self.detector))
 
-    def _sighting(self, look: Look, face: Face, known: bool) -> Sighting:
+    def _detection(self, look: Look, face: Face, known: bool) -> Detection:
         human = look.kinds[face] == "human"
         confirmed = known and _among(face, (*look.upright, *look.turned))
         if not human:
@@ -167,7 +167,7 @@ class SecondLook:
             words = EDGE
         else:
             words = "" if known else FAINT
-        return Sighting(face, words, human or self._is_sure(look, face), known)
+        return Detection(face, words, human or self._is_sure(look, face), known)
 
     def _is_sure(self, look: Look, face: Face) -> bool:
         return face.score >= SURE and face not in look.others
