@@ -163,7 +163,7 @@ def _turned(looks: Looks, files: Sequence[Path]) -> None:
         found = [looks.at(np.ascontiguousarray(np.rot90(_read(file), turns))) for file in files]
         before = np.mean([not any(face.size_px >= SMALLEST_PX for face in each.before) for each in found])
         now = np.mean([not each.counted for each in found])
-        _row(f"turned by {90 * turns} degrees, released untouched, of {len(found)}", before, now, "< 1 %")
+        _row(f"turned by {90 * turns} degrees, published untouched, of {len(found)}", before, now, "< 1 %")
 
 
 def _faceless(looks: Looks, files: Sequence[Path]) -> None:
@@ -222,7 +222,7 @@ def _timed(work: Callable[[], None]) -> float:
 
 
 def _as_it_was(looks: Looks, source: Path) -> None:
-    """Do what was done before: the worker's upright look, and the verifier's at the released photo."""
+    """Do what was done before: the worker's upright look, and the verifier's at the published photo."""
     _worked(looks, source, False)
     decode(source.read_bytes(), "photo.jpg")
     released = decode(_candidate(source).read_bytes(), "photo.jpg")

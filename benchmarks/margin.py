@@ -1,4 +1,4 @@
-"""How wide a verdict's margin must be, and what it costs: faces that pass and are linked again, photos released.
+"""How wide a verdict's margin must be, and what it costs: faces that pass and are linked again, photos published.
 
     python benchmarks/margin.py                       24 LFW photos of each half of the people, `people` and `groups`
     python benchmarks/margin.py --keep DIR            cloaks and distances stay there: rules are tried again at once
@@ -9,7 +9,7 @@
 The published three that come with uncnn are attacked, dlib-resnet and openvino-0095 judge; each photo is cloaked at
 `balanced`, `strong` and `utmost` where it needs them. Margins are chosen on one half of LFW's people and reported on
 the other, and on the photos of `people` and `groups`. *Relinked*: of the faces that a rule lets pass, those that a
-recogniser that was asked links, at its plain threshold, once the released photo was cropped by 5 %, compressed to JPEG
+recogniser that was asked links, at its plain threshold, once the published photo was cropped by 5 %, compressed to JPEG
 60, resized to 0.75, sharpened, put under a median of 3, or made brighter or darker by 10 %: none of these is asked.
 *Held-out*: those that any of five recognisers links, as-is or after JPEG 75, which neither the attack nor the verdict
 asked. *Of all that pass*: at any strength that was made, not only the first that passes.
@@ -165,7 +165,7 @@ def print_rules(title: str, compared: Sequence[Rule], photos: Sequence[Tried], m
     faces = sum(len(next(iter(photo.values())) or ()) for photo in photos)
     print(f"\n{title}: {len(photos)} photos, {faces} faces")
     print(
-        f"{'rule':32} {'released':>8} {'no utmost':>9} {'open':>4} {'balanced':>8} {'strong':>6} {'utmost':>6} "
+        f"{'rule':32} {'published':>9} {'no utmost':>9} {'open':>4} {'balanced':>8} {'strong':>6} {'utmost':>6} "
         f"{'SSIM2':>5} "
         f"{'relinked':>9} {'of all that pass':>16} {'held-out':>9}"
     )
@@ -190,7 +190,7 @@ def _row(rule: Rule, photos: Sequence[Tried], most: int) -> str:
     ssimulacra2 = [distances.ssimulacra2 for _, distances in passing if distances.ssimulacra2 is not None]
     strengths = [strength for strength, _ in passing]
     return (
-        f"{_of(len(released), len(photos)):>8} {_of(len(soft), len(photos)):>9} {still:4} "
+        f"{_of(len(released), len(photos)):>9} {_of(len(soft), len(photos)):>9} {still:4} "
         f"{strengths.count('balanced'):8} {strengths.count('strong'):6} {strengths.count('utmost'):6} "
         f"{statistics.mean(ssimulacra2) if ssimulacra2 else math.nan:5.1f} "
         f"{_of(sum(_relinked(distances) for _, distances in passing), len(passing)):>9} "

@@ -184,7 +184,7 @@ def _shown(person: Person, released: Pixels) -> float:
 def _asked(
     people: Sequence[Person], released: Sequence[Pixels], apart: Sequence[_Apart]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return what each recogniser says of each released photo: own links, links to others, distance to others."""
+    """Return what each recogniser says of each published photo: own links, links to others, distance to others."""
     rows = [[each.ask(number, person, released[number]) for each in apart] for number, person in enumerate(people)]
     own, across, distance = np.moveaxis(np.array(rows, np.float64), 2, 0)
     return own, across, distance

@@ -1,6 +1,6 @@
-"""One photo at every strength: cloaked by the worker as for a release, without escalation and without a verdict.
+"""One photo at every strength: cloaked by the worker as for publication, without escalation and without a verdict.
 
-Only the face that the photo is of is cloaked and asked about. As installed, the photo goes the whole path of a release:
+Only the face that the photo is of is cloaked and asked about. As installed, the photo goes the whole way:
 every face is cloaked, judged and escalated; only the one that it is of is asked about.
 """
 
@@ -86,7 +86,7 @@ class Cloaking:
         return self._measured(strength, face, file, moved, time.monotonic() - started)
 
     def _measured(self, strength: str, face: Face, file: Path, moved: Content | None, seconds: float) -> Take:
-        """Return the judges' embeddings of a released file, and how visible its change is."""
+        """Return the judges' embeddings of a published file, and how visible its change is."""
         self._tell(strength, Stage(f"asking the judges, {strength}", 1, 1))
         copy, rotated = Content(file), self.policy.faces.rotated
         embedded = ask_judges(self.engine, self.aides, copy, self.name, self.plan.views, face, rotated)
@@ -97,7 +97,7 @@ class Cloaking:
         return lambda stage: self._tell(strength, stage)
 
     def _cloak(self, strength: str, face: Face, file: Path) -> Content | None:
-        """Write the photo as it would be released, and return what was moved.
+        """Write the photo as it would be published, and return what was moved.
 
         Raises LeftOut: it cannot be written as JPEG.
         """

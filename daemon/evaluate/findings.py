@@ -71,7 +71,7 @@ def findings_of(session: Session, plan: Plan, judges: Iterable[Judge]) -> Iterat
 
 
 def released(session: Session, judge: str, strength: str, view: str) -> Embeddings | None:
-    """Return the embeddings of the released photos, (N, D), NaN of those held; None: not asked in this view."""
+    """Return the embeddings of the published photos, (N, D), NaN of those held; None: not asked in this view."""
     embeddings = [shot.takes[strength].embeddings.get(judge, {}).get(view) for shot in session.shots]
     rows = [row for row in embeddings if row is not None]
     if len(rows) < len(embeddings):

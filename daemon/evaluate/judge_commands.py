@@ -25,7 +25,7 @@ from uncnn.daemon.text import printable
 from uncnn.plugins.recognisers.cards import Embeddings
 
 VIEW: Final = "as-is"
-"""What these judges are shown: the file as it was released."""
+"""What these judges are shown: the file as it was published."""
 
 _AGE: Final = "age"
 

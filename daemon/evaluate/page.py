@@ -40,7 +40,7 @@ p, li { max-width: 60rem } li, .small { color: #555; font-size: .9rem }
 """
 
 _MEANING: Final = (
-    "Each photo was cloaked and released as a JPEG file, and the judges, which the attack did not use, looked at that "
+    "Each photo was cloaked and published as a JPEG file, and the judges, which the attack did not use, looked at that "
     "file again: as it is, and after what sites do to photos. “No cloak” is the same photo through the same encoder. A "
     "rate is the share of photos that still speak for their person, with its 95 % confidence interval over people; in "
     "the first table it is that of the judge that links most.",
@@ -56,7 +56,7 @@ _SEEN: Final = (
     "JOD, by ColorVideoVDP: how far the change of the whole photo shows on a phone, on a desktop screen, and of the "
     "face at twice the size; 10 is identical. Likeness: the cosine of copy and original to a recogniser that sees as "
     "people do. Years older: than the original, as a judge outside estimates the age. Rates are those of the judge "
-    "that links most, of the file as it was released."
+    "that links most, of the file as it was published."
 )
 
 

@@ -87,7 +87,7 @@ def _trade_off(axes: Axes, evaluation: Evaluation, measure: str) -> None:
 
 
 def curves(evaluation: Evaluation) -> bytes:
-    """Return as PNG each judge's receiver operating characteristic before and after, on the files as released."""
+    """Return as PNG each judge's receiver operating characteristic before and after, on the files as published."""
     view = evaluation.plan.views[0]
     figure = _figure(figsize=(4.8 * len(evaluation.judges), 4.4), layout="constrained")
     panels = figure.subplots(1, len(evaluation.judges), sharey=True, squeeze=False)[0]

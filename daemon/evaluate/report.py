@@ -57,10 +57,10 @@ def facts(evaluation: Evaluation) -> list[str]:
 def _released(evaluation: Evaluation) -> str:
     """Return in words what the figures are of."""
     if not evaluation.plan.as_installed:
-        return f"released as JPEG {evaluation.plan.quality}"
+        return f"published as JPEG {evaluation.plan.quality}"
     held = evaluation.summaries_over_all[-1].held
-    rest = f", {held} held and left out of what is said of released ones" if held else ", none held"
-    return f"as the default policy of a fresh installation releases them{rest}"
+    rest = f", {held} held and left out of what is said of published ones" if held else ", none held"
+    return f"as the default policy of a fresh installation publishes them{rest}"
 
 
 def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:

@@ -35,11 +35,11 @@ class StrengthSummary:
     mean: Visibility | None  # None: no face is large enough for the metrics
     worst_tenth: float | None  # of SSIMULACRA2: a tenth of the faces is below
     seconds: float  # a face, without finding it; as installed: all of it
-    found_again: float  # share of the faces that the detector finds on the released bytes
+    found_again: float  # share of the faces that the detector finds on the published bytes
     size: str = ALL
-    photos: int = 0  # released
-    held: int = 0  # not released, and left out of all else here
-    jod: Jod | None = None  # the mean of each; None: nothing was released
+    photos: int = 0  # published
+    held: int = 0  # not published, and left out of all else here
+    jod: Jod | None = None  # the mean of each; None: nothing was published
     worst_jod: Jod | None = None
     likeness: Summary | None = None  # cosine of copy and original to the robust recogniser; None: there is none
     age: Summary | None = None  # years that the copy looks older than the original; None: nobody estimates it

@@ -50,7 +50,7 @@ def read(photo: Photo, metadata: Metadata) -> PhotoRead:
 def find_faces(photo: Photo, asked: FindFaces) -> FacesFound:
     """Return the faces, the largest first, each with whether the policy cloaks it and what is in doubt about it.
 
-    They are looked for as for a release: by the policy, and once more as the verifier does.
+    They are looked for as for publication: by the policy, and once more as the verifier does.
     """
     from uncnn.daemon.inspection.drawing import drawn
     from uncnn.daemon.verify.opinion import load_opinion

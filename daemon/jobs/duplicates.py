@@ -1,6 +1,6 @@
-"""What was done before and holds again: a released copy that was put back, the same picture under another name.
+"""What was done before and holds again: a published copy that was put back, the same picture under another name.
 
-Nothing here is taken on the ledger's word alone: bytes that are released again are read again, and must still be those
+Nothing here is taken on the ledger's word alone: bytes that are published again are read again, and must still be those
 that the verifier passed.
 """
 
@@ -55,7 +55,7 @@ def _version() -> str:
 
 
 def find_published_copy(ledger: Ledger, job: Job) -> EarlierResult | None:
-    """Return of which photo `job` is the released copy, where no person asked for it all the same.
+    """Return of which photo `job` is the published copy, where no person asked for it all the same.
 
     It is known by its content, and by its picture once it was decoded: its metadata may have been edited.
     """
@@ -116,7 +116,7 @@ def find_judged_copy(job: Job, spool: Path) -> EarlierResult | None:
 
 def released_words(job: Job) -> str:
     """Return why a photo that was held is published."""
-    return f"{job.held or job.reason}; a person released it all the same"
+    return f"{job.held or job.reason}; a person published it all the same"
 
 
 def _judged_copy(job: Job, spool: Path) -> Path | None:

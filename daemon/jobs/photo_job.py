@@ -146,7 +146,7 @@ def _own_folder(spool: Path) -> Iterator[Path]:
 
 
 def _work(context: JobContext, source: SourceFolder, job: Job, taken: Snapshot) -> Done:
-    """Claim a queued photo, and protect and release it; the models are not loaded for a released copy."""
+    """Claim a queued photo, and protect and release it; the models are not loaded for a published copy."""
     outcome: Result | None = find_published_copy(context.ledger, job) or find_judged_copy(job, taken.path.parent)
     stands = released_before(source.folder.publish, job)
     if outcome is None and stands is None:
@@ -201,7 +201,7 @@ def _found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snaps
     following = context.following(own)
     outcome = protect(context.engine, photo, context.report, following, detected)
     if job.anyway and outcome.decision == "hold":
-        return replace(outcome, decision="publish", reason=f"{outcome.reason}; a person released it all the same")
+        return replace(outcome, decision="publish", reason=f"{outcome.reason}; a person published it all the same")
     return outcome
 
 
@@ -213,7 +213,7 @@ def _kept(ledger: Ledger, job: Job, source: SourceFolder, outcome: Result, taken
     try:
         name = keep(outcome.candidate.file, job.id, wanted.suffix)
         prune_kept(ledger, job)
-    except FolderError:  # the photo is held all the same, and cloaked again when it is released
+    except FolderError:  # the photo is held all the same, and cloaked again when it is published
         return None
     if name is None:
         return None

@@ -79,7 +79,7 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The photo as it would be released."""
+    """The photo as it would be published."""
 
     candidate: Content
     notes: tuple[str, ...]

@@ -182,7 +182,7 @@ def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold",
     if not required:
         if any(face.spared for face in verdict.faces):
             return "publish", rest
-        words = {"publish": "released with its metadata cleaned", "hold": "held", "skip": "skipped"}
+        words = {"publish": "published with its metadata cleaned", "hold": "held", "skip": "skipped"}
         found = f"{'no sure face' if doubtful else 'no face'} found{f', {rest}' if rest else ''}"
         return policy.no_face, f"{found}: {words[policy.no_face]} (policy no_face: {policy.no_face})"
     if verdict.protected:
@@ -194,7 +194,7 @@ def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold",
     if doubts:
         reason += f"; in doubt: {doubt_words(doubts)}"
     if policy.unprotected == "publish-anyway":
-        return "publish", f"{reason}; released all the same (policy unprotected: publish-anyway)"
+        return "publish", f"{reason}; published all the same (policy unprotected: publish-anyway)"
     return "hold", reason
 
 

@@ -1,4 +1,4 @@
-"""The verifier process: asks every recogniser about the bytes that would be released. ONNX Runtime, no torch.
+"""The verifier process: asks every recogniser about the bytes that would be published. ONNX Runtime, no torch.
 
 Nothing of the attack is used here: other runtime, other warp (Pillow's), the file decoded anew, the faces found anew.
 """
@@ -59,11 +59,11 @@ BACKGROUND_FACE = 0.6  # of the largest face's size: smaller ones are in the bac
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The original and the released photo, and where each face is in both."""
+    """The original and the published photo, and where each face is in both."""
 
     original: Pixels
     released: Pixels
-    faces: list[Face]  # in the original; then those that only the released photo shows
+    faces: list[Face]  # in the original; then those that only the published photo shows
     again: list[Face]  # the same faces as found again, or where the original had them
     found_again: list[bool]
 
@@ -113,7 +113,7 @@ class Verifier:
         Raises:
             PhotoError: a file is no photo. UncnnError: the two have different sizes.
         """
-        look, photo = self.look(original, "original", rotated), decode(released, "released photo", written_here=True)
+        look, photo = self.look(original, "original", rotated), decode(released, "published photo", written_here=True)
         picture, after = fingerprint(photo), photo.pixels
         del photo  # what it stores besides its pixels is as large again
         check_sizes(look.pixels, after, "give the cloaked copy of that original")

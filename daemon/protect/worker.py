@@ -77,7 +77,7 @@ class Worker:
         return Looked(working.faces, photo.format, (width, height), tuple(photo.notes), working.fingerprint)
 
     def change(self, asked: Change, report: Report) -> Changed:
-        """Change the faces of a photo, each with its own strength, and make the file that would be released."""
+        """Change the faces of a photo, each with its own strength, and make the file that would be published."""
         working = self.look(asked.photo, asked.name, asked.rotated)
         working.number(asked.faces)
         cloaked = [number for number, strength in enumerate(asked.strengths) if strength]

@@ -1,4 +1,4 @@
-"""How many photos of a run were released without a face, or hold something that may be one: counted and said."""
+"""How many photos of a run were published without a face, or hold something that may be one: counted and said."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class Counts:
     """Photos of one run; one photo may be in several."""
 
-    without_a_face: int = 0  # released, and neither look saw anything
-    cloaked_in_doubt: int = 0  # released with every face protected, and one of them was in doubt
-    left_in_doubt: int = 0  # released with something in doubt as it was
+    without_a_face: int = 0  # published, and neither look saw anything
+    cloaked_in_doubt: int = 0  # published with every face protected, and one of them was in doubt
+    left_in_doubt: int = 0  # published with something in doubt as it was
     may_be_animals: int = 0  # of those: with something that may be an animal
     held_in_doubt: int = 0  # held, and something in doubt is in them
 

@@ -133,7 +133,7 @@ class SecondLook:
         return [self._detection(look, face, number < known) for number, face in enumerate(faces)]
 
     def worth_judging(self, copy: Look, known: Sequence[Face]) -> list[Face]:
-        """Return the faces of the released photo: the sure ones, and fainter ones that are known or look human."""
+        """Return the faces of the published photo: the sure ones, and fainter ones that are known or look human."""
         sure = [face for face in copy.upright if face.score >= _threshold(self.detector)]
         faint = [face for face in (*copy.upright, *_seen_by_second(copy)) if face not in sure]
         new = [face for face in faint if not _at(face, known)]
@@ -146,7 +146,7 @@ class SecondLook:
         return worth
 
     def only_in_copy(self, copy: Look, faces: Sequence[Face]) -> list[Detection]:
-        """Return what is in doubt about faces that only the released photo shows."""
+        """Return what is in doubt about faces that only the published photo shows."""
         self._look_at(copy, faces)
         return [
             Detection(face, ONLY_IN_COPY if is_human else ANIMAL, is_human or self._is_sure(copy, face), False)

@@ -90,7 +90,7 @@ def perturb_all(
 
     Raises:
         PluginError: the attack returned a wrong type, a wrong shape, values that are not finite or a flow that folds.
-        AimError: the target or the objective is not to be had.
+        TargetError: the target or the objective is not to be had.
     """
     device = str(surrogates[0].mean.device)
     regions = [region_of(np.array(face_in_photo.face.landmarks), PATCH_PX) for face_in_photo in faces_in_photos]

@@ -46,7 +46,7 @@ class Gallery:
     consenting: frozenset[str] = frozenset()  # who may be a target
 
     def of(self, surrogates: Sequence[Recogniser]) -> list[Tensor]:
-        """Return the prototypes of each surrogate, (I, D). Raises AimError: it is newer than they are."""
+        """Return the prototypes of each surrogate, (I, D). Raises TargetError: it is newer than they are."""
         if not self.names:
             raise TargetError("no one is enrolled: uncnn-daemon people enroll NAME PHOTOS...")
         for surrogate in surrogates:
@@ -71,12 +71,12 @@ class AttackTarget:
     gallery: Gallery = Gallery()
 
     def check(self) -> None:
-        """Refuse a target that is not allowed. Raises AimError."""
+        """Refuse a target that is not allowed. Raises TargetError."""
         if self.target not in {"none", "synthetic", "crowd"}:
             self._consenting()
 
     def loss(self, surrogates: Sequence[Recogniser], faces: FaceBatch) -> EnsembleLoss:
-        """Return the loss for a batch; each face's seed draws its synthetic targets. Raises AimError."""
+        """Return the loss for a batch; each face's seed draws its synthetic targets. Raises TargetError."""
         candidates = self._candidates(surrogates, faces.seeds)
         if self.objective == "gallery":
             gallery = self.gallery.of(surrogates)
@@ -103,7 +103,7 @@ class AttackTarget:
         return [one.expand(len(identities), 1, -1) for one in known]
 
     def _consenting(self) -> str:
-        """Return the target, an enrolled person who consented. Raises AimError."""
+        """Return the target, an enrolled person who consented. Raises TargetError."""
         if self.target not in self.gallery.names:
             allowed = "none, synthetic, crowd, or a person who is enrolled and consented"
             raise TargetError(f"target {self.target!r}: choose {allowed}; nobody else is ever a target")

@@ -467,7 +467,7 @@ def test_what_is_held_is_said_first(evaluation: Evaluation) -> None:
     plan = replace(evaluation.plan, strengths=(AS_INSTALLED,))
     summary = replace(evaluation.summaries_over_all[-1], strength=AS_INSTALLED, held=2)
     (first, *_) = facts(replace(evaluation, plan=plan, summaries=(summary,)))
-    assert "as the default policy of a fresh installation releases them, 2 held and left out" in first
+    assert "as the default policy of a fresh installation publishes them, 2 held and left out" in first
 
 
 def test_the_faces_nearest_to_a_link_are_listed_worst_first() -> None:

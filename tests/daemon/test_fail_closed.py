@@ -167,7 +167,7 @@ def test_a_face_in_doubt_is_never_passed_over(faces: list[FaceVerdict], uncertai
 
 def test_what_a_policy_does_is_said_in_its_own_words() -> None:
     said = {choice: decide(Policy(no_face=choice), verdict())[1] for choice in ("publish", "hold", "skip")}
-    assert "released with its metadata cleaned" in said["publish"]
+    assert "published with its metadata cleaned" in said["publish"]
     assert ": held (" in said["hold"]
     assert ": skipped (" in said["skip"]
 

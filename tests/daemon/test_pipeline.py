@@ -171,7 +171,7 @@ def test_small_faces_are_left_alone(tmp_path: Path) -> None:
     engine = Scripted([tiny], {tiny: [1, 1, 1, 1]})
     outcome = run(engine, Policy(), tmp_path)
     assert engine.strengths == [{}]
-    assert outcome.reason.startswith("no face found, 1 smaller than 24 px: released")
+    assert outcome.reason.startswith("no face found, 1 smaller than 24 px: published")
 
 
 SEEN_TWICE, LATE = face(0), face(200)
@@ -225,7 +225,7 @@ def test_what_may_be_an_animal_is_left_as_it_is_and_said(tmp_path: Path, known: 
     outcome = run(engine, Policy(), tmp_path)
     assert engine.strengths == [{}]
     assert outcome.decision == "publish"
-    assert "no sure face found, 1 uncertain face (1 may be an animal), left unchanged: released" in outcome.reason
+    assert "no sure face found, 1 uncertain face (1 may be an animal), left unchanged: published" in outcome.reason
     assert run(engine, Policy(uncertain="hold"), tmp_path).decision == "hold"
 
 

@@ -311,7 +311,7 @@ def test_a_persons_release_is_of_one_photo(held: Scene) -> None:
     assert held.cloaked() == cloaked, "it is known what it comes to"
     assert release([str(held.watch / "b.jpg")], as_json=False) == OK
     assert held.run() == OK
-    assert "a person released it all the same" in held.jobs()["b.jpg"].reason
+    assert "a person published it all the same" in held.jobs()["b.jpg"].reason
     assert held.published()["b.jpg"] == "cloaked unprotected#edited since"
 
 
@@ -359,7 +359,7 @@ def test_a_released_copy_is_in_no_batch(out: Scene, tmp_path: Path) -> None:
     assert [each.name for each in following] == ["2 other.jpg"]
 
 
-STAGES = ["snapshot after", "recall_picture after", "_judge after", "publish before", "publish after"]
+STAGES = ["snapshot after", "find_same_picture after", "_judge after", "publish before", "publish after"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
