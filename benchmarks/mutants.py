@@ -361,7 +361,7 @@ def main() -> int:
         pytest.main([*QUIET, "--collect-only", *sorted({test for target in targets for test in target.tests})])
     for tests in dict.fromkeys(target.tests for target in targets):
         if ran(tests, None) != 0:
-            raise SystemExit(f"{' '.join(tests)} fail as they are: mend them first")
+            raise SystemExit(f"{' '.join(tests)} fail as they are: fix them first")
     for target in targets:
         every = mutants(target)
         made += every[:: -(-len(every) // A_SMOKE)] if asked.smoke else every

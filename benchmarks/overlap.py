@@ -108,7 +108,7 @@ def _judged(scene: Scene, result: Pixels, judges: Sequence[OnnxRecogniser]) -> l
     Image.fromarray(result).save(buffer, "JPEG", quality=90)
     released = np.asarray(Image.open(buffer))
     points = np.array([face.landmarks for face in scene.faces])
-    told = [
+    judged = [
         (judge, compare(judge.card, *(judge.embed(each, points) for each in (scene.photo, released))))
         for judge in judges
     ]
@@ -116,8 +116,8 @@ def _judged(scene: Scene, result: Pixels, judges: Sequence[OnnxRecogniser]) -> l
     for number, face in enumerate(scene.faces):
         square = face_square(face, scene.photo.shape)
         assert square is not None, "the face is large enough for the metric"
-        linked = any(judge.card.matches(float(values[number]), 1e-3) for judge, values in told)
-        found.append((float(told[0][1][number]), linked, ssimulacra2(scene.photo[square], released[square])))
+        linked = any(judge.card.matches(float(values[number]), 1e-3) for judge, values in judged)
+        found.append((float(judged[0][1][number]), linked, ssimulacra2(scene.photo[square], released[square])))
     return found
 
 

@@ -151,9 +151,11 @@ def _print(rows: Sequence[Row], *, judged: bool) -> None:
     for row in rows:
         spread = f"{row.lfw:.2f} ± {row.lfw_spread:.2f}" if row.lfw is not None else "-"
         apart = row.lfw - row.card_lfw if row.lfw is not None and row.card_lfw is not None else None
-        told = "" if apart is None or not judged else f"within {BAR_POINTS}" if abs(apart) <= BAR_POINTS else "MISSED"
+        verdict = (
+            "" if apart is None or not judged else f"within {BAR_POINTS}" if abs(apart) <= BAR_POINTS else "MISSED"
+        )
         print(
-            f"{row.name:26}{spread:>14}{_number(row.card_lfw):>8}{_number(apart, '+.2f'):>8}  {told:10}"
+            f"{row.name:26}{spread:>14}{_number(row.card_lfw):>8}{_number(apart, '+.2f'):>8}  {verdict:10}"
             f"{_number(row.every_pair):>7}{row.milliseconds:7.1f}"
         )
     print(f"\n{'threshold at FAR':26}" + "".join(f"{far:<36g}" for far in FARS))

@@ -32,7 +32,7 @@ Fault: TypeAlias = Literal["photo", "policy", "model", "other"]
 
 
 class UncnnError(Exception):
-    """Something a person can mend: the message names the thing, the value and the remedy."""
+    """Something a person can fix: the message names the thing, the value and the remedy."""
 
     fault: ClassVar[Fault] = "other"
 
@@ -54,8 +54,8 @@ def parameter(
     Values lie above `above`, or from `least` on, up to `most`: `uncnn.plugins.parameters.check` refuses others. A
     plugin may do without, and use plain fields.
     """
-    told = {"meaning": meaning, "unit": unit, "above": above, "least": least, "most": most}
-    return field(default=default, metadata=told)
+    metadata = {"meaning": meaning, "unit": unit, "above": above, "least": least, "most": most}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,8 +153,8 @@ def _text(plugin: Plugin) -> Iterator[str]:
 
 
 def _line(each: Parameter, value: str) -> str:
-    told = "; ".join(part for part in (each.meaning, each.unit and f"in {each.unit}", each.values) if part)
-    return f"  {each.name} = {value}" + (f"  ({told})" if told else "")
+    details = "; ".join(part for part in (each.meaning, each.unit and f"in {each.unit}", each.values) if part)
+    return f"  {each.name} = {value}" + (f"  ({details})" if details else "")
 
 
 def _value(value: Any) -> str:

@@ -38,10 +38,10 @@ class Counts:
 
     def words(self) -> list[str]:
         """Return a line for each count that is not 0."""
-        told = zip(_WORDS, (getattr(self, name) for name in _WORDS), strict=True)
+        counted = zip(_WORDS, (getattr(self, name) for name in _WORDS), strict=True)
         return [
             f"1 photo {_WORDS[name][0]}" if number == 1 else f"{number} photos {_WORDS[name][1]}"
-            for name, number in told
+            for name, number in counted
             if number
         ]
 

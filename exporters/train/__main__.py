@@ -30,7 +30,7 @@ TEACHING_DETECTOR = "retinaface-mobilenet0.25.pth"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the recipe; an error that a person can mend is one line."""
+    """Run the recipe; an error that a person can fix is one line."""
     options = _options(arguments)
     torch.set_num_threads(options.threads)
     try:
