@@ -24,9 +24,8 @@ from common import JUDGES, REFERENCE, set_torch_up
 from uncnn.daemon.config.policies import Attack
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Budget, Face
-from uncnn.plugins.engine import objective
-from uncnn.plugins.engine.host import Portrait, perturb_all
-from uncnn.plugins.engine.objective import CHUNK
+from uncnn.plugins.engine.host import FaceInPhoto, perturb_all
+from uncnn.plugins.engine.loss import CHUNK, cores
 from uncnn.plugins.geometry import ARCFACE_112
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import STRENGTHS, attack_names, make_attack
@@ -56,11 +55,11 @@ def main() -> None:
 
 
 def _row(name: str, faces: int, surrogates: Sequence[Recogniser], budget: Budget, rounds: int, device: str) -> str:
-    portraits = [_portrait(seed) for seed in range(faces)]
+    faces_in_photos = [_face_in_photo(seed) for seed in range(faces)]
     attack = make_attack(name, {})
 
     def attacked() -> None:
-        perturb_all(portraits, attack, surrogates, budget)
+        perturb_all(faces_in_photos, attack, surrogates, budget)
 
     def bare() -> None:
         for _ in range(budget.steps):
@@ -82,7 +81,7 @@ def _passes(surrogates: Sequence[Recogniser], faces: int, device: str) -> None:
             crops = (255 * torch.rand(faces, 3, size.height, size.width, device=device)).requires_grad_()
             torch.autograd.grad(surrogate.outputs(crops).sum(), crops)
 
-    list((objective.cores().map if device == "cpu" else map)(one, surrogates))
+    list((cores().map if device == "cpu" else map)(one, surrogates))
 
 
 def _seconds(work: Callable[[], None], device: str) -> float:
@@ -93,12 +92,12 @@ def _seconds(work: Callable[[], None], device: str) -> float:
     return time.monotonic() - started
 
 
-def _portrait(seed: int) -> Portrait:
+def _face_in_photo(seed: int) -> FaceInPhoto:
     """Return a face of noise: what is in the picture does not change what it costs."""
     photo = np.random.default_rng(seed).integers(60, 200, (250, 250, 3), dtype=np.uint8)
     points = ARCFACE_112 + 70
     landmarks = tuple((float(x), float(y)) for x, y in points)
-    return Portrait(photo, Face((80.0, 80.0, 170.0, 190.0), landmarks, 0.99), seed)  # type: ignore[arg-type]
+    return FaceInPhoto(photo, Face((80.0, 80.0, 170.0, 190.0), landmarks, 0.99), seed)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -54,12 +54,12 @@ def main() -> None:
 
 
 def _row(title: str, found: Evaluation, plan: Plan, strength: str) -> str:
-    (look,) = [look for look in found.looks if look.strength == strength]
-    assert look.mean is not None, "the faces are large enough for the metrics"
-    butteraugli = "-" if look.mean.butteraugli is None else f"{look.mean.butteraugli:.2f}"
+    (summary,) = [summary for summary in found.summaries_over_all if summary.strength == strength]
+    assert summary.mean is not None, "the faces are large enough for the metrics"
+    butteraugli = "-" if summary.mean.butteraugli is None else f"{summary.mean.butteraugli:.2f}"
     worst = {name: max(found.worst(name, strength, view).value for view in plan.views) for name in MEASURES}
     shares = f"{worst['match']:7.0%}  {worst['own_photo']:9.0%}  {worst['linear_probe']:5.0%}"
-    return f"{title:34}  {look.mean.ssimulacra2:11.1f}  {butteraugli:>11}  {shares}  {look.seconds:6.1f}"
+    return f"{title:34}  {summary.mean.ssimulacra2:11.1f}  {butteraugli:>11}  {shares}  {summary.seconds:6.1f}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What it costs to keep verdicts and to look at what was released: bytes a photo, `status` and `audit` over many rows.
+"""What it costs to keep verdicts and to look at what was published: bytes a photo, `status` and `audit` over many rows.
 
-    python benchmarks/audit.py              # 50,000 released photos of 1 kB, of two faces each
+    python benchmarks/audit.py              # 50,000 published photos of 1 kB, of two faces each
     python benchmarks/audit.py --smoke
 
 The ledger is a real one with real verdicts of made-up figures; both commands are processes of their own. Every photo
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def over_many(root: Path, photos: int) -> None:
-    """Print what the commands take over so many released photos."""
+    """Print what the commands take over so many published photos."""
     environment = {**os.environ, "UNCNN_STATE": str(root / "state"), "XDG_DATA_HOME": str(root / "data")}
     environment |= {"XDG_CONFIG_HOME": str(root / "config"), "UNCNN_MODELS": "", "OMP_NUM_THREADS": "1"}
     file = fill(root, photos)

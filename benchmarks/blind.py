@@ -59,7 +59,7 @@ def main() -> None:
             copy = decode(encode(photo, changed).data, "copy", written_here=True).pixels
         left = bool(sides.integers(2))
         pair = (copy, photo.pixels) if left else (photo.pixels, copy)
-        sheet(pair, face).save(options.output / f"{number:02}.png")
+        pair_picture(pair, face).save(options.output / f"{number:02}.png")
         key[f"{number:02}"] = {"copy": "left" if left else "right", "face_px": round(face.size_px)}
         print(f"{number:02}: a face of {face.size_px:.0f} px", flush=True)
     (options.output / "key.json").write_text(json.dumps(key, indent=1))
@@ -84,7 +84,7 @@ def chosen_faces(data: Path, random: np.random.Generator, each: int) -> list[tup
     return found
 
 
-def sheet(pair: tuple[Pixels, Pixels], face: Face) -> Image.Image:
+def pair_picture(pair: tuple[Pixels, Pixels], face: Face) -> Image.Image:
     """Return both faces beside each other, as large as a desktop shows them and, below, twice as large."""
     scale = DESKTOP.scale(*pair[0].shape[:2])
     rows = [[_cut(pixels, face, scale * zoom) for pixels in pair] for zoom in (1, 2)]

@@ -94,7 +94,7 @@ def time_photos(title: str, photos: list[Path], policy: Policy, bars: dict[str, 
 def one_photo(
     engine: ProcessEngine, photo: Path, policy: Policy, spool: Path, published: Path
 ) -> tuple[float, Outcome]:
-    """Return the wall seconds from the file in the folder to the file that is released or held."""
+    """Return the wall seconds from the file in the folder to the file that is published or held."""
     started = time.perf_counter()
     taken = snapshot(photo.parent, Path(photo.name), spool)
     outcome = protect(

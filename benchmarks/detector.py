@@ -69,10 +69,10 @@ def _load(runtime: str) -> RetinaFace:
 def _widerface(detector: RetinaFace, folder: Path, step: int) -> None:
     found, sizes, seconds = [], [], []
     for photo, boxes in list(_annotated(folder))[::step]:
-        faces, spent = _timed(detector, photo)
+        faces, elapsed = _timed(detector, photo)
         found.append(_matched(boxes, faces))
         sizes.append(_shorter(boxes))
-        seconds.append(spent)
+        seconds.append(elapsed)
     matched, shorter = np.concatenate(found), np.concatenate(sizes)
     for size in (40, 20):
         here = matched[shorter >= size]
@@ -93,10 +93,10 @@ def _lfw(detector: RetinaFace, folder: Path, step: int) -> None:
     found, seconds = 0, []
     for file in files:
         photo = _read(file)
-        faces, spent = _timed(detector, photo)
+        faces, elapsed = _timed(detector, photo)
         y, x = photo.shape[0] / 2, photo.shape[1] / 2
         found += any(face.box[0] < x < face.box[2] and face.box[1] < y < face.box[3] for face in faces)
-        seconds.append(spent)
+        seconds.append(elapsed)
     _row("lfw found", f"{found / len(files):.4f}", f">= {BARS['lfw']} of {len(files)}")
     _row("lfw, seconds a photo", f"{np.mean(seconds):.3f}")
 
@@ -104,11 +104,11 @@ def _lfw(detector: RetinaFace, folder: Path, step: int) -> None:
 def _large(detector: RetinaFace, folder: Path, megapixels: int) -> None:
     photo, boxes = _mosaic(folder, megapixels)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    faces, spent = _timed(detector, photo)
+    faces, elapsed = _timed(detector, photo)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     smallest = round(24 * max((photo.shape[0] * photo.shape[1] / detector.view_pixels) ** 0.5, 1))
     matched = _matched(boxes, faces)[_shorter(boxes) >= smallest]
-    _row(f"{megapixels} Mpx, seconds", f"{spent:.2f}", f"<= {BARS['12 Mpx']}" if megapixels == 12 else "")
+    _row(f"{megapixels} Mpx, seconds", f"{elapsed:.2f}", f"<= {BARS['12 Mpx']}" if megapixels == 12 else "")
     _row(f"{megapixels} Mpx, peak memory above, MB", f"{grown:.0f}")
     _row(f"{megapixels} Mpx recall, {smallest} px and more", f"{matched.mean():.3f}", f"of {len(matched)}")
 

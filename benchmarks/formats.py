@@ -4,7 +4,7 @@
     python benchmarks/formats.py --smoke   2 small photos: only shows that it runs
 
 Each photo is converted into every format and kind; a change as an attack makes it, up to 12 grey levels, is put into
-its faces as the detector finds them; the file is encoded as it would be released and read again. No attack is run.
+its faces as the detector finds them; the file is encoded as it would be published and read again. No attack is run.
 
 Needs photos (--data, else ../shared/data beside the checkout) and RetinaFace's weights (UNCNN_MODELS, else
 ../shared/models/reference). Says so and ends with 0 where there are none.

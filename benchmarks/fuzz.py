@@ -7,7 +7,7 @@
 
 The files are seeded mutations of a portrait and of a photo without a face, in every format and kind that is read
 (tests/faults). The worker and the verifier are the real ones with the models that come with uncnn; the attack is the
-quickest, and what it does not protect is released all the same, so that much is published.
+quickest, and what it does not protect is published all the same, so that much is published.
 """
 
 from __future__ import annotations

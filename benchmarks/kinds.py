@@ -171,11 +171,13 @@ def _cloaked(
     base = host.moved(photo, patches)
     released, _ = host.add(base, patches)
     points = np.array([face.landmarks])
-    told = [(judge, compare(judge.card, judge.embed(photo, points), judge.embed(released, points))) for judge in judges]
+    linked_by = [
+        (judge, compare(judge.card, judge.embed(photo, points), judge.embed(released, points))) for judge in judges
+    ]
     square = face_square(face, photo.shape)
     assert square is not None, "the face is large enough for the metric"
     colour = np.ptp(released.astype(int) - base, axis=2).max()
-    linked = any(judge.card.matches(float(values[0]), 1e-3) for judge, values in told)
+    linked = any(judge.card.matches(float(values[0]), 1e-3) for judge, values in linked_by)
     return linked, ssimulacra2(base[square], released[square]), int(colour)
 
 

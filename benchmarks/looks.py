@@ -32,9 +32,9 @@ from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import AttackChoice, Change
 from uncnn.daemon.protect.verifier import Verifier
 from uncnn.daemon.protect.worker import Worker
+from uncnn.daemon.verify.detection import ANIMAL, Detection
 from uncnn.daemon.verify.opinion import load_opinion
 from uncnn.daemon.verify.second_look import load_second_detector
-from uncnn.daemon.verify.sighting import ANIMAL, Sighting
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors.retinaface_boxes import overlap
 from uncnn.plugins.detectors.turned import looking
@@ -65,18 +65,18 @@ class Found:
     """What is made of one photo."""
 
     before: list[Face]  # the worker's upright look
-    sightings: list[Sighting]
+    detections: list[Detection]
 
     @property
     def counted(self) -> list[Face]:
         """Return the faces that are cloaked, or hold the photo, under the everyday policy."""
-        told = (each.face for each in self.sightings if each.counts("cloak"))
-        return [face for face in told if face.size_px >= SMALLEST_PX]
+        faces = (each.face for each in self.detections if each.counts("cloak"))
+        return [face for face in faces if face.size_px >= SMALLEST_PX]
 
     @property
     def mentioned(self) -> list[Face]:
         """Return those, and what is reported as uncertain."""
-        return [*self.counted, *(each.face for each in self.sightings if each.uncertain)]
+        return [*self.counted, *(each.face for each in self.detections if each.uncertain)]
 
 
 class Looks:
@@ -91,7 +91,7 @@ class Looks:
         """Return what both make of `photo`."""
         before, found = self.detector.detect(photo), looking(self.detector, "auto").detect(photo)
         second = self.verifier.second_look
-        return Found(before, second.sightings(second.at("", photo, "auto"), found))
+        return Found(before, second.detections(second.at("", photo, "auto"), found))
 
 
 def main() -> None:
@@ -163,7 +163,7 @@ def _turned(looks: Looks, files: Sequence[Path]) -> None:
         found = [looks.at(np.ascontiguousarray(np.rot90(_read(file), turns))) for file in files]
         before = np.mean([not any(face.size_px >= SMALLEST_PX for face in each.before) for each in found])
         now = np.mean([not each.counted for each in found])
-        _row(f"turned by {90 * turns} degrees, released untouched, of {len(found)}", before, now, "< 1 %")
+        _row(f"turned by {90 * turns} degrees, published untouched, of {len(found)}", before, now, "< 1 %")
 
 
 def _faceless(looks: Looks, files: Sequence[Path]) -> None:
@@ -183,7 +183,7 @@ def _people(looks: Looks, files: Sequence[Path]) -> None:
     """Print the share of real faces, made hard to see, that are taken for animals and would not be cloaked."""
     for name, spoil in SPOILT.items():
         photos = [np.asarray(spoil(Image.fromarray(_read(file)))) for file in files]
-        sure = [each for photo in photos for each in looks.at(photo).sightings if each.known]
+        sure = [each for photo in photos for each in looks.at(photo).detections if each.known]
         dismissed = [each.uncertain == ANIMAL and not each.certain_enough for each in sure]
         _row(f"real faces taken for animals, {name}, of {len(sure)}", None, np.mean(dismissed), "< 0.5 %")
 
@@ -222,7 +222,7 @@ def _timed(work: Callable[[], None]) -> float:
 
 
 def _as_it_was(looks: Looks, source: Path) -> None:
-    """Do what was done before: the worker's upright look, and the verifier's at the released photo."""
+    """Do what was done before: the worker's upright look, and the verifier's at the published photo."""
     _worked(looks, source, False)
     decode(source.read_bytes(), "photo.jpg")
     released = decode(_candidate(source).read_bytes(), "photo.jpg")
@@ -234,8 +234,8 @@ def _now(looks: Looks, source: Path) -> None:
     faces = _worked(looks, source, "auto")
     verifier = replace(looks.verifier, memory={})
     data, released = source.read_bytes(), _candidate(source).read_bytes()
-    sighted = verifier.second_look.sightings(verifier.look(data, "photo.jpg", "auto"), faces)
-    assert not any(each.counts("cloak") for each in sighted), "the photo is to have no face"
+    detections = verifier.second_look.detections(verifier.look(data, "photo.jpg", "auto"), faces)
+    assert not any(each.counts("cloak") for each in detections), "the photo is to have no face"
     verifier.verify(data, released, 1e-3, ("as-is",), SMALLEST_PX, faces, rotated="auto")
 
 

@@ -35,7 +35,7 @@ Half = Literal["tune", "report", "people", "groups"]
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Source:
     """One photo, and which half of the people it belongs to."""
 
     file: Path
@@ -46,19 +46,19 @@ class Subject:
         return cache / f"{self.half}-{self.file.parent.name}-{self.file.stem}"
 
 
-def subjects(data: Path, number: int) -> list[Subject]:
+def sources(data: Path, number: int) -> list[Source]:
     """Return `number` LFW photos of each half of the people, one a person, in turns; then `people` and `groups`."""
     people = sorted(path for path in (data / "lfw" / "identities").iterdir() if path.is_dir())
     halves = [spread(people[start::2], number) for start in (0, 1)]
     pairs = zip(*halves, strict=True)
     lfw = []
     for tune, report in pairs:
-        lfw += [Subject(sorted(tune.iterdir())[0], "tune"), Subject(sorted(report.iterdir())[0], "report")]
-    others: list[Subject] = []
+        lfw += [Source(sorted(tune.iterdir())[0], "tune"), Source(sorted(report.iterdir())[0], "report")]
+    others: list[Source] = []
     for folder in sorted((data / "people").iterdir()):
-        others += [Subject(file, "people") for file in sorted(folder.iterdir())[:4]]
+        others += [Source(file, "people") for file in sorted(folder.iterdir())[:4]]
     groups = spread(sorted((data / "groups").iterdir()), max(number // 4, 1))
-    others += [Subject(file, "groups") for file in groups]
+    others += [Source(file, "groups") for file in groups]
     return lfw + spread(others, max(number // 2, 2))
 
 
@@ -67,16 +67,14 @@ def spread(items: Sequence[Item], number: int) -> list[Item]:
     return [items[position] for position in np.unique(np.linspace(0, len(items) - 1, number).round().astype(int))]
 
 
-def make_cloak(
-    subject: Subject, strength: str, cache: Path, detector: Detector, attacked: Sequence[Recogniser]
-) -> None:
-    """Cloak a photo at a strength, unless that was done, and keep the file and how it looks."""
-    file = subject.folder(cache) / f"{strength}.json"
+def make_cloak(source: Source, strength: str, cache: Path, detector: Detector, attacked: Sequence[Recogniser]) -> None:
+    """Cloak a photo at a strength, unless that was done, and keep the file and the SSIMULACRA2 of each face."""
+    file = source.folder(cache) / f"{strength}.json"
     if file.is_file():
         return
-    faces = faces_of(subject, cache, detector)
-    photo = decode(subject.file.read_bytes(), "photo")
-    looks: list[float | None] = []
+    faces = faces_of(source, cache, detector)
+    photo = decode(source.file.read_bytes(), "photo")
+    ssimulacra2_values: list[float | None] = []
     if faces:
         budget = make_budget(strength, {})
         patches = perturb(photo.pixels, faces, make_attack("veil", {}), attacked, budget, seed(photo), photo.grey)
@@ -84,8 +82,10 @@ def make_cloak(
         pixels, _ = add(base, patches)
         file.with_suffix(".released").write_bytes(encode(photo, pixels).data)
         squares = [face_square(face, pixels.shape) for face in faces]
-        looks = [None if square is None else ssimulacra2(base[square], pixels[square]) for square in squares]
-    file.write_text(json.dumps(looks))
+        ssimulacra2_values = [
+            None if square is None else ssimulacra2(base[square], pixels[square]) for square in squares
+        ]
+    file.write_text(json.dumps(ssimulacra2_values))
 
 
 def load_attacked() -> list[Recogniser]:
@@ -93,12 +93,12 @@ def load_attacked() -> list[Recogniser]:
     return [load_recogniser(EMBEDDED / name) for name in ATTACKED]
 
 
-def faces_of(subject: Subject, cache: Path, detector: Detector) -> list[Face]:
+def faces_of(source: Source, cache: Path, detector: Detector) -> list[Face]:
     """Return the faces of the photo that are to be protected, found once."""
-    file = subject.folder(cache) / "faces.json"
+    file = source.folder(cache) / "faces.json"
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
-        seen = detector.detect(decode(subject.file.read_bytes(), "photo").pixels)
+        seen = detector.detect(decode(source.file.read_bytes(), "photo").pixels)
         large = sorted((face for face in seen if face.size_px >= SMALLEST_PX), key=lambda face: -face.size_px)
         file.write_text(json.dumps(ADAPTER.dump_python(large[:MOST_FACES], mode="json")))
     return ADAPTER.validate_json(file.read_text())

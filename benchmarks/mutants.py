@@ -55,7 +55,7 @@ class Target:
 
 
 GUARD: Final = "tests/daemon/test_fail_closed.py"
-CARDS: Final = "tests/plugins/test_cards.py"
+CARDS: Final = "tests/plugins/recognisers/test_cards.py"
 TABLE: Final = "tests/daemon/test_tightening.py"
 RULES: Final = tuple(f"{name}.objection" for name in ("Ranked", "Number", "AllOf", "Longer"))
 TARGETS: Final = [
@@ -63,7 +63,7 @@ TARGETS: Final = [
     Target("daemon/verify/verdict.py", ("FaceVerdict.protected", "Verdict.protected", "Judgement.blind"), (GUARD,)),
     Target("daemon/protect/verifier.py", ("_paired",), (GUARD,)),
     Target("daemon/protect/verifier.py", ("_judgement",), (GUARD, "tests/daemon/test_judgements.py")),
-    Target("daemon/verify/places.py", ("places",), ("tests/daemon/test_places.py",)),
+    Target("daemon/verify/places.py", ("places",), ("tests/daemon/verify/test_places.py",)),
     Target("daemon/protect/measuring.py", ("same_face",), (GUARD,)),
     Target(
         "plugins/recognisers/cards.py",
@@ -79,7 +79,7 @@ TARGETS: Final = [
     Target(
         "plugins/recognisers/canaries.py",
         ("check_detector", "check_second_detector", "_check_sight", "check_recognisers", "_check_answers", "_is_at"),
-        ("tests/plugins/test_canaries.py",),
+        ("tests/plugins/recognisers/test_canaries.py",),
     ),
 ]
 """A guard has to be quick: it runs once for every mutant."""
@@ -361,7 +361,7 @@ def main() -> int:
         pytest.main([*QUIET, "--collect-only", *sorted({test for target in targets for test in target.tests})])
     for tests in dict.fromkeys(target.tests for target in targets):
         if ran(tests, None) != 0:
-            raise SystemExit(f"{' '.join(tests)} fail as they are: mend them first")
+            raise SystemExit(f"{' '.join(tests)} fail as they are: fix them first")
     for target in targets:
         every = mutants(target)
         made += every[:: -(-len(every) // A_SMOKE)] if asked.smoke else every

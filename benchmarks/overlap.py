@@ -76,8 +76,8 @@ def main() -> None:
 
 
 def _apart(scene: Scene, attack: Attack, surrogates: Sequence[Recogniser], budget: Budget) -> Pixels:
-    portraits = [host.Portrait(scene.photo, face, 1) for face in scene.faces]
-    patches = host.perturb_all(portraits, attack, surrogates, budget)
+    faces_in_photos = [host.FaceInPhoto(scene.photo, face, 1) for face in scene.faces]
+    patches = host.perturb_all(faces_in_photos, attack, surrogates, budget)
     base = host.moved(scene.photo, patches).astype(np.float32)
     total, widest = np.zeros_like(base), np.zeros_like(base)
     for patch in patches:
@@ -108,7 +108,7 @@ def _judged(scene: Scene, result: Pixels, judges: Sequence[OnnxRecogniser]) -> l
     Image.fromarray(result).save(buffer, "JPEG", quality=90)
     released = np.asarray(Image.open(buffer))
     points = np.array([face.landmarks for face in scene.faces])
-    told = [
+    judged = [
         (judge, compare(judge.card, *(judge.embed(each, points) for each in (scene.photo, released))))
         for judge in judges
     ]
@@ -116,8 +116,8 @@ def _judged(scene: Scene, result: Pixels, judges: Sequence[OnnxRecogniser]) -> l
     for number, face in enumerate(scene.faces):
         square = face_square(face, scene.photo.shape)
         assert square is not None, "the face is large enough for the metric"
-        linked = any(judge.card.matches(float(values[number]), 1e-3) for judge, values in told)
-        found.append((float(told[0][1][number]), linked, ssimulacra2(scene.photo[square], released[square])))
+        linked = any(judge.card.matches(float(values[number]), 1e-3) for judge, values in judged)
+        found.append((float(judged[0][1][number]), linked, ssimulacra2(scene.photo[square], released[square])))
     return found
 
 

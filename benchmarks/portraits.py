@@ -104,7 +104,7 @@ def portraits_of(files: Sequence[Path]) -> list[tuple[Pixels, Face]]:
 def judged(photo: Pixels, face: Face, patch: host.Patch, judges: Sequence[Recogniser], seconds: float) -> Found:
     """Return what became of one face, in so many seconds."""
     moved = host.moved(photo, [patch])
-    result, (spent,) = host.add(moved, [patch])
+    result, (norms,) = host.add(moved, [patch])
     released = as_jpeg(result)
     square = face_square(face, photo.shape)
     assert square is not None, "the face is large enough for the metrics"
@@ -120,7 +120,7 @@ def judged(photo: Pixels, face: Face, patch: host.Patch, judges: Sequence[Recogn
         face.size_px,
         ssimulacra2(clean, cloaked),
         None if differences is None else differences[0],
-        spent.flow,
+        norms.flow,
         statistics.mean(likenesses),
         tuple(linked),
         seconds,
@@ -128,7 +128,7 @@ def judged(photo: Pixels, face: Face, patch: host.Patch, judges: Sequence[Recogn
 
 
 def embedding(judge: Recogniser, photo: Pixels, face: Face) -> torch.Tensor:
-    """Return what a judge makes of a face, (D,), as its threshold has it."""
+    """Return a judge's embedding of a face, (D,), as its threshold has it."""
     with torch.no_grad():
         pixels = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float()
         return judge.outputs(judge.crops(pixels, np.array([face.landmarks])))[0]

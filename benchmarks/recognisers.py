@@ -124,11 +124,11 @@ def _rows(folders: Sequence[Path], faces: FaceFolder, threads: int) -> Iterator[
         recogniser = OnnxRecogniser(card, make_session(read_model(folder, card), CPU, threads))
         start = time.perf_counter()
         embeddings = embed_faces(faces, recogniser, _progress)
-        spent = time.perf_counter() - start
+        elapsed = time.perf_counter() - start
         calibration = calibrate_embeddings(faces, card, embeddings)
         lfw = [100 * accuracy(card, embeddings, folds).value for folds in draws if folds]
         alone = 100 * accuracy(card, embeddings[inside], every).value if every else None
-        yield _row(card, calibration, lfw, alone, 1000 * spent / len(people))
+        yield _row(card, calibration, lfw, alone, 1000 * elapsed / len(people))
 
 
 def _row(card: Card, calibration: Calibration, lfw: Sequence[float], alone: float | None, milliseconds: float) -> Row:
@@ -151,9 +151,11 @@ def _print(rows: Sequence[Row], *, judged: bool) -> None:
     for row in rows:
         spread = f"{row.lfw:.2f} ± {row.lfw_spread:.2f}" if row.lfw is not None else "-"
         apart = row.lfw - row.card_lfw if row.lfw is not None and row.card_lfw is not None else None
-        told = "" if apart is None or not judged else f"within {BAR_POINTS}" if abs(apart) <= BAR_POINTS else "MISSED"
+        verdict = (
+            "" if apart is None or not judged else f"within {BAR_POINTS}" if abs(apart) <= BAR_POINTS else "MISSED"
+        )
         print(
-            f"{row.name:26}{spread:>14}{_number(row.card_lfw):>8}{_number(apart, '+.2f'):>8}  {told:10}"
+            f"{row.name:26}{spread:>14}{_number(row.card_lfw):>8}{_number(apart, '+.2f'):>8}  {verdict:10}"
             f"{_number(row.every_pair):>7}{row.milliseconds:7.1f}"
         )
     print(f"\n{'threshold at FAR':26}" + "".join(f"{far:<36g}" for far in FARS))

@@ -104,8 +104,8 @@ def _lines(model: Recogniser, teacher: Recogniser, crops: Tensor, people: list[s
 
 def _coarse(model: Recogniser, crops: Tensor, others: Tensor) -> float:
     """Return how much of the energy of the cosine's gradient by the pixels lies in what is larger than a few pixels."""
-    shown = crops.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad((_unit(model, shown) * others[: len(crops)]).sum(), shown)
+    inputs = crops.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad((_unit(model, inputs) * others[: len(crops)]).sum(), inputs)
     across = torch.fft.fftfreq(crops.shape[3])
     energy = torch.fft.fft2(gradient).abs().square().sum(1)
     low = energy[:, torch.hypot(across[:, None], across[None]) < COARSE].sum(1)
@@ -129,8 +129,8 @@ def _altered(model: Recogniser, crops: Tensor, own: Tensor, epsilon: float, step
     length = 1.25 * epsilon if steps == 1 else 2.5 * epsilon / steps
     change = epsilon * (2 * torch.rand(crops.shape, generator=torch.Generator().manual_seed(0)) - 1)
     for _ in range(steps):
-        shown = (crops + change).clamp(0, 255).requires_grad_()
-        (gradient,) = torch.autograd.grad((_unit(model, shown) * own).sum(), shown)
+        inputs = (crops + change).clamp(0, 255).requires_grad_()
+        (gradient,) = torch.autograd.grad((_unit(model, inputs) * own).sum(), inputs)
         change = (change - length * gradient.sign()).clamp(-epsilon, epsilon)
     return (crops + change).clamp(0, 255)
 

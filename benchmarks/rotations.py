@@ -124,12 +124,12 @@ def _print_cloaks(detector: Detector, photos: Sequence[Upright], angles: Sequenc
     surrogates, judges = common.surrogates(), common.judges()
     print(f"{len(photos)} cloaks, without and with `rotated`: linked by a judge when turned back upright; found again")
     for angle in angles:
-        told = [
+        outcomes = [
             [_linked(looking(detector, rotated), photo, angle, surrogates, judges, budget) for photo in photos]
             for rotated in (False, True)
         ]
-        linked = [sum(link for link, _ in own) / len(own) for own in told]
-        again = [sum(found for _, found in own) / len(own) for own in told]
+        linked = [sum(link for link, _ in own) / len(own) for own in outcomes]
+        again = [sum(found for _, found in own) / len(own) for own in outcomes]
         print(
             f"{angle:6}  linked {linked[0]:4.0%} {linked[1]:4.0%}   found {again[0]:4.0%} {again[1]:4.0%}", flush=True
         )

@@ -56,7 +56,7 @@ def _one_person(photos: Sequence[Any], cards: dict[str, Any]) -> bool:
 
 
 def _described(folders: Sequence[Path]) -> tuple[list[list[Any]], dict[str, Any]]:
-    """Return what the recognisers make of some photos, person by person, and the recognisers' cards by their hash."""
+    """Return the embeddings of some photos, person by person, and the recognisers' cards by their hash."""
     settings = settings_for(None, None, None, None, None, None, "cpu", any_policy=True)
     found: dict[str, list[Any]] = {}
     with work(settings.models, settings.device) as (engine, spool):

@@ -28,7 +28,7 @@ from uncnn.daemon.terminal.verdict_table import worst_views
 from uncnn.plugins.registry import STRENGTHS
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAD = f"{'':14s}  faces  protected  released          SSIMULACRA2  s/face  each judge links"
+HEAD = f"{'':14s}  faces  protected  published          SSIMULACRA2  s/face  each judge links"
 
 
 def main() -> None:
@@ -86,7 +86,7 @@ def row(name: str, outcomes: Sequence[Outcome]) -> str:
     worst_tenth = sorted(seen)[len(seen) // 10]
     seconds = sum(outcome.seconds for outcome in outcomes) / max(len(faces), 1)
     shown = f"{statistics.mean(seen):.1f}, 10 % below {worst_tenth:.0f}"
-    return f"{name:14s} {len(faces):6d} {safe:10.0%} {released:9.0%} {shown:>20s} {seconds:7.1f}  {links}"
+    return f"{name:14s} {len(faces):6d} {safe:10.0%} {released:10.0%} {shown:>20s} {seconds:7.1f}  {links}"
 
 
 if __name__ == "__main__":

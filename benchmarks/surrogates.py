@@ -23,7 +23,7 @@ from uncnn.daemon.verify.visibility import ssimulacra2
 from uncnn.exporters.calibration.patches import main_face
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Budget, Detector, Face, Pixels
-from uncnn.plugins.engine.host import Portrait, compose, perturb_all
+from uncnn.plugins.engine.host import FaceInPhoto, compose, perturb_all
 from uncnn.plugins.geometry import region_of
 from uncnn.plugins.recognisers.cards import compare, distance, read_card
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
@@ -159,8 +159,8 @@ def _reach(
 
 
 def _cloak(people: Sequence[Person], surrogates: Sequence[Recogniser], budget: Budget) -> list[Pixels]:
-    portraits = [Portrait(person.photo, person.face, seed=0) for person in people]
-    patches = perturb_all(portraits, make_attack("veil", {}), surrogates, budget)
+    faces_in_photos = [FaceInPhoto(person.photo, person.face, seed=0) for person in people]
+    patches = perturb_all(faces_in_photos, make_attack("veil", {}), surrogates, budget)
     return [compose(person.photo, [patch])[0] for person, patch in zip(people, patches, strict=True)]
 
 
@@ -184,7 +184,7 @@ def _shown(person: Person, released: Pixels) -> float:
 def _asked(
     people: Sequence[Person], released: Sequence[Pixels], apart: Sequence[_Apart]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return what each recogniser says of each released photo: own links, links to others, distance to others."""
+    """Return what each recogniser says of each published photo: own links, links to others, distance to others."""
     rows = [[each.ask(number, person, released[number]) for each in apart] for number, person in enumerate(people)]
     own, across, distance = np.moveaxis(np.array(rows, np.float64), 2, 0)
     return own, across, distance

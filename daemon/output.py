@@ -12,7 +12,7 @@ USAGE: Final = 2
 NOT_RUNNING: Final = 3
 DEGRADED: Final = 4
 NO_FACE: Final = 5
-UNCERTAIN: Final = 6  # all were released, one with something in doubt as it was
+UNCERTAIN: Final = 6  # all were published, one with something in doubt as it was
 BAD_CONFIGURATION: Final = 78
 INTERRUPTED: Final = 130  # by Ctrl-C
 

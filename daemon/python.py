@@ -47,12 +47,12 @@ class Cloaked:
 
     @property
     def verdict(self) -> Verdict:
-        """Return what every recogniser makes of each face."""
+        """Return every recogniser's judgement of each face."""
         return self.outcome.verdict
 
     @property
     def released(self) -> bool:
-        """Return whether the policy would release the copy."""
+        """Return whether the policy would publish the copy."""
         return self.outcome.decision == "publish"
 
     @property
@@ -64,7 +64,7 @@ class Cloaked:
         """Write the copy.
 
         Raises:
-            UncnnError: the policy would not release it, and it is not to be written `anyway`. OSError.
+            UncnnError: the policy would not publish it, and it is not to be written `anyway`. OSError.
         """
         if not self.released and not anyway:
             raise UncnnError(f"{path} is not written: {self.reason}; save(..., anyway=True) writes it all the same")

@@ -32,7 +32,7 @@ Fault: TypeAlias = Literal["photo", "policy", "model", "other"]
 
 
 class UncnnError(Exception):
-    """Something a person can mend: the message names the thing, the value and the remedy."""
+    """Something a person can fix: the message names the thing, the value and the remedy."""
 
     fault: ClassVar[Fault] = "other"
 
@@ -54,8 +54,8 @@ def parameter(
     Values lie above `above`, or from `least` on, up to `most`: `uncnn.plugins.parameters.check` refuses others. A
     plugin may do without, and use plain fields.
     """
-    told = {"meaning": meaning, "unit": unit, "above": above, "least": least, "most": most}
-    return field(default=default, metadata=told)
+    metadata = {"meaning": meaning, "unit": unit, "above": above, "least": least, "most": most}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ class Faces(Protocol):
 class Loss(Protocol):
     """What an attack minimises over a batch of faces: low means that no surrogate links a changed face to the person.
 
-    It is asked with pictures of the faces, `shown`, (N, 3, P, P) in 0..255: the patches with a change in them. Each
+    It is asked with pictures of the faces, `inputs`, (N, 3, P, P) in 0..255: the patches with a change in them. Each
     step sees them in views of its own (moved, blurred, resized, compressed); step 0 sees them as they are. Faces that
     overlap are seen with each other's change, and a gradient is then that of all of their losses.
     """
@@ -213,11 +213,11 @@ class Loss(Protocol):
         """Return how many identities are on offer to move to: synthetic ones, or those that the policy allows."""
         ...
 
-    def __call__(self, shown: Tensor, step: int) -> Tensor:
+    def __call__(self, inputs: Tensor, step: int) -> Tensor:
         """Return the loss of each face, (N,); differentiable."""
         ...
 
-    def gradient(self, shown: Tensor, step: int) -> Tensor:
+    def gradient(self, inputs: Tensor, step: int) -> Tensor:
         """Return the gradient of each face's own loss, (N, 3, P, P), a grey level; in bounded memory."""
         ...
 
@@ -228,7 +228,7 @@ class Loss(Protocol):
         """
         ...
 
-    def linked(self, shown: Tensor) -> Tensor:
+    def linked(self, inputs: Tensor) -> Tensor:
         """Return whether a surrogate still links each face to its person, (N,) bool: decisions, without gradients.
 
         The recognisers are asked as others would ask them: in ONNX Runtime, with whole grey levels.

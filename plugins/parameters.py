@@ -40,30 +40,32 @@ def _described(each: Field[Any]) -> Parameter:
     default = each.default
     if default is MISSING:
         default = None if each.default_factory is MISSING else each.default_factory()
-    told = each.metadata
-    if "meaning" not in told:
+    metadata = each.metadata
+    if "meaning" not in metadata:
         return Parameter(each.name, default)
-    return Parameter(each.name, default, told["meaning"], told["unit"], _words(default, told))
+    return Parameter(each.name, default, metadata["meaning"], metadata["unit"], _words(default, metadata))
 
 
-def _allowed(value: Any, default: Any, told: Mapping[str, Any]) -> bool:
+def _allowed(value: Any, default: Any, metadata: Mapping[str, Any]) -> bool:
     if isinstance(default, bool) or not isinstance(default, int | float):
         return isinstance(value, type(default))
     wanted = int if isinstance(default, int) else (int, float)
     if isinstance(value, bool) or not isinstance(value, wanted) or not math.isfinite(value):
         return False
-    enough = (told["above"] is None or value > told["above"]) and (told["least"] is None or value >= told["least"])
-    return enough and (told["most"] is None or value <= told["most"])
+    enough = (metadata["above"] is None or value > metadata["above"]) and (
+        metadata["least"] is None or value >= metadata["least"]
+    )
+    return enough and (metadata["most"] is None or value <= metadata["most"])
 
 
-def _words(default: Any, told: Mapping[str, Any]) -> str:
+def _words(default: Any, metadata: Mapping[str, Any]) -> str:
     """Return which values are allowed, in words."""
     if isinstance(default, bool):
         return "true or false"
     if not isinstance(default, int | float):
         return ""
     number = "a whole number" if isinstance(default, int) else "a number"
-    above, least, most = (told[key] for key in ("above", "least", "most"))
+    above, least, most = (metadata[key] for key in ("above", "least", "most"))
     if least is not None:
         return f"{number} from {least} to {most}" if most is not None else f"{number}, {least} or more"
     words = number if above is None else f"{number} above {above}"

@@ -11,7 +11,7 @@ from uncnn.plugins.api import Attack, Budget, Detector, DetectorSource, UncnnErr
 from uncnn.plugins.extras import REMEDIES, missing_words
 
 if TYPE_CHECKING:
-    from uncnn.plugins.engine.aim import Aim, Gallery
+    from uncnn.plugins.engine.targets import AttackTarget, Gallery
 
 ATTACKS = "uncnn.attacks"
 DETECTORS = "uncnn.detectors"
@@ -27,8 +27,8 @@ STRENGTHS: Mapping[str, Budget] = {
 }
 """What each strength may spend, the weakest first; docs/budgets.md has what it looks like."""
 
-AIM = ("target", "objective")
-"""Parameters of what an attack is after, whichever attack it is."""
+TARGET_PARAMETERS = ("target", "objective")
+"""Parameters of the target, whichever attack it is."""
 
 
 class UnknownAttack(UncnnError):
@@ -138,11 +138,13 @@ def make_attack(name: str, parameters: Mapping[str, object]) -> Attack:
         UnknownAttack: no attack has that name, it cannot be loaded, has no such parameter, or refuses the value.
     """
     kind = load_attack(name)
-    own = {key: value for key, value in parameters.items() if key not in _budget_fields() and key not in AIM}
+    own = {
+        key: value for key, value in parameters.items() if key not in _budget_fields() and key not in TARGET_PARAMETERS
+    }
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type] # load_attack lets only dataclasses pass
     for key in own:
         if key not in known:
-            allowed = ", ".join(sorted({*known, *_budget_fields(), *AIM}))
+            allowed = ", ".join(sorted({*known, *_budget_fields(), *TARGET_PARAMETERS}))
             raise UnknownAttack(f"attack {name} has no parameter {key!r}: it takes {allowed}")
     try:
         attack: Attack = kind(**own)
@@ -172,13 +174,13 @@ def make_budget(strength: str, parameters: Mapping[str, object]) -> Budget:
     return replace(STRENGTHS[strength], **own)  # type: ignore[arg-type]
 
 
-def make_aim(parameters: Mapping[str, object], gallery: Callable[[], Gallery]) -> Aim:
-    """Return what `parameters` say that an attack is after; the `gallery` of enrolled people is read where it counts.
+def make_target(parameters: Mapping[str, object], gallery: Callable[[], Gallery]) -> AttackTarget:
+    """Return the target that `parameters` name; the `gallery` of enrolled people is read where it counts.
 
     Raises:
         UnknownAttack: no such objective. Whatever `gallery` raises.
     """
-    from uncnn.plugins.engine.aim import Aim, Gallery
+    from uncnn.plugins.engine.targets import AttackTarget, Gallery
 
     target, objective = _target_and_objective(parameters)
     if not isinstance(target, str):
@@ -186,11 +188,11 @@ def make_aim(parameters: Mapping[str, object], gallery: Callable[[], Gallery]) -
     if objective not in {"embeddings", "gallery"}:
         raise UnknownAttack(f"objective {objective!r} does not exist: choose embeddings or gallery")
     chosen: Literal["embeddings", "gallery"] = "gallery" if objective == "gallery" else "embeddings"
-    return Aim(target, chosen, gallery() if asks_for_people(parameters) else Gallery())
+    return AttackTarget(target, chosen, gallery() if asks_for_people(parameters) else Gallery())
 
 
 def asks_for_people(parameters: Mapping[str, object]) -> bool:
-    """Return whether what `parameters` say that an attack is after depends on who is enrolled."""
+    """Return whether the target that `parameters` name depends on who is enrolled."""
     target, objective = _target_and_objective(parameters)
     return objective == "gallery" or target not in {"none", "synthetic", "crowd"}
 

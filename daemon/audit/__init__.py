@@ -1,1 +1,1 @@
-"""`audit`: does what was released still stand as it was verified, and would it pass today? It changes nothing."""
+"""`audit`: does what was published still stand as it was verified, and would it pass today? It changes nothing."""

@@ -1,4 +1,4 @@
-"""Looks at released photos, one after another: whether each stands as it was released, and would be released today."""
+"""Looks at published photos, one after another: whether each stands as it was, and would be published today."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Auditor:
             yield _finding(photo, "moved", f"the same file is now {printable(moved)}")
 
     def _passes(self, photo: Released, progress: Progress, bar: Bar) -> Iterator[Finding]:
-        """Yield where a photo that stands as it was released would not be released any more."""
+        """Yield where a photo that stands as it was published would not be published any more."""
         if photo.job.anyway:
             progress.count(BY_DECISION)
             return

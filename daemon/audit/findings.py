@@ -1,4 +1,4 @@
-"""What an audit finds about one released photo, and what all of it comes to."""
+"""What an audit finds about one published photo, and what all of it comes to."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Finding:
     number: int  # of the photo in the ledger
     kind: Kind
     photo: str  # the original's path
-    published: str  # the path that it was released under
+    published: str  # the path that it was published under
     words: str
 
     def line(self) -> str:

@@ -1,4 +1,4 @@
-"""The photos that were released, a few at a time, from the ledger: it is only read, the service may be at work."""
+"""The photos that were published, a few at a time, from the ledger: it is only read, the service may be at work."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ChoiceError(UncnnError):
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A photo that was released."""
+    """A photo that was published."""
 
     job: Job
     watch: Path
@@ -38,21 +38,21 @@ class Released:
 
     @property
     def relative(self) -> Path:
-        """Return where it was released, below the publish folder."""
+        """Return where it was published, below the publish folder."""
         assert self.job.published is not None
         return self.job.published
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Which of the released photos are looked at."""
+    """Which of the published photos are looked at."""
 
     folders: tuple[Path, ...] = ()  # watched or publish folders; none: all of them
-    since: datetime | None = None  # when it was released
+    since: datetime | None = None  # when it was published
 
 
 class Library:
-    """The released photos of a ledger. Use it in a `with` block; all raise LedgerError."""
+    """The published photos of a ledger. Use it in a `with` block; all raise LedgerError."""
 
     def __init__(self, file: Path, chosen: Chosen) -> None:
         """Open the ledger to read it. Raises ChoiceError."""

@@ -1,4 +1,4 @@
-"""Today's models and policies, held against a photo that was released under those of its day."""
+"""Today's models and policies, held against a photo that was published under those of its day."""
 
 from __future__ import annotations
 
@@ -106,10 +106,10 @@ def read_kept(photo: Released) -> Kept | None:
 
 
 def judge_again(engine: ProcessEngine, photo: Released, policy: Policy, spool: Path) -> str:
-    """Return why a photo would not be released any more, "" where it would, by today's models under `policy`.
+    """Return why a photo would not be published any more, "" where it would, by today's models under `policy`.
 
     The verifier reads a copy of the original and of what stands in the publish folder. Where nothing was cloaked, the
-    released photo serves as its own original, when that is gone.
+    published photo serves as its own original, when that is gone.
 
     Raises:
         NotJudgedError: the original is gone, or another photo now. PublishError: a file cannot be read. RequestError,

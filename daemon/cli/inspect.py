@@ -40,7 +40,7 @@ def inspect(
 
     Example: uncnn-daemon inspect holiday.jpg --no-faces --metadata camera
     """
-    from uncnn.daemon.commands.inspect import inspect_photo, sight_for
+    from uncnn.daemon.commands.inspect import inspect_options, inspect_photo
 
-    sight = sight_for(config, photo, policy, metadata, device, faces, output)
-    raise typer.Exit(inspect_photo(sight, photo, every, json))
+    options = inspect_options(config, photo, policy, metadata, device, faces, output)
+    raise typer.Exit(inspect_photo(options, photo, every, json))

@@ -1,4 +1,4 @@
-"""`uncnn-daemon audit`: looks at what was released, says what is not as it was, and changes nothing."""
+"""`uncnn-daemon audit`: looks at what was published, says what is not as it was, and changes nothing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Wanted:
 
 
 def audit_photos(file: Path | None, wanted: Wanted) -> int:
-    """Look at the released photos, go on where an audit was broken off, print what was found; return the exit status.
+    """Look at the published photos, go on where an audit was broken off, print what was found; return the exit status.
 
     Raises:
         LedgerError, FolderError, AuditError: uncnn's own folders cannot be used. ChoiceError, WrongDateError: an option

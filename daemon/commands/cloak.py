@@ -44,7 +44,7 @@ FULL: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class PhotoTask:
     """A photo that is to be cloaked."""
 
     source: SourceFolder
@@ -68,7 +68,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class Said:
+class ResultPrinter:
     """What became of the photos so far, and how it is said."""
 
     quiet: bool
@@ -84,20 +84,20 @@ class Said:
                 say(done, self.surrogates, self.full)
 
 
-class Before:
-    """What was done by earlier commands, and whether it would come out the same today."""
+class EarlierRuns:
+    """What earlier commands did, and whether it would come out the same today."""
 
     def __init__(self, ledger: Ledger, engine: LoadedEngine, again: bool) -> None:
         """Nothing counts where a person wants all done `again`."""
         self._ledger, self._engine, self._again = ledger, engine, again
 
-    def passes_over(self, errand: Errand, said: Said) -> bool:
-        """Return whether a photo needs nothing; what became of it then is noted in `said`."""
-        source, found = errand.source, errand.found
+    def passes_over(self, task: PhotoTask, printer: ResultPrinter) -> bool:
+        """Return whether a photo needs nothing; what became of it then is noted in `printer`."""
+        source, found = task.source, task.found
         job = self._ledger.done(source.number, found.relative, source_of(found), source.digest)
         if job is None or job.policy != source.digest or not self._stands(job):
             return False
-        said.add(replace(done_before(source, job), name=errand.name))
+        printer.add(replace(done_before(source, job), name=task.name))
         return True
 
     def renewed(self, job: Job, _place: SourceFolder) -> Job:
@@ -148,43 +148,43 @@ def cloak_photos(
     request, began = Request(settings, output.resolve()), time.monotonic()
     with Ledger(ledger_file()) as ledger, at_work(ledger), work(settings.models, settings.device) as (engine, spool):
         found = list(_named(request, ledger, photos))
-        errands = [each for each in found if isinstance(each, Errand)]
-        said = Said(as_json, verbose or surrogates or len(errands) <= FULL, surrogates)
+        tasks = [each for each in found if isinstance(each, PhotoTask)]
+        printer = ResultPrinter(as_json, verbose or surrogates or len(tasks) <= FULL, surrogates)
         for each in found:
             if isinstance(each, Done):
-                said.add(each)
-        before = Before(ledger, engine, again)
-        todo = [each for each in errands if not before.passes_over(each, said)]
+                printer.add(each)
+        earlier = EarlierRuns(ledger, engine, again)
+        todo = [each for each in tasks if not earlier.passes_over(each, printer)]
         with progress_bar(len(todo), as_json) as bar:
             context = JobContext(
-                ledger, engine, spool, bar.report, _starter(engine, bar, verbose), renew=before.renewed
+                ledger, engine, spool, bar.report, _starter(engine, bar, verbose), renew=earlier.renewed
             )
-            _work(context, todo, said, bar)
+            _work(context, todo, printer, bar)
         protection = engine.protection
     if as_json:
-        photos_json = [done_json(each) for each in said.done]
-        print_json({"photos": photos_json, "counts": asdict(counts_of(said.done)), "protection": asdict(protection)})
+        photos_json = [done_json(each) for each in printer.done]
+        print_json({"photos": photos_json, "counts": asdict(counts_of(printer.done)), "protection": asdict(protection)})
     else:
-        say_counts(said.done)
-        say_summary(said.done, time.monotonic() - began)
-    return exit_status(said.done)
+        say_counts(printer.done)
+        say_summary(printer.done, time.monotonic() - began)
+    return exit_status(printer.done)
 
 
-def _work(context: JobContext, todo: Sequence[Errand], said: Said, bar: Bar) -> None:
+def _work(context: JobContext, todo: Sequence[PhotoTask], printer: ResultPrinter, bar: Bar) -> None:
     """Take the photos down their path, one after another; a fault of the machine ends it."""
-    for number, errand in enumerate(todo):
-        bar.begin(errand.name)
+    for number, task in enumerate(todo):
+        bar.begin(task.name)
         try:
-            done = take(context, errand.source, errand.found, lambda _: False)
+            done = take(context, task.source, task.found, lambda _: False)
         except FolderBlocked as error:
-            said.add(Done(errand.name, "error", str(error)), bar)
+            printer.add(Done(task.name, "error", str(error)), bar)
             for left in todo[number + 1 :]:
-                said.add(Done(left.name, "error", f"{left.name} was not started: {error}"), bar)
+                printer.add(Done(left.name, "error", f"{left.name} was not started: {error}"), bar)
             return
-        said.add(replace(done, name=errand.name), bar)
+        printer.add(replace(done, name=task.name), bar)
 
 
-def _named(request: Request, ledger: Ledger, photos: Sequence[Path]) -> Iterator[Errand | Done]:
+def _named(request: Request, ledger: Ledger, photos: Sequence[Path]) -> Iterator[PhotoTask | Done]:
     """Yield each photo that a person named, or that lies in a folder that they named, once.
 
     Raises SettingsError: the output is one of the folders.
@@ -209,7 +209,7 @@ def _named(request: Request, ledger: Ledger, photos: Sequence[Path]) -> Iterator
             if folder / each.relative in seen or source is None:
                 continue
             seen.add(folder / each.relative)
-            yield Errand(source, each, own) if each.refused is None else Done(own, "error", f"{own}: {each.refused}")
+            yield PhotoTask(source, each, own) if each.refused is None else Done(own, "error", f"{own}: {each.refused}")
 
 
 def _in_folder(request: Request, real: Path, named: Path) -> Iterator[tuple[Path, Found, str]]:

@@ -54,12 +54,12 @@ def compare_photos(settings: Settings, original: Path, copy: Path, output: Path,
             output.write_bytes(second.check_beside(PICTURE, shown.picture).read())
         except OSError as error:
             raise PublishError.of(error, output, "written") from error
-    figures = {"change": shown.change, "subjects": shown.subjects, "left_out": shown.left_out}
+    figures = {"change": shown.change, "subjects": shown.regions, "left_out": shown.left_out}
     if as_json:
         print_json({"original": str(original), "copy": str(copy), "written": str(output), **figures})
         return OK
     console = Console()
-    console.print(_table(shown.subjects, width_of(console)), soft_wrap=True)
+    console.print(_table(shown.regions, width_of(console)), soft_wrap=True)
     for line in wrap(f"change: {shown.change}", width_of(console)) + wrap(MEANING, width_of(console)):
         console.print(line, markup=False, highlight=False)
     if shown.left_out:
@@ -68,7 +68,7 @@ def compare_photos(settings: Settings, original: Path, copy: Path, output: Path,
     return OK
 
 
-def _table(subjects: list[dict[str, Any]], width: int) -> Table:
+def _table(regions: list[dict[str, Any]], width: int) -> Table:
     """Return the figures; a narrow terminal has room for those that people ask for first."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
@@ -79,7 +79,7 @@ def _table(subjects: list[dict[str, Any]], width: int) -> Table:
     shown = titles if width >= NARROW else titles[:3]
     for title in shown:
         table.add_column(title, justify="right", no_wrap=True)
-    for one in subjects:
+    for one in regions:
         figures = (
             *("-" if value is None else f"{value:.2f}" for value in one["jod"].values()),
             "-" if one["ssimulacra2"] is None else f"{one['ssimulacra2']:.1f}",

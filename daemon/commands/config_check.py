@@ -19,7 +19,7 @@ from uncnn.daemon.people.store import people_file, read_people
 from uncnn.daemon.sandbox.entering import offered
 from uncnn.daemon.text import printable
 from uncnn.plugins.api import UncnnError
-from uncnn.plugins.registry import make_aim, make_attack, make_budget
+from uncnn.plugins.registry import make_attack, make_budget, make_target
 
 
 def check_config(explicit: Path | None) -> int:
@@ -85,7 +85,7 @@ def _attacks(document: Document, config: Config) -> Iterator[Problem]:
         try:
             make_attack(attack.name, attack.parameters)
             make_budget(attack.strength, attack.parameters)
-            make_aim(attack.parameters, lambda: gallery(read_people(people_file()))).check()
+            make_target(attack.parameters, lambda: gallery(read_people(people_file()))).check()
         except UncnnError as error:
             yield document.problem(("policies", name, "attack"), str(error))
 

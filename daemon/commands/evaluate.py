@@ -69,7 +69,7 @@ def plan_for(
         raise SettingsError(found) from error
     programs = [JudgeCommand.of(text) for text in commands or ()]
     if programs and VIEW not in protect.views:
-        raise SettingsError(f"--judge-command: it is shown the released file itself: add --view {VIEW}")
+        raise SettingsError(f"--judge-command: it is shown the published file itself: add --view {VIEW}")
     return make_plan(
         folder,
         strengths=wanted,

@@ -18,7 +18,7 @@ from uncnn.daemon.watch.folder import WatchedFolder
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One thing that was found: what is to be mended, or a fact that is good to know."""
+    """One thing that was found: what is to be fixed, or a fact that is good to know."""
 
     kind: Literal["problem", "fact"]
     location: Location

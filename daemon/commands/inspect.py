@@ -31,8 +31,8 @@ _POLICIES: Final = get_args(Metadata)
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """How a photo is looked at."""
+class InspectOptions:
+    """How a photo is inspected."""
 
     policy: Policy
     origin: str  # where the policy is from, in words
@@ -42,7 +42,7 @@ class Sight:
     picture: Path | None = None  # where the photo with its faces drawn in goes
 
 
-def sight_for(
+def inspect_options(
     config: Path | None,
     photo: Path,
     policy: str | None,
@@ -50,8 +50,8 @@ def sight_for(
     device: str | None,
     faces: bool,
     picture: Path | None,
-) -> Sight:
-    """Return how `photo` is looked at: under the named policy, that of its watched folder, or else the usual one.
+) -> InspectOptions:
+    """Return how `photo` is inspected: under the named policy, that of its watched folder, or else the usual one.
 
     Raises:
         ConfigError: the configuration is wrong, or a named one is missing. SettingsError: an option is.
@@ -64,7 +64,7 @@ def sight_for(
         chosen = chosen.model_copy(update={"metadata": metadata})
     if picture is not None:
         _check_picture(picture, photo, faces)
-    return Sight(chosen, origin, device or found.device, found.models.detector, faces, picture)
+    return InspectOptions(chosen, origin, device or found.device, found.models.detector, faces, picture)
 
 
 def _policy(config: Config, photo: Path, name: str | None) -> tuple[Policy, str]:
@@ -87,22 +87,22 @@ def _check_picture(picture: Path, photo: Path, faces: bool) -> None:
         raise SettingsError(f"--output {printable(picture)} is the photo: name another file")
 
 
-def inspect_photo(sight: Sight, photo: Path, every: bool, as_json: bool) -> int:
+def inspect_photo(options: InspectOptions, photo: Path, every: bool, as_json: bool) -> int:
     """Print what a photo is, which faces it shows and what its file says, and return the exit status.
 
     Raises:
         PublishError: a file cannot be read or written. RequestError: it is no photo that can be taken. ProcessDied.
     """
-    answer = _looked_at(sight, photo, as_json)
+    answer = _looked_at(options, photo, as_json)
     policy: dict[str, Any] = {
-        "origin": sight.origin,
-        "metadata": sight.policy.metadata,
-        "smallest_px": sight.policy.faces.smallest_px,
-        "rotated": sight.policy.faces.rotated,
-        "uncertain": sight.policy.uncertain,
-        "who": sight.policy.faces.who,
+        "origin": options.origin,
+        "metadata": options.policy.metadata,
+        "smallest_px": options.policy.faces.smallest_px,
+        "rotated": options.policy.faces.rotated,
+        "uncertain": options.policy.uncertain,
+        "who": options.policy.faces.who,
     }
-    written = None if sight.picture is None else str(sight.picture)
+    written = None if options.picture is None else str(options.picture)
     whole = {"file": str(photo), "policy": policy, **answer, "written": written}
     if as_json:
         print_json(whole)
@@ -111,7 +111,7 @@ def inspect_photo(sight: Sight, photo: Path, every: bool, as_json: bool) -> int:
     return OK
 
 
-def _looked_at(sight: Sight, photo: Path, quiet: bool) -> dict[str, Any]:
+def _looked_at(options: InspectOptions, photo: Path, quiet: bool) -> dict[str, Any]:
     """Return what the process that looks at the photo says of it."""
     sweep_workspaces()
     with progress_bar(1, quiet) as bar, stopped_by_sigterm(), workspace() as spool:
@@ -119,34 +119,34 @@ def _looked_at(sight: Sight, photo: Path, quiet: bool) -> dict[str, Any]:
         copy = taken(photo, spool)
         bar.report(Stage("reading"))
         models_dir(data_dir()).mkdir(parents=True, exist_ok=True)  # what may be exported into it later is to be read
-        sandbox = sandbox_for(spool, search_path(data_dir()), sight.device)
+        sandbox = sandbox_for(spool, search_path(data_dir()), options.device)
         inspector = Child("inspector", _make_inspector, sandbox, ["uncnn.daemon.inspection.process"])
         try:
             content = Content(copy.path)
-            read = inspector.call(ReadPhoto(content, photo.name, sight.policy.metadata), PREPARE_SECONDS)
-            if not sight.faces:
+            read = inspector.call(ReadPhoto(content, photo.name, options.policy.metadata), PREPARE_SECONDS)
+            if not options.faces:
                 return {**asdict(read), "faces": None}
             bar.report(Stage("finding faces"))
-            found = inspector.call(_find_faces(sight, content), PREPARE_SECONDS)
+            found = inspector.call(_find_faces(options, content), PREPARE_SECONDS)
         finally:
             inspector.close()
-        if sight.picture is not None and found.picture is not None:
+        if options.picture is not None and found.picture is not None:
             try:
-                sight.picture.write_bytes(content.check_beside(FACES, found.picture).read())
+                options.picture.write_bytes(content.check_beside(FACES, found.picture).read())
             except OSError as error:
-                raise PublishError.of(error, sight.picture, "written") from error
+                raise PublishError.of(error, options.picture, "written") from error
         return {**asdict(read), "faces": found.faces}
 
 
-def _find_faces(sight: Sight, photo: Content) -> FindFaces:
-    faces = sight.policy.faces
+def _find_faces(options: InspectOptions, photo: Content) -> FindFaces:
+    faces = options.policy.faces
     return FindFaces(
-        _detector(sight.detector),
-        sight.device,
+        _detector(options.detector),
+        options.device,
         faces.smallest_px,
         faces.rotated,
-        sight.policy.uncertain,
-        photo if sight.picture is not None else None,
+        options.policy.uncertain,
+        photo if options.picture is not None else None,
     )
 
 

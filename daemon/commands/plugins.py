@@ -14,9 +14,9 @@ from uncnn.daemon.text import printable
 from uncnn.plugins.api import Budget, UncnnError
 from uncnn.plugins.parameters import Parameter, parameters_of
 from uncnn.plugins.registry import (
-    AIM,
     DETECTORS,
     STRENGTHS,
+    TARGET_PARAMETERS,
     distribution_of,
     entries,
     load_attack,
@@ -99,10 +99,10 @@ def _looked_at(name: str, entry: EntryPoint, load: Callable[[str], Any] = load_a
     return Plugin(name, distribution, description, about or own, parameters)
 
 
-def _aim() -> list[Parameter]:
-    from uncnn.plugins.engine.aim import Aim
+def _target_parameters() -> list[Parameter]:
+    from uncnn.plugins.engine.targets import AttackTarget
 
-    return [each for each in parameters_of(Aim) if each.name in AIM]
+    return [each for each in parameters_of(AttackTarget) if each.name in TARGET_PARAMETERS]
 
 
 def _json(plugin: Plugin) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _json(plugin: Plugin) -> dict[str, Any]:
             }
             for each in parameters_of(Budget)
         ],
-        "aim": [_parameter_json(each) for each in _aim()],
+        "aim": [_parameter_json(each) for each in _target_parameters()],
     }
 
 
@@ -149,12 +149,12 @@ def _text(plugin: Plugin) -> Iterator[str]:
         at = [_value(getattr(budget, each.name)) for budget in STRENGTHS.values()]
         yield _line(each, at[0] if len(set(at)) == 1 else ", ".join(at))
     yield from ("", "Objective:")
-    yield from (_line(each, _value(each.default)) for each in _aim())
+    yield from (_line(each, _value(each.default)) for each in _target_parameters())
 
 
 def _line(each: Parameter, value: str) -> str:
-    told = "; ".join(part for part in (each.meaning, each.unit and f"in {each.unit}", each.values) if part)
-    return f"  {each.name} = {value}" + (f"  ({told})" if told else "")
+    details = "; ".join(part for part in (each.meaning, each.unit and f"in {each.unit}", each.values) if part)
+    return f"  {each.name} = {value}" + (f"  ({details})" if details else "")
 
 
 def _value(value: Any) -> str:

@@ -149,7 +149,7 @@ def _given_lines(found: View) -> Iterator[str]:
 
 
 def _uncertain_lines(uncertain: Sequence[Entry]) -> Iterator[str]:
-    """Yield the newest photos that were released though faces of theirs are uncertain: they need nobody, but a look."""
+    """Yield the newest photos that were published with faces in doubt: they need nobody, but a look."""
     for entry in reversed(uncertain[:NAMED]):
         yield f"uncertain {entry.number}: {printable(entry.photo)}: {entry.reason}"
 

@@ -1,4 +1,4 @@
-"""The configuration: which folders are watched, where their photos are released, and under which policy.
+"""The configuration: which folders are watched, where their photos are published, and under which policy.
 
 The names are a contract (DESIGN, Configuration): more may be added, none renamed. `config.yaml` at the top of the
 repository is the documented sample.

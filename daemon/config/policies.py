@@ -161,7 +161,7 @@ class FacesSection(Section):
 
 
 class Output(Section):
-    """How the released file is written and called."""
+    """How the published file is written and called."""
 
     format: OutputFormat = "same"
     quality: Annotated[int | Literal["same"], BeforeValidator(_quality)] = "same"
@@ -176,7 +176,7 @@ class Output(Section):
 
     @property
     def mode(self) -> int | None:
-        """Return the permission bits of a released file; None: what the service's umask leaves of 0644."""
+        """Return the permission bits of a published file; None: what the service's umask leaves of 0644."""
         return PERMISSIONS.get(self.permissions)
 
 

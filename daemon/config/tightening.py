@@ -136,7 +136,7 @@ TABLE: Final[Mapping[FieldPath, Rule]] = {
     ("faces", "smallest_px"): Number("leaves larger faces alone than", up=False),
     ("faces", "rotated"): Ranked("looks for fewer rotated faces than", {False: 0, "auto": 1, True: 2}),
     ("metadata",): Ranked("says more of the photo than", {"all-but-location": 0, "camera": 1, "none": 2}),
-    ("output", "format"): Anything("what is released is judged as it is, in any format"),
+    ("output", "format"): Anything("what is published is judged as it is, in any format"),
     ("output", "quality"): Number("may spoil the photo more than", top="same"),
     ("output", "name"): Refused("choose what photos are called"),
     ("output", "times"): Ranked("says when the photo was taken, unlike", {"same": 0, "now": 1}),

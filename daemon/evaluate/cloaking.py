@@ -1,6 +1,6 @@
-"""One photo at every strength: cloaked by the worker as for a release, without escalation and without a verdict.
+"""One photo at every strength: cloaked by the worker as for publication, without escalation and without a verdict.
 
-Only the face that the photo is of is cloaked and asked about. As installed, the photo goes the whole path of a release:
+Only the face that the photo is of is cloaked and asked about. As installed, the photo goes the whole way:
 every face is cloaked, judged and escalated; only the one that it is of is asked about.
 """
 
@@ -51,9 +51,11 @@ class Cloaking:
         return face
 
     def shot(self, person: str, face: Face) -> Shot:
-        """Return the photo cloaked at every strength, and what the judges make of it. Raises LeftOut."""
-        told = ask_judges(self.engine, self.aides, self._photo, self.name, ["as-is"], face, self.policy.faces.rotated)
-        clean = {judge: views["as-is"] for judge, views in embeddings_of(told).items()}
+        """Return the photo cloaked at every strength, and the judges' embeddings of its face. Raises LeftOut."""
+        embedded = ask_judges(
+            self.engine, self.aides, self._photo, self.name, ["as-is"], face, self.policy.faces.rotated
+        )
+        clean = {judge: views["as-is"] for judge, views in embeddings_of(embedded).items()}
         takes = {strength: self._take(strength, face) for strength in (UNCLOAKED, *self.plan.strengths)}
         return Shot(person, self.name, face.size_px, clean, takes)
 
@@ -76,26 +78,26 @@ class Cloaking:
             with leaving_out():
                 outcome = protect(self.engine, job, self._reporter(strength))
             _put(outcome.candidate, file)
-            take = self._seen(strength, face, file, None, outcome.seconds / max(outcome.faces, 1))
+            take = self._measured(strength, face, file, None, outcome.seconds / max(outcome.faces, 1))
             held = "" if outcome.decision == "publish" else outcome.reason
             return replace(take, held=held, strengths=outcome.strengths)
         started = time.monotonic()
         moved = self._cloak(strength, face, file)
-        return self._seen(strength, face, file, moved, time.monotonic() - started)
+        return self._measured(strength, face, file, moved, time.monotonic() - started)
 
-    def _seen(self, strength: str, face: Face, file: Path, moved: Content | None, seconds: float) -> Take:
-        """Return what the judges make of a released file, and what it looks like."""
+    def _measured(self, strength: str, face: Face, file: Path, moved: Content | None, seconds: float) -> Take:
+        """Return the judges' embeddings of a published file, and how visible its change is."""
         self._tell(strength, Stage(f"asking the judges, {strength}", 1, 1))
         copy, rotated = Content(file), self.policy.faces.rotated
-        told = ask_judges(self.engine, self.aides, copy, self.name, self.plan.views, face, rotated)
+        embedded = ask_judges(self.engine, self.aides, copy, self.name, self.plan.views, face, rotated)
         shown = self.engine.judge(Compare(self._photo, copy, self.name, face, moved))
-        return Take(seconds, told.found, shown.visibility, embeddings_of(told), shown.jod)
+        return Take(seconds, embedded.found, shown.visibility, embeddings_of(embedded), shown.jod)
 
     def _reporter(self, strength: str) -> Report:
         return lambda stage: self._tell(strength, stage)
 
     def _cloak(self, strength: str, face: Face, file: Path) -> Content | None:
-        """Write the photo as it would be released, and return what was moved.
+        """Write the photo as it would be published, and return what was moved.
 
         Raises LeftOut: it cannot be written as JPEG.
         """

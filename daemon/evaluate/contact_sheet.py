@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from uncnn.daemon.evaluate.values import Sample
-from uncnn.daemon.pictures.sheet import AMPLIFIED, Row, amplified, sheet
+from uncnn.daemon.pictures.contact_sheet import AMPLIFIED, Row, amplified, contact_sheet_png
 from uncnn.plugins.api import Pixels
 
 _TILE_PX: Final = 200
@@ -14,7 +14,7 @@ _TILE_PX: Final = 200
 def contact_sheet(samples: tuple[Sample, ...], strengths: tuple[str, ...]) -> bytes:
     """Return as PNG a row a face: the original, then for each strength the cloaked face and the amplified change."""
     titles = ["original", *(title for name in strengths for title in (name, f"change x {AMPLIFIED}"))]
-    return sheet(titles, [_row(sample, strengths) for sample in samples], _TILE_PX)
+    return contact_sheet_png(titles, [_row(sample, strengths) for sample in samples], _TILE_PX)
 
 
 def _row(sample: Sample, strengths: tuple[str, ...]) -> Row:

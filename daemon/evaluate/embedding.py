@@ -1,4 +1,4 @@
-"""What the judges make of a face: asked of the verifier, which finds the face anew."""
+"""The judges' embeddings of a face: asked of the verifier, which finds the face anew."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def ask_judges(
     """
     judges = tuple(judge.card.name for judge in engine.roster.judges)
     asked = Embed(photo, name, judges, tuple(views), near, rotated)
-    told = engine.judge(asked)
-    return replace(told, embeddings={**told.embeddings, **aides.embed(asked)})
+    embedded = engine.judge(asked)
+    return replace(embedded, embeddings={**embedded.embeddings, **aides.embed(asked)})
 
 
 def embeddings_of(answer: Embedded) -> dict[str, dict[str, Embeddings]]:
     """Return the embeddings of an answer by judge and view. Raises UncnnError: one is zero or not finite."""
-    told: dict[str, dict[str, Embeddings]] = {}
+    by_judge: dict[str, dict[str, Embeddings]] = {}
     for judge, views in answer.embeddings.items():
         for view, values in views.items():
             embedding = np.array(values, dtype=np.float32)
@@ -54,8 +54,8 @@ def embeddings_of(answer: Embedded) -> dict[str, dict[str, Embeddings]]:
                     f"{judge}: its embedding of a face ({view}) is zero or not finite: run "
                     "`uncnn-daemon models check`, or leave it out of `models` in config.yaml"
                 )
-            told.setdefault(judge, {})[view] = embedding
-    return told
+            by_judge.setdefault(judge, {})[view] = embedding
+    return by_judge
 
 
 def embed_distractors(
@@ -67,7 +67,7 @@ def embed_distractors(
     progress: Progress,
     left_out: list[str],
 ) -> dict[str, Embeddings]:
-    """Return what each judge makes of every distractor, (M, D); those without a face are left out."""
+    """Return each judge's embeddings of all distractors, (M, D); those without a face are left out."""
     rows: dict[str, list[Embeddings]] = {}
     for photo, person in zip(plan.distractors, plan.strangers, strict=True):
         progress.begin(printable(photo.name))

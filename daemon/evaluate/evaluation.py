@@ -27,7 +27,7 @@ from uncnn.daemon.evaluate.plan import Plan
 from uncnn.daemon.evaluate.shots import take_shots
 from uncnn.daemon.evaluate.sizes import ALL
 from uncnn.daemon.evaluate.values import Progress, Sample, Shot
-from uncnn.daemon.evaluate.visibility import LIKENESS, Look, looks_of
+from uncnn.daemon.evaluate.visibility import LIKENESS, StrengthSummary, summaries_of
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.settings import Settings, own_processes
 from uncnn.exporters.registry.choice import Installed
@@ -45,7 +45,7 @@ class Evaluation:
     distractors: int
     shots: tuple[Shot, ...]
     findings: tuple[Finding, ...]  # by strength, view, judge and size, UNCLOAKED first
-    every_look: tuple[Look, ...]  # by strength and size, UNCLOAKED first
+    summaries: tuple[StrengthSummary, ...]  # by strength and size, UNCLOAKED first
     faces: tuple[FaceFinding, ...]  # by strength, without UNCLOAKED
     samples: tuple[Sample, ...]
     machine: Machine
@@ -53,9 +53,9 @@ class Evaluation:
     notes: tuple[str, ...] = ()  # on the judges outside
 
     @property
-    def looks(self) -> tuple[Look, ...]:
-        """Return the look of each strength over all photos, UNCLOAKED first."""
-        return tuple(look for look in self.every_look if look.size == ALL)
+    def summaries_over_all(self) -> tuple[StrengthSummary, ...]:
+        """Return the summary of each strength over all photos, UNCLOAKED first."""
+        return tuple(summary for summary in self.summaries if summary.size == ALL)
 
     @property
     def over_all(self) -> tuple[Finding, ...]:
@@ -63,7 +63,7 @@ class Evaluation:
         return tuple(found for found in self.findings if found.size == ALL)
 
     def of(self, strength: str, view: str, size: str = ALL) -> list[Finding]:
-        """Return what every judge makes of a strength in a view, of the faces of a size."""
+        """Return every judge's findings on a strength in a view, over the faces of a size."""
         return [found for found in self.findings if (found.strength, found.view, found.size) == (strength, view, size)]
 
     def worst(self, measure: str, strength: str, view: str, size: str = ALL) -> Rate:
@@ -118,7 +118,7 @@ def evaluate(settings: Settings, plan: Plan, progress: Progress | None = None) -
         max((len(own) for own in session.distractors.values()), default=0),
         session.shots,
         tuple(findings_of(session, plan, judges)),
-        tuple(looks_of(session, plan)),
+        tuple(summaries_of(session, plan)),
         tuple(faces_of(session, plan, judges)),
         session.samples,
         Machine(device, os.cpu_count() or 1, time.monotonic() - started, *memory),

@@ -1,4 +1,4 @@
-"""What each judge makes of each strength in each view, over all photos and over those of each size of face."""
+"""The findings on each judge, strength and view, over all photos and over those of each size of face."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from uncnn.plugins.recognisers.cards import Embeddings
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one judge makes of one strength in one view: the share of photos that still speak for their person."""
+    """The rates of one judge, strength and view: the share of photos that still speak for their person."""
 
     judge: str
     strength: str
@@ -51,7 +51,7 @@ RATES: Final = tuple(
 
 
 def findings_of(session: Session, plan: Plan, judges: Iterable[Judge]) -> Iterator[Finding]:
-    """Yield what each judge makes of each strength in each view that it was shown."""
+    """Yield the finding on each judge, strength and view, where the judge was asked about it."""
     _, people = np.unique([shot.person for shot in session.shots], return_inverse=True)
     sizes = members(shot.face_px for shot in session.shots)
     judges = list(judges)
@@ -71,10 +71,10 @@ def findings_of(session: Session, plan: Plan, judges: Iterable[Judge]) -> Iterat
 
 
 def released(session: Session, judge: str, strength: str, view: str) -> Embeddings | None:
-    """Return what a judge makes of the released photos, (N, D), NaN of those held; None: it was not shown this view."""
-    told = [shot.takes[strength].told.get(judge, {}).get(view) for shot in session.shots]
-    rows = [row for row in told if row is not None]
-    if len(rows) < len(told):
+    """Return the embeddings of the published photos, (N, D), NaN of those held; None: not asked in this view."""
+    embeddings = [shot.takes[strength].embeddings.get(judge, {}).get(view) for shot in session.shots]
+    rows = [row for row in embeddings if row is not None]
+    if len(rows) < len(embeddings):
         return None
     held = [bool(shot.takes[strength].held) for shot in session.shots]
     return np.where(np.array(held)[:, None], np.float32(np.nan), np.stack(rows))

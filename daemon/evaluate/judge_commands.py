@@ -1,4 +1,4 @@
-"""Judges outside that are programs: run on folders of photos, they write what they make of the face on each.
+"""Judges outside that are programs: run on folders of photos, they write the embedding of the face on each.
 
 `COMMAND OUT.json DIR...` writes {path: {judge: [numbers], ...}}, one row a photo; a row may also have `age`, in years.
 The mean over other people is taken from every embedding, and cosines are compared; from where on two photos are linked
@@ -25,7 +25,7 @@ from uncnn.daemon.text import printable
 from uncnn.plugins.recognisers.cards import Embeddings
 
 VIEW: Final = "as-is"
-"""What these judges are shown: the file as it was released."""
+"""What these judges are shown: the file as it was published."""
 
 _AGE: Final = "age"
 
@@ -80,7 +80,7 @@ def _suffix(file: Path) -> str:
 
 
 def ask_commands(session: Session, plan: Plan, exhibits: Exhibits) -> tuple[Session, tuple[Judge, ...]]:
-    """Return the session with what every command makes of its photos, and the judges that they are.
+    """Return the session with every command's embeddings of its photos, and the judges that they are.
 
     Raises EvaluationError: a command fails, writes something else, or sees too few distractors.
     """
@@ -153,20 +153,20 @@ def _one_judge(rows: Rows, key: str) -> dict[str, Embeddings]:
 
 
 def _joined(
-    session: Session, plan: Plan, name: str, told: Mapping[str, Embeddings], exhibits: Exhibits
+    session: Session, plan: Plan, name: str, embeddings: Mapping[str, Embeddings], exhibits: Exhibits
 ) -> tuple[Session, Judge]:
     """Return the session with one judge more, and the judge."""
     if name in session.shots[0].clean:
         raise EvaluationError(f"--judge-command: there are two judges {printable(name)}: write NAME=COMMAND")
     places = {f"distractors/{number:05d}": person for number, person in enumerate(exhibits.whose)}
-    people = [person for place, person in places.items() if place in told]
-    width = len(next(iter(told.values())))
-    strangers = np.array([told[place] for place in places if place in told], np.float32).reshape(-1, width)
+    people = [person for place, person in places.items() if place in embeddings]
+    width = len(next(iter(embeddings.values())))
+    strangers = np.array([embeddings[place] for place in places if place in embeddings], np.float32).reshape(-1, width)
     judge = Judge(name, "cosine", _threshold(name, strangers, people, plan.far), outside=True)
     mean = strangers.mean(axis=0)
 
     def seen(kind: str, photo: str) -> Embeddings:
-        found = told.get(place := exhibits.place(kind, photo))
+        found = embeddings.get(place := exhibits.place(kind, photo))
         unseen = 0.0 if kind != "clean" and place in exhibits.laid else np.nan
         return (np.full(width, unseen) if found is None else found - mean).astype(np.float32)
 
@@ -175,25 +175,25 @@ def _joined(
             shot,
             clean={**shot.clean, name: seen("clean", shot.name)},
             takes={
-                strength: replace(take, told={**take.told, name: {VIEW: seen(strength, shot.name)}})
+                strength: replace(take, embeddings={**take.embeddings, name: {VIEW: seen(strength, shot.name)}})
                 for strength, take in shot.takes.items()
             },
         )
         for shot in session.shots
     ]
     others = (strangers - mean).astype(np.float32)
-    told_of = {**session.distractors, name: others}
-    notes = (*session.notes, *_faceless(session, plan, name, told, exhibits))
-    return replace(session, shots=tuple(shots), distractors=told_of, notes=notes), judge
+    distractors = {**session.distractors, name: others}
+    notes = (*session.notes, *_faceless(session, plan, name, embeddings, exhibits))
+    return replace(session, shots=tuple(shots), distractors=distractors, notes=notes), judge
 
 
 def _faceless(
-    session: Session, plan: Plan, name: str, told: Mapping[str, Embeddings], exhibits: Exhibits
+    session: Session, plan: Plan, name: str, embeddings: Mapping[str, Embeddings], exhibits: Exhibits
 ) -> Iterator[str]:
     """Yield in words on how many photos a judge finds no face: cloaked ones then count as not linked."""
     for kind, words in (("clean", "originals"), *((each, f"photos, {each}") for each in plan.strengths)):
         shown = exhibits.laid & {exhibits.place(kind, shot.name) for shot in session.shots}
-        missed = len(shown - told.keys())
+        missed = len(shown - embeddings.keys())
         if missed:
             yield f"{printable(name)} finds no face on {missed} of {len(shown)} {words}"
 

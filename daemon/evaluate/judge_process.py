@@ -30,7 +30,7 @@ class Aides:
     outside: Child | None = None
 
     def embed(self, asked: Embed) -> dict[str, dict[str, list[float]]]:
-        """Return what the recognisers from outside make of a face: embeddings by name and view. Raises as an engine."""
+        """Return the embeddings of a face by the recognisers from outside, by name and view. Raises as an engine."""
         if self.outside is None:
             return {}
         names = tuple(model.card.name for model in self.models)

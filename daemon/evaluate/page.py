@@ -12,19 +12,19 @@ from uncnn.daemon.evaluate.report import facts
 from uncnn.daemon.evaluate.tables import (
     FACES,
     JUDGES,
-    LOOKS,
     MIXED,
-    SEEN,
     SUMMARY,
+    SUMMARY_BY_SIZE,
+    VISIBILITY,
     Row,
     face_rows,
     judge_rows,
-    look_rows,
     mixed_rows,
-    seen_rows,
+    size_rows,
     summary_rows,
+    visibility_rows,
 )
-from uncnn.daemon.pictures.sheet import AMPLIFIED
+from uncnn.daemon.pictures.contact_sheet import AMPLIFIED
 
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 75rem; margin: 2rem auto;
@@ -40,7 +40,7 @@ p, li { max-width: 60rem } li, .small { color: #555; font-size: .9rem }
 """
 
 _MEANING: Final = (
-    "Each photo was cloaked and released as a JPEG file, and the judges, which the attack did not use, looked at that "
+    "Each photo was cloaked and published as a JPEG file, and the judges, which the attack did not use, looked at that "
     "file again: as it is, and after what sites do to photos. “No cloak” is the same photo through the same encoder. A "
     "rate is the share of photos that still speak for their person, with its 95 % confidence interval over people; in "
     "the first table it is that of the judge that links most.",
@@ -56,7 +56,7 @@ _SEEN: Final = (
     "JOD, by ColorVideoVDP: how far the change of the whole photo shows on a phone, on a desktop screen, and of the "
     "face at twice the size; 10 is identical. Likeness: the cosine of copy and original to a recogniser that sees as "
     "people do. Years older: than the original, as a judge outside estimates the age. Rates are those of the judge "
-    "that links most, of the file as it was released."
+    "that links most, of the file as it was published."
 )
 
 
@@ -69,14 +69,14 @@ def page(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> str:
         *(f"<p>{escape(text)}</p>" for text in (*_MEANING, chance)),
         _table(SUMMARY, summary_rows(evaluation), 2),
         "<h2>What is seen, by size of face</h2>",
-        _table(SEEN, seen_rows(evaluation), 2),
+        _table(SUMMARY_BY_SIZE, size_rows(evaluation), 2),
         f"<p class=small>{escape(_SEEN)}</p>",
         *_plots(pictures),
         "<h2>Faces</h2>",
         f"<p class=small>One face a person, at most eight; the change is shown {AMPLIFIED} times as large.</p>",
         _picture("Faces before and after, and the change", pictures["contact-sheet"]),
         "<h2>What it looks like, measured</h2>",
-        _table(LOOKS, look_rows(evaluation), 1),
+        _table(VISIBILITY, visibility_rows(evaluation), 1),
         "<p class=small>Of the square around each face at its own resolution, changes in grey levels; means over "
         "faces.</p>",
         "<h2>Each judge</h2>",

@@ -18,7 +18,7 @@ UNCLOAKED: Final = "none"
 """The strength that changes nothing: the photo is only encoded anew, as the others are. What was before."""
 
 AS_INSTALLED: Final = "as-installed"
-"""The strength that the default policy chooses for each face, verdict and all: what would be released."""
+"""The strength that the default policy chooses for each face, verdict and all: what would be published."""
 
 STRENGTHS: Final = ("subtle", "balanced", "strong")
 VIEWS: Final = ("as-is", "jpeg-75", "half-size")
@@ -74,14 +74,14 @@ class Plan:
     strengths: tuple[str, ...]  # without UNCLOAKED
     views: tuple[str, ...]
     far: float
-    quality: int = QUALITY  # of the JPEG that is released
+    quality: int = QUALITY  # of the JPEG that is published
     strangers: tuple[str, ...] = ()  # who is on each distractor
     judge_models: Path | None = None  # a folder of recognisers that judge from outside
     commands: tuple[JudgeCommand, ...] = ()
 
     @property
     def as_installed(self) -> bool:
-        """Return whether it is evaluated what the default policy would release."""
+        """Return whether it is evaluated what the default policy would publish."""
         return self.strengths == (AS_INSTALLED,)
 
     @property

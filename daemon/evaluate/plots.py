@@ -58,7 +58,9 @@ def _figure(**named: Any) -> Figure:
 
 def _seen(evaluation: Evaluation) -> tuple[str, list[tuple[str, float]]]:
     """Return what the strengths are placed by, in words, and the place of each."""
-    places = [(look.strength, look.jod.desktop) for look in evaluation.looks if look.jod is not None]
+    places = [
+        (summary.strength, summary.jod.desktop) for summary in evaluation.summaries_over_all if summary.jod is not None
+    ]
     return "JOD on a desktop screen (10: identical)", places
 
 
@@ -85,19 +87,21 @@ def _trade_off(axes: Axes, evaluation: Evaluation, measure: str) -> None:
 
 
 def curves(evaluation: Evaluation) -> bytes:
-    """Return as PNG each judge's receiver operating characteristic before and after, on the files as released."""
+    """Return as PNG each judge's receiver operating characteristic before and after, on the files as published."""
     view = evaluation.plan.views[0]
     figure = _figure(figsize=(4.8 * len(evaluation.judges), 4.4), layout="constrained")
     panels = figure.subplots(1, len(evaluation.judges), sharey=True, squeeze=False)[0]
     for axes, judge in zip(panels, evaluation.judges, strict=True):
-        for number, look in enumerate(evaluation.looks):
-            found = next((each for each in evaluation.of(look.strength, view) if each.judge == judge.name), None)
+        for number, summary in enumerate(evaluation.summaries_over_all):
+            found = next((each for each in evaluation.of(summary.strength, view) if each.judge == judge.name), None)
             if found is None or found.curve is None:
                 continue
-            before = look.strength == UNCLOAKED
+            before = summary.strength == UNCLOAKED
             colour = _BEFORE if before else COLOURS[(number - 1) % len(COLOURS)]
             style = "--" if before else "-"
-            axes.plot(found.curve.fars, found.curve.tars, style, color=colour, lw=1.8, label=cloak_words(look.strength))
+            axes.plot(
+                found.curve.fars, found.curve.tars, style, color=colour, lw=1.8, label=cloak_words(summary.strength)
+            )
         axes.axvline(evaluation.plan.far, color="#999999", lw=0.8, ls=":")
         axes.set_xscale("log")
         axes.set_ylim(-0.02, 1.03)

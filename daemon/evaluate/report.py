@@ -11,12 +11,12 @@ from uncnn.daemon.evaluate.faces import FaceFinding
 from uncnn.daemon.evaluate.findings import RATES, Finding
 from uncnn.daemon.evaluate.plots import drawable
 from uncnn.daemon.evaluate.values import Shot
-from uncnn.daemon.evaluate.visibility import Look, likeness
+from uncnn.daemon.evaluate.visibility import StrengthSummary, likeness
 from uncnn.daemon.text import printable
 from uncnn.plugins.extras import missing_words
 
 SCHEMA_VERSION: Final = 2
-"""Of an evaluation as JSON: 2 has a finding and a look a size of face too."""
+"""Of an evaluation as JSON: 2 has a finding and a summary a size of face too."""
 
 
 def facts(evaluation: Evaluation) -> list[str]:
@@ -44,9 +44,9 @@ def facts(evaluation: Evaluation) -> list[str]:
         f"{machine.device}, {machine.cores} cores, {machine.seconds:.0f} s in all"
         + (f"; at most {', '.join(memory)} of memory" if memory else ""),
     ]
-    if all(look.mean is not None and look.mean.butteraugli is None for look in evaluation.looks):
+    if all(summary.mean is not None and summary.mean.butteraugli is None for summary in evaluation.summaries_over_all):
         found.append("no Butteraugli: butteraugli_main is not installed (on Debian: libjxl-devtools)")
-    if all(look.mean is not None and look.mean.ssimulacra2 is None for look in evaluation.looks):
+    if all(summary.mean is not None and summary.mean.ssimulacra2 is None for summary in evaluation.summaries_over_all):
         found.append(f"no SSIMULACRA2: {missing_words(['ssimulacra2'])}")
     if not drawable():
         found.append(f"no plots: {missing_words(['matplotlib'])}")
@@ -57,10 +57,10 @@ def facts(evaluation: Evaluation) -> list[str]:
 def _released(evaluation: Evaluation) -> str:
     """Return in words what the figures are of."""
     if not evaluation.plan.as_installed:
-        return f"released as JPEG {evaluation.plan.quality}"
-    held = evaluation.looks[-1].held
-    rest = f", {held} held and left out of what is said of released ones" if held else ", none held"
-    return f"as the default policy of a fresh installation releases them{rest}"
+        return f"published as JPEG {evaluation.plan.quality}"
+    held = evaluation.summaries_over_all[-1].held
+    rest = f", {held} held and left out of what is said of published ones" if held else ", none held"
+    return f"as the default policy of a fresh installation publishes them{rest}"
 
 
 def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "attack": {"name": evaluation.attack.name, "parameters": evaluation.attack.parameters},
         "surrogates": list(evaluation.surrogates),
         "judges": [{**asdict(judge), "name": printable(judge.name)} for judge in evaluation.judges],
-        "strengths": [_look_json(look) for look in evaluation.every_look],
+        "strengths": [_summary_json(summary) for summary in evaluation.summaries],
         "findings": [_finding_json(found) for found in evaluation.findings],
         "photos": [_shot_json(shot, evaluation.faces) for shot in evaluation.shots],
         "machine": asdict(evaluation.machine),
@@ -87,20 +87,20 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _look_json(look: Look) -> dict[str, Any]:
+def _summary_json(summary: StrengthSummary) -> dict[str, Any]:
     return {
-        "strength": look.strength,
-        "size": look.size,
-        "photos": look.photos,
-        "held": look.held,
-        "visibility": _fields(look.mean),
-        "ssimulacra2_worst_tenth": look.worst_tenth,
-        "jod": _fields(look.jod),
-        "worst_jod": _fields(look.worst_jod),
-        "likeness": _fields(look.likeness),
-        "years_older": _fields(look.age),
-        "seconds_a_face": look.seconds,
-        "found_again": look.found_again,
+        "strength": summary.strength,
+        "size": summary.size,
+        "photos": summary.photos,
+        "held": summary.held,
+        "visibility": _fields(summary.mean),
+        "ssimulacra2_worst_tenth": summary.worst_tenth,
+        "jod": _fields(summary.jod),
+        "worst_jod": _fields(summary.worst_jod),
+        "likeness": _fields(summary.likeness),
+        "years_older": _fields(summary.age),
+        "seconds_a_face": summary.seconds,
+        "found_again": summary.found_again,
     }
 
 

@@ -11,7 +11,7 @@ from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.faces import FaceFinding, Nearest, worst_faces
 from uncnn.daemon.evaluate.findings import RATES
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED
-from uncnn.daemon.evaluate.visibility import Look
+from uncnn.daemon.evaluate.visibility import StrengthSummary
 from uncnn.daemon.text import printable
 from uncnn.daemon.verify.jod import Jod
 
@@ -31,7 +31,7 @@ SUMMARY: Final[Row] = (
     "gallery\nrank 1",
     "linear\nprobe",
 )
-SEEN: Final[Row] = (
+SUMMARY_BY_SIZE: Final[Row] = (
     "cloak",
     "faces",
     "n",
@@ -58,7 +58,7 @@ JUDGES: Final[Row] = (
     "cc",
 )
 MIXED: Final[Row] = ("judge", "cloak", "view", "any 1/4", "1/2", "3/4", "rank 1 1/4", "1/2", "3/4")
-LOOKS: Final[Row] = (
+VISIBILITY: Final[Row] = (
     "cloak",
     "SSIMULACRA2",
     "a tenth below",
@@ -80,37 +80,37 @@ FACES: Final[Row] = ("cloak", "photo", "px", "JOD phone", "desktop", "zoom", "ne
 def summary_rows(evaluation: Evaluation) -> Iterator[Row]:
     """Yield a row a strength and view: of each rate that of the judge that links most."""
     brief = ("own_photo", "cloaked_match", "mixed_50", "rank1", "gallery_rank1", "linear_probe")
-    for look in evaluation.looks:
-        lead = cloak_words(look.strength)
+    for summary in evaluation.summaries_over_all:
+        lead = cloak_words(summary.strength)
         for view in evaluation.plan.views:
             yield (
                 lead,
                 view,
-                str(evaluation.worst("match", look.strength, view)),
-                *(evaluation.worst(name, look.strength, view).brief for name in brief),
+                str(evaluation.worst("match", summary.strength, view)),
+                *(evaluation.worst(name, summary.strength, view).brief for name in brief),
             )
             lead = ""
 
 
-def seen_rows(evaluation: Evaluation) -> Iterator[Row]:
+def size_rows(evaluation: Evaluation) -> Iterator[Row]:
     """Yield a row a strength and size of face: what people see, and what the judge that links most still links."""
     view, before = evaluation.plan.views[0], ""
-    for look in evaluation.every_look:
+    for summary in evaluation.summaries:
         rates = [
-            evaluation.worst(name, look.strength, view, look.size).brief
+            evaluation.worst(name, summary.strength, view, summary.size).brief
             for name in ("own_photo", "match", "cloaked_match")
         ]
         yield (
-            cloak_words(look.strength) if look.strength != before else "",
-            look.size,
-            str(look.photos),
-            *_jod(look.jod),
-            "-" if look.likeness is None else f"{look.likeness.mean:.2f}",
-            "-" if look.age is None else f"{look.age.mean:+.1f}",
+            cloak_words(summary.strength) if summary.strength != before else "",
+            summary.size,
+            str(summary.photos),
+            *_jod(summary.jod),
+            "-" if summary.likeness is None else f"{summary.likeness.mean:.2f}",
+            "-" if summary.age is None else f"{summary.age.mean:+.1f}",
             *rates,
-            _seconds(look),
+            _seconds(summary),
         )
-        before = look.strength
+        before = summary.strength
 
 
 def judge_rows(evaluation: Evaluation) -> Iterator[Row]:
@@ -132,22 +132,22 @@ def _rows_of(evaluation: Evaluation, rates: tuple[str, ...]) -> Iterator[Row]:
                 yield (printable(judge.name), cloak_words(found.strength), found.view, *figures)
 
 
-def look_rows(evaluation: Evaluation) -> Iterator[Row]:
+def visibility_rows(evaluation: Evaluation) -> Iterator[Row]:
     """Yield a row a strength: what it looks like and what it takes."""
-    for look in evaluation.looks:
+    for summary in evaluation.summaries_over_all:
         yield (
-            cloak_words(look.strength),
-            _number(look, "ssimulacra2", 1),
-            "-" if look.worst_tenth is None else f"{look.worst_tenth:.1f}",
-            _number(look, "butteraugli", 2),
-            _number(look, "butteraugli_3norm", 2),
-            _number(look, "psnr", 1),
-            _number(look, "ssim", 3),
-            _number(look, "mean_255", 1),
-            _number(look, "p99_255", 0),
-            *_jod(look.worst_jod),
-            f"{look.found_again:.0%}",
-            _seconds(look),
+            cloak_words(summary.strength),
+            _number(summary, "ssimulacra2", 1),
+            "-" if summary.worst_tenth is None else f"{summary.worst_tenth:.1f}",
+            _number(summary, "butteraugli", 2),
+            _number(summary, "butteraugli_3norm", 2),
+            _number(summary, "psnr", 1),
+            _number(summary, "ssim", 3),
+            _number(summary, "mean_255", 1),
+            _number(summary, "p99_255", 0),
+            *_jod(summary.worst_jod),
+            f"{summary.found_again:.0%}",
+            _seconds(summary),
         )
 
 
@@ -183,10 +183,10 @@ def tables(evaluation: Evaluation) -> list[tuple[str, Table]]:
     """Return every table with its title, the two of the summary first."""
     return [
         ("what is still linked, by the judge that links most", table(SUMMARY, summary_rows(evaluation), 2)),
-        ("what is seen, by size of face", table(SEEN, seen_rows(evaluation), 2)),
+        ("what is seen, by size of face", table(SUMMARY_BY_SIZE, size_rows(evaluation), 2)),
         ("each judge", table(JUDGES, judge_rows(evaluation), 3)),
         ("galleries of which a share is cloaked", table(MIXED, mixed_rows(evaluation), 3)),
-        ("what it looks like", table(LOOKS, look_rows(evaluation), 1)),
+        ("what it looks like", table(VISIBILITY, visibility_rows(evaluation), 1)),
         ("the faces nearest to a link", table(FACES, face_rows(evaluation), 2)),
     ]
 
@@ -196,8 +196,8 @@ def cloak_words(strength: str) -> str:
     return {UNCLOAKED: "no cloak", AS_INSTALLED: "as installed"}.get(strength, strength)
 
 
-def _number(look: Look, metric: str, digits: int) -> str:
-    value = None if look.mean is None else getattr(look.mean, metric)
+def _number(summary: StrengthSummary, metric: str, digits: int) -> str:
+    value = None if summary.mean is None else getattr(summary.mean, metric)
     return "-" if value is None else f"{value:.{digits}f}"
 
 
@@ -207,8 +207,8 @@ def _jod(jod: Jod | None) -> Row:
     return tuple("-" if value is None else f"{value:.2f}" for value in values)
 
 
-def _seconds(look: Look) -> str:
-    return "-" if look.strength == UNCLOAKED or not look.photos else f"{look.seconds:.1f}"
+def _seconds(summary: StrengthSummary) -> str:
+    return "-" if summary.strength == UNCLOAKED or not summary.photos else f"{summary.seconds:.1f}"
 
 
 def _nearest(nearest: Nearest | None) -> str:

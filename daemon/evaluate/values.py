@@ -11,7 +11,7 @@ from uncnn.daemon.verify.jod import Jod, Visibility
 from uncnn.plugins.api import Pixels, UncnnError
 from uncnn.plugins.recognisers.cards import Embeddings
 
-Told: TypeAlias = Mapping[str, Mapping[str, Embeddings]]
+EmbeddingsByJudge: TypeAlias = Mapping[str, Mapping[str, Embeddings]]
 """By judge and view, the embedding (D,) of one face."""
 
 
@@ -33,14 +33,14 @@ class LeftOut(UncnnError):
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """One photo at one strength, as it would be released."""
+    """One photo at one strength, as it would be published."""
 
     seconds: float  # of the worker, to change the face and to write the file
-    found_again: bool  # the detector finds the face on the released bytes
+    found_again: bool  # the detector finds the face on the published bytes
     visibility: Visibility | None  # None: too small for the metrics
-    told: Told
+    embeddings: EmbeddingsByJudge
     jod: Jod  # of the whole photo
-    held: str = ""  # why it would not be released; "": it would
+    held: str = ""  # why it would not be published; "": it would
     strengths: tuple[str, ...] = ()  # of its faces, where the policy chose them
     age: float | None = None  # of the face, as an outside judge estimates it
 
@@ -59,7 +59,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One face to look at: the square of the original, and of what was released at each strength."""
+    """One face to look at: the square of the original, and of what was published at each strength."""
 
     person: str
     original: Pixels

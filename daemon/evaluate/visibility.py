@@ -1,4 +1,4 @@
-"""What a strength looks like, over all photos and over those of each size of face, and what it takes."""
+"""How visible a strength is, over all photos and over those of each size of face, and what it takes."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one strength looks like to people, and what it takes."""
+class StrengthSummary:
+    """How visible one strength is, and what it takes, over the photos with faces of one size."""
 
     strength: str
     mean: Visibility | None  # None: no face is large enough for the metrics
     worst_tenth: float | None  # of SSIMULACRA2: a tenth of the faces is below
     seconds: float  # a face, without finding it; as installed: all of it
-    found_again: float  # share of the faces that the detector finds on the released bytes
+    found_again: float  # share of the faces that the detector finds on the published bytes
     size: str = ALL
-    photos: int = 0  # released
-    held: int = 0  # not released, and left out of all else here
-    jod: Jod | None = None  # the mean of each; None: nothing was released
+    photos: int = 0  # published
+    held: int = 0  # not published, and left out of all else here
+    jod: Jod | None = None  # the mean of each; None: nothing was published
     worst_jod: Jod | None = None
     likeness: Summary | None = None  # cosine of copy and original to the robust recogniser; None: there is none
     age: Summary | None = None  # years that the copy looks older than the original; None: nobody estimates it
 
 
-def looks_of(session: Session, plan: Plan) -> Iterator[Look]:
-    """Yield the look of each strength, over all photos first, then over each size of face."""
+def summaries_of(session: Session, plan: Plan) -> Iterator[StrengthSummary]:
+    """Yield the summary of each strength, over all photos first, then over each size of face."""
     for strength in (UNCLOAKED, *plan.strengths):
         for size, inside in members(shot.face_px for shot in session.shots).items():
-            yield _look([shot for shot, wanted in zip(session.shots, inside, strict=True) if wanted], strength, size)
+            yield _summary([shot for shot, wanted in zip(session.shots, inside, strict=True) if wanted], strength, size)
 
 
 def likeness(shot: Shot, take: Take) -> float | None:
     """Return how like the original the copy is to the robust recogniser, a cosine; None: it was not asked."""
-    views = take.told.get(LIKENESS)
+    views = take.embeddings.get(LIKENESS)
     if not views or LIKENESS not in shot.clean:
         return None
     copy = views.get("as-is", next(iter(views.values())))
     return float(closeness("cosine", copy[None], shot.clean[LIKENESS][None])[0, 0])
 
 
-def _look(shots: Sequence[Shot], strength: str, size: str) -> Look:
+def _summary(shots: Sequence[Shot], strength: str, size: str) -> StrengthSummary:
     pairs = [(shot, shot.takes[strength]) for shot in shots if not shot.takes[strength].held]
     takes = [take for _, take in pairs]
     seen = [take.visibility for take in takes if take.visibility is not None]
@@ -69,7 +69,7 @@ def _look(shots: Sequence[Shot], strength: str, size: str) -> Look:
     shown = [take.jod for take in takes]
     alike = [value for shot, take in pairs if (value := likeness(shot, take)) is not None]
     older = [take.age - shot.age for shot, take in pairs if take.age is not None and shot.age is not None]
-    return Look(
+    return StrengthSummary(
         strength,
         _mean(seen),
         float(np.percentile(metric, 10)) if metric else None,

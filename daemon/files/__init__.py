@@ -1,1 +1,1 @@
-"""Files in and out: safe opening, the private spool, releasing without overwriting, uncnn's own folders."""
+"""Files in and out: safe opening, the private spool, publishing without overwriting, uncnn's own folders."""

@@ -1,7 +1,7 @@
 """The judged copies of photos that are held: what a person looks at and releases is what the verifier judged.
 
 Each lies in the state folder under the number of its photo, readable by nobody else. They are bounded in number, in
-bytes and in age; a photo whose copy is gone is cloaked again when it is released.
+bytes and in age; a photo whose copy is gone is cloaked again when it is published.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def keep(candidate: Path, number: int, suffix: str) -> str | None:
         with written.open("rb") as stream:
             os.fsync(stream.fileno())
         written.replace(folder / name)
-    except OSError:  # the disk is full: the photo is held all the same, and cloaked again when it is released
+    except OSError:  # the disk is full: the photo is held all the same, and cloaked again when it is published
         written.unlink(missing_ok=True)
         return None
     return name
@@ -80,7 +80,7 @@ def prune(held: Collection[int], now: float | None = None) -> None:
 
 @contextmanager
 def one_release_at_a_time() -> Iterator[None]:
-    """Hold the lock under which copies are released: what a killed process left is only taken up when none is.
+    """Hold the lock under which copies are published: what a killed process left is only taken up when none is.
 
     Raises FolderError.
     """

@@ -34,7 +34,7 @@ _OTHER_KINDS: Final = {
 
 
 class PublishError(UncnnError):
-    """A file could not be taken in or released.
+    """A file could not be taken in or published.
 
     `kind` is for programs: `symlink`, `fifo`, `socket`, `device`, `folder`, `escape`, `changed`, `too-large`,
     `mismatch`, `replaced`, or a fault of the system (`no-space`, `permission`, `read-only`, `missing`, ...).

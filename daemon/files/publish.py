@@ -1,8 +1,8 @@
-"""Releasing a file: exactly the bytes that were verified, whole or not at all, and never over another file.
+"""Publishing a file: exactly the bytes that were verified, whole or not at all, and never over another file.
 
 The file is written in the publish folder itself (a rename across mounts fails), given its name by its descriptor, which
 fails where the name is taken, and then looked at under that name: in a folder that others may write, what stands there
-may be another's. A name that holds the same bytes is the file, released before. Where the file system cannot do so, the
+may be another's. A name that holds the same bytes is the file, put before. Where the file system cannot do so, the
 next of `ways` is taken.
 """
 
@@ -47,7 +47,7 @@ _NOT_KEPT: Final = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 @dataclass(frozen=True, slots=True)
 class _Release:
-    """What is to be released, and where."""
+    """What is to be published, and where."""
 
     candidate: Path | bytes
     folder: Path
@@ -70,7 +70,7 @@ def publish(
     mode: int | None = None,
     mtime_ns: int | None = None,
 ) -> Path:
-    """Release `candidate` as `relative` in the publish folder, and return where it stands.
+    """Publish `candidate` as `relative` in the publish folder, and return where it stands.
 
     `folder` must exist; folders below it are made. A file of that name with the same bytes is the answer; with other
     bytes it is left alone, and the name gets a number: `stem (2).ext`. `sha256` is that of the verified bytes.
@@ -239,7 +239,7 @@ def _link(draft: Draft, target: int, name: str) -> Way:
 
 
 def _confirm(draft: Draft, target: int, path: Path, size: int, sha256: str) -> None:
-    """Look at what stands under the released name: the file that was written, with the verified bytes in it.
+    """Look at what stands under the published name: the file that was written, with the verified bytes in it.
 
     On sshfs, mergerfs and others a file seems to be another one under its new name. So of one that had a temporary name
     only the bytes are asked for.

@@ -1,4 +1,4 @@
-"""A private snapshot of a source file: what is decoded, judged and released is what was hashed here.
+"""A private snapshot of a source file: what is decoded, judged and published is what was hashed here.
 
 The source lies in a folder that other programs write to, so that its path cannot be trusted: every component is opened
 on its own without following links, and whatever is not a regular file is refused before it is opened.

@@ -1,4 +1,4 @@
-"""What stands in a publish folder where a photo was released: the same bytes, others, or nothing. It is only read."""
+"""What stands in a publish folder where a photo was published: the same bytes, others, or nothing. It is only read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OTHER: Final = frozenset({"symlink", "file"})
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What was found under the name of a released photo."""
+    """What was found under the name of a published photo."""
 
     kind: Kind
     words: str = ""  # "" where it is as it was
@@ -41,7 +41,7 @@ def state_of(file: Path) -> str | None:
 
 
 def standing(folder: Path, relative: Path, sha256: str, placed: str | None) -> Standing:
-    """Return what stands as `relative` in a publish folder, where bytes of this sha256 were released.
+    """Return what stands as `relative` in a publish folder, where bytes of this sha256 were published.
 
     `placed` is what the file was then: one of other bytes that nobody wrote since has rotten on its disk.
     """
@@ -62,7 +62,7 @@ def standing(folder: Path, relative: Path, sha256: str, placed: str | None) -> S
 
 
 def _other(found: os.stat_result, is_file: bool, placed: str | None) -> Standing:
-    """Return what stands where the released bytes do not."""
+    """Return what stands where the published bytes do not."""
     if not is_file:
         return Standing("replaced", "under its name there is something that is not a regular file")
     if placed is not None and placed == _state(found):
@@ -130,7 +130,7 @@ def _hashed(folder: int, name: str) -> tuple[os.stat_result, str | None]:
         digest = hashlib.sha256()
         while chunk := os.read(opened, _CHUNK):
             digest.update(chunk)
-        with suppress(OSError):  # what others read stays in memory, not all photos that were ever released
+        with suppress(OSError):  # what others read stays in memory, not all photos that were ever published
             os.posix_fadvise(opened, 0, 0, os.POSIX_FADV_DONTNEED)
         return os.fstat(opened), digest.hexdigest()
     finally:

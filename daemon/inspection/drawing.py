@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from uncnn.daemon.pictures.sheet import png
+from uncnn.daemon.pictures.contact_sheet import png
 from uncnn.daemon.verify.visibility import as_shown
 from uncnn.plugins.api import Face, Pixels, Point
 

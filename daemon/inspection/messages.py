@@ -8,7 +8,7 @@ from typing import Any, Final
 from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.wire import Ask
-from uncnn.daemon.verify.sighting import Uncertain
+from uncnn.daemon.verify.detection import Uncertain
 from uncnn.exporters.registry.detectors import ChosenDetector
 from uncnn.plugins.api import Rotated
 

@@ -50,7 +50,7 @@ def read(photo: Photo, metadata: Metadata) -> PhotoRead:
 def find_faces(photo: Photo, asked: FindFaces) -> FacesFound:
     """Return the faces, the largest first, each with whether the policy cloaks it and what is in doubt about it.
 
-    They are looked for as for a release: by the policy, and once more as the verifier does.
+    They are looked for as for publication: by the policy, and once more as the verifier does.
     """
     from uncnn.daemon.inspection.drawing import drawn
     from uncnn.daemon.verify.opinion import load_opinion
@@ -65,10 +65,12 @@ def find_faces(photo: Photo, asked: FindFaces) -> FacesFound:
         check_detector(detector, asked.detector.plugin)
     second = SecondLook(detector, load_opinion(providers), load_second_detector(providers))
     known = looking(detector, rotated).detect(photo.pixels)
-    sighted = second.sightings(second.at("", photo.pixels, rotated), known)
-    sighted.sort(key=lambda sighting: -sighting.face.size_px)
-    faces = [sighting.face for sighting in sighted]
-    cloaked = [sighting.counts(asked.uncertain) and sighting.face.size_px >= asked.smallest_px for sighting in sighted]
+    detections = second.detections(second.at("", photo.pixels, rotated), known)
+    detections.sort(key=lambda detection: -detection.face.size_px)
+    faces = [detection.face for detection in detections]
+    cloaked = [
+        detection.counts(asked.uncertain) and detection.face.size_px >= asked.smallest_px for detection in detections
+    ]
     picture = asked.drawn_beside.beside(FACES, drawn(photo.pixels, faces, cloaked)) if asked.drawn_beside else None
     found = [
         {
@@ -78,8 +80,8 @@ def find_faces(photo: Photo, asked: FindFaces) -> FacesFound:
             "score": round(face.score, 4),
             "size_px": round(face.size_px, 1),
             "cloaked": is_cloaked,
-            "uncertain": sighting.uncertain,
+            "uncertain": detection.uncertain,
         }
-        for number, (face, is_cloaked, sighting) in enumerate(zip(faces, cloaked, sighted, strict=True), 1)
+        for number, (face, is_cloaked, detection) in enumerate(zip(faces, cloaked, detections, strict=True), 1)
     ]
     return FacesFound(found, picture)

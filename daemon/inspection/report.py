@@ -136,13 +136,13 @@ def said_lines(said: Sequence[dict[str, Any]], width: int, every: bool) -> Itera
     value_width = max(width - _INDENT - name_width - 2 * _GAP - len("removed"), _VALUE_LEAST)
     for group, own in _groups(said):
         yield f"[bold]{escape(group)}[/bold]"
-        told = own if every else _most_telling(own)
-        for each in told:
+        shown_facts = own if every else _most_telling(own)
+        for each in shown_facts:
             name, value = _fitted(each["name"], name_width), _fitted(each["value"], value_width)
             fate = "[yellow]kept[/yellow]" if each["kept"] else "[green]removed[/green]"
             yield f"{' ' * _INDENT}{escape(name)}{' ' * _GAP}{escape(value)}{' ' * _GAP}{fate}"
-        if len(told) < len(own):
-            yield f"{' ' * _INDENT}[dim]and {len(own) - len(told)} more: --all lists them[/dim]"
+        if len(shown_facts) < len(own):
+            yield f"{' ' * _INDENT}[dim]and {len(own) - len(shown_facts)} more: --all lists them[/dim]"
 
 
 def _fitted(words: str, width: int) -> str:

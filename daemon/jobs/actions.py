@@ -27,7 +27,7 @@ WAITS_FOR_RETRY: Final = frozenset({State.QUARANTINED, State.RETRY, State.BLOCKE
 
 
 class HeldError(UncnnError):
-    """A held photo cannot be shown or released."""
+    """A held photo cannot be shown or published."""
 
 
 class AskedError(UncnnError):

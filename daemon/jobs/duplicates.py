@@ -1,6 +1,6 @@
-"""What was done before and holds again: a released copy that was put back, the same picture under another name.
+"""What was done before and holds again: a published copy that was put back, the same picture under another name.
 
-Nothing here is taken on the ledger's word alone: bytes that are released again are read again, and must still be those
+Nothing here is taken on the ledger's word alone: bytes that are published again are read again, and must still be those
 that the verifier passed.
 """
 
@@ -24,7 +24,7 @@ from uncnn.exporters.registry.store import Roster
 
 
 @dataclass(frozen=True, slots=True)
-class Recalled:
+class EarlierResult:
     """What became of another photo, or of this one before, which holds for this one now."""
 
     decision: Literal["publish", "hold", "skip"]
@@ -54,8 +54,8 @@ def _version() -> str:
     return version("uncnn")
 
 
-def recall_copy(ledger: Ledger, job: Job) -> Recalled | None:
-    """Return of which photo `job` is the released copy, where no person asked for it all the same.
+def find_published_copy(ledger: Ledger, job: Job) -> EarlierResult | None:
+    """Return of which photo `job` is the published copy, where no person asked for it all the same.
 
     It is known by its content, and by its picture once it was decoded: its metadata may have been edited.
     """
@@ -65,10 +65,10 @@ def recall_copy(ledger: Ledger, job: Job) -> Recalled | None:
     on = f"{original.changed.astimezone():%Y-%m-%d}"
     edited = "" if job.sha256 == original.released_sha256 else " with other metadata"
     reason = f"this is the published copy of {_name(ledger, original)}{edited}, of {on} ({original.reason})"
-    return Recalled("skip", f"{reason}: not cloaked again; {_asking(job)}", original)
+    return EarlierResult("skip", f"{reason}: not cloaked again; {_retry_hint(job)}", original)
 
 
-def recall_picture(ledger: Ledger, job: Job, metadata: str, spool: Path) -> Recalled | None:
+def find_same_picture(ledger: Ledger, job: Job, metadata: str, spool: Path) -> EarlierResult | None:
     """Return what became of the same picture under the same policy and models; None: it is to be found out.
 
     Its verified bytes, where they still stand as they were published, are copied into `spool`. Where the policy keeps
@@ -83,7 +83,7 @@ def recall_picture(ledger: Ledger, job: Job, metadata: str, spool: Path) -> Reca
             first = ledger.job(earlier.same_as) if earlier.same_as is not None else earlier
             assert first is not None  # rows are never removed
             words = f"the same picture as {_name(ledger, first)}, whose verified copy is published again"
-            return Recalled(
+            return EarlierResult(
                 "publish",
                 f"{first.reason}: {words}",
                 first,
@@ -99,22 +99,24 @@ def recall_picture(ledger: Ledger, job: Job, metadata: str, spool: Path) -> Reca
         (None, "", None) if kept is None else (Content(kept), held.released_sha256 or "", held.released_fingerprint)
     )
     if held.id == job.id:
-        return Recalled("hold", held.held, held, *judged)
+        return EarlierResult("hold", held.held, held, *judged)
     same = f"the same picture as {_name(ledger, held)}, which was held"
-    return Recalled("hold", f"{held.held}: {same}; {_asking(job)}", held, *judged)
+    return EarlierResult("hold", f"{held.held}: {same}; {_retry_hint(job)}", held, *judged)
 
 
-def recall_judged(job: Job, spool: Path) -> Recalled | None:
+def find_judged_copy(job: Job, spool: Path) -> EarlierResult | None:
     """Return that the judged copy of a photo, which a person released, is to be published; None: it is not kept."""
     copy = _judged_copy(job, spool) if job.anyway else None
     if copy is None or job.released_sha256 is None:
         return None
-    return Recalled("publish", released_words(job), job, Content(copy), job.released_sha256, job.released_fingerprint)
+    return EarlierResult(
+        "publish", released_words(job), job, Content(copy), job.released_sha256, job.released_fingerprint
+    )
 
 
 def released_words(job: Job) -> str:
     """Return why a photo that was held is published."""
-    return f"{job.held or job.reason}; a person released it all the same"
+    return f"{job.held or job.reason}; a person published it all the same"
 
 
 def _judged_copy(job: Job, spool: Path) -> Path | None:
@@ -147,5 +149,5 @@ def _name(ledger: Ledger, job: Job) -> str:
     return printable(ledger.folders.paths(job.folder)[0] / job.relative)
 
 
-def _asking(job: Job) -> str:
+def _retry_hint(job: Job) -> str:
     return f"to cloak it anyway: uncnn-daemon retry {job.id}"

@@ -16,7 +16,13 @@ from uncnn.daemon.files.names import longest_name
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
 from uncnn.daemon.files.scan import Found
 from uncnn.daemon.files.standing import state_of
-from uncnn.daemon.jobs.duplicates import Recalled, made_with, recall_copy, recall_judged, recall_picture
+from uncnn.daemon.jobs.duplicates import (
+    EarlierResult,
+    find_judged_copy,
+    find_published_copy,
+    find_same_picture,
+    made_with,
+)
 from uncnn.daemon.jobs.recovery import prune_kept, released_before
 from uncnn.daemon.jobs.release import release
 from uncnn.daemon.jobs.result import Done, Status
@@ -25,7 +31,7 @@ from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.engine import LoadedEngine
 from uncnn.daemon.protect.messages import Next
-from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, people_for, protect, see
+from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, detect, people_for, protect
 from uncnn.daemon.protect.processes import ProcessDied
 from uncnn.daemon.protect.wire import Report, RequestError
 from uncnn.daemon.text import printable
@@ -59,7 +65,7 @@ WAITING: Final[frozenset[Fault]] = frozenset({"policy", "model"})
 HOPELESS: Final = frozenset({"name-too-long", "no-name"})
 """Faults of publishing that another attempt meets again."""
 
-_SAID: Final[dict[State, Status]] = {
+_STATUS: Final[dict[State, Status]] = {
     State.PUBLISHED: "published",
     State.SKIPPED: "skipped",
     State.HELD: "held",
@@ -68,7 +74,7 @@ _SAID: Final[dict[State, Status]] = {
 }
 
 
-Result: TypeAlias = Outcome | Recalled
+Result: TypeAlias = Outcome | EarlierResult
 """What is to become of a photo: found out on itself, or before."""
 
 
@@ -98,8 +104,8 @@ class JobContext:
     renew: Callable[[Job, SourceFolder], Job] = lambda job, _place: job
 
 
-def take(context: JobContext, source: SourceFolder, found: Found, young: Callable[[Found], bool]) -> Done:
-    """Take a settled file down its path, and return what became of it; `young`: whether one that changed is to settle.
+def take(context: JobContext, source: SourceFolder, found: Found, still_settling: Callable[[Found], bool]) -> Done:
+    """Take a settled file down its path, and return what became of it; `still_settling`: whether one that changed is.
 
     Raises FolderBlocked, LedgerError, and what `context.start` raises.
     """
@@ -113,7 +119,7 @@ def take(context: JobContext, source: SourceFolder, found: Found, young: Callabl
             passing = error.kind in {"changed", "missing"}
             return Done(name, "waiting" if passing else "error", str(error), taken=passing)
         changed = Found(found.relative, taken.size, taken.mtime_ns, taken.ctime_ns, taken.device, taken.inode)
-        if changed != found and young(changed):
+        if changed != found and still_settling(changed):
             return Done(name, "waiting", "it is still being written: it is taken when it has settled")
         job = context.ledger.enqueue(source.number, found.relative, taken.sha256, source.digest, source_of(taken))
         job = context.renew(job, source)
@@ -124,8 +130,8 @@ def take(context: JobContext, source: SourceFolder, found: Found, young: Callabl
 
 def done_before(source: SourceFolder, job: Job) -> Done:
     """Return what became of a photo when it was done."""
-    said, reason = _SAID.get(job.state, "waiting"), f"as before: {job.reason or job.state}"
-    return Done(source.name(job.relative), said, reason, _where(source, job), number=job.id, before=True)
+    status, reason = _STATUS.get(job.state, "waiting"), f"as before: {job.reason or job.state}"
+    return Done(source.name(job.relative), status, reason, _where(source, job), number=job.id, before=True)
 
 
 @contextmanager
@@ -140,8 +146,8 @@ def _own_folder(spool: Path) -> Iterator[Path]:
 
 
 def _work(context: JobContext, source: SourceFolder, job: Job, taken: Snapshot) -> Done:
-    """Claim a queued photo, and protect and release it; the models are not loaded for a released copy."""
-    outcome: Result | None = recall_copy(context.ledger, job) or recall_judged(job, taken.path.parent)
+    """Claim a queued photo, and protect and release it; the models are not loaded for a published copy."""
+    outcome: Result | None = find_published_copy(context.ledger, job) or find_judged_copy(job, taken.path.parent)
     stands = released_before(source.folder.publish, job)
     if outcome is None and stands is None:
         context.start()
@@ -184,16 +190,18 @@ def _found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snaps
     """Return what is to become of a photo: what became of the same picture before, or what protecting it comes to."""
     name, own = printable(job.relative.name), taken.path.parent
     photo = PhotoJob(Content(taken.path), name, source.policy, people_for(source.policy))
-    seen = see(context.engine, photo, context.report)
-    if seen.looked.fingerprint is not None:
-        job = context.ledger.pictures.note(job, seen.looked.fingerprint, made_with(context.engine.roster))
-        recalled = recall_copy(context.ledger, job) or recall_picture(context.ledger, job, source.policy.metadata, own)
-        if recalled is not None:
-            return recalled
+    detected = detect(context.engine, photo, context.report)
+    if detected.looked.fingerprint is not None:
+        job = context.ledger.pictures.note(job, detected.looked.fingerprint, made_with(context.engine.roster))
+        earlier = find_published_copy(context.ledger, job) or find_same_picture(
+            context.ledger, job, source.policy.metadata, own
+        )
+        if earlier is not None:
+            return earlier
     following = context.following(own)
-    outcome = protect(context.engine, photo, context.report, following, seen)
+    outcome = protect(context.engine, photo, context.report, following, detected)
     if job.anyway and outcome.decision == "hold":
-        return replace(outcome, decision="publish", reason=f"{outcome.reason}; a person released it all the same")
+        return replace(outcome, decision="publish", reason=f"{outcome.reason}; a person published it all the same")
     return outcome
 
 
@@ -205,7 +213,7 @@ def _kept(ledger: Ledger, job: Job, source: SourceFolder, outcome: Result, taken
     try:
         name = keep(outcome.candidate.file, job.id, wanted.suffix)
         prune_kept(ledger, job)
-    except FolderError:  # the photo is held all the same, and cloaked again when it is released
+    except FolderError:  # the photo is held all the same, and cloaked again when it is published
         return None
     if name is None:
         return None
@@ -216,7 +224,7 @@ def _kept(ledger: Ledger, job: Job, source: SourceFolder, outcome: Result, taken
 def _judge(context: JobContext, job: Job, source: SourceFolder, outcome: Result, taken: Snapshot) -> Job:
     """Write down what the policy decided on the verdict, or on the one that holds for this photo too."""
     ledger, earlier, proof = context.ledger, None, None
-    if isinstance(outcome, Recalled):
+    if isinstance(outcome, EarlierResult):
         earlier = outcome.earlier
     else:
         proof = proof_of(outcome.verdict, outcome.strengths, source.policy, context.engine.roster)
@@ -287,7 +295,7 @@ def _done(source: SourceFolder, job: Job, outcome: Result | None = None, suspect
     doubts = Doubts.of(job.faces, job.uncertain, job.provisional) if job.state is State.PUBLISHED else NO_DOUBTS
     where = _where(source, job)
     name = source.name(job.relative)
-    return Done(name, _SAID[job.state], message, where, own, suspect=suspect, doubts=doubts, number=job.id)
+    return Done(name, _STATUS[job.state], message, where, own, suspect=suspect, doubts=doubts, number=job.id)
 
 
 def _where(source: SourceFolder, job: Job) -> Path | None:

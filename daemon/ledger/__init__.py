@@ -1,6 +1,6 @@
 """The ledger: what became of every photo, in one durable SQLite file.
 
-`jobs` holds the photos, `states` their path, `verdicts` what each was released or held on, `runs` the daemon's own
+`jobs` holds the photos, `states` their path, `verdicts` what each was published or held on, `runs` the daemon's own
 runs, `file` the file, `view` what a reader sees.
 """
 

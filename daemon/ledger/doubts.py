@@ -1,4 +1,4 @@
-"""What is counted of released photos, so that no release is quiet: those without a face, with uncertain ones, ..."""
+"""What is counted of published photos, so that no release is quiet: those without a face, with uncertain ones, ..."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uncnn.daemon.text import photos
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
-    """How many photos were released on less than the full proof that every face is protected."""
+    """How many photos were published on less than the full proof that every face is protected."""
 
     without_face: int = 0  # none was found in them
     uncertain: int = 0  # faces of theirs may be none, or were not seen by all
@@ -18,7 +18,7 @@ class Doubts:
 
     @classmethod
     def of(cls, faces: int | None, uncertain: int | None, provisional: bool | int | None) -> Doubts:
-        """Return those about one released photo, by what the ledger has of its verdict; none where none was kept."""
+        """Return those about one published photo, by what the ledger has of its verdict; none where none was kept."""
         return cls(int(faces == 0), int(bool(uncertain)), int(bool(provisional)))
 
     def __add__(self, other: Doubts) -> Doubts:

@@ -46,14 +46,14 @@ _LONGEST_WAIT: Final = timedelta(seconds=LONGEST_WAIT_SECONDS)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The judged copy of a photo that is held, and what it is released with."""
+    """The judged copy of a photo that is held, and what it is published with."""
 
     kept: str  # its name in the folder of such copies
     released_sha256: str
     released_fingerprint: str | None  # of the picture in it
     published: bytes  # where below the publish folder it is to stand
     mode: int | None  # permissions; None: the usual ones
-    mtime: int | None  # when it was changed, ns; None: when it is released
+    mtime: int | None  # when it was changed, ns; None: when it is published
 
 
 class Ledger:
@@ -197,9 +197,9 @@ class Ledger:
             return [change(connection, job, State.QUEUED, job.reason) for job in waiting]
 
     def again(self, job: Job) -> Job:
-        """Queue at a person's word what is neither released nor on its way, with all attempts before it.
+        """Queue at a person's word what is neither published nor on its way, with all attempts before it.
 
-        It is not skipped as a released copy then, nor held because the same picture was.
+        It is not skipped as a published copy then, nor held because the same picture was.
 
         Raises TransitionError.
         """
@@ -223,7 +223,7 @@ class Ledger:
         return self._decided(job, {State.HELD}, State.PUBLISHING, job.reason, anyway=True)
 
     def let_go(self, job: Job) -> Job:
-        """Queue at a person's word what is held, to be released though it is not protected.
+        """Queue at a person's word what is held, to be published though it is not protected.
 
         Raises TransitionError.
         """
@@ -251,7 +251,7 @@ class Ledger:
     def done(self, folder: int, relative: Path, source: str, policy: str) -> Job | None:
         """Return the row by which nothing is to be done for a file as it is, or None.
 
-        That is one that is settled under this policy, or that was released or skipped under any, unless a person asked
+        That is one that is settled under this policy, or that was published or skipped under any, unless a person asked
         since to do such photos again.
         """
         query = (
@@ -324,7 +324,7 @@ class Ledger:
 
 
 def _released_before(connection: sqlite3.Connection, key: tuple[int, bytes, str, str]) -> Job | None:
-    """Return the row by which this content of a path was released or skipped under another policy, if that counts.
+    """Return the row by which this content of a path was published or skipped under another policy, if that counts.
 
     Of what is given to `cloak` none does: a person names the policy each time.
     """

@@ -1,4 +1,4 @@
-"""The same picture in several rows of the ledger: under other names, in other folders, or as its own released copy."""
+"""The same picture in several rows of the ledger: under other names, in other folders, or as its own published copy."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Pictures:
             return current(connection, job)
 
     def original(self, sha256: str, fingerprint: str | None = None) -> Job | None:
-        """Return the photo whose released copy has this content, or shows this picture; None: there is none.
+        """Return the photo whose published copy has this content, or shows this picture; None: there is none.
 
-        It is the one that was cloaked itself. What was released as it came is no copy: it is to be protected wherever a
+        It is the one that was cloaked itself. What was published as it came is no copy: it is protected wherever a
         policy asks for that.
         """
         found = self._original("sha256", sha256)
         return found if found or fingerprint is None else self._original("fingerprint", fingerprint)
 
     def _original(self, name: str, value: str) -> Job | None:
-        """Return what was released with this `name`, sha256 or fingerprint: one at a time, each has its own index."""
+        """Return what was published with this `name`, sha256 or fingerprint: one at a time, each has its own index."""
         query = (
             f"SELECT * FROM jobs WHERE released_{name} = ? AND {name} != released_{name}"
             " AND state IN ('published', 'publishing') ORDER BY same_as IS NOT NULL, id LIMIT 1"

@@ -42,14 +42,14 @@ class Job:
     asked: bool  # a person wants it done, whatever was done before
     fingerprint: str | None  # of the picture, once it was decoded
     made_with: str | None  # a digest of what its verdict depends on besides the picture and the policy
-    held: str | None  # why it was not released, found on itself, whatever a person said then
+    held: str | None  # why it was not published, found on itself, whatever a person said then
     same_as: int | None  # the row of the same picture, or of the original, whose result holds for this one too
     faces: int | None  # in its verdict; None: none was kept
     uncertain: int | None  # so many of them may be no faces, or were not seen by all
     provisional: int | None  # 1 where judges of one family alone were asked, 0 where not
     placed: str | None  # what the file was when it was published: see `files.standing`
     kept: str | None  # the name of the judged copy that is kept while the photo is held: see `files.kept`
-    mode: int | None  # the permissions that this copy is released with; None: the usual ones
+    mode: int | None  # the permissions that this copy is published with; None: the usual ones
     mtime: int | None  # and when it was changed, ns; None: then
 
 

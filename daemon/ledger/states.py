@@ -13,13 +13,13 @@ class State(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
-    VERIFIED = "verified"  # the verdict on the bytes that would be released lets them go
+    VERIFIED = "verified"  # the verdict on the bytes that would be published lets them go
     PUBLISHING = "publishing"
     PUBLISHED = "published"
     RETRY = "retry"  # waits before another attempt
     QUARANTINED = "quarantined"  # another attempt would not help
     HELD = "held"  # not protected
-    SKIPPED = "skipped"  # no face, and the policy wants none such; a released copy put back; or a person dropped it
+    SKIPPED = "skipped"  # no face, and the policy wants none such; a published copy put back; or a person dropped it
     SUPERSEDED = "superseded"  # the source changed, or is gone
     BLOCKED = "blocked"  # a fault of disk, permission or mount; no attempt was spent
 

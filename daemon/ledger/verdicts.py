@@ -1,4 +1,4 @@
-"""The verdicts in the ledger: what each photo was released or held on, in figures; no picture and no embedding.
+"""The verdicts in the ledger: what each photo was published or held on, in figures; no picture and no embedding.
 
 They lie in a table of their own, since every scan reads the jobs. `verify.keeping` turns a verdict into a `Proof`; here
 it is text and bytes, so that `status` needs nothing of the verifier.

@@ -105,7 +105,7 @@ class View:
     folders: tuple[FolderView, ...]
     concerns: tuple[Entry, ...]  # photos that wait for a person, the newest
     concerns_in_all: int
-    uncertain: tuple[Entry, ...]  # photos that were released though faces of theirs are uncertain, the newest
+    uncertain: tuple[Entry, ...]  # photos that were published though faces of theirs are uncertain, the newest
     given: dict[State, int] = field(default_factory=dict)  # photos given to `cloak`
 
 

@@ -31,7 +31,7 @@ TEST_WORDS = "uncnn can reach you here when a photo or a folder needs your atten
 class NotifyError(UncnnError):
     """Nothing can be sent: the message says what to set or install."""
 
-    exit_status = 78  # another try does not mend it
+    exit_status = 78  # another try does not fix it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
 """People who are enrolled, so that a policy can cloak all but them, or them alone.
 
-What judges make of their faces never leaves the state folder, and `people enroll` alone writes it.
+The embeddings of their faces never leave the state folder, and `people enroll` alone writes it.
 """

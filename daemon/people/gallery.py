@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uncnn.daemon.people.store import People, Person
-from uncnn.plugins.engine.aim import Gallery
+from uncnn.plugins.engine.targets import Gallery
 
 
 def gallery(people: People) -> Gallery:
@@ -21,7 +21,7 @@ def gallery(people: People) -> Gallery:
 
 
 def _prototype(person: Person, sha256: str) -> npt.NDArray[np.float32]:
-    """Return the mean direction, (D,), of what one recogniser makes of a person's photos."""
+    """Return the mean direction, (D,), of one recogniser's embeddings of a person's photos."""
     template = next(each for each in person.templates if each.sha256 == sha256)
     units = np.array(template.embeddings, dtype=np.float32)
     mean = (units / np.linalg.norm(units, axis=1, keepdims=True)).mean(axis=0)

@@ -21,7 +21,7 @@ Who: TypeAlias = Literal["all", "all-but-enrolled", "only-enrolled"]
 
 
 Embed: TypeAlias = Callable[[OnnxRecogniser, Sequence[Face]], npt.NDArray[np.float32]]
-"""What a judge makes of faces of a photo, (N, D)."""
+"""A judge's embeddings of faces of a photo, (N, D)."""
 
 
 def spared(
@@ -30,18 +30,18 @@ def spared(
     """Return for each face of a photo whether it is left alone. Where nobody is enrolled, none is."""
     if who == "all" or not people.people or not faces or not judges:
         return [False] * len(faces)
-    told = [(judge, embed(judge, faces)) for judge in judges]
+    embedded = [(judge, embed(judge, faces)) for judge in judges]
     return [
-        _left_alone(who, people, [(judge, own[number]) for judge, own in told], far) for number in range(len(faces))
+        _left_alone(who, people, [(judge, own[number]) for judge, own in embedded], far) for number in range(len(faces))
     ]
 
 
 def _left_alone(
-    who: Who, people: People, told: Sequence[tuple[OnnxRecogniser, npt.NDArray[np.float32]]], far: float
+    who: Who, people: People, embedded: Sequence[tuple[OnnxRecogniser, npt.NDArray[np.float32]]], far: float
 ) -> bool:
     if who == "all-but-enrolled":
-        return any(all(_matches(person, *one, far) is True for one in told) for person in people.people)
-    return all(_matches(person, *one, far) is False for person in people.people for one in told)
+        return any(all(_matches(person, *one, far) is True for one in embedded) for person in people.people)
+    return all(_matches(person, *one, far) is False for person in people.people for one in embedded)
 
 
 def _matches(person: Person, judge: OnnxRecogniser, embedding: npt.NDArray[np.float32], far: float) -> bool | None:

@@ -1,4 +1,4 @@
-"""The enrolled people on the disk: names, and what each judge makes of their faces. 0600, written in one rename."""
+"""The enrolled people on the disk: names, and each judge's template of their faces. 0600, written in one rename."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PeopleError(UncnnError):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What one recogniser makes of a person's photos."""
+    """The embeddings of a person's photos by one recogniser."""
 
     recogniser: str
     sha256: str  # of its model: another's embeddings say nothing

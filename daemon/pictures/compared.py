@@ -10,12 +10,12 @@ from uncnn.plugins.api import Pixels
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ComparedRegion:
     """The photo or one of its faces in both versions, as large as they are shown, and how far they differ."""
 
     name: str
     original: Pixels
     copy: Pixels
-    seen: Visibility
+    visibility: Visibility
     jod: Mapping[str, float]  # of the photo on `phone` and `desktop`, of a face at `zoom`
     box: tuple[float, float, float, float] | None = None  # of a face, photo pixels

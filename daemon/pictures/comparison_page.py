@@ -9,8 +9,8 @@ from typing import Final
 
 from PIL import Image
 
-from uncnn.daemon.pictures.compared import Subject
-from uncnn.daemon.pictures.sheet import AMPLIFIED, amplified, png
+from uncnn.daemon.pictures.compared import ComparedRegion
+from uncnn.daemon.pictures.contact_sheet import AMPLIFIED, amplified, png
 from uncnn.plugins.api import Pixels
 
 _STYLE: Final = """
@@ -37,30 +37,30 @@ _MEANING: Final = (
 )
 
 
-def page(subjects: Sequence[Subject], change: str) -> str:
+def page(regions: Sequence[ComparedRegion], change: str) -> str:
     """Return the page: how far the change shows, in words, the whole photo, then each face."""
     parts = [f"<h1>Two versions of a photo</h1><p>Change: {escape(change)}.</p><p>{escape(_MEANING)}</p>"]
-    parts += [_part(subject) for subject in subjects]
+    parts += [_part(region) for region in regions]
     head = f'<meta charset="utf-8"><title>uncnn: comparison</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
 
 
-def _part(subject: Subject) -> str:
-    seen = subject.seen
-    figures = [f"JOD {value:.2f} ({display})" for display, value in subject.jod.items()]
+def _part(region: ComparedRegion) -> str:
+    seen = region.visibility
+    figures = [f"JOD {value:.2f} ({display})" for display, value in region.jod.items()]
     if seen.ssimulacra2 is not None:
         figures.append(f"SSIMULACRA2 {seen.ssimulacra2:.1f}")
     if seen.butteraugli is not None:
         figures.append(f"Butteraugli {seen.butteraugli:.2f}")
     figures += ["identical" if seen.psnr is None else f"PSNR {seen.psnr:.1f} dB", f"SSIM {seen.ssim:.3f}"]
     figures.append(f"change {seen.mean_255:.1f} grey levels on average, {seen.p99_255:.0f} at the 99th percentile")
-    height, width = subject.original.shape[:2]
-    change = amplified(subject.original, subject.copy)
-    pictures = {"original": subject.original, "copy": subject.copy, "change": change}
+    height, width = region.original.shape[:2]
+    change = amplified(region.original, region.copy)
+    pictures = {"original": region.original, "copy": region.copy, "change": change}
     data = "".join(f"--{name}:url({_data(pixels)});" for name, pixels in pictures.items())
     original, copy, changed = (f'<div class="picture {name}" role=img aria-label={name}></div>' for name in pictures)
     return (
-        f"<h2>{escape(subject.name)}</h2><p>{escape('; '.join(figures))}</p>"
+        f"<h2>{escape(region.name)}</h2><p>{escape('; '.join(figures))}</p>"
         f'<div class=row style="--shape:{width}/{height};{data}">'
         f"<figure><div class=turns>{original}{copy}</div><figcaption>in turns</figcaption></figure>"
         f"<figure>{original}<figcaption>original</figcaption></figure>"

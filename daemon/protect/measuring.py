@@ -1,4 +1,4 @@
-"""What the verifier tells of a photo besides a verdict: what each judge makes of one face, and how far a copy shows.
+"""What the verifier measures besides a verdict: each judge's embeddings of one face, and how visible a change is.
 
 For `evaluate`, which plays the adversary: it needs the embeddings themselves.
 """
@@ -25,7 +25,7 @@ from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 
 def embed(detector: Detector, recognisers: Sequence[OnnxRecogniser], asked: Embed) -> Embedded:
-    """Return what judges make of one face of a photo.
+    """Return the judges' embeddings of one face of a photo.
 
     Which face: the one at `near`, or where that is None the one that the photo is of. `found` says whether the detector
     finds it; a face at `near` that it does not is embedded where it was.
@@ -45,7 +45,7 @@ def embed(detector: Detector, recognisers: Sequence[OnnxRecogniser], asked: Embe
 
 
 def compare_versions(asked: Compare) -> Compared:
-    """Return how far the change of a photo shows, in JOD, and that of one face by other metrics.
+    """Return how visible the change of a photo is, in JOD, and that of one face by other metrics.
 
     They compare it with the original as the worker moved it.
     """
@@ -61,7 +61,7 @@ def show(detector: Detector, asked: Show) -> Shown:
     versions = (asked.original, asked.original_name), (asked.copy, asked.copy_name)
     before, after = (decode(photo.read(), name).pixels for photo, name in versions)
     made = compare(detector, before, after, asked.kind)
-    return Shown(asked.copy.beside(PICTURE, made.picture), made.change, made.subjects, made.left_out)
+    return Shown(asked.copy.beside(PICTURE, made.picture), made.change, made.regions, made.left_out)
 
 
 def crop(asked: Crop) -> Content:

@@ -14,8 +14,8 @@ from uncnn.daemon.files.formats import WrittenAs
 from uncnn.daemon.people.store import People
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.wire import Ask
+from uncnn.daemon.verify.detection import Detection, Uncertain
 from uncnn.daemon.verify.jod import Jod, Visibility
-from uncnn.daemon.verify.sighting import Sighting, Uncertain
 from uncnn.daemon.verify.verdict import Verdict
 from uncnn.plugins.api import Face, Rotated
 
@@ -61,7 +61,7 @@ class Look(Ask[Looked]):
 
 @dataclass(frozen=True, slots=True)
 class AttackChoice:
-    """Which attack is run, and the enrolled people that it may be aimed at."""
+    """Which attack is run, and the enrolled people that it may target."""
 
     name: str
     parameters: dict[str, Any]
@@ -78,7 +78,7 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The photo as it would be released."""
+    """The photo as it would be published."""
 
     candidate: Content
     notes: tuple[str, ...]
@@ -129,7 +129,7 @@ class LookAhead(Ask[None]):
 class Reviewed:
     """The faces of an original after the second look: the first ones are those that the worker found."""
 
-    sightings: tuple[Sighting, ...]
+    detections: tuple[Detection, ...]
     spared: tuple[bool, ...]  # one a face: left alone because of whose it is
 
 
@@ -150,14 +150,14 @@ class Judge(Ask[Verdict]):
     original: Content
     released: Content
     terms: Terms
-    sightings: tuple[Sighting, ...] | None = None  # the answer to `Review`; None: who judges looks by itself alone
+    detections: tuple[Detection, ...] | None = None  # the answer to `Review`; None: who judges looks by itself alone
     late: tuple[Face, ...] = ()  # that only earlier copies showed: their numbers go on after those
     moved: Content | None = None  # what `Changed` says
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What one recogniser makes of a face."""
+    """One recogniser's embedding of a face."""
 
     recogniser: str
     sha256: str
@@ -174,7 +174,7 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Describe(Ask[Described]):
-    """Say what every recogniser makes of the only face of a photo."""
+    """Embed the only face of a photo with every recogniser."""
 
     photo: Content
     name: str
@@ -183,7 +183,7 @@ class Describe(Ask[Described]):
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """What judges make of one face of a photo."""
+    """The judges' embeddings of one face of a photo."""
 
     face: Face | None
     found: bool  # the detector finds it
@@ -192,7 +192,7 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Embed(Ask[Embedded]):
-    """Say what judges make of one face, found anew, in each of the views."""
+    """Embed one face, found anew, in each of the views."""
 
     photo: Content
     name: str
@@ -204,7 +204,7 @@ class Embed(Ask[Embedded]):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """How far a change shows."""
+    """How visible a change is."""
 
     jod: Jod
     visibility: Visibility | None  # of the face; None: it is too small
@@ -212,7 +212,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Compare(Ask[Compared]):
-    """Say how far the change of a photo shows, and that of one face."""
+    """Measure how visible the change of a photo is, and that of one face."""
 
     original: Content
     released: Content
@@ -236,7 +236,7 @@ class Shown:
 
     picture: Content
     change: str  # in words
-    subjects: list[dict[str, Any]]  # the figures of the photo and of each face
+    regions: list[dict[str, Any]]  # the figures of the photo and of each face
     left_out: int  # faces that there was no room for
 
 

@@ -32,7 +32,7 @@ class PhotoJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Detected:
     """What there is in a photo, and when work on it began."""
 
     looked: Looked
@@ -79,31 +79,31 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Ladder:
-    """How strongly each face is cloaked at present, by its number."""
+class Escalation:
+    """How far each face was escalated: its strength at present, by its number."""
 
-    rungs: tuple[str, ...]
-    levels: dict[int, int] = field(default_factory=dict)
+    levels: tuple[str, ...]  # strengths, the first one first
+    level_of: dict[int, int] = field(default_factory=dict)
 
     def add(self, faces: Iterable[int]) -> bool:
-        """Take up new faces on the lowest rung; return whether there were any."""
-        new = [face for face in faces if face not in self.levels]
-        self.levels.update(dict.fromkeys(new, 0))
+        """Take up new faces at the first level; return whether there were any."""
+        new = [face for face in faces if face not in self.level_of]
+        self.level_of.update(dict.fromkeys(new, 0))
         return bool(new)
 
-    def climb(self, faces: Iterable[int]) -> bool:
-        """Put each of `faces` one rung higher; return whether any could."""
-        able = [face for face in faces if self.levels[face] + 1 < len(self.rungs)]
+    def escalate(self, faces: Iterable[int]) -> bool:
+        """Put each of `faces` one level higher; return whether any could."""
+        able = [face for face in faces if self.level_of[face] + 1 < len(self.levels)]
         for face in able:
-            self.levels[face] += 1
+            self.level_of[face] += 1
         return bool(able)
 
     def strength(self, face: int) -> str:
         """Return the strength of a face, "" where it is not cloaked."""
-        return self.rungs[self.levels[face]] if face in self.levels else ""
+        return self.levels[self.level_of[face]] if face in self.level_of else ""
 
 
-def see(engine: Engine, job: PhotoJob, report: Report) -> Seen:
+def detect(engine: Engine, job: PhotoJob, report: Report) -> Detected:
     """Return what there is in a photo before anything is changed: its faces, and which picture it is.
 
     Raises:
@@ -111,50 +111,50 @@ def see(engine: Engine, job: PhotoJob, report: Report) -> Seen:
     """
     began = time.monotonic()
     report(Stage("looking for faces"))
-    return Seen(engine.look(Look(job.photo, job.name, job.policy.faces.rotated)), began)
+    return Detected(engine.look(Look(job.photo, job.name, job.policy.faces.rotated)), began)
 
 
 def protect(
-    engine: Engine, job: PhotoJob, report: Report, following: Iterable[Next] = (), seen: Seen | None = None
+    engine: Engine, job: PhotoJob, report: Report, following: Iterable[Next] = (), detected: Detected | None = None
 ) -> Outcome:
     """Return what becomes of a photo; the verdict is on exactly the bytes of the outcome's candidate.
 
-    `following` are photos whose faces may share a batch with it, `seen` is what was seen in it, if `see` was called.
+    `following` are photos whose faces may share a batch with it, `detected` what `detect` returned, if it was called.
 
     Raises:
         RequestError: it is no photo, or a plugin failed. ProcessDied: the engine did.
     """
-    seen, policy = seen or see(engine, job, report), job.policy
-    looked, terms = seen.looked, terms_of(policy, job.people)
+    detected, policy = detected or detect(engine, job, report), job.policy
+    looked, terms = detected.looked, terms_of(policy, job.people)
     reviewed = engine.judge(Review(job.photo, job.name, looked.faces, terms))
-    sighted, faces = reviewed.sightings, [sighting.face for sighting in reviewed.sightings]
-    ladder = Ladder(rungs_of(policy))
-    ladder.add(
+    detections, faces = reviewed.detections, [detection.face for detection in reviewed.detections]
+    escalation = Escalation(escalation_levels(policy))
+    escalation.add(
         number
-        for number, (sighting, spared) in enumerate(zip(sighted, reviewed.spared, strict=True))
-        if sighting.counts(policy.uncertain) and not spared and sighting.face.size_px >= policy.faces.smallest_px
+        for number, (detection, spared) in enumerate(zip(detections, reviewed.spared, strict=True))
+        if detection.counts(policy.uncertain) and not spared and detection.face.size_px >= policy.faces.smallest_px
     )
-    for attempt in range(len(ladder.rungs) + EXTRA_ROUNDS):
+    for attempt in range(len(escalation.levels) + EXTRA_ROUNDS):
         beside = tuple(following) if attempt == 0 else ()  # whether they need a stronger cloak is not known yet
-        strengths = tuple(map(ladder.strength, range(len(faces))))
+        strengths = tuple(map(escalation.strength, range(len(faces))))
         changed = engine.change(_change(job, faces, strengths, beside), report)
         report(Stage("checking"))
-        late = tuple(faces[len(sighted) :])
-        verdict = engine.judge(Judge(job.photo, changed.candidate, terms, sighted, late, changed.moved))
+        late = tuple(faces[len(detections) :])
+        verdict = engine.judge(Judge(job.photo, changed.candidate, terms, detections, late, changed.moved))
         known, new = verdict.faces[: len(faces)], [face for face in verdict.faces[len(faces) :] if face.required]
         strengths += ("",) * (len(verdict.faces) - len(known))
         faces += [face.face for face in new]
-        is_new = ladder.add(number for number, face in enumerate((*known, *new)) if face.required)
+        is_new = escalation.add(number for number, face in enumerate((*known, *new)) if face.required)
         weak = [number for number, face in enumerate(known) if face.required and not face.protected]
-        if not ladder.climb(weak) and not is_new:
+        if not escalation.escalate(weak) and not is_new:
             break
     decision, reason = decide(policy, verdict)
-    seconds = time.monotonic() - seen.began
+    seconds = time.monotonic() - detected.began
     notes = (*looked.notes, *changed.notes)
     return Outcome(decision, reason, changed.candidate, verdict, strengths, looked.format, notes, seconds)
 
 
-def rungs_of(policy: Policy) -> tuple[str, ...]:
+def escalation_levels(policy: Policy) -> tuple[str, ...]:
     """Return every strength from the policy's first one up to the strongest of its `escalate`."""
     order = tuple(STRENGTHS)
     first, last = order.index(policy.attack.strength), max(map(order.index, policy.escalate), default=0)
@@ -171,7 +171,7 @@ def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold",
     if not required:
         if any(face.spared for face in verdict.faces):
             return "publish", rest
-        words = {"publish": "released with its metadata cleaned", "hold": "held", "skip": "skipped"}
+        words = {"publish": "published with its metadata cleaned", "hold": "held", "skip": "skipped"}
         found = f"{'no sure face' if doubtful else 'no face'} found{f', {rest}' if rest else ''}"
         return policy.no_face, f"{found}: {words[policy.no_face]} (policy no_face: {policy.no_face})"
     if verdict.protected:
@@ -183,7 +183,7 @@ def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold",
     if doubts:
         reason += f"; in doubt: {doubt_words(doubts)}"
     if policy.unprotected == "publish-anyway":
-        return "publish", f"{reason}; released all the same (policy unprotected: publish-anyway)"
+        return "publish", f"{reason}; published all the same (policy unprotected: publish-anyway)"
     return "hold", reason
 
 
@@ -211,7 +211,7 @@ def people_for(policy: Policy) -> People:
 
 
 def attack_of(policy: Policy, people: People) -> AttackChoice:
-    """Return which attack the worker is to run, with the enrolled people where it may be aimed at them."""
+    """Return which attack the worker is to run, with the enrolled people where it may target them."""
     parameters = policy.attack.parameters
     return AttackChoice(policy.attack.name, parameters, people if asks_for_people(parameters) else People())
 

@@ -1,4 +1,4 @@
-"""The verifier process: asks every recogniser about the bytes that would be released. ONNX Runtime, no torch.
+"""The verifier process: asks every recogniser about the bytes that would be published. ONNX Runtime, no torch.
 
 Nothing of the attack is used here: other runtime, other warp (Pillow's), the file decoded anew, the faces found anew.
 """
@@ -38,12 +38,12 @@ from uncnn.daemon.protect.messages import (
 )
 from uncnn.daemon.protect.moved import UNMOVED, Moved, read_moved
 from uncnn.daemon.protect.wire import Ask, Handlers, Report
+from uncnn.daemon.verify.detection import Detection, Uncertain
 from uncnn.daemon.verify.displays import on_displays
 from uncnn.daemon.verify.opinion import Opinion, opinion_of
 from uncnn.daemon.verify.places import Landmarks, places
 from uncnn.daemon.verify.second_look import Look, SecondLook, load_second_detector
-from uncnn.daemon.verify.sighting import Sighting, Uncertain
-from uncnn.daemon.verify.similarities import Answers, Likeness, landmarks
+from uncnn.daemon.verify.similarities import Likeness, Similarities, landmarks
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.daemon.verify.visibility import check_sizes
 from uncnn.exporters.registry.store import Roster
@@ -55,16 +55,16 @@ from uncnn.plugins.recognisers.cards import Embeddings, compare, margin_of
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.recognisers.sessions import providers_for
 
-PASSER_BY = 0.6  # of the largest face's size: smaller ones are in the background of a portrait
+BACKGROUND_FACE = 0.6  # of the largest face's size: smaller ones are in the background of a portrait
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The original and the released photo, and where each face is in both."""
+    """The original and the published photo, and where each face is in both."""
 
     original: Pixels
     released: Pixels
-    faces: list[Face]  # in the original; then those that only the released photo shows
+    faces: list[Face]  # in the original; then those that only the published photo shows
     again: list[Face]  # the same faces as found again, or where the original had them
     found_again: list[bool]
 
@@ -99,13 +99,13 @@ class Verifier:
         moved: Moved = UNMOVED,
         rotated: Rotated = False,
         margin: Margin = "calibrated",
-        sighted: Sequence[Sighting] | None = None,
+        detections: Sequence[Detection] | None = None,
         late: Sequence[Face] = (),
         uncertain: Uncertain = "cloak",
     ) -> Verdict:
         """Return the verdict on the file `released` as a cloak of the file `original`.
 
-        The first faces of the verdict are those of the original: `sighted`, or where nobody looked before what the
+        The first faces of the verdict are those of the original: `detections`, or where nobody looked before what the
         second look shows beside the `faces` that are known. Then come those that only an earlier copy showed, `late`,
         and those that only this one does. `moved` says how far each was moved, in that order; `rotated`: whether faces
         at any in-plane angle are looked for; `margin`: how far beyond each threshold they must lie; `uncertain`: what
@@ -114,19 +114,23 @@ class Verifier:
         Raises:
             PhotoError: a file is no photo. UncnnError: the two have different sizes.
         """
-        look, photo = self.look(original, "original", rotated), decode(released, "released photo", written_here=True)
+        look, photo = self.look(original, "original", rotated), decode(released, "published photo", written_here=True)
         picture, after = fingerprint(photo), photo.pixels
         del photo  # what it stores besides its pixels is as large again
         check_sizes(look.pixels, after, "give the cloaked copy of that original")
         second, sha256 = self.second_look, hashlib.sha256(released).hexdigest()
-        if sighted is None:
-            sighted = second.sightings(look, faces)
-        known = [*(each.face for each in sighted), *late]
+        if detections is None:
+            detections = second.detections(look, faces)
+        known = [*(each.face for each in detections), *late]
         same = all(map(np.array_equal, look.pixels, after))  # the same picture shows the same faces
         again = look if same else second.at(sha256, after, rotated, by_both=bool(known))
         pair = _paired(look.pixels, after, known, second.worth_judging(again, known))
-        sightings = [*sighted, *second.told(look, late), *second.only_in_copy(again, pair.faces[len(known) :])]
-        judgements = self._judge(pair, look.answers, far, views, margin)
+        all_detections = [
+            *detections,
+            *second.detections_of(look, late),
+            *second.only_in_copy(again, pair.faces[len(known) :]),
+        ]
+        judgements = self._judge(pair, look.similarities, far, views, margin)
         alone = self.spared(look, pair.faces, far, spare)
         jod, zooms = on_displays(pair.original, pair.released, pair.faces)
         return Verdict(
@@ -136,16 +140,16 @@ class Verifier:
             tuple(
                 FaceVerdict(
                     face,
-                    face.size_px >= smallest_px and not left and sighting.counts(uncertain),
+                    face.size_px >= smallest_px and not left and detection.counts(uncertain),
                     found_again,
                     tuple(own),
                     left,
                     moved.share(number),
-                    sighting.uncertain,
+                    detection.uncertain,
                     zoom,
                 )
-                for number, (face, found_again, own, left, sighting, zoom) in enumerate(
-                    zip(pair.faces, pair.found_again, judgements, alone, sightings, zooms, strict=True)
+                for number, (face, found_again, own, left, detection, zoom) in enumerate(
+                    zip(pair.faces, pair.found_again, judgements, alone, all_detections, zooms, strict=True)
                 )
             ),
             picture,
@@ -174,12 +178,12 @@ class Verifier:
         """Return for each face whether the policy leaves it alone because of whose it is. Raises PeopleError."""
         if spare is None:
             return [False] * len(faces)
-        return spared(spare.who, spare.people, self._judges(), far, look.answers.embed, faces)
+        return spared(spare.who, spare.people, self._judges(), far, look.similarities.embed, faces)
 
     def describe(self, photo: Pixels, rotated: Rotated = False) -> Described:
-        """Return how many faces a photo shows, without passers-by, and what each recogniser makes of the only one."""
+        """Return how many faces a photo shows, background ones left out, and the embeddings of an only one."""
         faces = sorted(looking(self.detector, rotated).detect(photo), key=lambda face: -face.size_px)
-        faces = [face for face in faces if face.size_px >= PASSER_BY * faces[0].size_px]
+        faces = [face for face in faces if face.size_px >= BACKGROUND_FACE * faces[0].size_px]
         models = []
         for recogniser in self.recognisers if len(faces) == 1 else ():
             embedding, card = recogniser.embed(photo, landmarks(faces))[0].tolist(), recogniser.card
@@ -190,16 +194,16 @@ class Verifier:
         return [recogniser for recogniser in self.recognisers if recogniser.card.role == "judge"]
 
     def _judge(
-        self, pair: Pair, answers: Answers, far: float, views: Sequence[str], margin: Margin
+        self, pair: Pair, similarities: Similarities, far: float, views: Sequence[str], margin: Margin
     ) -> list[list[Judgement]]:
         """Return each face's judgements: every recogniser in every view, at its worst over where it may be aligned."""
         if not pair.faces:
             return []
         judgements: list[list[Judgement]] = [[] for _ in pair.faces]
         where = places(landmarks(pair.again), landmarks(pair.faces))
-        clean = [answers.embed(recogniser, pair.faces) for recogniser in self.recognisers]
+        clean = [similarities.embed(recogniser, pair.faces) for recogniser in self.recognisers]
         for view in views:
-            befores = answers.before(self.recognisers, pair.faces, view)  # one photo is shown at a time
+            befores = similarities.before(self.recognisers, pair.faces, view)  # one photo is shown at a time
             afters = self._alike(clean, reencode(pair.released, view), where)
             for recogniser, before, alike in zip(self.recognisers, befores, afters, strict=True):
                 worst = recogniser.most_alike(alike)
@@ -267,9 +271,9 @@ def _look_ahead(verifier: Verifier, asked: LookAhead) -> None:
 def _review(verifier: Verifier, asked: Review) -> Reviewed:
     """Return the faces of an original that either look shows, and whether each is left alone."""
     look = verifier.look(asked.photo.read(), asked.name, asked.terms.rotated)
-    sighted = verifier.second_look.sightings(look, asked.faces)
-    alone = verifier.spared(look, [each.face for each in sighted], asked.terms.far, _spare(asked.terms))
-    return Reviewed(tuple(sighted), tuple(alone))
+    detections = verifier.second_look.detections(look, asked.faces)
+    alone = verifier.spared(look, [each.face for each in detections], asked.terms.far, _spare(asked.terms))
+    return Reviewed(tuple(detections), tuple(alone))
 
 
 def _judge(verifier: Verifier, asked: Judge) -> Verdict:
@@ -281,12 +285,12 @@ def _judge(verifier: Verifier, asked: Judge) -> Verdict:
         terms.far,
         terms.views,
         terms.smallest_px,
-        verifier.found(original, terms.rotated) if asked.sightings is None else None,
+        verifier.found(original, terms.rotated) if asked.detections is None else None,
         _spare(terms),
         read_moved(asked.moved),
         terms.rotated,
         terms.margin,
-        asked.sightings,
+        asked.detections,
         asked.late,
         terms.uncertain,
     )

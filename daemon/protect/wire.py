@@ -47,7 +47,7 @@ Handlers: TypeAlias = Mapping[type[Ask[Any]], Callable[[Any, Report], Any]]
 
 
 class RequestError(UncnnError):
-    """The process answered with an error that a person can mend.
+    """The process answered with an error that a person can fix.
 
     `fault` is where it lies, `kind` what it is: of a PhotoError its own, of an OSError that of `system_words`.
     """

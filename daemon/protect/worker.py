@@ -27,7 +27,7 @@ from uncnn.daemon.protect.messages import (
 )
 from uncnn.daemon.protect.moved import pack_moved
 from uncnn.daemon.protect.wire import Handlers, Report, Stage
-from uncnn.daemon.protect.working_photo import Key, Subject
+from uncnn.daemon.protect.working_photo import Key, WorkingPhoto
 from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import Detector, Rotated, UncnnError
 from uncnn.plugins.detectors.turned import looking
@@ -35,7 +35,7 @@ from uncnn.plugins.engine.host import Patch, add, moved, perturb_all
 from uncnn.plugins.engine.overlap import neighbours
 from uncnn.plugins.recognisers.canaries import Canaries
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
-from uncnn.plugins.registry import make_aim, make_attack, make_budget, notes_of
+from uncnn.plugins.registry import make_attack, make_budget, make_target, notes_of
 
 FACES_A_BATCH = 16
 MOST_PIXELS = 300_000_000  # numbers of the decoded photos that share a batch: 100 megapixels
@@ -47,9 +47,9 @@ class Worker:
 
     detector: Detector
     surrogates: Sequence[Recogniser]
-    subjects: dict[str, Subject] = field(default_factory=dict)  # by the content's sha256
+    working_photos: dict[str, WorkingPhoto] = field(default_factory=dict)  # by the content's sha256
 
-    def look(self, photo: Content, name: str, rotated: Rotated = False, keep: bool = False) -> Subject:
+    def look(self, photo: Content, name: str, rotated: Rotated = False, keep: bool = False) -> WorkingPhoto:
         """Return a photo, decoded, with its faces; `name` is what a person calls it.
 
         `rotated`: faces at any in-plane angle are looked for. Others are let go of before it is decoded, unless they
@@ -60,26 +60,26 @@ class Worker:
         """
         data = photo.read()
         sha256 = hashlib.sha256(data).hexdigest()
-        known = self.subjects.get(sha256)
+        known = self.working_photos.get(sha256)
         if known is None or known.rotated != rotated:
             if not keep:
-                self.subjects.clear()
+                self.working_photos.clear()
             decoded = decode(data, name)
             faces = looking(self.detector, rotated).detect(decoded.pixels)
-            self.subjects[sha256] = Subject.of(sha256, decoded, faces, rotated)
-        return self.subjects[sha256]
+            self.working_photos[sha256] = WorkingPhoto.of(sha256, decoded, faces, rotated)
+        return self.working_photos[sha256]
 
     def looked(self, asked: Look) -> Looked:
         """Return what there is in a photo. Raises PhotoError: it is no photo that can be taken."""
-        subject = self.look(asked.photo, asked.name, asked.rotated)
-        height, width = subject.photo.pixels.shape[:2]
-        photo = subject.photo
-        return Looked(subject.faces, photo.format, (width, height), tuple(photo.notes), subject.fingerprint)
+        working = self.look(asked.photo, asked.name, asked.rotated)
+        height, width = working.photo.pixels.shape[:2]
+        photo = working.photo
+        return Looked(working.faces, photo.format, (width, height), tuple(photo.notes), working.fingerprint)
 
     def change(self, asked: Change, report: Report) -> Changed:
-        """Change the faces of a photo, each with its own strength, and make the file that would be released."""
-        subject = self.look(asked.photo, asked.name, asked.rotated)
-        subject.number(asked.faces)
+        """Change the faces of a photo, each with its own strength, and make the file that would be published."""
+        working = self.look(asked.photo, asked.name, asked.rotated)
+        working.number(asked.faces)
         cloaked = [number for number, strength in enumerate(asked.strengths) if strength]
         faces = [asked.faces[number] for number in cloaked]
         near = [tuple(cloaked[place] for place in places) for places in neighbours(faces)]
@@ -87,38 +87,38 @@ class Worker:
             (number, _done(asked.strengths[number], asked.attack), others)
             for number, others in zip(cloaked, near, strict=True)
         ]
-        self._cloak(subject, keys, asked, report)
-        for key in subject.patches.keys() - set(keys):
-            del subject.patches[key]  # of a rung that its face has left: a crowd has hundreds
-        patches = [subject.patches[key] for key in keys]
-        base = moved(subject.photo.pixels, patches)
-        pixels, spent = add(base, patches)
+        self._cloak(working, keys, asked, report)
+        for key in working.patches.keys() - set(keys):
+            del working.patches[key]  # of a level that its face has left: a crowd has hundreds
+        patches = [working.patches[key] for key in keys]
+        base = moved(working.photo.pixels, patches)
+        pixels, norms = add(base, patches)
         squares = None
-        if base is not subject.photo.pixels:
-            shares = dict(zip(cloaked, (own.flow for own in spent), strict=True))
+        if base is not working.photo.pixels:
+            shares = dict(zip(cloaked, (own.flow for own in norms), strict=True))
             flows = [shares.get(number, 0.0) for number in range(len(asked.faces))]
             squares = asked.photo.beside(MOVED, pack_moved(base, asked.faces, flows))
         del base  # a large photo is not held once more
         with _temporary_files_beside(asked.photo):  # what libraries write for a moment is a photo too
-            released = encode(subject.photo, pixels, asked.format, asked.quality, asked.metadata)
+            released = encode(working.photo, pixels, asked.format, asked.quality, asked.metadata)
         notes = notes_of(make_attack(asked.attack.name, asked.attack.parameters)) if keys else ()
         candidate = asked.photo.beside(CANDIDATE, released.data)
         return Changed(candidate, (*notes, *released.notes), squares)
 
-    def _cloak(self, subject: Subject, keys: Sequence[Key], asked: Change, report: Report) -> None:
+    def _cloak(self, working: WorkingPhoto, keys: Sequence[Key], asked: Change, report: Report) -> None:
         """Make those patches of a photo that were not made before, and of photos that follow what fits beside them."""
-        missing = [key for key in keys if key not in subject.patches]
+        missing = [key for key in keys if key not in working.patches]
         for strength in dict.fromkeys(asked.strengths[number] for number, *_ in missing):
             done = _done(strength, asked.attack)
-            todo = [(subject, key) for key in missing if key[1] == done]
-            todo += self._others(asked, subject, done, FACES_A_BATCH - len(todo))
+            todo = [(working, key) for key in missing if key[1] == done]
+            todo += self._others(asked, working, done, FACES_A_BATCH - len(todo))
             for start in range(0, len(todo), FACES_A_BATCH):
                 batch = todo[start : start + FACES_A_BATCH]
                 progress = start, len(todo)
                 try:
                     patches = self._perturb(batch, strength, asked.attack, progress, report)
                 except Exception:  # whichever photo of the batch it was: each has its own turn
-                    alone = [pair for pair in batch if pair[0] is subject]
+                    alone = [pair for pair in batch if pair[0] is working]
                     if len(alone) == len(batch):
                         raise
                     batch = alone
@@ -126,29 +126,29 @@ class Worker:
                 for (own, key), patch in zip(batch, patches, strict=True):
                     own.patches[key] = patch
 
-    def _others(self, asked: Change, subject: Subject, done: str, room: int) -> list[tuple[Subject, Key]]:
+    def _others(self, asked: Change, working: WorkingPhoto, done: str, room: int) -> list[tuple[WorkingPhoto, Key]]:
         """Return faces of the photos that come next, where the batch has room for all of a photo's.
 
         A photo that cannot be read is left out here: its own turn says why. So is the same picture once more. One that
         was decoded stays until its turn where memory allows, whether there was room for it or not.
         """
-        found: list[tuple[Subject, Key]] = []
+        found: list[tuple[WorkingPhoto, Key]] = []
         if room <= 0:
             return found
-        pictures = {subject.fingerprint: subject}
-        pixels = subject.photo.pixels.size
+        pictures = {working.fingerprint: working}
+        pixels = working.photo.pixels.size
         for other in asked.following:
             with suppress(UncnnError, OSError):
-                own = self.look(other.photo, other.name, subject.rotated, keep=True)
+                own = self.look(other.photo, other.name, working.rotated, keep=True)
                 if own.fingerprint in pictures:
                     if pictures[own.fingerprint] is not own:
-                        del self.subjects[own.sha256]
+                        del self.working_photos[own.sha256]
                     continue
                 pictures[own.fingerprint] = own
                 pixels += own.photo.pixels.size
                 faces = [(own, key) for key in _keys_of(own, done, asked.smallest_px) if key not in own.patches]
                 if pixels > MOST_PIXELS:
-                    del self.subjects[own.sha256]
+                    del self.working_photos[own.sha256]
                 if len(found) + len(faces) > room or pixels > MOST_PIXELS:
                     break
                 found += faces
@@ -156,7 +156,7 @@ class Worker:
 
     def _perturb(
         self,
-        batch: Sequence[tuple[Subject, Key]],
+        batch: Sequence[tuple[WorkingPhoto, Key]],
         strength: str,
         attack: AttackChoice,
         progress: tuple[int, int],
@@ -169,11 +169,11 @@ class Worker:
             report(Stage(f"cloaking, {strength}", before + len(batch) * step / steps, of))
 
         return perturb_all(
-            [own.portrait(key, {number for other, (number, *_) in batch if other is own}) for own, key in batch],
+            [own.face_in_photo(key, {number for other, (number, *_) in batch if other is own}) for own, key in batch],
             make_attack(attack.name, attack.parameters),
             self.surrogates,
             make_budget(strength, attack.parameters),
-            make_aim(attack.parameters, lambda: gallery(attack.people)),
+            make_target(attack.parameters, lambda: gallery(attack.people)),
             on_step,
         )
 
@@ -184,10 +184,10 @@ def _done(strength: str, attack: AttackChoice) -> str:
     return json.dumps([strength, attack.name, attack.parameters, people], sort_keys=True)
 
 
-def _keys_of(subject: Subject, done: str, smallest_px: float) -> list[Key]:
+def _keys_of(working: WorkingPhoto, done: str, smallest_px: float) -> list[Key]:
     """Return the faces of a photo whose turn comes, as they will be asked for then, if no other is found."""
-    numbers = [number for number, face in enumerate(subject.faces) if face.size_px >= smallest_px]
-    near = neighbours([subject.faces[number] for number in numbers])
+    numbers = [number for number, face in enumerate(working.faces) if face.size_px >= smallest_px]
+    near = neighbours([working.faces[number] for number in numbers])
     places = zip(numbers, near, strict=True)
     return [(number, done, tuple(numbers[place] for place in others)) for number, others in places]
 

@@ -9,14 +9,14 @@ from typing import TypeAlias
 from uncnn.daemon.photos import Photo
 from uncnn.daemon.photos.fingerprint import fingerprint, seed
 from uncnn.plugins.api import Face, Rotated
-from uncnn.plugins.engine.host import Patch, Portrait
+from uncnn.plugins.engine.host import FaceInPhoto, Patch
 
 Key: TypeAlias = tuple[int, str, tuple[int, ...]]
 """The number of a face, what was done to it, and those of the faces beside it that were cloaked too."""
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class WorkingPhoto:
     """The photo that is worked on, kept while it escalates: what was found and done is not done again."""
 
     sha256: str
@@ -29,7 +29,7 @@ class Subject:
     patches: dict[Key, Patch] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, sha256: str, photo: Photo, faces: Sequence[Face], rotated: Rotated = False) -> Subject:
+    def of(cls, sha256: str, photo: Photo, faces: Sequence[Face], rotated: Rotated = False) -> WorkingPhoto:
         """Return a photo that nothing was done to yet."""
         return cls(sha256, photo, tuple(faces), rotated, fingerprint(photo), seed(photo), list(faces))
 
@@ -41,10 +41,10 @@ class Subject:
             del self.patches[key]
         self.numbered[:] = faces
 
-    def portrait(self, key: Key, at_work: Container[int]) -> Portrait:
+    def face_in_photo(self, key: Key, at_work: Container[int]) -> FaceInPhoto:
         """Return a face for the attack, seen with what was done to those beside it that are not `at_work` too."""
         number, _, others = key
         latest = {known: patch for (known, _, _), patch in self.patches.items()}
-        standing = tuple(latest[other] for other in others if other in latest and other not in at_work)
+        earlier = tuple(latest[other] for other in others if other in latest and other not in at_work)
         beside = tuple(self.numbered[other] for other in others)
-        return Portrait(self.photo.pixels, self.numbered[number], self.seed, self.photo.grey, beside, standing)
+        return FaceInPhoto(self.photo.pixels, self.numbered[number], self.seed, self.photo.grey, beside, earlier)

@@ -14,7 +14,7 @@ from uncnn.daemon.service.units import PROGRAM, quoted, system_unit, user_unit
 _HEAD: Final = """\
 # Started once a month by {name}.timer. Made by `uncnn-daemon service install`.
 [Unit]
-Description=uncnn: looks whether released photos stand as they were verified
+Description=uncnn: looks whether published photos stand as they were verified
 {more}
 [Service]
 Type=oneshot
@@ -30,7 +30,7 @@ TimeoutStopSec=20
 _TIMER: Final = """\
 # Made by `uncnn-daemon service install`.
 [Unit]
-Description=uncnn: once a month, looks whether released photos stand as they were verified
+Description=uncnn: once a month, looks whether published photos stand as they were verified
 
 [Timer]
 OnCalendar=monthly

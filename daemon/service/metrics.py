@@ -37,7 +37,7 @@ def write_metrics(file: Path, found: View, audit: LastAudit | None = None) -> No
     oldest = by_folder("oldest_waiting_seconds", "How long the oldest of them waits")
     missed = by_folder("missed_events", "Photos that no event told of since the service started")
     doubts = by_folder(
-        "released_photos", "Photos released without a face, with uncertain faces, on the word of one family", "doubt"
+        "released_photos", "Photos published without a face, with uncertain faces, on the word of one family", "doubt"
     )
     passed = by_folder("ignored_files", "Files and folders that are not taken, by the reason", "reason")
     blocked = by_folder("blocked", "Whether nothing can be done for a folder at present")
@@ -54,7 +54,7 @@ def write_metrics(file: Path, found: View, audit: LastAudit | None = None) -> No
         missed.labels(name).set(folder.missed)
         blocked.labels(name).set(bool(folder.blocked))
     if audit is not None:
-        gauge("audit_timestamp_seconds", "When released photos were looked at last", audit.ended.timestamp())
+        gauge("audit_timestamp_seconds", "When published photos were looked at last", audit.ended.timestamp())
         named = Gauge("uncnn_audit_findings", "What was found then, by kind", ["kind"], registry=registry)
         for kind in WORDS:
             named.labels(kind).set(audit.counts.get(kind, 0))

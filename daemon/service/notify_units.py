@@ -32,7 +32,7 @@ Type=oneshot
 ExecStart={command}
 Restart=on-failure
 RestartSec=5min
-# 78: the configuration is wrong, which another try does not mend.
+# 78: the configuration is wrong, which another try does not fix.
 RestartPreventExitStatus=78
 TimeoutStartSec=120
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK

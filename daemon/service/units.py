@@ -34,7 +34,7 @@ ExecStart={program} run --config ${{CONFIGURATION_DIRECTORY}}/config.yaml
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 RestartSec=10
-# 78: the configuration is wrong, which another start does not mend.
+# 78: the configuration is wrong, which another start does not fix.
 RestartPreventExitStatus=78
 WatchdogSec=120
 TimeoutStartSec=120

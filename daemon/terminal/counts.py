@@ -1,4 +1,4 @@
-"""How many photos of a run were released without a face, or hold something that may be one: counted and said."""
+"""How many photos of a run were published without a face, or hold something that may be one: counted and said."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from uncnn.daemon.verify.sighting import ANIMAL
+from uncnn.daemon.verify.detection import ANIMAL
 
 if TYPE_CHECKING:
     from uncnn.daemon.protect.pipeline import Outcome
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class Counts:
     """Photos of one run; one photo may be in several."""
 
-    without_a_face: int = 0  # released, and neither look saw anything
-    cloaked_in_doubt: int = 0  # released with every face protected, and one of them was in doubt
-    left_in_doubt: int = 0  # released with something in doubt as it was
+    without_a_face: int = 0  # published, and neither look saw anything
+    cloaked_in_doubt: int = 0  # published with every face protected, and one of them was in doubt
+    left_in_doubt: int = 0  # published with something in doubt as it was
     may_be_animals: int = 0  # of those: with something that may be an animal
     held_in_doubt: int = 0  # held, and something in doubt is in them
 
@@ -38,10 +38,10 @@ class Counts:
 
     def words(self) -> list[str]:
         """Return a line for each count that is not 0."""
-        told = zip(_WORDS, (getattr(self, name) for name in _WORDS), strict=True)
+        counted = zip(_WORDS, (getattr(self, name) for name in _WORDS), strict=True)
         return [
             f"1 photo {_WORDS[name][0]}" if number == 1 else f"{number} photos {_WORDS[name][1]}"
-            for name, number in told
+            for name, number in counted
             if number
         ]
 

@@ -76,11 +76,11 @@ class Pace:
         """Return how many seconds it takes yet, `share` of the present photo being over; None: too early to say."""
         if self.began is None:
             return None
-        spent, waiting = self.clock() - self.began, self.photos - len(self.taken) - 1
+        elapsed, waiting = self.clock() - self.began, self.photos - len(self.taken) - 1
         if self.taken:
             each = sum(self.taken) / len(self.taken)
-            return max(each - spent, each * (1 - share) / 2, 0.0) + waiting * each
-        return None if share < TELLING else spent / share * (1 - share + waiting)
+            return max(each - elapsed, each * (1 - share) / 2, 0.0) + waiting * each
+        return None if share < TELLING else elapsed / share * (1 - share + waiting)
 
 
 class Bar:

@@ -100,7 +100,7 @@ def exit_status(done: Sequence[Done]) -> int:
 
 
 def counts_of(done: Iterable[Done]) -> Counts:
-    """Return how many photos were released without a face, or hold something in doubt."""
+    """Return how many photos were published without a face, or hold something in doubt."""
     return Counts.of(each.outcome for each in done if each.outcome is not None)
 
 

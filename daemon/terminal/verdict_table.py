@@ -75,7 +75,7 @@ def worst_views(face: FaceVerdict) -> list[Judgement]:
 
 
 def verdict_json(verdict: Verdict, strengths: Iterable[str] = ()) -> Mapping[str, Any]:
-    """Return the verdict as JSON values; names are a contract of `answers.SCHEMA_VERSION`."""
+    """Return the verdict as JSON values; names are a contract of `output.SCHEMA_VERSION`."""
     named = [*strengths, *("" for _ in verdict.faces)]
     judgements = [judgement for face in verdict.required for judgement in face.judgements]
     return {

@@ -1,1 +1,1 @@
-"""The verdict: what recognisers say of the very bytes that would be released, in ONNX Runtime and without torch."""
+"""The verdict: what recognisers say of the very bytes that would be published, in ONNX Runtime and without torch."""

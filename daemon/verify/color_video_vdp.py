@@ -3,7 +3,7 @@
 Mantiuk, Hanji, Ashraf, Asano, Chapiro, "ColorVideoVDP: a visual difference predictor for image, video and display
 distortions", ACM Transactions on Graphics 43(4), 2024, as the package `cvvdp` 0.5.7 computes it for images: contrast
 in a pyramid of bands and three channels, in units of what is just seen; masking by what both pictures have in common;
-p-norms over places, bands and channels; a curve to JOD. `tests/daemon/test_color_video_vdp.py` holds it to the package.
+p-norms over places, bands and channels; a curve to JOD. tests/daemon/verify/test_color_video_vdp.py compares the two.
 Light that is more or less by the same share everywhere is no difference to it.
 
 Only that part of each band is looked at where the pictures differ: all else adds nothing.

@@ -1,9 +1,9 @@
 """A second opinion on what a detector takes for a face: whether recognisers read it as they read people.
 
-A detector that finds faces in poor light finds them on terriers too. Recognisers were trained on people: what they make
-of an animal lies far from what they make of any person. `human_faces.npz` has, for each of `RECOGNISERS`, the plane
-between the two (Fisher's linear discriminant): a statistic of 1,200 people and of no one. `benchmarks/opinion.py` makes
-it, `benchmarks/looks.py` measures it.
+A detector that finds faces in poor light finds them on terriers too. Recognisers were trained on people: the embedding
+of an animal lies far from that of any person. `human_faces.npz` has, for each of `RECOGNISERS`, the plane between the
+two (Fisher's linear discriminant): a statistic of 1,200 people and of no one. `benchmarks/opinion.py` makes it,
+`benchmarks/looks.py` measures it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """One recogniser, and the plane between what it makes of people and of animals."""
+    """One recogniser, and the plane between its embeddings of people and of animals."""
 
     recogniser: OnnxRecogniser
     weights: Floats  # (D + 1,)

@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 
+from uncnn.daemon.verify.detection import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Detection
 from uncnn.daemon.verify.opinion import Kind, Opinion
-from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
-from uncnn.daemon.verify.similarities import Answers
+from uncnn.daemon.verify.similarities import Similarities
 from uncnn.exporters.registry.detectors import second_onnx
 from uncnn.plugins.api import Detector, Face, Pixels, Rotated
 from uncnn.plugins.detectors import centerface
@@ -29,7 +29,7 @@ from uncnn.plugins.recognisers.sessions import Provider
 FAINTEST: Final = 0.06  # the least score of a face that the second look sees
 FAINTEST_OF_SECOND: Final = 0.05  # where the second detector sees even less, a faint face that looks like none is none
 NO_SCORE: Final = 2.0  # is sure enough: a face must look human to recognisers
-SURE: Final = 0.95  # from this score on a face is cloaked, whatever the recognisers make of it
+SURE: Final = 0.95  # from this score on a face is cloaked, whatever its embeddings say
 LARGEST_SCALE: Final = (
     2.25  # the worker looks at small photos three times enlarged: between, faces fall on other anchors
 )
@@ -47,7 +47,7 @@ class Look:
     pixels: Pixels
     upright: list[Face]  # fainter ones too, best score first
     turned: list[Face]  # those that no upright one explains
-    answers: Answers
+    similarities: Similarities
     readings: list[Face] = field(default_factory=list)  # all that turned copies show, right or wrong
     others: list[Face] = field(default_factory=list)  # what the second detector sees, fainter ones too
     kinds: dict[Face, Kind] = field(default_factory=dict)  # opinions that were given
@@ -80,9 +80,9 @@ class SecondLook:
             ]
         others = _fainter(self.second_detector).detect(photo) if self.second_detector and by_both else []
         all_read = [reading.face for reading in readings]
-        return Look(sha256, rotated, photo, upright, turned, Answers(photo), all_read, others)
+        return Look(sha256, rotated, photo, upright, turned, Similarities(photo), all_read, others)
 
-    def sightings(self, look: Look, known: Sequence[Face] | None) -> list[Sighting]:
+    def detections(self, look: Look, known: Sequence[Face] | None) -> list[Detection]:
         """Return the faces `known` to the worker, in their order, then those that only this look shows.
 
         None: nobody else looked, and what this look is sure of counts as known.
@@ -98,7 +98,7 @@ class SecondLook:
         self._look_at(look, [*known, *own])
         animals = [face for face in (*known, *own) if look.kinds[face] == "animal"]
         own = [face for face in own if not self._is_nothing(look, face)]
-        return self.told(look, [*known, *own, *self._read_anew(look, animals)], len(known))
+        return self.detections_of(look, [*known, *own, *self._read_anew(look, animals)], len(known))
 
     def _is_nothing(self, look: Look, face: Face) -> bool:
         """Return whether only the first detector takes it for a face, and hardly, where the second could see it too."""
@@ -127,13 +127,13 @@ class SecondLook:
         look.kinds.update(zip(seen, self._kinds(look.pixels, seen), strict=True))
         look.kinds.update(zip(others, self.opinion.kinds(look.pixels, others, NO_SCORE), strict=True))
 
-    def told(self, look: Look, faces: Sequence[Face], known: int = 0) -> list[Sighting]:
+    def detections_of(self, look: Look, faces: Sequence[Face], known: int = 0) -> list[Detection]:
         """Return what is in doubt about each of `faces`, the first of which are `known`."""
         self._look_at(look, faces)
-        return [self._sighting(look, face, number < known) for number, face in enumerate(faces)]
+        return [self._detection(look, face, number < known) for number, face in enumerate(faces)]
 
     def worth_judging(self, copy: Look, known: Sequence[Face]) -> list[Face]:
-        """Return the faces of the released photo: the sure ones, and fainter ones that are known or look human."""
+        """Return the faces of the published photo: the sure ones, and fainter ones that are known or look human."""
         sure = [face for face in copy.upright if face.score >= _threshold(self.detector)]
         faint = [face for face in (*copy.upright, *_seen_by_second(copy)) if face not in sure]
         new = [face for face in faint if not _at(face, known)]
@@ -145,18 +145,18 @@ class SecondLook:
                 worth.append(face)
         return worth
 
-    def only_in_copy(self, copy: Look, faces: Sequence[Face]) -> list[Sighting]:
-        """Return what is in doubt about faces that only the released photo shows."""
+    def only_in_copy(self, copy: Look, faces: Sequence[Face]) -> list[Detection]:
+        """Return what is in doubt about faces that only the published photo shows."""
         self._look_at(copy, faces)
         return [
-            Sighting(face, ONLY_IN_COPY if is_human else ANIMAL, is_human or self._is_sure(copy, face), False)
+            Detection(face, ONLY_IN_COPY if is_human else ANIMAL, is_human or self._is_sure(copy, face), False)
             for face, is_human in ((face, copy.kinds[face] == "human") for face in faces)
         ]
 
     def _kinds(self, photo: Pixels, faces: Sequence[Face]) -> list[Kind]:
         return self.opinion.kinds(photo, faces, _threshold(self.detector))
 
-    def _sighting(self, look: Look, face: Face, known: bool) -> Sighting:
+    def _detection(self, look: Look, face: Face, known: bool) -> Detection:
         human = look.kinds[face] == "human"
         confirmed = known and _among(face, (*look.upright, *look.turned))
         if not human:
@@ -167,7 +167,7 @@ class SecondLook:
             words = EDGE
         else:
             words = "" if known else FAINT
-        return Sighting(face, words, human or self._is_sure(look, face), known)
+        return Detection(face, words, human or self._is_sure(look, face), known)
 
     def _is_sure(self, look: Look, face: Face) -> bool:
         return face.score >= SURE and face not in look.others

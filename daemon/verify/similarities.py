@@ -1,4 +1,4 @@
-"""What recognisers make of the faces of an unchanged photo: asked once, however many copies of it are judged."""
+"""Embeddings and similarities of the faces of an unchanged photo: made once, however many copies of it are judged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Likeness: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Similarities:
     """The embeddings of the faces of one photo, and how like them each face is in views of the same photo."""
 
     photo: Pixels  # (H, W, 3) uint8 RGB
@@ -41,9 +41,9 @@ class Answers:
         names = [recogniser.card.name for recogniser in recognisers]
         new = [face for face in dict.fromkeys(faces) if any((name, view, face) not in self.alike for name in names)]
         if new:
-            shown, there = reencode(self.photo, view), landmarks(new)
+            reencoded, there = reencode(self.photo, view), landmarks(new)
             for recogniser in recognisers:
-                found = compare(recogniser.card, self.embed(recogniser, new), recogniser.embed(shown, there))
+                found = compare(recogniser.card, self.embed(recogniser, new), recogniser.embed(reencoded, there))
                 self.alike.update(
                     zip([(recogniser.card.name, view, face) for face in new], map(float, found), strict=True)
                 )

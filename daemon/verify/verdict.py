@@ -26,7 +26,7 @@ class Judgement:
     metric: Metric  # cosine: larger is more alike; euclidean: smaller
     view: str
     before: float  # original against the same view of the original
-    after: float  # original against this view of the released photo, at its worst
+    after: float  # original against this view of the published photo, at its worst
     threshold: float
     linked: bool  # `after` is on the side of the threshold that calls it the same person, or too near to it
     margin: float = 0.0  # how far beyond the threshold `after` must lie, as a share of the distance that it stands for
@@ -54,7 +54,7 @@ class FaceVerdict:
 
     face: Face
     required: bool  # False: smaller than the policy asks for, or spared
-    found_again: bool  # the detector finds it on the released bytes
+    found_again: bool  # the detector finds it on the published bytes
     judgements: tuple[Judgement, ...]
     spared: bool = False  # left alone because of whose it is
     moved: float = 0.0  # how far its pixels were moved at most, as a share of the distance between the eyes
@@ -84,9 +84,9 @@ class FaceVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The proof that goes with the released bytes, and with no others."""
+    """The proof that goes with the published bytes, and with no others."""
 
-    sha256: str  # of the released bytes
+    sha256: str  # of the published bytes
     far: float
     views: tuple[str, ...]
     faces: tuple[FaceVerdict, ...]

@@ -114,7 +114,7 @@ class WatchedFolder:
         if not hints:
             return
         self.event_at = now
-        self.appeared.told(hints.paths, everything=hints.scan)
+        self.appeared.notify(hints.paths, everything=hints.scan)
         if hints.scan:
             self.ask_for_scan(now + DEBOUNCE_SECONDS)
         for relative in hints.paths:

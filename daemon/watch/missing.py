@@ -30,7 +30,7 @@ class Appeared:
         self._before = None
         self._untold.clear()
 
-    def told(self, paths: Collection[Path], everything: bool) -> None:
+    def notify(self, paths: Collection[Path], everything: bool) -> None:
         """Note what events told of."""
         self._everything = self._everything or everything
         self._told.update(paths)

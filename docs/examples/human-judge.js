@@ -1,4 +1,4 @@
-// A judge from outside: what the library Human makes of the main face of each photo, and how old it takes it to be.
+// A judge from outside: the embedding by the library Human of the main face of each photo, and how old it takes it to be.
 //   npm install @vladmandic/human @tensorflow/tfjs @tensorflow/tfjs-backend-wasm sharp   (beside this file)
 //   uncnn-daemon evaluate people/ --distractors strangers/ --judge-command "node human-judge.js"
 const fs = require('fs');

@@ -154,7 +154,7 @@ def embed_faces(faces: FaceFolder, recogniser: OnnxRecogniser, report: Report | 
         if not np.isfinite(row).all() or not row.any():
             raise CalibrationError(
                 f"{recogniser.card.name}: {face.file}: the embedding of its face is zero or not finite: the model is "
-                "damaged, or its card's input (order, mean, std) is not what it was trained with; mend or leave it out"
+                "damaged, or its card's input (order, mean, std) is not what it was trained with; fix or leave it out"
             )
         rows.append(row)
         if report:

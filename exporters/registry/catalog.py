@@ -164,7 +164,7 @@ def read_catalog(path: Path = CATALOG) -> Catalog:
         raise CatalogError(f"{path}: cannot be read ({error.strerror}); install uncnn again") from error
     except yaml.YAMLError as error:
         raise CatalogError(
-            f"{path}: not YAML: {' '.join(str(error).split())}; mend it or install uncnn again"
+            f"{path}: not YAML: {' '.join(str(error).split())}; correct it or install uncnn again"
         ) from error
     try:
         return Catalog.model_validate(value)

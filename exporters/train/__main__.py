@@ -30,7 +30,7 @@ TEACHING_DETECTOR = "retinaface-mobilenet0.25.pth"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the recipe; an error that a person can mend is one line."""
+    """Run the recipe; an error that a person can fix is one line."""
     options = _options(arguments)
     torch.set_num_threads(options.threads)
     try:
@@ -77,12 +77,12 @@ class _Progress:
 
     def __call__(self, done: int, losses: dict[str, float]) -> None:
         """Say that `done` are done, and what is still wrong."""
-        spent = time.monotonic() - self.start
-        if spent < self.next:
+        elapsed = time.monotonic() - self.start
+        if elapsed < self.next:
             return
-        self.next = spent + 15
+        self.next = elapsed + 15
         wrong = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
-        print(f"{done} of {self.total} crops, {spent:.0f} s, {wrong}", flush=True)
+        print(f"{done} of {self.total} crops, {elapsed:.0f} s, {wrong}", flush=True)
 
 
 def _samples(text: str) -> int:

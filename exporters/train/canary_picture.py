@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from uncnn.plugins.api import Pixels
-from uncnn.plugins.engine.aim import CROWD
+from uncnn.plugins.engine.targets import CROWD
 from uncnn.plugins.recognisers import canaries
 
 Colour: TypeAlias = tuple[int, int, int]
@@ -50,73 +50,73 @@ def _finished(face: Image.Image) -> Pixels:
 
 
 def _face() -> Image.Image:
-    sheet = _Sheet()
-    sheet.ellipse((0, 520), (190, 110), SHIRT, soft=3)
-    sheet.lay(lambda draw: draw.rectangle([_x(-48), 330, _x(48), 450], fill=255), SHADE, soft=6)
-    _head(sheet)
+    canvas = _Canvas()
+    canvas.ellipse((0, 520), (190, 110), SHIRT, soft=3)
+    canvas.lay(lambda draw: draw.rectangle([_x(-48), 330, _x(48), 450], fill=255), SHADE, soft=6)
+    _head(canvas)
     for side in (-1, 1):
-        _eye(sheet, side)
-    _nose(sheet)
-    _mouth(sheet)
-    _beard(sheet)
-    return sheet.image
+        _eye(canvas, side)
+    _nose(canvas)
+    _mouth(canvas)
+    _beard(canvas)
+    return canvas.image
 
 
-def _head(sheet: _Sheet) -> None:
-    sheet.ellipse((0, 225), (121, 125), SKIN, soft=3)
+def _head(canvas: _Canvas) -> None:
+    canvas.ellipse((0, 225), (121, 125), SKIN, soft=3)
     jaw = [(-118, 250), (-109, 330), (-44, 380), (44, 380), (109, 330), (118, 250)]
-    sheet.polygon(jaw, SKIN, soft=7)
+    canvas.polygon(jaw, SKIN, soft=7)
     for side in (-1, 1):
-        sheet.ellipse((side * 123, 250), (14, 28), SHADE, soft=3)
-    sheet.lay(lambda draw: draw.pieslice([_x(-132), 80, _x(132), 300], 180, 360, fill=255), HAIR, soft=4)
-    sheet.ellipse((0, 205), (103, 62), SKIN, soft=8)
-    sheet.ellipse((-78, 290), (34, 60), SHADE, soft=22, opaque=120)
-    sheet.ellipse((78, 290), (34, 60), SHADE, soft=22, opaque=200)
-    sheet.ellipse((0, 195), (50, 25), LIT, soft=15, opaque=130)
+        canvas.ellipse((side * 123, 250), (14, 28), SHADE, soft=3)
+    canvas.lay(lambda draw: draw.pieslice([_x(-132), 80, _x(132), 300], 180, 360, fill=255), HAIR, soft=4)
+    canvas.ellipse((0, 205), (103, 62), SKIN, soft=8)
+    canvas.ellipse((-78, 290), (34, 60), SHADE, soft=22, opaque=120)
+    canvas.ellipse((78, 290), (34, 60), SHADE, soft=22, opaque=200)
+    canvas.ellipse((0, 195), (50, 25), LIT, soft=15, opaque=130)
     for side in (-1, 1):
-        sheet.ellipse((side * 52, 300), (24, 18), CHEEK, soft=14, opaque=140)
+        canvas.ellipse((side * 52, 300), (24, 18), CHEEK, soft=14, opaque=140)
 
 
-def _eye(sheet: _Sheet, side: int) -> None:
+def _eye(canvas: _Canvas, side: int) -> None:
     x, y = side * 48.7, 240
-    sheet.ellipse((x, y - 4), (26, 16), SHADE, soft=9, opaque=190)
-    sheet.ellipse((x, y), (17, 8), WHITE, soft=1.5)
-    sheet.ellipse((x, y), (7.8, 7.8), IRIS, soft=1)
-    sheet.ellipse((x, y), (3.7, 3.7), BLACK, soft=0.7)
-    sheet.ellipse((x - 3, y - 3), (2, 2), (255, 255, 255), soft=0.5)
+    canvas.ellipse((x, y - 4), (26, 16), SHADE, soft=9, opaque=190)
+    canvas.ellipse((x, y), (17, 8), WHITE, soft=1.5)
+    canvas.ellipse((x, y), (7.8, 7.8), IRIS, soft=1)
+    canvas.ellipse((x, y), (3.7, 3.7), BLACK, soft=0.7)
+    canvas.ellipse((x - 3, y - 3), (2, 2), (255, 255, 255), soft=0.5)
     lid = [_x(x - 19), y - 11, _x(x + 19), y + 13]
-    sheet.lay(lambda draw: draw.arc(lid, 195, 345, fill=255, width=4), LID, soft=1)
+    canvas.lay(lambda draw: draw.arc(lid, 195, 345, fill=255, width=4), LID, soft=1)
     brow = [(side * 22.7, 218), (x, 202), (side * 78.7, 212)]
-    sheet.line(brow, 9, HAIR, soft=2.5, opaque=220)
+    canvas.line(brow, 9, HAIR, soft=2.5, opaque=220)
 
 
-def _nose(sheet: _Sheet) -> None:
-    sheet.polygon([(-9, 240), (-33, 312), (33, 312), (9, 240)], LIT, soft=8, opaque=110)
-    sheet.line([(11, 244), (30, 305)], 7, SHADE, soft=5, opaque=150)
-    sheet.ellipse((0, 307), (24, 12), LIT, soft=5, opaque=150)
+def _nose(canvas: _Canvas) -> None:
+    canvas.polygon([(-9, 240), (-33, 312), (33, 312), (9, 240)], LIT, soft=8, opaque=110)
+    canvas.line([(11, 244), (30, 305)], 7, SHADE, soft=5, opaque=150)
+    canvas.ellipse((0, 307), (24, 12), LIT, soft=5, opaque=150)
     for side in (-1, 1):
-        sheet.ellipse((side * 30, 311), (9, 8), SHADE, soft=4, opaque=200)
-        sheet.ellipse((side * 15, 317), (6, 3.5), NOSTRIL, soft=1.5)
+        canvas.ellipse((side * 30, 311), (9, 8), SHADE, soft=4, opaque=200)
+        canvas.ellipse((side * 15, 317), (6, 3.5), NOSTRIL, soft=1.5)
 
 
-def _mouth(sheet: _Sheet) -> None:
-    sheet.ellipse((0, 367), (26, 7), SHADE, soft=6, opaque=150)
-    sheet.polygon([(-51, 347), (-12, 338), (0, 341), (12, 338), (51, 347), (0, 350)], LIPS, soft=2)
+def _mouth(canvas: _Canvas) -> None:
+    canvas.ellipse((0, 367), (26, 7), SHADE, soft=6, opaque=150)
+    canvas.polygon([(-51, 347), (-12, 338), (0, 341), (12, 338), (51, 347), (0, 350)], LIPS, soft=2)
     lower = [_x(-46), 333, _x(46), 362]
-    sheet.lay(lambda draw: draw.chord(lower, 0, 180, fill=255), LOWER_LIP, soft=2)
-    sheet.line([(-51, 347), (0, 349), (51, 347)], 3, MOUTH, soft=1)
+    canvas.lay(lambda draw: draw.chord(lower, 0, 180, fill=255), LOWER_LIP, soft=2)
+    canvas.line([(-51, 347), (0, 349), (51, 347)], 3, MOUTH, soft=1)
 
 
-def _beard(sheet: _Sheet) -> None:
+def _beard(canvas: _Canvas) -> None:
     def shape(draw: ImageDraw.ImageDraw) -> None:
         draw.ellipse([_x(-105), 300, _x(105), 395], fill=255)
         draw.ellipse([_x(-50), 285, _x(50), 330], fill=0)
         draw.ellipse([_x(-55), 335, _x(55), 365], fill=0)
 
-    sheet.lay(shape, HAIR, soft=6, opaque=191)
+    canvas.lay(shape, HAIR, soft=6, opaque=191)
 
 
-class _Sheet:
+class _Canvas:
     """A drawing in the making: one soft-edged shape over another; x is counted from the middle."""
 
     def __init__(self) -> None:

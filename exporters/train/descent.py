@@ -70,7 +70,7 @@ def stand_still(network: nn.Module) -> None:
             module.eval()
 
 
-def spreads(told: Sequence[Tensor]) -> list[Tensor]:
+def spreads(teacher_features: Sequence[Tensor]) -> list[Tensor]:
     """Return the standard deviation of each channel, (1, C, ...), of all that a teacher gives; none is near zero."""
-    variances = [each.var([0, *range(2, each.ndim)], keepdim=True) for each in told]
+    variances = [each.var([0, *range(2, each.ndim)], keepdim=True) for each in teacher_features]
     return [(variance + LEAST_VARIANCE * variance.mean()).sqrt() for variance in variances]

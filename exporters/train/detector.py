@@ -114,7 +114,7 @@ def _losses(
     }
 
 
-def _walk(network: MobileNetRetinaFace, images: Tensor, told: list[Tensor] | None = None) -> list[Tensor]:
+def _walk(network: MobileNetRetinaFace, images: Tensor, teacher_features: list[Tensor] | None = None) -> list[Tensor]:
     """Return what every block of the body, the three levels of the pyramid and the three contexts give.
 
     With `told`, another network's answer to `images`, each part is fed what `told` says the part before it gives.
@@ -123,10 +123,10 @@ def _walk(network: MobileNetRetinaFace, images: Tensor, told: list[Tensor] | Non
     features = images
     for block in (*network.body.stage1, *network.body.stage2, *network.body.stage3):
         given.append(block(features))
-        features = told[len(given) - 1] if told else given[-1]
+        features = teacher_features[len(given) - 1] if teacher_features else given[-1]
     ends = np.cumsum([len(stage) for stage in (network.body.stage1, network.body.stage2, network.body.stage3)]) - 1
-    read = told or given
+    read = teacher_features or given
     given += network.fpn({f"stage{number}": read[end] for number, end in enumerate(ends, 1)})
-    read = told or given
+    read = teacher_features or given
     contexts = zip((network.ssh1, network.ssh2, network.ssh3), read[ends[-1] + 1 : ends[-1] + 4], strict=True)
     return given + [context(level) for context, level in contexts]

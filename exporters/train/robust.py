@@ -106,12 +106,12 @@ def _learn(student: Recogniser, crops: Tensor, wanted: Tensor, course: Course) -
     length = epsilon * (ALPHA if course.passes == 1 else PATH / course.passes)
     change = torch.empty_like(crops).uniform_(-epsilon, epsilon)
     for number in range(course.passes):
-        shown = (crops + change).clamp(0, 255).requires_grad_()
-        distance = _distance(student, shown, wanted)
+        inputs = (crops + change).clamp(0, 255).requires_grad_()
+        distance = _distance(student, inputs, wanted)
         if number:
-            (gradient,) = torch.autograd.grad(distance, shown)
+            (gradient,) = torch.autograd.grad(distance, inputs)
         else:
-            gradient = _taught(RANDOM_WEIGHT * distance, shown)
+            gradient = _taught(RANDOM_WEIGHT * distance, inputs)
             losses["random"] = distance.detach()
         change = (change + length * gradient.sign()).clamp(-epsilon, epsilon)
     worst = _distance(student, (crops + change).clamp(0, 255), wanted)
@@ -119,11 +119,11 @@ def _learn(student: Recogniser, crops: Tensor, wanted: Tensor, course: Course) -
     return {**losses, "worst": worst.detach()}
 
 
-def _taught(loss: Tensor, shown: Tensor) -> Tensor:
+def _taught(loss: Tensor, inputs: Tensor) -> Tensor:
     """Leave the gradient of `loss` in the weights, and return that by the pixels."""
     loss.backward()  # type: ignore[no-untyped-call]
-    assert shown.grad is not None, "it was asked for"
-    return shown.grad
+    assert inputs.grad is not None, "it was asked for"
+    return inputs.grad
 
 
 def _distance(student: Recogniser, crops: Tensor, wanted: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 Carlini, Wagner, "Towards evaluating the robustness of neural networks", IEEE Symposium on Security and Privacy 2017.
 The paper's f is a margin of logits; here it is a margin of the loss over embeddings, and whether that leads away or
-toward somebody is the host's aim. The paper's box of 0..1 is the host's bound here, and the paper's thousands of steps
-are the budget's, for each of the searches. Gradients see each step's drawn view, success is that of the clean patch.
+toward somebody is the host's target. The paper's box of 0..1 is the host's bound here, and the paper's thousands of
+steps are the budget's, for each of the searches. Gradients see each step's drawn view, success is that of the clean
+patch.
 """
 
 from __future__ import annotations

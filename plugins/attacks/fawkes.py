@@ -2,7 +2,7 @@
 
 Shan, Wenger, Zhang, Li, Zheng, Zhao, "Fawkes: protecting privacy against unauthorized deep learning models", USENIX
 Security 2020. The paper draws its target among the photos of strangers; here the targets are those that the host
-allows, which frame nobody, and a face's is chosen by what the ensemble makes of its clean patch. The paper's only
+allows, which frame nobody, and a face's is chosen by the ensemble's embeddings of its clean patch. The paper's only
 budget is DSSIM; here the host's bound of each pixel holds too, by the same change of variables as the authors' own
 program has. Where the host offers no target, the attack goes away from the clean face.
 """

@@ -49,15 +49,15 @@ class LowKey:
         step_size = lengths(faces, budget, self.step_size)
         pixels = faces.valid(faces.noise(0) * faces.luma_limits)
         for step in range(budget.steps):
-            shown = faces.patches + pixels
+            inputs = faces.patches + pixels
             seen = view(step, True)
-            gradient = loss.gradient(shown, seen)  # the first term of equation 2
-            gradient = gradient + blur.T @ loss.gradient(blur @ shown @ blur.T, seen) @ blur  # the second, through G
-            gradient = gradient + self._price(distance, faces.patches, shown)  # the third
+            gradient = loss.gradient(inputs, seen)  # the first term of equation 2
+            gradient = gradient + blur.T @ loss.gradient(blur @ inputs @ blur.T, seen) @ blur  # the second, through G
+            gradient = gradient + self._price(distance, faces.patches, inputs)  # the third
             pixels = faces.valid(pixels - step_size * gradient.sign())  # signed gradient ascent, section 4.1
         return Change(pixels)
 
-    def _price(self, distance: Callable[[Tensor, Tensor], Tensor], patches: Tensor, shown: Tensor) -> Tensor:
+    def _price(self, distance: Callable[[Tensor, Tensor], Tensor], patches: Tensor, inputs: Tensor) -> Tensor:
         """Return the gradient of each face's own price, (N, 3, P, P).
 
         One face at a time: sums over a batch round otherwise, and the step takes no more than the sign.
@@ -66,7 +66,7 @@ class LowKey:
         for number in range(len(patches)):
             one = slice(number, number + 1)
             with torch.enable_grad():
-                own = shown[one].detach().requires_grad_()
+                own = inputs[one].detach().requires_grad_()
                 price = self.naturalness * distance(patches[one], own)
                 gradients.append(torch.autograd.grad(price.sum(), own)[0])
         return torch.cat(gradients)

@@ -55,8 +55,8 @@ class TiDim:
         momentum = torch.zeros_like(pixels)
         for step in range(budget.steps):
             placed = draw_placement(faces, step, self.probability, self.smallest)  # Xie et al.: T(X; p)
-            shown = placed.show(faces.patches + pixels)
-            gradient = placed.back(loss.gradient(shown, steps.view(step, self.views)))
+            inputs = placed.show(faces.patches + pixels)
+            gradient = placed.back(loss.gradient(inputs, steps.view(step, self.views)))
             gradient = smoothed(gradient, kernel)  # Dong et al. 2019, "Gradient calculation": W * gradient
             momentum = self.decay * momentum + steps.unit(gradient)  # Dong et al. 2018, equation 6
             pixels = faces.valid(pixels - alpha * momentum.sign())  # Dong et al. 2018, equation 7

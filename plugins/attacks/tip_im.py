@@ -46,9 +46,9 @@ class TipIm:
         pixels = faces.valid(faces.noise(0) * faces.luma_limits)
         momentum = torch.zeros_like(pixels)
         for step in range(budget.steps):
-            shown = faces.patches + pixels
-            common = loss.gradient(shown, view(step, True)) + self.naturalness * _mmd_gradient(faces.patches, shown)
-            gradients = [common + each.gradient(shown, view(step, True)) for each in toward] or [common]
+            inputs = faces.patches + pixels
+            common = loss.gradient(inputs, view(step, True)) + self.naturalness * _mmd_gradient(faces.patches, inputs)
+            gradients = [common + each.gradient(inputs, view(step, True)) for each in toward] or [common]
             moments = [DECAY * momentum + _scaled(gradient) for gradient in gradients]
             tried = [faces.valid(pixels - step_size * moment.sign()) for moment in moments]
             best = _largest_gain(faces, loss, toward, tried)  # algorithm 1: greedy insertion
@@ -68,9 +68,9 @@ def _largest_gain(faces: Faces, loss: Loss, toward: list[Loss], tried: list[Tens
         return torch.zeros(len(faces.patches), dtype=torch.int64, device=faces.patches.device)
     gains = []
     for pixels in tried:
-        shown = faces.patches + pixels
-        away = -loss(shown, 0)  # a distance, but for a constant
-        nearer = torch.stack([away - each(shown, 0) for each in toward])
+        inputs = faces.patches + pixels
+        away = -loss(inputs, 0)  # a distance, but for a constant
+        nearer = torch.stack([away - each(inputs, 0) for each in toward])
         gains.append(nearer.exp().sum(dim=0).log1p())  # the gain function of section 3.3
     return torch.stack(gains).argmax(dim=0)
 
@@ -80,20 +80,20 @@ def _chosen(options: list[Tensor], numbers: Tensor) -> Tensor:
     return torch.stack(options)[numbers, torch.arange(len(numbers), device=numbers.device)]
 
 
-def _mmd_gradient(clean: Tensor, shown: Tensor) -> Tensor:
+def _mmd_gradient(clean: Tensor, inputs: Tensor) -> Tensor:
     """Return the gradient of each face's own MMD, (N, 3, P, P)."""
     with torch.enable_grad():
-        own = shown.detach().requires_grad_()
+        own = inputs.detach().requires_grad_()
         return torch.autograd.grad(mmd(clean, own).sum(), own)[0]
 
 
-def mmd(clean: Tensor, shown: Tensor) -> Tensor:
+def mmd(clean: Tensor, inputs: Tensor) -> Tensor:
     """Return the squared MMD, (N,), between the blocks of luma of two pictures (N, 3, P, P); 0 where they are equal.
 
     Gretton, Borgwardt, Rasch, Schoelkopf, Smola, "A kernel two-sample test", JMLR 2012: the biased estimate, with a sum
     of Gaussian kernels as the paper has.
     """
-    first, second = _blocks(clean), _blocks(shown)
+    first, second = _blocks(clean), _blocks(inputs)
     within = _squared(first, first)
     scale = within.mean(dim=(1, 2), keepdim=True).detach().clamp(min=1e-6)
     kernel = _kernel(within, scale) + _kernel(_squared(second, second), scale)

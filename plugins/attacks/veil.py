@@ -47,11 +47,11 @@ class Veil:
             patches = faces.patches if drift is None else drift.patches
             with torch.enable_grad():
                 leaves = [value.requires_grad_() for value in values]
-                shown = (patches + bands.pixels(leaves)).clamp(0, 255)
-            gradient = loss.gradient(shown.detach(), steps.view(step, self.views))
+                inputs = (patches + bands.pixels(leaves)).clamp(0, 255)
+            gradient = loss.gradient(inputs.detach(), steps.view(step, self.views))
             if drift is not None:
                 drift.down(gradient, rate)
-            slopes = pull_back([shown], leaves, [gradient])
+            slopes = pull_back([inputs], leaves, [gradient])
             pairs = zip(values, slopes, bands.bounds, strict=True)
             values = [(value.detach() - rate * self._even(slope, bound)).clamp(-1, 1) for value, slope, bound in pairs]
         return Change(faces.valid(bands.pixels(values)), None if drift is None else drift.flow)

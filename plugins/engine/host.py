@@ -11,24 +11,24 @@ import torch
 from torch import Tensor
 
 from uncnn.plugins.api import Attack, Budget, Change, Face, Loss, Pixels, PluginError
-from uncnn.plugins.engine.aim import Aim
 from uncnn.plugins.engine.batch import PATCH_PX, FaceBatch, cut, enlarged, together
 from uncnn.plugins.engine.flow import displaced, folds
 from uncnn.plugins.engine.joint import joint
 from uncnn.plugins.engine.overlap import beside, share
+from uncnn.plugins.engine.targets import AttackTarget
 from uncnn.plugins.geometry import Region, region_of
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 
 OnStep = Callable[[int, int], None]
 """Called with the number of gradient steps done and how many there are."""
 
-AWAY = Aim()
+UNTARGETED = AttackTarget()
 
 COLOURLESS_255 = 3  # channels that differ by no more are rounding: a black-and-white photo that was stored in colour
 
 
 @dataclass(frozen=True, slots=True)
-class Portrait:
+class FaceInPhoto:
     """One face, and the photo that it is in."""
 
     photo: Pixels  # (H, W, 3)
@@ -36,7 +36,7 @@ class Portrait:
     seed: int  # of the photo
     grey: bool = False  # a grey photo gets a grey change
     beside: tuple[Face, ...] = ()  # the faces that are cloaked too and touch its region: `overlap.beside`
-    standing: tuple[Patch, ...] = ()  # what was done to those of them that are not in the batch
+    earlier: tuple[Patch, ...] = ()  # what was done to those of them that are not in the batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What a face's change came to in the photo."""
+class PerturbationNorms:
+    """How large a face's change is in the photo."""
 
-    largest_255: float  # of any channel, grey levels; of what was added, not of what was moved
+    largest_255: float  # L-infinity, of any channel, grey levels; of what was added, not of what was moved
     mean_255: float  # mean absolute over the face's square
     flow: float = 0.0  # largest displacement, as a share of the distance between the eyes
 
@@ -67,21 +67,21 @@ def perturb(
     budget: Budget,
     seed: int,
     grey: bool = False,
-    aim: Aim = AWAY,
+    target: AttackTarget = UNTARGETED,
     on_step: OnStep | None = None,
 ) -> list[Patch]:
     """Return what `attack` does to each of `faces` in `photo` (H, W, 3), held inside `budget`: `perturb_all`."""
     near = beside(faces)
-    portraits = [Portrait(photo, face, seed, grey, others) for face, others in zip(faces, near, strict=True)]
-    return perturb_all(portraits, attack, surrogates, budget, aim, on_step)
+    faces_in_photos = [FaceInPhoto(photo, face, seed, grey, others) for face, others in zip(faces, near, strict=True)]
+    return perturb_all(faces_in_photos, attack, surrogates, budget, target, on_step)
 
 
 def perturb_all(
-    portraits: Sequence[Portrait],
+    faces_in_photos: Sequence[FaceInPhoto],
     attack: Attack,
     surrogates: Sequence[Recogniser],
     budget: Budget,
-    aim: Aim = AWAY,
+    target: AttackTarget = UNTARGETED,
     on_step: OnStep | None = None,
 ) -> list[Patch]:
     """Return what `attack` does to each face, held inside `budget`.
@@ -90,33 +90,38 @@ def perturb_all(
 
     Raises:
         PluginError: the attack returned a wrong type, a wrong shape, values that are not finite or a flow that folds.
-        AimError: the target or the objective is not to be had.
+        TargetError: the target or the objective is not to be had.
     """
     device = str(surrogates[0].mean.device)
-    regions = [region_of(np.array(portrait.face.landmarks), PATCH_PX) for portrait in portraits]
+    regions = [region_of(np.array(face_in_photo.face.landmarks), PATCH_PX) for face_in_photo in faces_in_photos]
     batch = together(
-        [_cut(portrait, region, budget, device) for portrait, region in zip(portraits, regions, strict=True)]
+        [
+            _cut(face_in_photo, region, budget, device)
+            for face_in_photo, region in zip(faces_in_photos, regions, strict=True)
+        ]
     )
-    shown = together([batch])  # a copy: what the attack writes into it moves neither the bounds nor the photo
-    loss = aim.loss(surrogates, shown)
+    inputs = together([batch])  # a copy: what the attack writes into it moves neither the bounds nor the photo
+    loss = target.loss(surrogates, inputs)
     if on_step is not None:
         loss = replace(loss, on_step=_counted(on_step, budget.steps))
-    held = _held(attack.perturb(shown, _joint(loss, portraits, regions, shown), budget), batch, type(attack).__name__)
+    held = _held(
+        attack.perturb(inputs, _joint(loss, faces_in_photos, regions, inputs), budget), batch, type(attack).__name__
+    )
     bounds = batch.luma_limits + 1.772 * batch.chroma_limits
     flows = [None] * len(regions) if held.flow is None else [flow if bool(flow.any()) else None for flow in held.flow]
     return [Patch(*parts) for parts in zip(regions, held.pixels, bounds, flows, batch.eyes.tolist(), strict=True)]
 
 
-def _joint(loss: Loss, portraits: Sequence[Portrait], regions: Sequence[Region], batch: FaceBatch) -> Loss:
+def _joint(loss: Loss, faces_in_photos: Sequence[FaceInPhoto], regions: Sequence[Region], batch: FaceBatch) -> Loss:
     """Return the loss with which faces that overlap are seen together; `loss` itself where none do."""
     ties = [
         (own, other)
-        for own, one in enumerate(portraits)
-        for other, two in enumerate(portraits)
+        for own, one in enumerate(faces_in_photos)
+        for other, two in enumerate(faces_in_photos)
         if one.photo is two.photo and two.face in one.beside
     ]
-    standing = [[(patch.change, patch.region) for patch in portrait.standing] for portrait in portraits]
-    return joint(loss, batch.patches, regions, ties, standing)
+    earlier = [[(patch.change, patch.region) for patch in face_in_photo.earlier] for face_in_photo in faces_in_photos]
+    return joint(loss, batch.patches, regions, ties, earlier)
 
 
 def _counted(on_step: OnStep, steps: int) -> Callable[[], None]:
@@ -124,11 +129,11 @@ def _counted(on_step: OnStep, steps: int) -> Callable[[], None]:
     return lambda: on_step(min(next(done), steps), steps)
 
 
-def _cut(portrait: Portrait, region: Region, budget: Budget, device: str) -> FaceBatch:
-    is_grey = portrait.grey or _is_colourless(portrait.photo[region.clipped(*portrait.photo.shape[:2])])
+def _cut(face_in_photo: FaceInPhoto, region: Region, budget: Budget, device: str) -> FaceBatch:
+    is_grey = face_in_photo.grey or _is_colourless(face_in_photo.photo[region.clipped(*face_in_photo.photo.shape[:2])])
     own = replace(budget, chroma=0.0, colour=0.0) if is_grey else budget
-    batch = cut(portrait.photo, [portrait.face], [region], own, portrait.seed, device)
-    part = share(portrait.face, portrait.beside, region, PATCH_PX, device)
+    batch = cut(face_in_photo.photo, [face_in_photo.face], [region], own, face_in_photo.seed, device)
+    part = share(face_in_photo.face, face_in_photo.beside, region, PATCH_PX, device)
     return batch if part is None else batch.bounded(part)
 
 
@@ -159,7 +164,7 @@ def _check(tensor: object, expected: tuple[int, ...], what: str) -> None:
         raise PluginError(f"{what} that are not finite: the photo is not changed")
 
 
-def compose(photo: Pixels, patches: Sequence[Patch]) -> tuple[Pixels, list[Spent]]:
+def compose(photo: Pixels, patches: Sequence[Patch]) -> tuple[Pixels, list[PerturbationNorms]]:
     """Return `photo` with each patch's pixels moved, its change added, and rounded; all others stay as they are."""
     return add(moved(photo, patches), patches)
 
@@ -174,7 +179,7 @@ def moved(photo: Pixels, patches: Sequence[Patch]) -> Pixels:
     return result
 
 
-def add(photo: Pixels, patches: Sequence[Patch]) -> tuple[Pixels, list[Spent]]:
+def add(photo: Pixels, patches: Sequence[Patch]) -> tuple[Pixels, list[PerturbationNorms]]:
     """Return `photo`, as `moved` returns it, with each patch's change added, and rounded."""
     result = photo.copy()
     return result, [_add(result, photo, patch) for patch in patches]
@@ -193,7 +198,7 @@ def _move(moved: Pixels, patch: Patch) -> None:
     moved[rows, columns] = np.clip(np.rint(taken), 0, 255).astype(np.uint8)
 
 
-def _add(result: Pixels, moved: Pixels, patch: Patch) -> Spent:
+def _add(result: Pixels, moved: Pixels, patch: Patch) -> PerturbationNorms:
     """Add one patch to `result` in place; patches that overlap have shared the bound, and add up."""
     region = patch.region
     rows, columns = region.clipped(*moved.shape[:2])
@@ -203,7 +208,7 @@ def _add(result: Pixels, moved: Pixels, patch: Patch) -> Spent:
     before = moved[rows, columns].astype(np.float32)
     already = result[rows, columns].astype(np.float32)
     result[rows, columns] = np.clip(np.rint(already + np.clip(wanted, -bound, bound)), 0, 255).astype(np.uint8)
-    spent = np.abs(result[rows, columns] - before)
+    added = np.abs(result[rows, columns] - before)
     length = 0.0 if patch.flow is None else float(torch.linalg.vector_norm(patch.flow, dim=0).max())
-    largest, mean = (float(spent.max(initial=0)), float(spent.mean())) if spent.size else (0.0, 0.0)
-    return Spent(largest, mean, length / patch.eyes_px)
+    largest, mean = (float(added.max(initial=0)), float(added.mean())) if added.size else (0.0, 0.0)
+    return PerturbationNorms(largest, mean, length / patch.eyes_px)

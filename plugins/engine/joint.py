@@ -30,21 +30,21 @@ class Joint:
     clean: Tensor  # (N, 3, P, P)
     regions: Sequence[Region]
     ties: Sequence[Tie]
-    standing: Tensor  # (N, 3, P, P): what was done before to faces that are not in the batch, grey levels
+    earlier: Tensor  # (N, 3, P, P): what was done before to faces that are not in the batch, grey levels
 
     @property
     def targets(self) -> int:
         """Return how many identities are on offer to move to."""
         return self.loss.targets
 
-    def __call__(self, shown: Tensor, step: int) -> Tensor:
+    def __call__(self, inputs: Tensor, step: int) -> Tensor:
         """Return the loss of each face, (N,)."""
-        return self.loss(self._seen(shown), step)
+        return self.loss(self._seen(inputs), step)
 
-    def gradient(self, shown: Tensor, step: int) -> Tensor:
+    def gradient(self, inputs: Tensor, step: int) -> Tensor:
         """Return the gradient of the loss of each face and of those beside it, (N, 3, P, P)."""
         with torch.enable_grad():
-            leaf = shown.detach().requires_grad_()
+            leaf = inputs.detach().requires_grad_()
             seen = self._seen(leaf)
         return pull_back([seen], [leaf], [self.loss.gradient(seen.detach(), step)])[0]
 
@@ -52,17 +52,17 @@ class Joint:
         """Return the loss that is low where the faces are taken for a target."""
         return replace(self, loss=self.loss.toward(target))
 
-    def linked(self, shown: Tensor) -> Tensor:
+    def linked(self, inputs: Tensor) -> Tensor:
         """Return whether a surrogate still links each face to its person, (N,) bool."""
-        return self.loss.linked(self._seen(shown))
+        return self.loss.linked(self._seen(inputs))
 
-    def _seen(self, shown: Tensor) -> Tensor:
+    def _seen(self, inputs: Tensor) -> Tensor:
         """Return the faces as they are in the photo, (N, 3, P, P); those that are alone as they are, to the bit."""
-        added = {number: self.standing[number] for number in range(len(shown)) if bool(self.standing[number].any())}
+        added = {number: self.earlier[number] for number in range(len(inputs)) if bool(self.earlier[number].any())}
         for own, other in self.ties:
-            change = (shown[other] - self.clean[other])[None]
+            change = (inputs[other] - self.clean[other])[None]
             added[own] = added.get(own, 0) + onto(change, self.regions[other], self.regions[own])[0]
-        rows = [(row + added[number]).clamp(0, 255) if number in added else row for number, row in enumerate(shown)]
+        rows = [(row + added[number]).clamp(0, 255) if number in added else row for number, row in enumerate(inputs)]
         return torch.stack(rows)
 
 
@@ -71,14 +71,14 @@ def joint(
     clean: Tensor,
     regions: Sequence[Region],
     ties: Sequence[Tie],
-    standing: Sequence[Sequence[tuple[Tensor, Region]]],
+    earlier: Sequence[Sequence[tuple[Tensor, Region]]],
 ) -> Loss:
     """Return the loss that shows each of `clean` (N, 3, P, P) with the changes beside it; `loss` where there are none.
 
-    `standing` is for each face what was done before to others: the change (3, P, P) and the region of each.
+    `earlier` is for each face what was done before to others: the change (3, P, P) and the region of each.
     """
     added = torch.zeros_like(clean)
-    for number, done in enumerate(standing):
+    for number, done in enumerate(earlier):
         for change, region in done:
             added[number] += onto(change[None].to(clean), region, regions[number])[0]
     return Joint(loss, clean, regions, ties, added) if ties or bool(added.any()) else loss

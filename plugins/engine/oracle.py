@@ -31,16 +31,16 @@ class Oracle:
         self._points = faces.points
         self._own = [_embedded(asked, _whole(faces.patches), self._points) for asked in self._asked]
 
-    def linked(self, shown: Tensor) -> Tensor:
-        """Return whether each picture of `shown` (N, 3, P, P) in 0..255 is linked, (N,) bool."""
-        pictures = _whole(shown)
+    def linked(self, inputs: Tensor) -> Tensor:
+        """Return whether each picture of `inputs` (N, 3, P, P) in 0..255 is linked, (N,) bool."""
+        pictures = _whole(inputs)
         decided = np.zeros(len(pictures), dtype=bool)
         for asked, own in zip(self._asked, self._own, strict=True):
             for number in np.flatnonzero(~decided):
                 one = slice(number, number + 1)
                 alike = compare(asked.card, own[one], _embedded(asked, pictures[one], self._points[one]))
                 decided[number] = asked.card.matches(float(alike[0]), FAR)
-        return torch.from_numpy(decided).to(shown.device)
+        return torch.from_numpy(decided).to(inputs.device)
 
 
 def _embedded(asked: OnnxRecogniser, pictures: Pixels, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

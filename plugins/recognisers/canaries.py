@@ -1,7 +1,7 @@
 """Canaries: what a sound model must say of a picture that is known, asked at start and every so many photos.
 
 A hash says that a file is the one that was meant. A canary says that what runs still sees: a driver, a runtime, damaged
-memory or a card that somebody edited can make a detector blind and a judge indifferent, and both would release photos.
+memory or a card that somebody edited can make a detector blind and a judge indifferent, and both would publish photos.
 
 The picture is `canary.png`, two faces of nobody (`exporters.train.canary_picture` draws it); one without is made here.
 """
@@ -41,7 +41,7 @@ EVERY = 50
 
 
 class CanaryError(UncnnError):
-    """A model does not say of a known picture what it must: nothing is released by it."""
+    """A model does not say of a known picture what it must: nothing is published by it."""
 
     fault = "model"
 
@@ -179,11 +179,11 @@ def _is_at(face: Face, landmarks: Landmarks) -> bool:
 
 
 def _detector_words(which: str, what: str, remedy: str) -> str:
-    return f"{which} {what}: it would miss faces of yours, so nothing is released; {remedy}"
+    return f"{which} {what}: it would miss faces of yours, so nothing is published; {remedy}"
 
 
 def _recogniser_words(card: Card, what: str) -> str:
     return (
-        f"{card.name} {what}: its word is worth nothing, so nothing is released; run `uncnn-daemon models check "
+        f"{card.name} {what}: its word is worth nothing, so nothing is published; run `uncnn-daemon models check "
         f"{card.name}`, and install it again or leave it out of `models` in config.yaml"
     )

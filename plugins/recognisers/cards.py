@@ -293,7 +293,7 @@ def read_card(folder: Path) -> Card:
         raise CardError("\n".join(f"{path}: {_complaint(dict(part))}" for part in error.errors())) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: `!!int twelve`
         words = " ".join(str(error).split())[:300]
-        raise CardError(f"{path}: not YAML: {words}; mend it or install it again") from error
+        raise CardError(f"{path}: not YAML: {words}; correct it or install it again") from error
 
 
 def _plain_values(content: bytes) -> object:
@@ -319,7 +319,7 @@ def _complaint(error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"{key}: missing; add it"
     if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key; remove it or mend its spelling"
+        return f"{key}: unknown key; remove it or correct its spelling"
     return f"{key}: {reprlib.repr(error['input'])}: {error['msg'].removeprefix('Value error, ')}; correct it"
 
 

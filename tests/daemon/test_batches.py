@@ -63,19 +63,19 @@ def test_a_photo_comes_out_the_same_alone_and_beside_others(
     batches = []
     real = host.perturb_all
 
-    def counted(portraits, *arguments):
-        batches.append(len(portraits))
-        return real(portraits, *arguments)
+    def counted(faces_in_photos, *arguments):
+        batches.append(len(faces_in_photos))
+        return real(faces_in_photos, *arguments)
 
     monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", counted)
     sound = [photo for photo in photos if photo.stem != "broken"]
     alone = []
     for photo in sound:
-        worker.subjects.clear()
+        worker.working_photos.clear()
         alone.append(cloak(worker, photo, []))
     assert batches == [1, 1, 1, 1]
     batches.clear()
-    worker.subjects.clear()
+    worker.working_photos.clear()
     beside = [cloak(worker, photo, photos) for photo in sound]
     assert batches == [4]  # the first photo's turn did the faces of all
     for one, other in zip(alone, beside, strict=True):
@@ -124,8 +124,8 @@ def test_the_same_picture_with_other_metadata_has_the_same_seed_and_no_place_in_
     Image.open(photos[0]).save(edited, pnginfo=text)
     batches = []
 
-    def broken_off(portraits, *_arguments):
-        batches.append([portrait.seed for portrait in portraits])
+    def broken_off(faces_in_photos, *_arguments):
+        batches.append([face_in_photo.seed for face_in_photo in faces_in_photos])
         raise PluginError("seen enough")
 
     monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", broken_off)
@@ -135,7 +135,7 @@ def test_the_same_picture_with_other_metadata_has_the_same_seed_and_no_place_in_
         cloak(worker, photos[0], [edited, photos[0], photos[1]])
     assert batches[0] == [first.seed, other.seed]
     assert worker.look(Content(photos[0]), "0", keep=True) is first
-    assert set(worker.subjects) == {first.sha256, other.sha256}
+    assert set(worker.working_photos) == {first.sha256, other.sha256}
     with pytest.raises(PluginError, match="seen enough"):
         cloak(worker, edited, [])
     assert batches[-1] == [first.seed]
@@ -152,9 +152,9 @@ def test_no_photo_is_decoded_twice_for_want_of_room_in_a_batch(
         decoded.append(name)
         return decode(data, name)
 
-    def unchanged(portraits, *_arguments):
-        attacked.append(len(portraits))
-        regions = [region_of(np.array(each.face.landmarks), 8) for each in portraits]
+    def unchanged(faces_in_photos, *_arguments):
+        attacked.append(len(faces_in_photos))
+        regions = [region_of(np.array(each.face.landmarks), 8) for each in faces_in_photos]
         return [host.Patch(region, torch.zeros(3, 8, 8), torch.zeros(1, 8, 8)) for region in regions]
 
     monkeypatch.setattr("uncnn.daemon.protect.worker.decode", counted)
@@ -165,7 +165,7 @@ def test_no_photo_is_decoded_twice_for_want_of_room_in_a_batch(
         cloak(worker, photo, photos[:3])
     assert decoded == ["0.png", "1.png", "2.png"]
     assert attacked == [2, 1], "the first two share a batch, and the third is alone"
-    worker.subjects.clear()
+    worker.working_photos.clear()
     decoded.clear()
     monkeypatch.setattr("uncnn.daemon.protect.worker.FACES_A_BATCH", 1)
     cloak(worker, photos[0], photos[:3])
@@ -178,13 +178,13 @@ def test_a_batch_that_fails_is_no_fault_of_the_photo(
 ) -> None:
     real = host.perturb_all
 
-    def failing(portraits, *arguments):
-        if len(portraits) > 1:
+    def failing(faces_in_photos, *arguments):
+        if len(faces_in_photos) > 1:
             raise PluginError("one of them is too much")
-        return real(portraits, *arguments)
+        return real(faces_in_photos, *arguments)
 
     monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", failing)
-    worker.subjects.clear()
+    worker.working_photos.clear()
     before = np.asarray(Image.open(photos[0]).convert("RGB")).astype(int)
     assert np.abs(cloak(worker, photos[0], photos[1:]) - before).max() > 0
 
@@ -197,16 +197,16 @@ def test_a_face_beside_which_another_is_found_is_done_anew_inside_one_budget(
     skimage = pytest.importorskip("skimage")
     photo = tmp_path / "photo.png"
     Image.fromarray(skimage.data.astronaut()).crop((130, 0, 330, 200)).save(photo)
-    worker.subjects.clear()
+    worker.working_photos.clear()
     (face,) = worker.look(Content(photo), photo.name).faces
     shifted = np.add(face.landmarks, (30, 10))
     second = Face(tuple(np.add(face.box, (30, 10, 30, 10))), tuple(map(tuple, shifted)), 0.8)
     batches = []
     real = host.perturb_all
 
-    def counted(portraits, *arguments):
-        batches.append([(portrait.face, portrait.beside) for portrait in portraits])
-        return real(portraits, *arguments)
+    def counted(faces_in_photos, *arguments):
+        batches.append([(face_in_photo.face, face_in_photo.beside) for face_in_photo in faces_in_photos])
+        return real(faces_in_photos, *arguments)
 
     monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", counted)
     for faces in ([face], [face, second], [face, second]):
@@ -214,5 +214,5 @@ def test_a_face_beside_which_another_is_found_is_done_anew_inside_one_budget(
         asked = Change(Content(photo), photo.name, False, tuple(faces), strengths, ATTACK, "PNG", "same")
         worker.change(asked, lambda _stage: None)
     assert batches == [[(face, ())], [(face, (second,)), (second, (face,))]], "and what is done is not done again"
-    (subject,) = worker.subjects.values()
-    assert len(subject.patches) == 2, "what was done to the first alone is let go"
+    (working,) = worker.working_photos.values()
+    assert len(working.patches) == 2, "what was done to the first alone is let go"

@@ -38,8 +38,8 @@ from uncnn.daemon.evaluate.probe import deal, linear_probe
 from uncnn.daemon.evaluate.report import facts
 from uncnn.daemon.evaluate.sizes import members, size_class
 from uncnn.daemon.evaluate.values import Sample, Session, Shot, Take
-from uncnn.daemon.evaluate.visibility import looks_of
-from uncnn.daemon.pictures.sheet import AMPLIFIED, amplified
+from uncnn.daemon.evaluate.visibility import summaries_of
+from uncnn.daemon.pictures.contact_sheet import AMPLIFIED, amplified
 from uncnn.daemon.protect.messages import CANDIDATE, Change, Changed, Compare, Compared, Embedded, Look, Looked
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.verify import visibility as visibility_of
@@ -320,8 +320,8 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     """Return an evaluation of made-up embeddings: what `strong` releases looks like somebody else, twice as far off."""
     folder = tmp_path_factory.mktemp("people") / "folder"
     plan = Plan(folder, (), (), ("balanced", "strong"), VIEWS, 1e-3)
-    told = {UNCLOAKED: faces(0.05, 1), "balanced": faces(0.6, 2), "strong": np.roll(faces(0.05, 3), 3, axis=0)}
-    looks = {
+    embeddings = {UNCLOAKED: faces(0.05, 1), "balanced": faces(0.6, 2), "strong": np.roll(faces(0.05, 3), 3, axis=0)}
+    visibilities = {
         UNCLOAKED: Visibility(93.0, 0.6, 0.3, 47.0, 0.998, 0.6, 3.0),
         "balanced": Visibility(81.0, 6.0, 3.0, 35.0, 0.95, 3.0, 14.0),
         "strong": Visibility(75.0, 8.0, 4.0, 33.0, 0.92, 4.0, 18.0),
@@ -337,18 +337,21 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
                 name: Take(
                     2.5,
                     True,
-                    looks[name],
+                    visibilities[name],
                     {judge.name: dict.fromkeys(VIEWS, own[number]) for judge in judges},
                     Jod(9.5 + number / 100, 9.0, None if number else 8.0),
                 )
-                for name, own in told.items()
+                for name, own in embeddings.items()
             },
         )
         for number, person in enumerate(PEOPLE)
     )
     picture = np.random.default_rng(0).integers(0, 255, (120, 90, 3), dtype=np.uint8)
     sample = Sample(
-        "Ada", picture, {name: picture[::-1].copy() for name in plan.strengths}, dict.fromkeys(told, Jod(9.9, 9.6, 9.0))
+        "Ada",
+        picture,
+        {name: picture[::-1].copy() for name in plan.strengths},
+        dict.fromkeys(embeddings, Jod(9.9, 9.6, 9.0)),
     )
     session = Session(shots, (sample, sample), {}, ("Ada/3.jpg: no face found <b>",))
     return Evaluation(
@@ -360,7 +363,7 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
         0,
         shots,
         tuple(findings_of(session, plan, judges)),
-        tuple(looks_of(session, plan)),
+        tuple(summaries_of(session, plan)),
         tuple(faces_of(session, plan, judges)),
         session.samples,
         Machine("cpu", 2, 60.0, 1_000_000_000, None),
@@ -445,8 +448,8 @@ def test_without_ssimulacra2_its_figures_are_left_out(
         replace(shot, takes={name: replace(take, visibility=seen) for name, take in shot.takes.items()})
         for shot in evaluation.shots
     )
-    looks = tuple(looks_of(Session(shots, (), {}, ()), evaluation.plan))
-    write(replace(evaluation, every_look=looks), tmp_path)
+    summaries = tuple(summaries_of(Session(shots, (), {}, ()), evaluation.plan))
+    write(replace(evaluation, summaries=summaries), tmp_path)
     text = (tmp_path / "table.txt").read_text()
     assert 'no SSIMULACRA2: ssimulacra2 is not installed: pip install "uncnn[evaluate]"' in text
     assert re.search(r"^strong +- +- ", text, re.MULTILINE)
@@ -462,9 +465,9 @@ def test_the_contact_sheet_says_how_far_each_face_shows_in_jod() -> None:
 
 def test_what_is_held_is_said_first(evaluation: Evaluation) -> None:
     plan = replace(evaluation.plan, strengths=(AS_INSTALLED,))
-    look = replace(evaluation.looks[-1], strength=AS_INSTALLED, held=2)
-    (first, *_) = facts(replace(evaluation, plan=plan, every_look=(look,)))
-    assert "as the default policy of a fresh installation releases them, 2 held and left out" in first
+    summary = replace(evaluation.summaries_over_all[-1], strength=AS_INSTALLED, held=2)
+    (first, *_) = facts(replace(evaluation, plan=plan, summaries=(summary,)))
+    assert "as the default policy of a fresh installation publishes them, 2 held and left out" in first
 
 
 def test_the_faces_nearest_to_a_link_are_listed_worst_first() -> None:
@@ -529,8 +532,8 @@ def test_the_json_is_a_contract(evaluation: Evaluation, tmp_path: Path) -> None:
     assert (first["size"], second["size"]) == ("all", "portraits")
     assert first["match"] == {"value": 1.0, "low": pytest.approx(0.51, abs=0.01), "high": 1.0, "photos": 12}
     assert len(first["roc"]["far"]) == len(first["roc"]["tar"])
-    looks = [(each["strength"], each["size"]) for each in content["strengths"]]
-    assert looks[:4] == [("none", "all"), ("none", "portraits"), ("none", "everyday"), ("balanced", "all")]
+    sizes = [(each["strength"], each["size"]) for each in content["strengths"]]
+    assert sizes[:4] == [("none", "all"), ("none", "portraits"), ("none", "everyday"), ("balanced", "all")]
     assert content["strengths"][3]["visibility"]["butteraugli"] == 6.0
     assert content["strengths"][3]["jod"] == {"phone": pytest.approx(9.555), "desktop": 9.0, "zoom": 8.0}
     assert content["strengths"][3]["worst_jod"]["phone"] == 9.5
@@ -543,7 +546,7 @@ def test_the_json_is_a_contract(evaluation: Evaluation, tmp_path: Path) -> None:
     assert strong["jod"] == {"phone": 9.5, "desktop": 9.0, "zoom": 8.0}
     assert strong["nearest_cross"]["judge"] in {"cosine-judge", "euclidean-judge"}
     assert strong["nearest_cross"]["beyond"] > 0.2
-    assert "embedding" not in json.dumps(content), "what judges make of a face stays in memory"
+    assert "embedding" not in json.dumps(content), "embeddings stay in memory"
 
 
 def test_the_change_is_made_large_around_grey() -> None:

@@ -18,7 +18,7 @@ from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.files.opening import PublishError
 from uncnn.daemon.files.publish import publish
 from uncnn.daemon.files.standing import holds, reads_as
-from uncnn.daemon.jobs.duplicates import Recalled
+from uncnn.daemon.jobs.duplicates import EarlierResult
 from uncnn.daemon.jobs.photo_job import _judge
 from uncnn.daemon.ledger import State
 from uncnn.daemon.protect.pipeline import decide
@@ -167,7 +167,7 @@ def test_a_face_in_doubt_is_never_passed_over(faces: list[FaceVerdict], uncertai
 
 def test_what_a_policy_does_is_said_in_its_own_words() -> None:
     said = {choice: decide(Policy(no_face=choice), verdict())[1] for choice in ("publish", "hold", "skip")}
-    assert "released with its metadata cleaned" in said["publish"]
+    assert "published with its metadata cleaned" in said["publish"]
     assert ": held (" in said["hold"]
     assert ": skipped (" in said["skip"]
 
@@ -202,7 +202,7 @@ def test_only_what_is_to_be_published_gets_on_the_way(
     assert copies[0] == ("kept" if decision == "hold" else None), "the judged copy is kept of held photos alone"
     steps.clear()
     earlier: Any = 7
-    _judge(context, job, source, Recalled(decision, "", earlier), taken)
+    _judge(context, job, source, EarlierResult(decision, "", earlier), taken)
     assert [state for state, _, _ in steps] == states
     assert steps[0][1:] == (earlier, None), "what was judged before is named"
 

@@ -106,8 +106,8 @@ def test_it_is_cloaked_where_it_is_and_found_again(
 def test_a_photo_is_looked_at_anew_under_another_policy(worker: Worker, tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     Image.new("RGB", (40, 30)).save(photo)
-    subject = worker.look(Content(photo), photo.name)
-    assert worker.look(Content(photo), photo.name) is subject
+    working = worker.look(Content(photo), photo.name)
+    assert worker.look(Content(photo), photo.name) is working
     again = worker.look(Content(photo), photo.name, rotated=True)
     assert again.rotated
     assert worker.look(Content(photo), photo.name, rotated=True) is again

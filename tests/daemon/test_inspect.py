@@ -22,7 +22,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from uncnn.daemon.commands.inspect import sight_for
+from uncnn.daemon.commands.inspect import inspect_options
 from uncnn.daemon.config import ConfigError
 from uncnn.daemon.inspection import process, report
 from uncnn.daemon.inspection.drawing import LARGEST_PX, drawn
@@ -261,17 +261,17 @@ def test_the_policy_is_that_of_the_folder_unless_another_is_named(
     tmp_path: Path, photo: str, policy: str | None, metadata: str | None, expected: tuple[str, int, str]
 ) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
-    sight = sight_for(tmp_path / "config.yaml", tmp_path / photo, policy, metadata, None, True, None)
-    assert (sight.policy.metadata, sight.policy.faces.smallest_px, sight.origin) == expected
+    options = inspect_options(tmp_path / "config.yaml", tmp_path / photo, policy, metadata, None, True, None)
+    assert (options.policy.metadata, options.policy.faces.smallest_px, options.origin) == expected
 
 
 def test_without_a_configuration_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("UNCNN_CONFIG", raising=False)
-    sight = sight_for(None, tmp_path / "a.jpg", None, None, "cpu", False, None)
-    assert (sight.policy.metadata, sight.device, sight.faces) == ("none", "cpu", False)
+    options = inspect_options(None, tmp_path / "a.jpg", None, None, "cpu", False, None)
+    assert (options.policy.metadata, options.device, options.faces) == ("none", "cpu", False)
     with pytest.raises(ConfigError):
-        sight_for(tmp_path / "none.yaml", tmp_path / "a.jpg", None, None, None, True, None)
+        inspect_options(tmp_path / "none.yaml", tmp_path / "a.jpg", None, None, None, True, None)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_options_that_cannot_be_are_named(tmp_path: Path, options: dict[str, Any
     (tmp_path / "config.yaml").write_text(CONFIG)
     plain = {"policy": None, "metadata": None, "device": None, "faces": True, "picture": None}
     with pytest.raises(SettingsError, match=re.escape(message)):
-        sight_for(tmp_path / "config.yaml", tmp_path / "a.jpg", **{**plain, **options})
+        inspect_options(tmp_path / "config.yaml", tmp_path / "a.jpg", **{**plain, **options})
 
 
 def test_the_photo_itself_is_never_written_over(tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_the_photo_itself_is_never_written_over(tmp_path: Path) -> None:
     photo.write_bytes(saved(picture(), "PNG"))
     link.symlink_to(photo)
     with pytest.raises(SettingsError, match="is the photo: name another file"):
-        sight_for(None, photo, None, None, None, True, link)
+        inspect_options(None, photo, None, None, None, True, link)
 
 
 def test_the_command_answers_without_models_and_in_one_line_where_it_cannot(tmp_path: Path) -> None:

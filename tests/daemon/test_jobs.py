@@ -79,7 +79,7 @@ def test_what_is_released_goes_out_with_the_reason_and_holds_for_this_content_al
     ran.run()
     assert ran.published()["held.jpg"] == "cloaked unprotected"
     ran.check()
-    assert "a person released it all the same" in ran.jobs()["held.jpg"].reason
+    assert "a person published it all the same" in ran.jobs()["held.jpg"].reason
     photo.write_text("unprotected too")
     ran.run()
     assert ran.states()["held.jpg"] is State.HELD

@@ -26,7 +26,7 @@ from uncnn.daemon.evaluate.judge_commands import Exhibits, ask_commands
 from uncnn.daemon.evaluate.judge_process import NO_AIDES, Aides, outside_models
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, EvaluationError, JudgeCommand, Plan
 from uncnn.daemon.evaluate.values import Session, Shot, Take
-from uncnn.daemon.evaluate.visibility import LIKENESS, looks_of
+from uncnn.daemon.evaluate.visibility import LIKENESS, summaries_of
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import CANDIDATE, Change, Changed, Compare, Compared, Embedded, Look, Looked
 from uncnn.daemon.settings import SettingsError
@@ -97,7 +97,7 @@ def test_a_program_judges_the_files_as_they_were_released(tmp_path: Path) -> Non
     assert (strong.own_photo.value, strong.match.value) == (0, 0), "mirrored, they look like nobody; dark, like nothing"
     assert strong.own_photo.photos == 6
     assert strong.cloaked_match.value == pytest.approx(4 / 6), "each mirrored one to the other; the dark one to none"
-    assert not session.shots[-1].takes["strong"].told["mine:pixels"]["as-is"].any()
+    assert not session.shots[-1].takes["strong"].embeddings["mine:pixels"]["as-is"].any()
     assert session.notes == ("mine:pixels finds no face on 1 of 6 photos, strong",)
 
 
@@ -117,10 +117,10 @@ def test_the_age_alarm_is_the_mean_and_the_largest_change(tmp_path: Path) -> Non
         assert before is not None
         changes.append(after - before)
     assert session.shots[-1].takes["strong"].age is None, "it is dark"
-    look = next(look for look in looks_of(session, plan) if (look.strength, look.size) == ("strong", "all"))
-    assert look.age is not None
-    assert look.age.mean == pytest.approx(np.mean(changes))
-    assert look.age.worst == max(changes, key=abs)
+    summary = next(each for each in summaries_of(session, plan) if (each.strength, each.size) == ("strong", "all"))
+    assert summary.age is not None
+    assert summary.age.mean == pytest.approx(np.mean(changes))
+    assert summary.age.worst == max(changes, key=abs)
 
 
 @pytest.mark.parametrize(
@@ -268,13 +268,13 @@ def test_photos_that_are_held_are_counted_and_left_out(
     assert take.held == ("" if decision == "publish" else "not protected")
     assert all(file.exists() for file in work.released().values())
     held = decision == "hold"
-    look = next(look for look in looks_of(Session((shot,), (), {}, ()), plan) if look.strength == AS_INSTALLED)
-    assert (look.photos, look.held) == (0, 1) if held else (1, 0)
+    summary = next(each for each in summaries_of(Session((shot,), (), {}, ()), plan) if each.strength == AS_INSTALLED)
+    assert (summary.photos, summary.held) == (0, 1) if held else (1, 0)
 
 
 def test_likeness_is_the_cosine_to_the_robust_recogniser() -> None:
     clean = {LIKENESS: np.array([1, 0], np.float32)}
-    told = [{LIKENESS: {"as-is": np.array(values, np.float32)}} for values in ([1, 0], [0.6, 0.8])]
+    embeddings = [{LIKENESS: {"as-is": np.array(values, np.float32)}} for values in ([1, 0], [0.6, 0.8])]
     shots = tuple(
         Shot(
             "Ada",
@@ -283,12 +283,12 @@ def test_likeness_is_the_cosine_to_the_robust_recogniser() -> None:
             clean,
             {name: Take(1.0, True, None, own, UNSEEN) for name in (UNCLOAKED, "strong")},
         )
-        for number, own in enumerate(told)
+        for number, own in enumerate(embeddings)
     )
     plan = Plan(Path("people"), (), (), ("strong",), ("as-is",), 1e-3)
-    look = next(look for look in looks_of(Session(shots, (), {}, ()), plan) if look.strength == "strong")
-    assert look.likeness is not None
-    assert (look.likeness.mean, look.likeness.worst) == (pytest.approx(0.8), pytest.approx(0.6))
+    summary = next(each for each in summaries_of(Session(shots, (), {}, ()), plan) if each.strength == "strong")
+    assert summary.likeness is not None
+    assert (summary.likeness.mean, summary.likeness.worst) == (pytest.approx(0.8), pytest.approx(0.6))
 
 
 def test_without_processes_nothing_is_asked() -> None:

@@ -26,7 +26,7 @@ from uncnn.daemon.protect.messages import (
     Terms,
 )
 from uncnn.daemon.protect.wire import UnknownMessage, answer, pack, pack_answer, unpack, unpack_answer
-from uncnn.daemon.verify.sighting import Sighting
+from uncnn.daemon.verify.detection import Detection
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face, UncnnError
 
@@ -38,7 +38,7 @@ PEOPLE = People(
 TERMS = Terms(1e-3, ("as-is", "jpeg-75"), "calibrated", 24, "auto", "cloak", "only-enrolled", PEOPLE)
 ATTACK = AttackChoice("veil", {"steps": 3, "target": None}, PEOPLE)
 CHANGE = Change(PHOTO, "a", True, (FACE,), ("strong",), ATTACK, "JPEG", 90, following=(Next(PHOTO, "b"),))
-SEEN = Sighting(FACE, "turned", True, False)
+DETECTION = Detection(FACE, "turned", True, False)
 UNREADABLE = Judgement("stern", "judge", "cosine", "as-is", math.nan, 0.5, 0.3, True)
 
 
@@ -52,7 +52,7 @@ def across(packed: Any) -> Any:
         Ready(),
         Look(Content(data=bytes(range(256))), "a.jpg", "auto"),
         CHANGE,
-        Judge(PHOTO, Content(data=b"\xff"), TERMS, (SEEN,), (FACE,), PHOTO),
+        Judge(PHOTO, Content(data=b"\xff"), TERMS, (DETECTION,), (FACE,), PHOTO),
         Judge(PHOTO, PHOTO, TERMS),
     ],
 )

@@ -19,7 +19,7 @@ from test_run_steps import run_killed_at
 from uncnn.daemon.commands.jobs import drop, print_jobs, release, retry
 from uncnn.daemon.config import load
 from uncnn.daemon.files.scan import candidates
-from uncnn.daemon.jobs.duplicates import recall_picture
+from uncnn.daemon.jobs.duplicates import find_same_picture
 from uncnn.daemon.ledger import Job, Ledger, State
 from uncnn.daemon.output import DEGRADED, ERROR, OK
 from uncnn.daemon.people.store import People, Person, people_file, write_people
@@ -311,7 +311,7 @@ def test_a_persons_release_is_of_one_photo(held: Scene) -> None:
     assert held.cloaked() == cloaked, "it is known what it comes to"
     assert release([str(held.watch / "b.jpg")], as_json=False) == OK
     assert held.run() == OK
-    assert "a person released it all the same" in held.jobs()["b.jpg"].reason
+    assert "a person published it all the same" in held.jobs()["b.jpg"].reason
     assert held.published()["b.jpg"] == "cloaked unprotected#edited since"
 
 
@@ -339,8 +339,8 @@ def test_metadata_that_a_policy_keeps_is_this_photos_own(
     assert out.run() == OK
     with Ledger(out.state / "ledger.sqlite3") as ledger:
         job = ledger.jobs()[1]
-        assert recall_picture(ledger, job, "none", tmp_path / "spool") is not None
-        assert (recall_picture(ledger, job, "camera", tmp_path / "spool") is not None) == reused
+        assert find_same_picture(ledger, job, "none", tmp_path / "spool") is not None
+        assert (find_same_picture(ledger, job, "camera", tmp_path / "spool") is not None) == reused
 
 
 def test_a_released_copy_is_in_no_batch(out: Scene, tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ def test_a_released_copy_is_in_no_batch(out: Scene, tmp_path: Path) -> None:
     assert [each.name for each in following] == ["2 other.jpg"]
 
 
-STAGES = ["snapshot after", "recall_picture after", "_judge after", "publish before", "publish after"]
+STAGES = ["snapshot after", "find_same_picture after", "_judge after", "publish before", "publish after"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

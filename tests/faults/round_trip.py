@@ -133,7 +133,7 @@ def _round(data: bytes) -> tuple[str, str]:
     if before.format in {"WEBP", "HEIF", "AVIF"}:
         copied = decode(encode(before, before.pixels).data, "copied photo", written_here=True).pixels
         assert np.abs(copied.astype(np.int16) - before.pixels).mean() < FOUND, "not the same picture"
-    after = decode(released.data, "released photo", written_here=True).pixels
+    after = decode(released.data, "published photo", written_here=True).pixels
     assert after.shape == wanted.shape
     far = float(np.abs(after.astype(np.int16) - wanted).mean())
     assert far < FOUND, f"{far:.0f} grey levels from what was wanted"

@@ -16,7 +16,7 @@ PLACES = [
     "uncnn.daemon.ledger.jobs:Ledger.enqueue",
     "uncnn.daemon.ledger.jobs:Ledger.claim",
     "uncnn.daemon.ledger.pictures:Pictures.note",
-    "uncnn.daemon.jobs.photo_job:recall_picture",
+    "uncnn.daemon.jobs.photo_job:find_same_picture",
     "uncnn.daemon.jobs.photo_job:protect",
     "uncnn.daemon.jobs.photo_job:_judge",
     "uncnn.daemon.jobs.release:publish",

@@ -17,7 +17,7 @@ LARGEST_BYTES = 60_000_000  # of the wheel, with all models in it
 
 TRY = """
 import importlib.metadata, pathlib, uncnn.daemon, uncnn.exporters, uncnn.plugins
-from uncnn.plugins.engine.aim import CROWD
+from uncnn.plugins.engine.targets import CROWD
 from uncnn.plugins.registry import attack_names
 assert CROWD.is_file(), "the mean of many faces does not ship"
 assert attack_names(), "no attack is registered"

@@ -10,7 +10,7 @@ import yaml
 
 from uncnn.daemon.config import Attack
 from uncnn.plugins.parameters import parameters_of
-from uncnn.plugins.registry import AIM, entries, load_attack, make_attack, make_budget
+from uncnn.plugins.registry import TARGET_PARAMETERS, entries, load_attack, make_attack, make_budget
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "attacks"
 OURS = sorted(name for name, entry in entries().items() if entry.dist is not None and entry.dist.name == "uncnn")
@@ -49,7 +49,7 @@ def test_the_list_has_every_page_and_says_who_may_be_a_target() -> None:
     assert sorted(name for name, _ in linked) == OURS
     assert all(name == page for name, page in linked)
     assert {page.stem for page in PAGES.glob("*.md")} == {*OURS, "README"}, "no page of an attack that is gone"
-    for word in (*AIM, "none", "synthetic", "crowd", "consent"):
+    for word in (*TARGET_PARAMETERS, "none", "synthetic", "crowd", "consent"):
         assert word in text
 
 

@@ -15,9 +15,10 @@ from portraits import BESIDE, BUDGET, FACE, batch_of
 
 from uncnn.plugins.api import Budget, Change, Face, Faces, Loss, PluginError
 from uncnn.plugins.attacks.pgd import Pgd
-from uncnn.plugins.engine import host, objective
-from uncnn.plugins.engine.aim import Aim
+from uncnn.plugins.engine import host
 from uncnn.plugins.engine.batch import PATCH_PX
+from uncnn.plugins.engine.loss import untargeted
+from uncnn.plugins.engine.targets import AttackTarget
 from uncnn.plugins.geometry import region_of
 from uncnn.plugins.parameters import parameters_of
 from uncnn.plugins.perception.pixel_bounds import luma_of, rms_limits
@@ -54,8 +55,12 @@ class Exact(torch.nn.Module):
 
 
 def cloaked_together(name: str, photo: np.ndarray, surrogates: list[Recogniser]) -> Once:
-    portraits = [host.Portrait(photo, FACE, 1), host.Portrait(photo, FACE, 2), host.Portrait(photo, BESIDE, 1)]
-    return Once(*host.perturb_all(portraits, make_attack(name, {}), surrogates, FEW))
+    faces_in_photos = [
+        host.FaceInPhoto(photo, FACE, 1),
+        host.FaceInPhoto(photo, FACE, 2),
+        host.FaceInPhoto(photo, BESIDE, 1),
+    ]
+    return Once(*host.perturb_all(faces_in_photos, make_attack(name, {}), surrogates, FEW))
 
 
 @pytest.mark.parametrize("name", attack_names())
@@ -72,15 +77,15 @@ def test_contract(name: str, photo: np.ndarray, surrogates: list[Recogniser]) ->
     flows = [still if patch.flow is None else patch.flow for patch in (once.beside, alone[0])]
     assert torch.allclose(*flows, atol=1e-3)
 
-    result, (spent,) = host.compose(photo, [once.patch])
+    result, (norms,) = host.compose(photo, [once.patch])
     assert result.shape == photo.shape
     assert result.dtype == np.uint8
     outside = np.ones(photo.shape[:2], bool)
     outside[once.patch.region.clipped(*photo.shape[:2])] = False
     assert np.array_equal(result[outside], photo[outside]), "not one pixel outside the patch"
     change = result.astype(int) - host.moved(photo, [once.patch])
-    assert 0 < spent.largest_255 == np.abs(change).max()
-    assert spent.flow <= FEW.flow + 1e-6
+    assert 0 < norms.largest_255 == np.abs(change).max()
+    assert norms.flow <= FEW.flow + 1e-6
     luma = np.abs(change @ np.array([0.299, 0.587, 0.114]))
     assert luma.max() <= FEW.cap_255 + 1, "the luma bound, to the rounding of three channels"
     assert bool(torch.isfinite(once.patch.change).all())
@@ -194,8 +199,8 @@ def test_overlapping_faces_stay_inside_the_wider_bound(photo: np.ndarray, surrog
 
 def test_a_grey_photo_gets_a_grey_change(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     grey = np.repeat(photo.mean(axis=2).astype(np.uint8)[..., None], 3, axis=2)
-    result, (spent,) = host.compose(grey, host.perturb(grey, [FACE], Pgd(), surrogates, BUDGET, 1, grey=True))
-    assert spent.largest_255 > 0
+    result, (norms,) = host.compose(grey, host.perturb(grey, [FACE], Pgd(), surrogates, BUDGET, 1, grey=True))
+    assert norms.largest_255 > 0
     assert int(np.ptp(result, axis=2).max()) == 0
 
 
@@ -216,17 +221,17 @@ def test_a_large_face_is_changed_on_the_photo_s_own_pixels(photo: np.ndarray, su
 def test_a_targeted_attack_moves_toward_an_identity_that_nobody_has(
     name: str, photo: np.ndarray, surrogates: list[Recogniser]
 ) -> None:
-    aim = Aim("synthetic")
-    (patch,) = host.perturb(photo, [FACE], make_attack(name, {}), surrogates, FEW, seed=3, aim=aim)
+    target = AttackTarget("synthetic")
+    (patch,) = host.perturb(photo, [FACE], make_attack(name, {}), surrogates, FEW, seed=3, target=target)
     batch = batch_of(photo, [FACE], seed=3)
-    loss = aim.loss(surrogates, batch)
+    loss = target.loss(surrogates, batch)
     with torch.no_grad():
         assert float(loss(batch.patches + patch.change, 0)) < float(loss(batch.patches, 0)) - 0.01
 
 
 def test_more_restarts_are_never_worse(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     batch = batch_of(photo, [FACE])
-    loss = objective.away(surrogates, batch)
+    loss = untargeted(surrogates, batch)
     budget = replace(BUDGET, steps=3)
     with torch.no_grad():
         once = float(loss(batch.patches + Pgd().perturb(batch, loss, budget).pixels, 0))
@@ -237,7 +242,7 @@ def test_more_restarts_are_never_worse(photo: np.ndarray, surrogates: list[Recog
 def test_gradient_is_that_of_the_loss(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     """Chunks and one surrogate after another are only a way to save memory."""
     batch = batch_of(photo, [FACE, BESIDE])
-    loss = objective.away([*surrogates, *surrogates], batch)
+    loss = untargeted([*surrogates, *surrogates], batch)
     shown = (batch.patches + batch.noise(3) * batch.luma_limits).requires_grad_()
     (expected,) = torch.autograd.grad(loss(shown, 0).sum(), shown)
     found = loss.gradient(shown.detach(), 0)

@@ -27,16 +27,16 @@ class Halves:
     asked: list[Tensor] = field(default_factory=list)
     targets: int = 0
 
-    def linked(self, shown: Tensor) -> Tensor:
-        self.asked.append(shown)
+    def linked(self, inputs: Tensor) -> Tensor:
+        self.asked.append(inputs)
         middle = self.clean.shape[3] // 2
-        change = (shown - self.clean).mean(dim=(1, 2))
+        change = (inputs - self.clean).mean(dim=(1, 2))
         return change[:, :middle].mean(dim=1) - change[:, middle:].mean(dim=1) < self.needed
 
-    def __call__(self, shown: Tensor, step: int) -> Tensor:
+    def __call__(self, inputs: Tensor, step: int) -> Tensor:
         raise AssertionError("no loss is to be had")
 
-    def gradient(self, shown: Tensor, step: int) -> Tensor:
+    def gradient(self, inputs: Tensor, step: int) -> Tensor:
         raise AssertionError("no gradient is to be had")
 
     def toward(self, target: int | Tensor) -> Halves:

@@ -15,9 +15,9 @@ from uncnn.plugins.api import Budget, Loss
 from uncnn.plugins.attacks.cw import CarliniWagner
 from uncnn.plugins.attacks.fawkes import Fawkes
 from uncnn.plugins.attacks.lowkey import LowKey
-from uncnn.plugins.engine import objective
-from uncnn.plugins.engine.aim import Aim
 from uncnn.plugins.engine.batch import FaceBatch
+from uncnn.plugins.engine.loss import untargeted
+from uncnn.plugins.engine.targets import AttackTarget
 from uncnn.plugins.perception.learned_similarity import VARIABLE
 from uncnn.plugins.perception.similarity import dssim, ms_ssim
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
@@ -41,11 +41,11 @@ class Plane:
     def targets(self) -> int:
         return len(self.towards)
 
-    def __call__(self, shown: Tensor, step: int) -> Tensor:
-        return self.height + (self.slope * (shown - self.clean)).sum(dim=(1, 2, 3))
+    def __call__(self, inputs: Tensor, step: int) -> Tensor:
+        return self.height + (self.slope * (inputs - self.clean)).sum(dim=(1, 2, 3))
 
-    def gradient(self, shown: Tensor, step: int) -> Tensor:
-        self.asked.append(shown.clone())
+    def gradient(self, inputs: Tensor, step: int) -> Tensor:
+        self.asked.append(inputs.clone())
         return self.slope
 
     def toward(self, target: int | Tensor) -> Plane:
@@ -53,7 +53,7 @@ class Plane:
         slope, height = torch.stack(self.towards)[target, faces], torch.stack(self.heights)[target, faces]
         return replace(self, slope=slope, height=height)
 
-    def linked(self, shown: Tensor) -> Tensor:
+    def linked(self, inputs: Tensor) -> Tensor:
         raise AssertionError("no decision is needed")
 
 
@@ -109,7 +109,7 @@ def test_fawkes_moves_each_face_to_the_target_that_was_farthest(photo: np.ndarra
 
 def test_toward_takes_each_face_to_its_own_target(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     faces = batch_of(photo, [FACE, BESIDE], LOOSE)
-    loss = Aim().loss(surrogates, faces)
+    loss = AttackTarget().loss(surrogates, faces)
     with torch.no_grad():
         mixed = loss.toward(torch.tensor([5, 2]))(faces.patches, 0)
         plain = [loss.toward(target)(faces.patches, 0)[face] for face, target in enumerate((5, 2))]
@@ -123,12 +123,12 @@ def test_lowkey_steps_down_both_distances(photo: np.ndarray) -> None:
     wanted = faces.noise(4) * 80 + 128
 
     class Bowl(Plane):
-        def __call__(self, shown: Tensor, step: int) -> Tensor:
-            return (shown - wanted).square().sum(dim=(1, 2, 3))
+        def __call__(self, inputs: Tensor, step: int) -> Tensor:
+            return (inputs - wanted).square().sum(dim=(1, 2, 3))
 
-        def gradient(self, shown: Tensor, step: int) -> Tensor:
-            self.asked.append(shown)
-            return 2 * (shown - wanted)
+        def gradient(self, inputs: Tensor, step: int) -> Tensor:
+            self.asked.append(inputs)
+            return 2 * (inputs - wanted)
 
     loss: Loss = Bowl(faces.patches, faces.patches)
     found = LowKey(naturalness=0, step_size=0.5).perturb(faces, loss, budget).pixels
@@ -185,7 +185,7 @@ def test_lowkey_says_so_where_it_prices_by_lpips(
 def test_without_targets_fawkes_goes_away(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     budget = Budget(steps=6)
     faces = batch_of(photo, [FACE], budget)
-    loss = objective.away(surrogates, faces)
+    loss = untargeted(surrogates, faces)
     pixels = Fawkes().perturb(faces, loss, budget).pixels
     with torch.no_grad():
         assert float(loss(faces.patches + pixels, 0)) < 0.995

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from uncnn.plugins.api import Budget
 from uncnn.plugins.attacks.tip_im import BLOCK_PX, TipIm, mmd
-from uncnn.plugins.engine.aim import Aim
+from uncnn.plugins.engine.targets import AttackTarget
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import UnknownAttack, make_attack
 
@@ -34,17 +34,17 @@ class Slopes:
     def _slope(self) -> Tensor:
         return torch.zeros_like(self.clean) if self.chosen is None else self.slopes[self.chosen]
 
-    def __call__(self, shown: Tensor, step: int) -> Tensor:
-        return (self._slope() * (shown - self.clean)).sum(dim=(1, 2, 3))
+    def __call__(self, inputs: Tensor, step: int) -> Tensor:
+        return (self._slope() * (inputs - self.clean)).sum(dim=(1, 2, 3))
 
-    def gradient(self, shown: Tensor, step: int) -> Tensor:
+    def gradient(self, inputs: Tensor, step: int) -> Tensor:
         return self._slope()
 
     def toward(self, target: int | Tensor) -> Slopes:
         assert isinstance(target, int)
         return Slopes(self.clean, self.slopes, target)
 
-    def linked(self, shown: Tensor) -> Tensor:
+    def linked(self, inputs: Tensor) -> Tensor:
         raise AssertionError("no decision is needed")
 
 
@@ -67,7 +67,7 @@ def test_each_face_takes_the_target_that_pays_best(photo: np.ndarray) -> None:
 def test_more_candidates_get_farther(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     """On the synthetic targets of a real recogniser: the nearest of those tried is nearer."""
     faces = batch_of(photo, [FACE], BUDGET)
-    loss = Aim().loss(surrogates, faces)
+    loss = AttackTarget().loss(surrogates, faces)
     nearest = []
     for candidates in (1, 4):
         shown = faces.patches + TipIm(candidates).perturb(faces, loss, BUDGET).pixels

@@ -36,18 +36,18 @@ class Given:
     def targets(self) -> int:
         return 0
 
-    def __call__(self, shown: Tensor, step: int) -> Tensor:
+    def __call__(self, inputs: Tensor, step: int) -> Tensor:
         raise NotImplementedError
 
-    def gradient(self, shown: Tensor, step: int) -> Tensor:
+    def gradient(self, inputs: Tensor, step: int) -> Tensor:
         gradient = self.gradients[len(self.asked) % len(self.gradients)]
-        self.asked.append((shown, step))
-        return gradient.expand_as(shown)
+        self.asked.append((inputs, step))
+        return gradient.expand_as(inputs)
 
     def toward(self, target: int) -> Loss:
         raise NotImplementedError
 
-    def linked(self, shown: Tensor) -> Tensor:
+    def linked(self, inputs: Tensor) -> Tensor:
         raise NotImplementedError
 
 

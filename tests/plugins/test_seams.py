@@ -82,8 +82,8 @@ def composed(photo: np.ndarray, face: Face, attack: Attack, surrogates: list[Rec
     """Return the face's region and what the attack did to the photo, moved pixels too, in whole grey levels."""
     (patch,) = host.perturb(photo, [face], attack, surrogates, BUDGET, seed=1)
     assert patch.flow is not None
-    result, (spent,) = host.compose(photo, [patch])
-    assert spent.largest_255 > 3
+    result, (norms,) = host.compose(photo, [patch])
+    assert norms.largest_255 > 3
     return patch.region, result.astype(int) - photo
 
 

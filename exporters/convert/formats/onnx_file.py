@@ -101,12 +101,12 @@ def _check_unchanged(path: Path, original: ModelProto, model: ModelProto, entry:
     smooth = np.random.default_rng(0).normal(size=(3 * count, 3, 8, 8)).astype(np.float32)
     rows, columns = (np.arange(side) * 8 // side for side in (entry.height, entry.width))
     pictures = smooth[:, :, rows][:, :, :, columns] * (100 if entry.applied else 1)
-    shown = pictures if entry.layout == "NCHW" else np.ascontiguousarray(pictures.transpose(0, 2, 3, 1))
+    inputs = pictures if entry.layout == "NCHW" else np.ascontiguousarray(pictures.transpose(0, 2, 3, 1))
     providers = ["CPUExecutionProvider"]
     try:
         before = make_session(original.SerializeToString(), providers)
         kind = np.float16 if entry.half else np.float32
-        parts = [shown[start : start + count].astype(kind) for start in range(0, 3 * count, count)]
+        parts = [inputs[start : start + count].astype(kind) for start in range(0, 3 * count, count)]
         expected = np.concatenate([before.run([entry.output], {entry.input: part})[0] for part in parts])
         found = make_session(model.SerializeToString(), providers).run(["embedding"], {"input": pictures})[0]
     except Exception as error:  # ONNX Runtime's errors share no narrower base

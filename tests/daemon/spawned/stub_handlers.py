@@ -25,7 +25,7 @@ from uncnn.daemon.protect.messages import (
     Reviewed,
 )
 from uncnn.daemon.protect.wire import Handlers, Report
-from uncnn.daemon.verify.sighting import Sighting
+from uncnn.daemon.verify.detection import Detection
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face, UncnnError
 
@@ -84,8 +84,8 @@ def make_verifier(log: str) -> Handlers:
     """Return a verifier; the words in the file `links` link a photo too, `sees` lets it find faces everywhere."""
 
     def review(asked: Review, _report: Report) -> Reviewed:
-        sightings = tuple(Sighting(face, "", True, True) for face in asked.faces)
-        return Reviewed(sightings, (False,) * len(sightings))
+        detections = tuple(Detection(face, "", True, True) for face in asked.faces)
+        return Reviewed(detections, (False,) * len(detections))
 
     def judge(asked: Judge, _report: Report) -> Verdict:
         released = asked.released.read()

@@ -162,11 +162,11 @@ def test_a_large_face_takes_bounded_memory(photos, detector, recognisers):
 
 def test_the_face_that_a_photo_is_of():
     points = ((0.0, 0.0),) * 5
-    middle, corner, passer_by = (
+    middle, corner, background = (
         Face(box, points, 0.9) for box in [(70, 70, 130, 130), (0, 0, 66, 66), (95, 95, 105, 105)]
     )
-    assert main_face([corner, passer_by, middle], (200, 200, 3)) is middle
-    assert main_face([passer_by, corner], (200, 66, 3)) is corner
+    assert main_face([corner, background, middle], (200, 200, 3)) is middle
+    assert main_face([background, corner], (200, 66, 3)) is corner
 
 
 def test_a_crowd_gives_one_face(shared_data, detector, tmp_path):

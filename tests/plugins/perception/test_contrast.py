@@ -155,7 +155,7 @@ def test_the_host_spends_nothing_on_the_colour_of_a_grey_photo(photo: np.ndarray
     grey = np.repeat(photo.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
     region = region_of(np.array(FACE.landmarks), PATCH_PX)
     for shown, coloured in ((grey, False), (photo, True)):
-        bands = bands_of(host._cut(host.Portrait(shown, FACE, 7), region, SEEN, "cpu"))
+        bands = bands_of(host._cut(host.FaceInPhoto(shown, FACE, 7), region, SEEN, "cpu"))
         assert bool(bands.bounds[0][:, :1].any())
         assert bool(bands.bounds[0][:, 1:].any()) == coloured
 

@@ -1,4 +1,4 @@
-"""What attacks are after: away from oneself, or toward an identity that it does nobody harm to be taken for.
+"""Targets of attacks: away from oneself (untargeted), or toward an identity that it does nobody harm to be taken for.
 
 Allowed targets are synthetic identities, the mean of many people, and a person who is enrolled and consented. Never a
 stranger: an attack must not frame anyone.
@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins.api import UncnnError, parameter
-from uncnn.plugins.engine import goals, objective
+from uncnn.plugins.engine import objectives
 from uncnn.plugins.engine.batch import FaceBatch
-from uncnn.plugins.engine.objective import EnsembleLoss
+from uncnn.plugins.engine.loss import EnsembleLoss, closed_set, untargeted
 from uncnn.plugins.geometry import ARCFACE_112
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 
@@ -31,7 +31,7 @@ CROWD = Path(__file__).with_name("crowd.png")
 CROWD_MARGIN = 16  # pixels around the ArcFace template
 
 
-class AimError(UncnnError):
+class TargetError(UncnnError):
     """A target or an objective that is not to be had."""
 
     fault = "policy"
@@ -46,19 +46,19 @@ class Gallery:
     consenting: frozenset[str] = frozenset()  # who may be a target
 
     def of(self, surrogates: Sequence[Recogniser]) -> list[Tensor]:
-        """Return the prototypes of each surrogate, (I, D). Raises AimError: it is newer than they are."""
+        """Return the prototypes of each surrogate, (I, D). Raises TargetError: it is newer than they are."""
         if not self.names:
-            raise AimError("no one is enrolled: uncnn-daemon people enroll NAME PHOTOS...")
+            raise TargetError("no one is enrolled: uncnn-daemon people enroll NAME PHOTOS...")
         for surrogate in surrogates:
             if surrogate.card.sha256 not in self.prototypes:
                 name = surrogate.card.name
-                raise AimError(f"the enrolled people are not known to {name}, which came later: enroll them again")
+                raise TargetError(f"the enrolled people are not known to {name}, which came later: enroll them again")
         return [torch.from_numpy(self.prototypes[each.card.sha256]).to(each.mean.device) for each in surrogates]
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
-    """An objective and a target."""
+class AttackTarget:
+    """Whom an attack moves faces toward, if anybody, and the objective by which it does."""
 
     target: str = parameter(
         "none",
@@ -71,24 +71,24 @@ class Aim:
     gallery: Gallery = Gallery()
 
     def check(self) -> None:
-        """Refuse a target that is not allowed. Raises AimError."""
+        """Refuse a target that is not allowed. Raises TargetError."""
         if self.target not in {"none", "synthetic", "crowd"}:
             self._consenting()
 
     def loss(self, surrogates: Sequence[Recogniser], faces: FaceBatch) -> EnsembleLoss:
-        """Return the loss for a batch; each face's seed draws its synthetic targets. Raises AimError."""
+        """Return the loss for a batch; each face's seed draws its synthetic targets. Raises TargetError."""
         candidates = self._candidates(surrogates, faces.seeds)
         if self.objective == "gallery":
             gallery = self.gallery.of(surrogates)
-            return objective.closed_set(surrogates, faces, gallery, self._label(), candidates)
-        loss = objective.away(surrogates, faces, candidates)
+            return closed_set(surrogates, faces, gallery, self._label(), candidates)
+        loss = untargeted(surrogates, faces, candidates)
         return loss if self.target == "none" else loss.toward(0)
 
     def _label(self) -> int | None:
         if self.target == "none":
             return None
         if self.target in {"synthetic", "crowd"}:
-            raise AimError(f"target {self.target!r} is not among the enrolled people: use objective embeddings")
+            raise TargetError(f"target {self.target!r} is not among the enrolled people: use objective embeddings")
         return self.gallery.names.index(self._consenting())
 
     def _candidates(self, surrogates: Sequence[Recogniser], identities: Sequence[int]) -> list[Tensor]:
@@ -103,20 +103,20 @@ class Aim:
         return [one.expand(len(identities), 1, -1) for one in known]
 
     def _consenting(self) -> str:
-        """Return the target, an enrolled person who consented. Raises AimError."""
+        """Return the target, an enrolled person who consented. Raises TargetError."""
         if self.target not in self.gallery.names:
             allowed = "none, synthetic, crowd, or a person who is enrolled and consented"
-            raise AimError(f"target {self.target!r}: choose {allowed}; nobody else is ever a target")
+            raise TargetError(f"target {self.target!r}: choose {allowed}; nobody else is ever a target")
         if self.target not in self.gallery.consenting:
             remedy = f"uncnn-daemon people enroll {self.target} --consent PHOTOS..."
-            raise AimError(f"target {self.target!r}: there is no record that this person consented: {remedy}")
+            raise TargetError(f"target {self.target!r}: there is no record that this person consented: {remedy}")
         return self.target
 
 
 def _synthetic(number: int, surrogate: Recogniser, identities: Sequence[int]) -> Tensor:
     length = surrogate.card.embedding
     drawn = [
-        torch.stack([goals.synthetic(identity + other, number, length) for other in range(SYNTHETIC)])
+        torch.stack([objectives.synthetic(identity + other, number, length) for other in range(SYNTHETIC)])
         for identity in identities
     ]
     return torch.stack(drawn).to(surrogate.mean.device)
@@ -124,7 +124,7 @@ def _synthetic(number: int, surrogate: Recogniser, identities: Sequence[int]) ->
 
 @torch.no_grad()
 def _crowd(surrogate: Recogniser) -> Tensor:
-    """Return what a surrogate makes of the mean of many faces, (D,)."""
+    """Return a surrogate's embedding of the mean of many faces, (D,)."""
     picture = _crowd_picture().to(surrogate.mean.device)
     return functional.normalize(surrogate.embed(picture, ARCFACE_112[None] + CROWD_MARGIN), dim=1)[0]
 

@@ -1,4 +1,4 @@
-"""What an attack is after, as a score of what one surrogate makes of the faces: low is where it wants to be.
+"""What an attack minimises: for each face a score of the embedding that one surrogate gives it.
 
 The objective is apart from the optimiser, so that each attack runs against embeddings and against a closed set.
 """
@@ -21,7 +21,7 @@ RIGHT_ANGLE = 0.0  # the cosine of two strangers
 SHARPNESS = 12.0  # of the bend at a floor: half of the slope is left there, a tenth 0.18 below
 
 
-class Goal(Protocol):
+class Objective(Protocol):
     """A score for each face of a batch."""
 
     @property
@@ -33,8 +33,8 @@ class Goal(Protocol):
         """Return the score of each face, (N,), from (N, D); differentiable."""
         ...
 
-    def part(self, faces: slice) -> Goal:
-        """Return the goal of some of the faces."""
+    def part(self, faces: slice) -> Objective:
+        """Return the objective of some of the faces."""
         ...
 
 
@@ -59,7 +59,7 @@ class Cosine:
         return self.floor + functional.softplus((signed - self.floor) * SHARPNESS) / SHARPNESS
 
     def part(self, faces: slice) -> Cosine:
-        """Return the goal of some of the faces."""
+        """Return the objective of some of the faces."""
         return replace(self, anchors=self.anchors[faces])
 
 
@@ -87,7 +87,7 @@ class CrossEntropy:
         return self.sign * functional.cross_entropy(logits, self.labels, reduction="none")
 
     def part(self, faces: slice) -> CrossEntropy:
-        """Return the goal of some of the faces."""
+        """Return the objective of some of the faces."""
         return replace(self, labels=self.labels[faces])
 
 

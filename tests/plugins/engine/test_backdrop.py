@@ -112,14 +112,14 @@ def test_no_attack_changes_a_plain_wall(surrogates: list[Recogniser], monkeypatc
     beside = deep(wall) & opened & (oval(TO_TEMPLATE[0], PATCH_PX)[1] < 85)
     budget = Budget(steps=1, epsilon_255=4.0, texture=1.2, cap_255=26.0, rms=2.0)
     assert region.side == pytest.approx(PATCH_PX, abs=10)
-    spent = []
+    changes = []
     for known in (backdrop, lambda patches, *_: torch.zeros_like(patches[:, :1])):
         monkeypatch.setattr(batch, "backdrop", known)
         result, _ = host.compose(photo, host.perturb(photo, [face], Everything(), surrogates, budget, seed=1))
-        spent.append(np.abs(result.astype(int) - photo)[beside].mean())
+        changes.append(np.abs(result.astype(int) - photo)[beside].mean())
         assert np.abs(result.astype(int) - photo)[~wall & opened].mean() > 0.8, "the face is changed"
-    assert spent[0] == 0
-    assert spent[1] > 0.8, "what it was"
+    assert changes[0] == 0
+    assert changes[1] > 0.8, "what it was"
 
 
 def test_a_real_face_keeps_its_bounds(photo: np.ndarray) -> None:

@@ -18,7 +18,7 @@ ANIMAL: Final = "may be an animal"
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Detection:
     """A face of the original, and what speaks against it."""
 
     face: Face

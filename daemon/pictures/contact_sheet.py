@@ -1,4 +1,4 @@
-"""Pictures side by side, a row a subject, as one PNG; and a change made large enough to be looked at."""
+"""Pictures side by side, a row a region, as one PNG; and a change made large enough to be looked at."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _INK: Final = (40, 40, 40)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The pictures of one subject, (H, W, 3) uint8, and the words below each."""
+    """The pictures of one row, (H, W, 3) uint8, and the words below each."""
 
     tiles: Sequence[Pixels]
     captions: Sequence[str]
 
 
-def sheet(titles: Sequence[str], rows: Sequence[Row], tile_px: int) -> bytes:
-    """Return as PNG a column a title, and a row a subject with each picture as large as fits into `tile_px` squared."""
+def contact_sheet_png(titles: Sequence[str], rows: Sequence[Row], tile_px: int) -> bytes:
+    """Return as PNG a column a title, and a row each with every picture as large as fits into `tile_px` squared."""
     width = _GAP + len(titles) * (tile_px + _GAP)
     height = _HEAD + max(len(rows), 1) * (tile_px + _CAPTION + _GAP)
     made = Image.new("RGB", (width, height), "white")

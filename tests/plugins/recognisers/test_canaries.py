@@ -87,7 +87,7 @@ def test_a_detector_that_is_not_sound_is_said_to_be(detector: RetinaFace) -> Non
         ([*sound, replace(sound[0], box=(0, 0, 9, 9))], [], "finds 3 faces"),
         (sound, sound[:1], "finds a face in a picture without one"),
     ):
-        with pytest.raises(CanaryError, match=rf"the detector {words}.*nothing is released"):
+        with pytest.raises(CanaryError, match=rf"the detector {words}.*nothing is published"):
             check_detector(Seer(seen, plain))
 
 
@@ -110,7 +110,7 @@ def test_a_second_detector_that_is_not_sound_is_said_to_be(second: CenterFace) -
         ([*sound, *sound], [], "finds 2 faces in a known picture of 1"),
         (sound, sound, "finds a face in a picture without one"),
     ):
-        with pytest.raises(CanaryError, match=rf"^the second detector {words}.*nothing is released"):
+        with pytest.raises(CanaryError, match=rf"^the second detector {words}.*nothing is published"):
             check_second_detector(Seer(seen, plain))
 
 

@@ -1,4 +1,4 @@
-"""What recognisers make of the cloaked photos that `margin.py` tries its rules on: asked once, kept beside them.
+"""How far the cloaked photos that `margin.py` tries its rules on are from a link: measured once, kept beside them.
 
 *Asked* is what a verdict asks, and *not asked* what may become of a photo afterwards; there the face is found anew. All
 figures are distances as shares of the distance of the threshold at FAR 1e-3: below 1 is a link.
@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 from common import CPU, REFERENCE
-from margin_cloaks import ATTACKED, Subject, faces_of
+from margin_cloaks import ATTACKED, Source, faces_of
 from PIL import Image, ImageEnhance, ImageFilter
 
 from uncnn.daemon.photos import decode, reencode
@@ -42,14 +42,14 @@ Shares: TypeAlias = dict[str, dict[str, list[float]]]  # by recogniser, by view,
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What was said of one face at one strength."""
+class FaceDistances:
+    """The distances of one face at one strength."""
 
     asked: Shares
     unasked: Shares  # by transform
     before: Shares  # of the unchanged photo
     held_out: Shares  # recognisers that a verdict does not ask
-    looks: float | None  # SSIMULACRA2
+    ssimulacra2: float | None
 
 
 def _crop(image: Image.Image) -> Image.Image:
@@ -83,36 +83,36 @@ def load() -> dict[str, OnnxRecogniser]:
     return own | {name: OnnxRecogniser.load(REFERENCE / name, CPU) for name in HELD_OUT}
 
 
-def kept(subject: Subject, strength: str, cache: Path) -> list[Answers] | None:
-    """Return what was said of each face of a photo at a strength; None: nothing yet."""
-    file = subject.folder(cache) / f"{strength}.answers.json"
-    return [Answers(**each) for each in json.loads(file.read_text())] if file.is_file() else None
+def kept(source: Source, strength: str, cache: Path) -> list[FaceDistances] | None:
+    """Return the distances of each face of a photo at a strength; None: they were not measured yet."""
+    file = source.folder(cache) / f"{strength}.distances.json"
+    return [FaceDistances(**each) for each in json.loads(file.read_text())] if file.is_file() else None
 
 
-def answers(
-    subject: Subject, strength: str, cache: Path, detector: Detector, recognisers: dict[str, OnnxRecogniser]
-) -> list[Answers] | None:
-    """Return what is said of each face of a photo at a strength; None: it is not cloaked yet."""
-    folder = subject.folder(cache)
-    file, made = folder / f"{strength}.answers.json", folder / f"{strength}.json"
+def measure(
+    source: Source, strength: str, cache: Path, detector: Detector, recognisers: dict[str, OnnxRecogniser]
+) -> list[FaceDistances] | None:
+    """Measure the distances of each face of a photo at a strength; None: it is not cloaked yet."""
+    folder = source.folder(cache)
+    file, made = folder / f"{strength}.distances.json", folder / f"{strength}.json"
     if file.is_file():
-        return kept(subject, strength, cache)
+        return kept(source, strength, cache)
     if not made.is_file():
         return None
-    faces, looks = faces_of(subject, cache, detector), json.loads(made.read_text())
+    faces, visibilities = faces_of(source, cache, detector), json.loads(made.read_text())
     found = []
     if faces:
-        original = decode(subject.file.read_bytes(), "photo").pixels
+        original = decode(source.file.read_bytes(), "photo").pixels
         released = decode((folder / f"{strength}.released").read_bytes(), "photo").pixels
-        for face, look in zip(faces, looks, strict=True):
-            found.append(_of_face(face, original, released, detector, recognisers, look))
+        for face, ssimulacra2 in zip(faces, visibilities, strict=True):
+            found.append(_of_face(face, original, released, detector, recognisers, ssimulacra2))
     content = [
         {
             "asked": each.asked,
             "unasked": each.unasked,
             "before": each.before,
             "held_out": each.held_out,
-            "looks": each.looks,
+            "ssimulacra2": each.ssimulacra2,
         }
         for each in found
     ]
@@ -126,8 +126,8 @@ def _of_face(
     released: Pixels,
     detector: Detector,
     recognisers: dict[str, OnnxRecogniser],
-    looks: float | None,
-) -> Answers:
+    ssimulacra2: float | None,
+) -> FaceDistances:
     window, face = _window(face, original.shape)
     original, released = original[window], released[window]
     there = np.array([face.landmarks])
@@ -149,7 +149,7 @@ def _of_face(
         after[name] = shares(asked_of, photo, [_found(detector, photo, moved, expected)])
     sealed = [recognisers[name] for name in HELD_OUT]
     kept = {view: shares(sealed, reencode(released, view), [again]) for view in ("as-is", "jpeg-75")}
-    return Answers(_turned(seen), _turned(after), _turned(unchanged), _turned(kept), looks)
+    return FaceDistances(_turned(seen), _turned(after), _turned(unchanged), _turned(kept), ssimulacra2)
 
 
 def _turned(by_view: dict[str, dict[str, list[float]]]) -> Shares:

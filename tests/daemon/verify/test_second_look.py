@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from uncnn.daemon.verify.detection import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Detection
 from uncnn.daemon.verify.opinion import Opinion, is_readable, load_opinion, planes
 from uncnn.daemon.verify.second_look import Look, SecondLook, load_second_detector
-from uncnn.daemon.verify.sighting import ANIMAL, EDGE, FAINT, ONLY_IN_COPY, TURNED, Sighting
-from uncnn.daemon.verify.similarities import Answers
+from uncnn.daemon.verify.similarities import Similarities
 from uncnn.exporters.registry.detectors import OWN_ONNX
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face, Pixels
@@ -56,19 +56,19 @@ class Human:
         return ["animal" if face in self.animals else "human" for face in faces]
 
 
-def sighted(seen: Sequence[Face], known: Sequence[Face] | None, *animals: Face) -> list[Sighting]:
+def detections_in(seen: Sequence[Face], known: Sequence[Face] | None, *animals: Face) -> list[Detection]:
     second = SecondLook(Upright(*seen), Human(*animals))  # type: ignore[arg-type]
-    return second.sightings(second.at("", PHOTO, False), known)
+    return second.detections(second.at("", PHOTO, False), known)
 
 
 def test_what_both_see_is_in_no_doubt() -> None:
-    (found,) = sighted([face()], [face(101)])
+    (found,) = detections_in([face()], [face(101)])
     assert (found.face, found.uncertain, found.known) == (face(101), "", True)
     assert found.counts("publish")
 
 
 def test_what_the_worker_did_not_see_is_named_and_counts() -> None:
-    first, second = sighted([face(), face(250)], [face()])
+    first, second = detections_in([face(), face(250)], [face()])
     assert (first.uncertain, second.uncertain) == ("", FAINT)
     assert second.face == face(250)
     assert second.counts("cloak")
@@ -91,7 +91,7 @@ def test_a_face_that_the_worker_misread_is_cloaked_where_it_is() -> None:
             return []
 
     second = SecondLook(OnItsHead(), Human())  # type: ignore[arg-type]
-    first, found = second.sightings(second.at("", PHOTO, False), [face(score=0.7)])
+    first, found = second.detections(second.at("", PHOTO, False), [face(score=0.7)])
     assert first.face == face(score=0.7)
     assert found.uncertain == TURNED
     assert np.abs(np.array(found.face.landmarks) - np.array(face(turn=2).landmarks)).max() < 1
@@ -107,15 +107,15 @@ def test_a_face_that_lies_and_is_misread_as_an_animals_is_read_anew() -> None:
             return ["human" if each == right else "animal" for each in faces]
 
     second = SecondLook(Upright(misread), Arbiter())  # type: ignore[arg-type]
-    look = Look("", "auto", PHOTO, [misread], [], Answers(PHOTO), [misread, right])
-    first, found = second.sightings(look, [misread])
+    look = Look("", "auto", PHOTO, [misread], [], Similarities(PHOTO), [misread, right])
+    first, found = second.detections(look, [misread])
     assert (first.face, first.uncertain, first.counts("cloak")) == (misread, ANIMAL, False)
     assert (found.face, found.counts("cloak")) == (right, True)
 
 
 def test_an_animal_is_left_and_a_sure_face_is_not_whatever_recognisers_say() -> None:
     pet, sure = face(score=0.9), face(250, score=0.97)
-    first, second = sighted([pet, sure], [pet, sure], pet, sure)
+    first, second = detections_in([pet, sure], [pet, sure], pet, sure)
     assert first.uncertain == second.uncertain == ANIMAL
     assert [each.counts("cloak") for each in (first, second)] == [False, True]
 
@@ -123,12 +123,12 @@ def test_an_animal_is_left_and_a_sure_face_is_not_whatever_recognisers_say() -> 
 def test_small_faces_of_a_large_photo_are_at_the_edge() -> None:
     detector = RetinaFace(None, view_pixels=PHOTO.size // 3 // 4)  # type: ignore[arg-type]
     second = SecondLook(detector, Human())  # type: ignore[arg-type]
-    look = Look("", False, PHOTO, [face(size=40), face(250, size=60)], [], Answers(PHOTO))
-    assert [each.uncertain for each in second.sightings(look, [])] == [EDGE, FAINT]
+    look = Look("", False, PHOTO, [face(size=40), face(250, size=60)], [], Similarities(PHOTO))
+    assert [each.uncertain for each in second.detections(look, [])] == [EDGE, FAINT]
 
 
 def test_without_a_worker_its_own_sure_faces_are_known() -> None:
-    first, second = sighted([face(), face(250, score=DEFAULT_THRESHOLD - 0.1)], None)
+    first, second = detections_in([face(), face(250, score=DEFAULT_THRESHOLD - 0.1)], None)
     assert (first.known, first.uncertain) == (True, "")
     assert (second.known, second.uncertain) == (False, FAINT)
 
@@ -149,7 +149,7 @@ def both(*others: Face, animals: Sequence[Face] = (), seen: Sequence[Face] = ())
 def test_what_only_the_second_detector_sees_is_named_and_counts_where_it_looks_human() -> None:
     human, thing = face(score=0.2), face(250, score=0.99)  # its scores say nothing of what is human
     second = both(human, thing, animals=[thing])
-    first, other = second.sightings(second.at("", PHOTO, False), [])
+    first, other = second.detections(second.at("", PHOTO, False), [])
     assert (first.face, first.uncertain, first.known) == (human, FAINT, False)
     assert [first.counts(each) for each in ("cloak", "publish")] == [True, False]
     assert (other.face, other.uncertain, other.counts("cloak")) == (thing, ANIMAL, False)
@@ -158,14 +158,14 @@ def test_what_only_the_second_detector_sees_is_named_and_counts_where_it_looks_h
 def test_what_the_second_detector_sees_too_is_said_once() -> None:
     known, faint = face(), face(250, score=0.3)
     second = both(face(101, score=0.2), face(251, score=0.2), seen=[known, faint])
-    assert [each.face for each in second.sightings(second.at("", PHOTO, False), [known])] == [known, faint]
+    assert [each.face for each in second.detections(second.at("", PHOTO, False), [known])] == [known, faint]
 
 
 def test_a_small_face_before_a_large_one_is_another() -> None:
     """As in a crowd: its middle lies near that of the large one, for the large one's size."""
     large, small = face(size=100), face(133, size=34, score=0.2)
     second = both(small, seen=[large])
-    assert [each.face for each in second.sightings(second.at("", PHOTO, False), [large])] == [large, small]
+    assert [each.face for each in second.detections(second.at("", PHOTO, False), [large])] == [large, small]
 
 
 def test_recognisers_are_asked_about_the_second_detectors_faces_as_about_faint_ones() -> None:
@@ -177,7 +177,7 @@ def test_recognisers_are_asked_about_the_second_detectors_faces_as_about_faint_o
 
     other, faint, sure = face(score=0.9), face(200, score=0.2), face(300, score=0.9)
     second = SecondLook(Upright(faint, sure), Asked(), Upright(other))  # type: ignore[arg-type]
-    found = {each.face: each.uncertain for each in second.sightings(second.at("", PHOTO, False), [sure])}
+    found = {each.face: each.uncertain for each in second.detections(second.at("", PHOTO, False), [sure])}
     assert found == {sure: "", other: ANIMAL}
 
 
@@ -194,8 +194,8 @@ def test_a_faint_face_that_nobody_else_takes_for_one_is_not_mentioned(
     seen: Face, others: Sequence[Face], said: str
 ) -> None:
     second = both(*others, animals=[seen], seen=[seen])
-    assert [each.uncertain for each in second.sightings(second.at("", PHOTO, False), [])] == [said] * bool(said)
-    known = second.sightings(Look("", False, PHOTO, [seen], [], Answers(PHOTO)), [seen])
+    assert [each.uncertain for each in second.detections(second.at("", PHOTO, False), [])] == [said] * bool(said)
+    known = second.detections(Look("", False, PHOTO, [seen], [], Similarities(PHOTO)), [seen])
     assert [each.uncertain for each in known] == [ANIMAL], "the worker saw it"
 
 
@@ -203,7 +203,7 @@ def test_in_a_photo_that_the_second_detector_sees_smaller_faint_faces_are_mentio
     seen = face(score=0.4)
     coarse = replace(load_second_detector(CPU), view_pixels=PHOTO.size // 3 // 9)
     second = SecondLook(Upright(seen), Human(seen), coarse)  # type: ignore[arg-type]
-    assert [each.uncertain for each in second.sightings(second.at("", PHOTO, False), [])] == [ANIMAL]
+    assert [each.uncertain for each in second.detections(second.at("", PHOTO, False), [])] == [ANIMAL]
 
 
 def test_the_second_detector_finds_a_known_face_again_in_the_copy_and_new_ones() -> None:
@@ -234,8 +234,8 @@ def test_a_covered_face_that_only_the_second_detector_sees_is_not_passed_over() 
     where = np.array([57, 55, 136, 158], np.float32) * (96 / 200)
     detector, recognisers = load_onnx(EMBEDDED / OWN_ONNX, CPU, 1), load_opinion(CPU)
 
-    def seen(second: SecondLook) -> list[Sighting]:
-        found = second.sightings(second.at("", small, "auto"), detector.detect(small))
+    def seen(second: SecondLook) -> list[Detection]:
+        found = second.detections(second.at("", small, "auto"), detector.detect(small))
         return [each for each in found if overlap(where, np.array([each.face.box], np.float32))[0] > 0.3]
 
     assert not seen(SecondLook(detector, recognisers))

@@ -146,10 +146,10 @@ def test_a_face_that_shares_no_pixel_comes_out_to_the_bit_as_alone(photo: Pixels
     assert beside([FACE, touching])[0] == (touching,)
     assert share(FACE, [touching], region, PATCH_PX, "cpu") is None
     alone, both = [
-        host.perturb_all([host.Portrait(photo, FAR, 1), *others], make_attack("veil", {}), surrogates, FLAT)[0]
+        host.perturb_all([host.FaceInPhoto(photo, FAR, 1), *others], make_attack("veil", {}), surrogates, FLAT)[0]
         for others in (
-            [host.Portrait(photo, FACE, 1), host.Portrait(photo, third, 1)],
-            [host.Portrait(photo, FACE, 1, beside=(third,)), host.Portrait(photo, third, 1, beside=(FACE,))],
+            [host.FaceInPhoto(photo, FACE, 1), host.FaceInPhoto(photo, third, 1)],
+            [host.FaceInPhoto(photo, FACE, 1, beside=(third,)), host.FaceInPhoto(photo, third, 1, beside=(FACE,))],
         )
     ]
     assert torch.equal(alone.change, both.change)
@@ -204,11 +204,11 @@ class Brightness:
 
     where: torch.Tensor
 
-    def __call__(self, shown: torch.Tensor, step: int) -> torch.Tensor:
-        return (shown * self.where).sum(dim=(1, 2, 3))
+    def __call__(self, inputs: torch.Tensor, step: int) -> torch.Tensor:
+        return (inputs * self.where).sum(dim=(1, 2, 3))
 
-    def gradient(self, shown: torch.Tensor, step: int) -> torch.Tensor:
-        return self.where.expand_as(shown).clone()
+    def gradient(self, inputs: torch.Tensor, step: int) -> torch.Tensor:
+        return self.where.expand_as(inputs).clone()
 
 
 def test_faces_that_overlap_are_seen_with_each_others_change_and_pull_at_it() -> None:

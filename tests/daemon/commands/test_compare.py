@@ -13,7 +13,7 @@ import pytest
 from models_home import ModelsHome
 from PIL import Image
 
-from uncnn.daemon.pictures.sheet import AMPLIFIED
+from uncnn.daemon.pictures.contact_sheet import AMPLIFIED
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.measuring import show
 from uncnn.daemon.protect.messages import Show
@@ -43,7 +43,7 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def shown(detector: Detector, original: Path, copy: Path, destination: Path, kind: Any) -> list[dict[str, Any]]:
     answer = show(detector, Show(Content(original), original.name, Content(copy), copy.name, kind))
     destination.write_bytes(answer.picture.read())
-    return answer.subjects
+    return answer.regions
 
 
 def test_the_picture_shows_the_photo_and_its_face(
@@ -78,8 +78,8 @@ def test_the_page_holds_every_picture_once_and_fetches_nothing(
 
 
 def test_identical_photos_are_said_to_be_so(detector: Detector, versions: tuple[Path, Path], tmp_path: Path) -> None:
-    subjects = shown(detector, versions[0], versions[0], tmp_path / "made", "html")
-    assert {one["psnr"] for one in subjects} == {None}
+    regions = shown(detector, versions[0], versions[0], tmp_path / "made", "html")
+    assert {one["psnr"] for one in regions} == {None}
     assert "identical" in (tmp_path / "made").read_text()
 
 

@@ -78,7 +78,7 @@ def test_how_much_is_to_be_seen_is_one_figure_and_counts_what_was_moved(tmp_path
     shown = show(verifier.detector, Show(Content(original), "original.png", Content(copy), "copy.png", "png"))
     jod, (zoom,) = on_displays(photo, moved, faces)
     assert [verdict.jod for verdict in judged] == [jod, jod]
-    assert [*(verdict.faces[0].zoom for verdict in judged), shown.subjects[1]["jod"]["zoom"]] == [zoom] * 3
+    assert [*(verdict.faces[0].zoom for verdict in judged), shown.regions[1]["jod"]["zoom"]] == [zoom] * 3
     assert zoom is not None
     assert zoom < 9.5, "it is seen"
     assert judged[0].faces[0].moved == 0.015

@@ -53,7 +53,7 @@ def test_exactly_what_was_judged_is_published_at_once(ran: Scene, capsys: pytest
     assert ran.published() == {"held.jpg": "cloaked unprotected"}
     assert ran.cloaked() == cloaked, "nothing is cloaked for it"
     assert ran.jobs()["held.jpg"].released_sha256 == job.released_sha256
-    assert "a person released it all the same" in ran.jobs()["held.jpg"].reason
+    assert "a person published it all the same" in ran.jobs()["held.jpg"].reason
     ran.check()
     assert f"{job.id}.jpg" not in copies(ran), "it is not kept any longer"
     ran.run()

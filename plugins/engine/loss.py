@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins.engine.batch import FaceBatch
-from uncnn.plugins.engine.goals import RIGHT_ANGLE, Cosine, CrossEntropy, Goal
+from uncnn.plugins.engine.objectives import RIGHT_ANGLE, Cosine, CrossEntropy, Objective
 from uncnn.plugins.engine.oracle import Oracle
 from uncnn.plugins.engine.pullback import pull_back
 from uncnn.plugins.engine.views import View, draw_view
@@ -25,11 +25,11 @@ CHUNK = 8  # faces a pass through a recogniser: bounds memory, and more are hard
 
 @dataclass(frozen=True, slots=True)
 class EnsembleLoss:
-    """Mean over the surrogates of the score of each one's goal (`uncnn.plugins.api.Loss`)."""
+    """Mean over the surrogates of the score of each one's objective (`uncnn.plugins.api.Loss`)."""
 
     surrogates: Sequence[Recogniser]
     faces: FaceBatch
-    goals: Sequence[Goal]  # a surrogate each
+    objectives: Sequence[Objective]  # a surrogate each
     oracle: Callable[[], Oracle]  # made when the first decision is asked for
     candidates: Sequence[Tensor] = ()  # a surrogate each: (N, K, D), unit: what the faces may be moved to
     on_step: Callable[[], None] | None = None  # told of every gradient and every decision
@@ -41,43 +41,45 @@ class EnsembleLoss:
         """Return how many identities are on offer to move to."""
         return self.candidates[0].shape[1] if self.candidates else 0
 
-    def __call__(self, shown: Tensor, step: int) -> Tensor:
+    def __call__(self, inputs: Tensor, step: int) -> Tensor:
         """Return the loss of each face, (N,), at the views of `step`."""
         view = self._view(step)
-        seen = view.show(shown)
+        seen = view.show(inputs)
         crops = self._crops(seen, view)
-        scores = [_score(surrogate, goal, crops[surrogate.frame]) for surrogate, goal in self._pairs()]
+        scores = [_score(surrogate, objective, crops[surrogate.frame]) for surrogate, objective in self._pairs()]
         return torch.stack(scores).mean(dim=0)
 
-    def gradient(self, shown: Tensor, step: int) -> Tensor:
+    def gradient(self, inputs: Tensor, step: int) -> Tensor:
         """Return each face's own gradient, (N, 3, P, P).
 
         On a CPU each core has a surrogate at a time; faces go in chunks, so memory does not grow with their number.
         """
-        chunks = [slice(start, start + CHUNK) for start in range(0, len(shown), CHUNK)]
-        gradients = [self._part(chunk)._gradient(shown[chunk], step) for chunk in chunks]
+        chunks = [slice(start, start + CHUNK) for start in range(0, len(inputs), CHUNK)]
+        gradients = [self._part(chunk)._gradient(inputs[chunk], step) for chunk in chunks]
         self._tell()
         return torch.cat(gradients)
 
     def toward(self, target: int | Tensor) -> EnsembleLoss:
         """Return the loss that is low where the faces are taken for a target: one number, or (N,), each face's own."""
         faces = torch.arange(len(self.faces.patches), device=self.faces.patches.device)
-        return replace(self, goals=[Cosine(known[faces, target], sign=-1.0) for known in self.candidates])
+        return replace(self, objectives=[Cosine(known[faces, target], sign=-1.0) for known in self.candidates])
 
-    def linked(self, shown: Tensor) -> Tensor:
+    def linked(self, inputs: Tensor) -> Tensor:
         """Return whether a surrogate still links each face to its person, (N,) bool."""
         self._tell()
-        return self.oracle().linked(shown)
+        return self.oracle().linked(inputs)
 
     def _tell(self) -> None:
         if self.on_step is not None:
             self.on_step()
 
-    def _pairs(self) -> zip[tuple[Recogniser, Goal]]:
-        return zip(self.surrogates, self.goals, strict=True)
+    def _pairs(self) -> zip[tuple[Recogniser, Objective]]:
+        return zip(self.surrogates, self.objectives, strict=True)
 
     def _part(self, chunk: slice) -> EnsembleLoss:
-        return replace(self, faces=self.faces.part(chunk), goals=[goal.part(chunk) for goal in self.goals])
+        return replace(
+            self, faces=self.faces.part(chunk), objectives=[objective.part(chunk) for objective in self.objectives]
+        )
 
     def _view(self, step: int) -> View:
         faces = self.faces
@@ -88,21 +90,21 @@ class EnsembleLoss:
         by_frame = {surrogate.frame: surrogate for surrogate in self.surrogates}
         return {frame: view.turn(each.crops(seen, view.landmarks)) for frame, each in by_frame.items()}
 
-    def _gradient(self, shown: Tensor, step: int) -> Tensor:
+    def _gradient(self, inputs: Tensor, step: int) -> Tensor:
         view = self._view(step)
         with torch.enable_grad():
-            leaf = shown.detach().requires_grad_()
+            leaf = inputs.detach().requires_grad_()
             crops = self._crops(view.show(leaf), view)
 
         def one(number: int) -> Tensor:
             began, surrogate = time.thread_time(), self.surrogates[number]
             with torch.enable_grad():
                 own = crops[surrogate.frame].detach().requires_grad_()
-                gradient = torch.autograd.grad(_score(surrogate, self.goals[number], own).sum(), own)[0]
+                gradient = torch.autograd.grad(_score(surrogate, self.objectives[number], own).sum(), own)[0]
             self.seconds[number] = time.thread_time() - began
             return gradient
 
-        mapped = cores().map if shown.device.type == "cpu" else map
+        mapped = cores().map if inputs.device.type == "cpu" else map
         numbers = sorted(range(len(self.surrogates)), key=lambda number: -self.seconds.get(number, 0.0))
         gradients = dict(zip(numbers, mapped(one, numbers), strict=True))
         totals = {frame: torch.zeros_like(crop) for frame, crop in crops.items()}
@@ -111,10 +113,10 @@ class EnsembleLoss:
         return pull_back(list(crops.values()), [leaf], list(totals.values()))[0]
 
 
-def _score(surrogate: Recogniser, goal: Goal, crops: Tensor) -> Tensor:
+def _score(surrogate: Recogniser, objective: Objective, crops: Tensor) -> Tensor:
     """Return the score, (N,), of the faces whose aligned crops these are."""
     outputs = surrogate.outputs(crops)
-    return goal.score(outputs if goal.raw else functional.normalize(outputs, dim=1))
+    return objective.score(outputs if objective.raw else functional.normalize(outputs, dim=1))
 
 
 @functools.cache
@@ -131,10 +133,10 @@ def _one_core() -> None:
     torch.set_flush_denormal(True)  # of this thread; numbers near zero are up to 35 times slower otherwise
 
 
-def away(surrogates: Sequence[Recogniser], faces: FaceBatch, candidates: Sequence[Tensor] = ()) -> EnsembleLoss:
-    """Return the untargeted loss: from what each surrogate makes of the clean face to where a stranger is."""
-    goals = [Cosine(own, floor=RIGHT_ANGLE) for own in embeddings(surrogates, faces)]
-    return EnsembleLoss(surrogates, faces, goals, _oracle(surrogates, faces), candidates)
+def untargeted(surrogates: Sequence[Recogniser], faces: FaceBatch, candidates: Sequence[Tensor] = ()) -> EnsembleLoss:
+    """Return the untargeted loss: away from the embedding of the clean face, to where a stranger's is."""
+    objectives = [Cosine(own, floor=RIGHT_ANGLE) for own in embeddings(surrogates, faces)]
+    return EnsembleLoss(surrogates, faces, objectives, _oracle(surrogates, faces), candidates)
 
 
 def closed_set(
@@ -153,8 +155,8 @@ def closed_set(
     )
     labels = own.mean(dim=0).argmax(dim=1) if target is None else torch.full((len(faces.patches),), target)
     sign = -1.0 if target is None else 1.0
-    goals = [CrossEntropy(labels.to(known.device), known, sign) for known in gallery]
-    return EnsembleLoss(surrogates, faces, goals, _oracle(surrogates, faces), candidates)
+    objectives = [CrossEntropy(labels.to(known.device), known, sign) for known in gallery]
+    return EnsembleLoss(surrogates, faces, objectives, _oracle(surrogates, faces), candidates)
 
 
 def _oracle(surrogates: Sequence[Recogniser], faces: FaceBatch) -> Callable[[], Oracle]:

@@ -9,11 +9,11 @@ from portraits import BESIDE, BUDGET, FACE, batch_of
 
 from uncnn.plugins.attacks.pgd import Pgd
 from uncnn.plugins.engine import host
-from uncnn.plugins.engine.aim import SYNTHETIC, Aim, AimError, Gallery
-from uncnn.plugins.engine.goals import CrossEntropy, synthetic
-from uncnn.plugins.engine.objective import embeddings
+from uncnn.plugins.engine.loss import embeddings
+from uncnn.plugins.engine.objectives import CrossEntropy, synthetic
+from uncnn.plugins.engine.targets import SYNTHETIC, AttackTarget, Gallery, TargetError
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
-from uncnn.plugins.registry import UnknownAttack, make_aim
+from uncnn.plugins.registry import UnknownAttack, make_target
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def gallery(photo: np.ndarray, surrogates: list[Recogniser]) -> Gallery:
 
 def test_cross_entropy_is_torchs_over_scaled_cosines() -> None:
     units = torch.nn.functional.normalize(torch.randn(5, 8, generator=torch.Generator().manual_seed(0)), dim=1)
-    goal = CrossEntropy(torch.tensor([0, 1]), units[:3])
+    objective = CrossEntropy(torch.tensor([0, 1]), units[:3])
     expected = torch.nn.functional.cross_entropy(32 * units[3:] @ units[:3].T, torch.tensor([0, 1]), reduction="none")
-    assert torch.allclose(goal.score(units[3:]), -expected)
-    assert torch.allclose(goal.part(slice(1, 2)).score(units[4:]), -expected[1:])
+    assert torch.allclose(objective.score(units[3:]), -expected)
+    assert torch.allclose(objective.part(slice(1, 2)).score(units[4:]), -expected[1:])
     logits = torch.tensor([[2.0, 0.0]])
     head = CrossEntropy(torch.tensor([0]), None, sign=1.0)
     assert head.raw
@@ -44,10 +44,10 @@ def test_over_a_closed_set_a_face_leaves_its_own_identity(
     surrogates: list[Recogniser],
     gallery: Gallery,
 ) -> None:
-    aim = Aim(objective="gallery", gallery=gallery)
-    (patch,) = host.perturb(photo, [FACE], Pgd(), surrogates, BUDGET, seed=1, aim=aim)
+    target = AttackTarget(objective="gallery", gallery=gallery)
+    (patch,) = host.perturb(photo, [FACE], Pgd(), surrogates, BUDGET, seed=1, target=target)
     batch = batch_of(photo, [FACE])
-    loss = aim.loss(surrogates, batch)
+    loss = target.loss(surrogates, batch)
     with torch.no_grad():
         before, after = float(loss(batch.patches, 0)), float(loss(batch.patches + patch.change, 0))
     assert before > -0.1  # it is itself, for certain
@@ -61,47 +61,47 @@ def test_a_person_who_consented_may_be_a_target_and_nobody_else(
 ) -> None:
     batch = batch_of(photo, [FACE, BESIDE])
     for objective in ("embeddings", "gallery"):
-        loss = Aim("Ada", objective, gallery).loss(surrogates, batch)  # type: ignore[arg-type]
+        loss = AttackTarget("Ada", objective, gallery).loss(surrogates, batch)  # type: ignore[arg-type]
         assert loss.targets == 1
-        with pytest.raises(AimError, match="no record that this person consented"):
-            Aim("Bob", objective, gallery).loss(surrogates, batch)  # type: ignore[arg-type]
-        with pytest.raises(AimError, match="nobody else is ever a target"):
-            Aim("A stranger", objective, gallery).loss(surrogates, batch)  # type: ignore[arg-type]
+        with pytest.raises(TargetError, match="no record that this person consented"):
+            AttackTarget("Bob", objective, gallery).loss(surrogates, batch)  # type: ignore[arg-type]
+        with pytest.raises(TargetError, match="nobody else is ever a target"):
+            AttackTarget("A stranger", objective, gallery).loss(surrogates, batch)  # type: ignore[arg-type]
     for target in ("synthetic", "crowd"):
-        with pytest.raises(AimError, match="not among the enrolled"):
-            Aim(target, "gallery", gallery).loss(surrogates, batch)
-    with pytest.raises(AimError, match="no one is enrolled"):
-        Aim(objective="gallery").loss(surrogates, batch)
-    with pytest.raises(AimError, match="came later: enroll them again"):
-        Aim(objective="gallery", gallery=Gallery(("Ada",))).loss(surrogates, batch)
+        with pytest.raises(TargetError, match="not among the enrolled"):
+            AttackTarget(target, "gallery", gallery).loss(surrogates, batch)
+    with pytest.raises(TargetError, match="no one is enrolled"):
+        AttackTarget(objective="gallery").loss(surrogates, batch)
+    with pytest.raises(TargetError, match="came later: enroll them again"):
+        AttackTarget(objective="gallery", gallery=Gallery(("Ada",))).loss(surrogates, batch)
 
 
 def test_targets_are_nobody(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     batch = batch_of(photo, [FACE, BESIDE])
-    loss = Aim("synthetic").loss(surrogates, batch)
+    loss = AttackTarget("synthetic").loss(surrogates, batch)
     assert loss.targets == SYNTHETIC
     directions = loss.candidates[0]
     alike = directions.flatten(0, 1) @ directions.flatten(0, 1).T - torch.eye(2 * SYNTHETIC)
     assert float(alike.abs().max()) < 0.6  # every face its own
-    crowd = Aim("crowd").loss(surrogates, batch)
+    crowd = AttackTarget("crowd").loss(surrogates, batch)
     assert crowd.targets == 1
     with torch.no_grad():
         toward = crowd(batch.patches, 0)
     assert torch.allclose(toward, crowd.toward(0)(batch.patches, 0))
 
 
-def test_parameters_of_the_aim_are_checked() -> None:
-    assert make_aim({"steps": 3}, lambda: pytest.fail("nobody asked for people")) == Aim()
-    assert make_aim({"target": "Ada"}, lambda: Gallery(("Ada",))).gallery.names == ("Ada",)
+def test_parameters_of_the_target_are_checked() -> None:
+    assert make_target({"steps": 3}, lambda: pytest.fail("nobody asked for people")) == AttackTarget()
+    assert make_target({"target": "Ada"}, lambda: Gallery(("Ada",))).gallery.names == ("Ada",)
     with pytest.raises(UnknownAttack, match="choose embeddings or gallery"):
-        make_aim({"objective": "pixels"}, Gallery)
+        make_target({"objective": "pixels"}, Gallery)
     with pytest.raises(UnknownAttack, match="target 3"):
-        make_aim({"target": 3}, Gallery)
+        make_target({"target": 3}, Gallery)
 
 
 def test_decisions_are_those_of_onnx_runtime(photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     batch = batch_of(photo, [FACE, FACE])
-    loss = Aim().loss(surrogates, batch)
+    loss = AttackTarget().loss(surrogates, batch)
     scrambled = batch.patches.clone()
     scrambled[1] = scrambled[1].flip(1, 2)
     assert loss.linked(scrambled).tolist() == [True, False]

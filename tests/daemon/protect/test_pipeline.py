@@ -11,9 +11,9 @@ import pytest
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Change, Changed, Judge, Look, Looked, Next, Review, Reviewed
-from uncnn.daemon.protect.pipeline import Ladder, PhotoJob, decide, protect, rungs_of
+from uncnn.daemon.protect.pipeline import Escalation, PhotoJob, decide, escalation_levels, protect
+from uncnn.daemon.verify.detection import Detection
 from uncnn.daemon.verify.jod import Jod
-from uncnn.daemon.verify.sighting import Sighting
 from uncnn.daemon.verify.statement import nearest_words, verify_words
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face
@@ -39,9 +39,9 @@ def verdict(*faces: FaceVerdict) -> Verdict:
 
 
 class Scripted:
-    """Answers for both processes: a face is less alike on each rung.
+    """Answers for both processes: a face is less alike at each level.
 
-    `hidden` is seen in the copy only; `sighted` says what the verifier sees in the original, where it is not the same.
+    `hidden` is seen in the copy only; `detections` are what the verifier sees in the original, where they differ.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class Scripted:
         faces: list[Face],
         similar: dict[Face, list[float]],
         hidden: Face | None = None,
-        sighted: list[Sighting] | None = None,
+        detections: list[Detection] | None = None,
     ) -> None:
         self.faces, self.similar, self.hidden = faces, similar, hidden
-        self.sighted = [Sighting(each, "", True, True) for each in faces] if sighted is None else sighted
+        self.detections = [Detection(each, "", True, True) for each in faces] if detections is None else detections
         self.strengths: list[dict[Face, str]] = []
         self.asked: list[Any] = []
         self.following: list[list[str]] = []  # the photos that came with each request to cloak
@@ -72,21 +72,21 @@ class Scripted:
         self.asked.append(asked)
         if isinstance(asked, Review):
             assert asked.faces == tuple(self.faces)
-            return Reviewed(tuple(self.sighted), (False,) * len(self.sighted))
+            return Reviewed(tuple(self.detections), (False,) * len(self.detections))
         assert isinstance(asked, Judge)
-        assert asked.sightings == tuple(self.sighted)
-        known = [*(each.face for each in self.sighted), *asked.late]
+        assert asked.detections == tuple(self.detections)
+        known = [*(each.face for each in self.detections), *asked.late]
         if self.hidden is not None and self.hidden not in known:
             known.append(self.hidden)
-        rungs = ["", "balanced", "strong", "utmost"]
+        levels = ["", "balanced", "strong", "utmost"]
         now = self.strengths[-1]
-        told = {each.face: each for each in self.sighted}
+        by_face = {each.face: each for each in self.detections}
         found = [
             judged(
                 each,
-                self.similar[each][rungs.index(now.get(each, ""))],
-                uncertain=told[each].uncertain if each in told else "",
-                counts=each not in told or told[each].counts(asked.terms.uncertain),
+                self.similar[each][levels.index(now.get(each, ""))],
+                uncertain=by_face[each].uncertain if each in by_face else "",
+                counts=each not in by_face or by_face[each].counts(asked.terms.uncertain),
             )
             for each in known
         ]
@@ -171,16 +171,16 @@ def test_small_faces_are_left_alone(tmp_path: Path) -> None:
     engine = Scripted([tiny], {tiny: [1, 1, 1, 1]})
     outcome = run(engine, Policy(), tmp_path)
     assert engine.strengths == [{}]
-    assert outcome.reason.startswith("no face found, 1 smaller than 24 px: released")
+    assert outcome.reason.startswith("no face found, 1 smaller than 24 px: published")
 
 
 SEEN_TWICE, LATE = face(0), face(200)
-DOUBTED = [Sighting(SEEN_TWICE, "", True, True), Sighting(LATE, "turned", True, False)]
+DOUBTED = [Detection(SEEN_TWICE, "", True, True), Detection(LATE, "turned", True, False)]
 
 
 def doubted(uncertain: Any, late: list[float], tmp_path: Path) -> tuple[Scripted, Any]:
     """Return what became of a photo with a face that both see and one that only the second look shows."""
-    engine = Scripted([SEEN_TWICE], {SEEN_TWICE: [1, 0.1, 0, 0], LATE: late}, sighted=DOUBTED)
+    engine = Scripted([SEEN_TWICE], {SEEN_TWICE: [1, 0.1, 0, 0], LATE: late}, detections=DOUBTED)
     return engine, run(engine, Policy(uncertain=uncertain), tmp_path)
 
 
@@ -220,19 +220,19 @@ def test_a_policy_leaves_what_is_in_doubt_as_it_is_and_says_so(tmp_path: Path) -
 @pytest.mark.parametrize("known", [True, False])
 def test_what_may_be_an_animal_is_left_as_it_is_and_said(tmp_path: Path, known: bool) -> None:
     pet = face(0)
-    sighted = [Sighting(pet, "may be an animal", False, known)]
-    engine = Scripted([pet] if known else [], {pet: [1, 1, 1, 1]}, sighted=sighted)
+    detections = [Detection(pet, "may be an animal", False, known)]
+    engine = Scripted([pet] if known else [], {pet: [1, 1, 1, 1]}, detections=detections)
     outcome = run(engine, Policy(), tmp_path)
     assert engine.strengths == [{}]
     assert outcome.decision == "publish"
-    assert "no sure face found, 1 uncertain face (1 may be an animal), left unchanged: released" in outcome.reason
+    assert "no sure face found, 1 uncertain face (1 may be an animal), left unchanged: published" in outcome.reason
     assert run(engine, Policy(uncertain="hold"), tmp_path).decision == "hold"
 
 
 @pytest.mark.parametrize("uncertain", ["cloak", "publish"])
 def test_a_face_that_both_see_is_cloaked_whatever_is_done_with_doubts(tmp_path: Path, uncertain: Any) -> None:
     lying = face(0)
-    engine = Scripted([lying], {lying: [1, 0.1, 0, 0]}, sighted=[Sighting(lying, "turned", True, True)])
+    engine = Scripted([lying], {lying: [1, 0.1, 0, 0]}, detections=[Detection(lying, "turned", True, True)])
     assert run(engine, Policy(uncertain=uncertain), tmp_path).reason.startswith("1 face protected")
     assert engine.strengths == [{lying: "balanced"}]
 
@@ -327,19 +327,19 @@ def test_nothing_to_judge_is_not_protected() -> None:
     assert verify_words(tiny, Policy()) == "no face to protect: of 1 face 1 smaller than 24 px"
 
 
-def test_rungs_only_lead_up() -> None:
-    assert rungs_of(Policy()) == ("balanced", "strong", "utmost")
-    assert rungs_of(Policy(attack={"strength": "utmost"})) == ("utmost",)  # type: ignore[arg-type]
-    assert rungs_of(Policy(attack={"strength": "subtle"})) == ("subtle", "balanced", "strong", "utmost")  # type: ignore[arg-type]
-    assert rungs_of(Policy(attack={"strength": "balanced"}, escalate=())) == ("balanced",)  # type: ignore[arg-type]
-    assert rungs_of(Policy(escalate=("utmost", "strong"))) == ("balanced", "strong", "utmost")
-    assert rungs_of(Policy(attack={"strength": "strong"}, escalate=("balanced",))) == ("strong",)  # type: ignore[arg-type]
+def test_levels_only_lead_up() -> None:
+    assert escalation_levels(Policy()) == ("balanced", "strong", "utmost")
+    assert escalation_levels(Policy(attack={"strength": "utmost"})) == ("utmost",)  # type: ignore[arg-type]
+    assert escalation_levels(Policy(attack={"strength": "subtle"})) == ("subtle", "balanced", "strong", "utmost")  # type: ignore[arg-type]
+    assert escalation_levels(Policy(attack={"strength": "balanced"}, escalate=())) == ("balanced",)  # type: ignore[arg-type]
+    assert escalation_levels(Policy(escalate=("utmost", "strong"))) == ("balanced", "strong", "utmost")
+    assert escalation_levels(Policy(attack={"strength": "strong"}, escalate=("balanced",))) == ("strong",)  # type: ignore[arg-type]
 
 
-def test_a_ladder_ends() -> None:
-    ladder = Ladder(("balanced", "strong"))
-    assert ladder.add([1])
-    assert not ladder.add([1])
-    assert ladder.climb([1])
-    assert not ladder.climb([1])
-    assert [ladder.strength(number) for number in (0, 1)] == ["", "strong"]
+def test_an_escalation_ends() -> None:
+    escalation = Escalation(("balanced", "strong"))
+    assert escalation.add([1])
+    assert not escalation.add([1])
+    assert escalation.escalate([1])
+    assert not escalation.escalate([1])
+    assert [escalation.strength(number) for number in (0, 1)] == ["", "strong"]

@@ -177,7 +177,7 @@ def test_reference_templates_are_the_named_ones(shared_models):
         ("sha256: e3b0", "sha256: E3B0", "sha256: 'E3B0"),
         ("use: permissive", "use: mine", "licence.use: 'mine': Input should be 'permissive' or 'research'"),
         ("embedding: 4\n", "", "embedding: missing; add it"),
-        ("embedding: 4\n", "embeding: 4\nembedding: 4\n", "embeding: unknown key; remove it or mend its spelling"),
+        ("embedding: 4\n", "embeding: 4\nembedding: 4\n", "embeding: unknown key; remove it or correct its spelling"),
     ],
 )
 def test_a_wrong_card_is_named_with_its_key_and_value(tmp_path, before, after, complaint):

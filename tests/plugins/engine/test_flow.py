@@ -72,9 +72,9 @@ def test_the_host_holds_a_flow_to_its_share_of_the_eye_distance(
     surrogates: list[Recogniser],
 ) -> None:
     patches = host.perturb(photo, [FACE], Mover(), surrogates, MOVING, seed=1)
-    result, (spent,) = host.compose(photo, patches)
-    assert spent.flow == pytest.approx(MOVING.flow, rel=0.01)
-    assert spent.largest_255 == 0  # nothing was added
+    result, (norms,) = host.compose(photo, patches)
+    assert norms.flow == pytest.approx(MOVING.flow, rel=0.01)
+    assert norms.largest_255 == 0  # nothing was added
     (flow,) = [patch.flow for patch in patches]
     assert flow is not None
     edge = torch.cat([flow[:, 0], flow[:, -1], flow[:, :, 0], flow[:, :, -1]], dim=1)
@@ -108,8 +108,8 @@ def test_a_large_face_moves_by_the_same_share_of_it(
 ) -> None:
     large, face = larger(photo, 4)
     patches = host.perturb(large, [face], Mover(), surrogates, MOVING, seed=1)
-    _, (spent,) = host.compose(large, patches)
-    assert spent.flow == pytest.approx(MOVING.flow, rel=0.01)
+    _, (norms,) = host.compose(large, patches)
+    assert norms.flow == pytest.approx(MOVING.flow, rel=0.01)
 
 
 def test_the_bound_of_the_flow_is_that_of_each_face(photo: np.ndarray) -> None:
@@ -148,9 +148,9 @@ def test_veil_moves_what_may_not_change(photo: np.ndarray, surrogates: list[Reco
     shown, face = larger(photo, 2)
     budget = replace(BUDGET, steps=8, epsilon_255=0.0, texture=0.0, flow=0.02)
     patches = host.perturb(shown, [face], Veil(), surrogates, budget, seed=1)
-    result, (spent,) = host.compose(shown, patches)
-    assert spent.largest_255 == 0
-    assert 0.005 < spent.flow <= 0.02 + 1e-6
+    result, (norms,) = host.compose(shown, patches)
+    assert norms.largest_255 == 0
+    assert 0.005 < norms.flow <= 0.02 + 1e-6
     likeness = []
     for pixels in (shown, result):
         with torch.no_grad():
