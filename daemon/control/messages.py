@@ -34,7 +34,7 @@ class Footing:
 
     version: str
     software: tuple[str, ...]  # where uncnn and its Python lie: these have the plugins
-    models: Models
+    models: str  # which are asked for, as JSON
     device: str
     folders: tuple[str, ...]  # of models, in the order they are looked for
     similarity: str  # the weights of LPIPS that the environment names
@@ -44,7 +44,14 @@ class Footing:
         """Return what holds in this process; `data` is the folder of the user's models."""
         folders = tuple(str(folder.absolute()) for folder in search_path(data))
         named = os.environ.get(_SIMILARITY)
-        return cls(_version(), _software(), models, device, folders, str(Path(named).absolute()) if named else "")
+        return cls(
+            _version(),
+            _software(),
+            models.model_dump_json(),
+            device,
+            folders,
+            str(Path(named).absolute()) if named else "",
+        )
 
 
 @cache
