@@ -15,7 +15,7 @@ from uncnn.plugins.api import DetectorSource, Face, PluginError, UncnnError
 from uncnn.plugins.detectors.centerface import CenterFace
 from uncnn.plugins.detectors.checked import checked
 from uncnn.plugins.detectors.retinaface import RetinaFace
-from uncnn.plugins.recognisers.canaries import Canaries, CanaryError
+from uncnn.plugins.recognisers.canaries import Canaries, CanaryError, check_detector
 from uncnn.plugins.registry import DETECTORS, detector_names, entries, make_detector
 
 POINTS = ((20.0, 25.0), (50.0, 25.0), (35.0, 40.0), (25.0, 50.0), (45.0, 50.0))
@@ -53,6 +53,14 @@ def test_ours_come_in_by_the_same_door(strangers: ChosenDetector) -> None:
     assert set(detector_names()) == ours | {"blind", "fails", "nothing", "number", "imports"}
     assert isinstance(strangers.load("cpu", torch=False), RetinaFace)
     assert isinstance(chosen_detector("centerface", strangers.files).load("cpu", torch=False), CenterFace)
+
+
+def test_the_worker_looks_in_torch_where_its_device_is_no_plain_cpu(strangers: ChosenDetector) -> None:
+    detectors = {device: strangers.load(device, torch=True) for device in ("cpu", "cpu:0")}  # as torch calls the first
+    assert isinstance(detectors["cpu"], RetinaFace)
+    assert isinstance(detectors["cpu:0"], RetinaFace)
+    assert [type(each.forward).__name__ for each in detectors.values()] == ["OnnxForward", "TorchForward"]
+    check_detector(detectors["cpu:0"])
 
 
 @pytest.mark.parametrize(
