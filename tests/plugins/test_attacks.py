@@ -16,6 +16,7 @@ from portraits import BESIDE, BUDGET, FACE, batch_of
 from uncnn.plugins.api import Budget, Change, Face, Faces, Loss, PluginError
 from uncnn.plugins.attacks.pgd import Pgd
 from uncnn.plugins.engine import host
+from uncnn.plugins.engine import loss as loss_module
 from uncnn.plugins.engine.batch import PATCH_PX
 from uncnn.plugins.engine.loss import untargeted
 from uncnn.plugins.engine.targets import AttackTarget
@@ -252,9 +253,9 @@ def test_gradient_is_that_of_the_loss(photo: np.ndarray, surrogates: list[Recogn
 def test_the_slowest_surrogate_begins_first_which_changes_no_bit(
     photo: np.ndarray, surrogates: list[Recogniser], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch, score, begun = batch_of(photo, [FACE]), objective._score, list[int]()
+    batch, score, begun = batch_of(photo, [FACE]), loss_module._score, list[int]()
     several = [replace(surrogates[0], std=surrogates[0].std * share) for share in (1.0, 1.3, 0.7)]
-    loss = objective.away(several, batch)
+    loss = loss_module.untargeted(several, batch)
     shown = batch.patches + batch.noise(3) * batch.luma_limits
     expected = loss.gradient(shown, 0)
     assert set(loss.seconds) == {0, 1, 2}
@@ -265,8 +266,8 @@ def test_the_slowest_surrogate_begins_first_which_changes_no_bit(
         begun.append([each is surrogate for each in several].index(True))
         return score(surrogate, *more)
 
-    monkeypatch.setattr(objective, "_score", noted)
-    monkeypatch.setattr(objective, "cores", lambda: ThreadPoolExecutor(1, initializer=objective._one_core))
+    monkeypatch.setattr(loss_module, "_score", noted)
+    monkeypatch.setattr(loss_module, "cores", lambda: ThreadPoolExecutor(1, initializer=loss_module._one_core))
     assert torch.equal(loss.gradient(shown, 0), expected)
     assert begun == [1, 2, 0]
 
