@@ -257,6 +257,7 @@ def test_a_limited_audit_is_gone_on_with_and_sums_up(audit: Audit) -> None:
     assert audit.ask(limit=1, judge=True)[1]["photos"] == 1  # another question
 
 
+@pytest.mark.slow
 def test_one_that_was_killed_goes_on_where_it_was(audit: Audit) -> None:
     """Four photos are judged again; the verifier hangs over the third, and the audit is killed there."""
     scene = audit.scene
@@ -328,6 +329,7 @@ def test_status_and_last_say_what_it_found(audit: Audit, capsys: pytest.CaptureF
     assert read_last(audit.scene.state) is None
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_released_on_less_than_proof(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     scene.put("nobody.jpg", "no face")
     scene.put("again.jpg", "no face#other metadata")

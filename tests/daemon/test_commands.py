@@ -182,6 +182,7 @@ def test_nothing_is_half_written(cloaked: Cloaked, home: Home) -> None:
     assert list(spool.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_unprotected_photo_is_held_and_named(home: Home, portrait: Path, tmp_path: Path) -> None:
     before = portrait.read_bytes(), portrait.stat().st_mtime_ns
     answer = home.run("cloak", portrait, "-o", tmp_path / "out", "--policy", "feeble")
@@ -208,6 +209,7 @@ def test_an_unprotected_photo_is_held_and_named(home: Home, portrait: Path, tmp_
     assert "published, not held" in gone.stderr
 
 
+@pytest.mark.slow
 def test_verify_tells_a_cloak_from_a_copy(home: Home, cloaked: Cloaked, portrait: Path, tmp_path: Path) -> None:
     published = cloaked.photos["astronaut.png"]["published"]
     good = home.run("verify", portrait, published)
@@ -221,6 +223,7 @@ def test_verify_tells_a_cloak_from_a_copy(home: Home, cloaked: Cloaked, portrait
     assert json.loads(bad.stdout)["verdict"]["protected"] is False
 
 
+@pytest.mark.slow
 def test_verify_of_photos_without_a_face_shows_nothing(home: Home, tmp_path: Path) -> None:
     photo = tmp_path / "plain.png"
     Image.new("RGB", (120, 90), (90, 120, 60)).save(photo)

@@ -97,6 +97,7 @@ def test_two_judges_of_two_families_come_with_uncnn() -> None:
     assert len({read_card(EMBEDDED / name).family.split()[0] for name in JUDGES}) == len(JUDGES) == 2
 
 
+@pytest.mark.slow
 def test_they_are_listed_sound_and_not_to_be_removed(home: ModelsHome) -> None:
     code, answer = home.json("models", "list")
     listed = {model["name"]: model for model in answer["models"] if model["installed"]}

@@ -336,6 +336,7 @@ def test_a_reader_that_leaves_ends_the_watch(bed: Bed) -> None:
         assert running.stderr.read() == b""
 
 
+@pytest.mark.slow
 def test_a_photo_is_cloaked_though_nobody_reads_what_is_said(bed: Bed) -> None:
     Image.new("RGB", (60, 60), "grey").save(bed.root / "work" / "plain.png")
     ended = full(bed, ["cloak", "plain.png", "-o", "cloaked"])

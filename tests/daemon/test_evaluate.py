@@ -237,6 +237,7 @@ def test_intervals_cover_the_truth() -> None:
     assert held / 400 == pytest.approx(0.95, abs=0.04)
 
 
+@pytest.mark.slow
 def test_visibility_of_a_known_change() -> None:
     skimage = pytest.importorskip("skimage")
     original = skimage.data.astronaut()[:160, 150:310]
@@ -397,6 +398,7 @@ class Page(HTMLParser):
         self.sources += [value or "" for key, value in attrs if key in {"src", "href"}]
 
 
+@pytest.mark.slow
 def test_everything_is_written_and_opens(evaluation: Evaluation, tmp_path: Path) -> None:
     write(evaluation, tmp_path)
     files = {"table.txt", "evaluation.json", "trade-off.png", "roc.png", "contact-sheet.png", "index.html"}

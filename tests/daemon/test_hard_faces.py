@@ -129,6 +129,7 @@ def test_a_face_that_something_covers_is_cloaked_and_judged(
     assert verdict.protected
 
 
+@pytest.mark.slow
 def test_a_photo_without_colour_gets_a_change_without_colour(
     worker: Worker, verifier: Verifier, portrait: Image.Image, tmp_path: Path
 ) -> None:

@@ -508,6 +508,7 @@ class Photos(RuleBasedStateMachine):
         assert {job.id: job.attempts for job in self.ledger.jobs()} == self.attempts
 
 
+@pytest.mark.slow
 def test_any_order_of_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 

@@ -43,6 +43,7 @@ def test_the_version_is_said_in_both_ways(home: ModelsHome) -> None:
         assert (answer.returncode, answer.stdout) == (OK, f"uncnn-daemon {version('uncnn')}\n")
 
 
+@pytest.mark.slow
 def test_help_is_found_in_every_way(home: ModelsHome) -> None:
     wanted = home.run("held", "list", "--help")
     assert wanted.returncode == OK
@@ -119,6 +120,7 @@ def test_a_fault_of_our_own_is_shown_whole_when_asked_for(tmp_path: Path) -> Non
         assert "internal error, KeyError: 'x'; please report it" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_device_that_there_is_not_is_refused_by_every_command_that_takes_one(home: ModelsHome) -> None:
     takers = [(name, least) for name, least in commands().items() if "--device" in options_of(name)]
     assert len(takers) >= 9

@@ -72,6 +72,7 @@ def test_a_second_pull_has_nothing_to_do(pulled: tuple[ModelsHome, str, str]) ->
     assert [model["status"] for model in answer["models"]] == ["present"] * 3
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_a_bar_for_each_file(shared_models: Path, tmp_path: Path) -> None:
     upstream = str(shared_models / "upstream")
     command = [str(PROGRAM), "models", "pull", "retinaface-mobilenet0.25", "--from", upstream]
@@ -141,6 +142,7 @@ def test_the_configuration_accepts_licences(tmp_path: Path) -> None:
     assert (code, answer["models"][0]["status"]) == (1, "failed"), "accepted, and the folder is empty"
 
 
+@pytest.mark.slow
 def test_check_finds_what_is_right(home: ModelsHome, shared_data: Path, tmp_path: Path) -> None:
     faces = some_people(shared_data / "lfw" / "identities", tmp_path / "faces", 24, 2)
     code, answer = home.json("models", "check", "mobileface-v2", "retinaface-mobilenet0.25", "--faces", faces)
@@ -153,6 +155,7 @@ def test_check_finds_what_is_right(home: ModelsHome, shared_data: Path, tmp_path
     assert float(found["accuracy"].split("%")[0]) > 90
 
 
+@pytest.mark.slow
 def test_check_finds_what_is_wrong(copy: ModelsHome) -> None:
     (copy.models / "mobileface-v2" / "model.onnx").write_bytes(b"half")
     (copy.models / "openvino-0095" / "card.yaml").write_text("name: openvino-0095\n")

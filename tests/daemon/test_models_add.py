@@ -62,6 +62,7 @@ def test_a_model_is_added_by_options_and_calibrated(home: ModelsHome, own: Path,
     assert row.split()[1:] == ["judge", "onnx", "any", "use", "3.5", "MB", "-", "own", "-", "yes"]
 
 
+@pytest.mark.slow
 def test_without_a_terminal_everything_that_is_missing_is_named_at_once(home: ModelsHome, own: Path) -> None:
     answer = home.run("models", "add", own, "--name", "nameless", "--role", "judge")
     assert answer.returncode == 2
@@ -102,6 +103,7 @@ def test_what_is_usual_follows_from_the_graph(tmp_path: Path) -> None:
         answers(about(Shape(160, 160, 512), Path("a.pt"), tmp_path), {}, yes=True, ask=False)
 
 
+@pytest.mark.slow
 def test_a_person_is_asked_and_may_answer_wrongly_first(home: ModelsHome, shared_models: Path) -> None:
     upstream = shared_models / "upstream"
     files = [str(upstream / name) for name in ("mobileface-v2-0000.params", "mobileface-v2-symbol.json")]
@@ -190,6 +192,7 @@ def test_what_cannot_be_added_is_told(tmp_path: Path, own: Path, arguments: list
     assert not list((tmp_path / "data").rglob("card.yaml"))
 
 
+@pytest.mark.slow
 def test_an_mxnet_model_is_fed_as_its_file_says(home: ModelsHome, shared_models: Path) -> None:
     files = [shared_models / "upstream" / f"mobilefacenet-y1-{part}" for part in ("0000.params", "symbol.json")]
     code, answer = home.json("models", "add", *files, "--name", "y1-of-mine", "--yes")

@@ -99,6 +99,7 @@ def test_what_is_deeper_or_has_more_channels_takes_more(less: bytes, more: bytes
     assert each[0] < each[1]
 
 
+@pytest.mark.slow
 def test_the_refused_takes_nothing(tmp_path: Path) -> None:
     """In a process of its own, whose memory is looked at from here."""
     file = tmp_path / "huge.png"

@@ -103,6 +103,7 @@ def check(home: OfflineHome, command: str, arguments: list[object], status: int)
     assert home.strangers() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", QUICK)
 def test_a_quick_command_reaches_nobody(home: OfflineHome, command: str) -> None:
     check(home, command, *QUICK[command])

@@ -319,6 +319,7 @@ def test_a_change_of_black_ink_comes_through(astronaut: Image.Image) -> None:
     assert opened(released.data).mode == "CMYK"
 
 
+@pytest.mark.slow
 def test_another_format_and_quality_may_be_chosen(astronaut: Image.Image) -> None:
     photo = decode(saved(astronaut, "PNG"), "a.png")
     for chosen in FORMATS:

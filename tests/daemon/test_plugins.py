@@ -63,6 +63,7 @@ def said(home: ModelsHome, *arguments: str) -> tuple[int, str, str]:
     return answer.returncode, answer.stdout, answer.stderr
 
 
+@pytest.mark.slow
 def test_every_attack_is_listed_and_a_broken_one_with_its_fault(home: ModelsHome) -> None:
     code, answer = asked(home, "list")
     assert code == 0
@@ -85,6 +86,7 @@ def test_every_attack_is_listed_and_a_broken_one_with_its_fault(home: ModelsHome
     assert "broken: attack leaves cannot be loaded (SystemExit: not today)" in words
 
 
+@pytest.mark.slow
 def test_an_attack_is_shown_with_its_paper_and_all_that_can_be_set(home: ModelsHome) -> None:
     code, answer = asked(home, "show", "p-fgvm")
     assert code == 0
@@ -115,6 +117,7 @@ def test_ours_say_what_each_parameter_is_for(name: str, home: ModelsHome) -> Non
         assert each.values, each.name
 
 
+@pytest.mark.slow
 def test_a_stranger_who_says_nothing_of_parameters_is_shown_with_their_defaults(home: ModelsHome) -> None:
     code, answer = asked(home, "show", "silent")
     assert code == 0

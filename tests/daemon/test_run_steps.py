@@ -142,6 +142,7 @@ def test_a_full_disk_blocks_the_folder_and_spends_no_attempt(scene: Scene, capsy
     assert len(scene.published()) == 2
 
 
+@pytest.mark.slow
 def test_a_publish_folder_that_vanished_is_not_made_again(scene: Scene, capsys: pytest.CaptureFixture) -> None:
     scene.put("1.jpg", "good")
     assert scene.run() == OK
@@ -212,6 +213,7 @@ def test_a_young_file_is_waited_for_and_a_growing_one_left_to_the_next_run(scene
     assert scene.published() == {"photo.jpg": "cloaked first half, second half"}
 
 
+@pytest.mark.slow
 def test_an_old_file_is_not_waited_for(scene: Scene) -> None:
     photo = scene.put("photo.jpg", "good")
     scene.configure(settle=3600)
@@ -301,6 +303,7 @@ def run_killed_at(scene: Scene, stage: str) -> None:
 STAGES = ["snapshot before", "snapshot after", "protect before", "protect after", "publish before", "publish after"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_run_that_is_killed_anywhere_is_taken_up_and_publishes_once(scene: Scene, stage: str) -> None:
     scene.put("a.jpg", "good")
@@ -347,6 +350,7 @@ def test_sigterm_gives_the_photo_back_and_ends_the_processes(scene: Scene) -> No
     assert list((scene.state / "spool").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_second_run_at_the_same_time_is_refused(scene: Scene) -> None:
     scene.put("slow.jpg", "slow")
     first = runner(scene, "-")

@@ -89,6 +89,7 @@ def test_a_released_copy_in_the_place_of_the_original_or_in_another_folder_is_re
     assert out.cloaked() == 1
 
 
+@pytest.mark.slow
 def test_a_released_copy_that_was_given_a_caption_is_recognised_by_its_picture(out: Scene) -> None:
     first = out.jobs()["a.jpg"]
     watch, publish = second_folder(out, "strict")
@@ -158,6 +159,7 @@ def test_what_was_released_as_it_came_is_protected_where_a_policy_asks_for_it(sc
     assert sorted(path.name for path in publish.iterdir()) == ["b.jpg", "c.jpg"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["good#edited never", "good#edited since"])
 def test_the_same_picture_under_another_name_is_cloaked_once(out: Scene, content: str) -> None:
     first = out.jobs()["a.jpg"]
@@ -362,6 +364,7 @@ def test_a_released_copy_is_in_no_batch(out: Scene, tmp_path: Path) -> None:
 STAGES = ["snapshot after", "find_same_picture after", "_judge after", "publish before", "publish after"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_kill_on_the_way_releases_the_same_picture_once(out: Scene, stage: str) -> None:
     out.put("b.jpg", "good#edited since")

@@ -82,6 +82,7 @@ def test_a_photo_that_changes_while_it_is_waited_for_is_taken_as_it_is_then(runn
     assert running.scene.published() == {"held.jpg": "cloaked good"}
 
 
+@pytest.mark.slow
 def test_a_folder_that_vanishes_is_blocked_and_taken_up_when_it_comes_back(running: Running) -> None:
     scene = running.scene
     scene.put("1.jpg", "good")
@@ -137,6 +138,7 @@ def test_what_a_person_releases_goes_out_at_once(running: Running) -> None:
     assert answer.returncode == 0
 
 
+@pytest.mark.slow
 def test_photos_that_kill_the_worker_stop_neither_the_service_nor_the_others(running: Running) -> None:
     running.scene.put("1 kills.jpg", "kills the worker")
     running.scene.put("2 good.jpg", "good")
@@ -235,6 +237,7 @@ def with_service(scene: Scene, words: str) -> Running:
     return Running(scene)
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_killed_and_the_others_go_on(scene: Scene) -> None:
     running = with_service(scene, "deadline_seconds: 1.0")
     scene.put("1 slow.jpg", "slow")
@@ -285,6 +288,7 @@ def test_without_a_folder_it_says_how_to_get_one(scene: Scene) -> None:
     assert running.stop() == 0
 
 
+@pytest.mark.slow
 def test_the_status_says_that_models_are_being_loaded(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     log = scene.root / "data" / "uncnn"
     log.mkdir(parents=True)

@@ -164,6 +164,7 @@ def sown(tmp_path: Path) -> Sown:
     return Sown(tmp_path / "named", tmp_path / "data" / "uncnn", tmp_path / "site")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", sorted(SOWN))
 def test_a_verifier_does_not_start_on_it(sown: Sown, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sow, words = SOWN[fault]

@@ -61,6 +61,7 @@ def uncnn(installed: Path, home: Path, *arguments: str | Path) -> subprocess.Com
     return subprocess.run([PROGRAM, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_it_is_listed_and_shown_like_ours(installed: Path, tmp_path: Path) -> None:
     listed = uncnn(installed, tmp_path, "plugins", "list").stdout
     assert re.search(r"^halfway +uncnn-halfway 1\.0 +Go along the gradient", listed, re.MULTILINE)

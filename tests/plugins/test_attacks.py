@@ -64,6 +64,7 @@ def cloaked_together(name: str, photo: np.ndarray, surrogates: list[Recogniser])
     return Once(*host.perturb_all(faces_in_photos, make_attack(name, {}), surrogates, FEW))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", attack_names())
 def test_contract(name: str, photo: np.ndarray, surrogates: list[Recogniser]) -> None:
     surrogates = [replace(surrogate, network=Exact(surrogate.network)) for surrogate in surrogates]

@@ -53,6 +53,7 @@ def test_it_finds_the_way_with_decisions_alone(photo: np.ndarray) -> None:
     assert not bool(loss.linked(faces.patches + faces.valid(pixels)).any()), "as the host holds it"
 
 
+@pytest.mark.slow
 def test_the_smallest_change_is_smaller_than_the_enlarged_one(photo: np.ndarray) -> None:
     faces = batch_of(photo, [FACE, BESIDE], BUDGET)
     loss = Halves(faces.patches, 0.3)

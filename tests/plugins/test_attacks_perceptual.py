@@ -64,6 +64,7 @@ def smooth_slope(faces: FaceBatch, size: float) -> Tensor:
     return slope * (size / slope.square().sum(dim=(1, 2, 3), keepdim=True)).sqrt()
 
 
+@pytest.mark.slow
 def test_cw_finds_the_smallest_change_that_reaches_the_goal(photo: np.ndarray) -> None:
     faces = batch_of(photo, [FACE], LOOSE)
     loss = Plane(faces.patches, smooth_slope(faces, 3e-6))
@@ -87,6 +88,7 @@ def test_cw_keeps_what_comes_nearest_to_a_goal_that_is_out_of_reach(photo: np.nd
     assert bool((reached < 0.7 * lowest).all())
 
 
+@pytest.mark.slow
 def test_fawkes_holds_its_dissimilarity_where_the_bound_is_loose(photo: np.ndarray) -> None:
     faces = batch_of(photo, [FACE], LOOSE)
     loss = Plane(faces.patches, 2e-6 * faces.noise(5))
@@ -149,6 +151,7 @@ def blurred(pictures: Tensor, sigma: float) -> Tensor:
     return torch.nn.functional.conv2d(across, kernel.transpose(2, 3), padding=(12, 0), groups=3)
 
 
+@pytest.mark.slow
 def test_lowkey_pays_for_what_is_seen(photo: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

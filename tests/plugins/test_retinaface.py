@@ -152,6 +152,7 @@ def test_published_weights_fit_exactly(shared_models: Path) -> None:
     assert load_network(weights)[1] == INPUT_FORMATS["mobilenet0.25"]
 
 
+@pytest.mark.slow
 def test_torch_and_onnxruntime_agree(detector: RetinaFace, in_torch: RetinaFace, group: Pixels) -> None:
     for size in ((64, 96), (256, 224), (480, 640)):
         crops = [group[: size[0], : size[1]], group[-size[0] + 5 :, -size[1] :]]
@@ -162,6 +163,7 @@ def test_torch_and_onnxruntime_agree(detector: RetinaFace, in_torch: RetinaFace,
     assert_same(in_torch.detect(group), detector.detect(group))
 
 
+@pytest.mark.slow
 def test_faces_are_where_they_are_at_another_size(detector: RetinaFace, photos: list[Pixels]) -> None:
     """Each point is as exact as the network is; their mean shows that no half pixel is lost in the mapping."""
     for photo in photos:
@@ -205,6 +207,7 @@ def test_a_batch_is_what_its_photos_are_alone(detector: RetinaFace, photos: list
     assert detector.detect_batch([]) == []
 
 
+@pytest.mark.slow
 def test_tiles_give_each_face_once(detector: RetinaFace, photos: list[Pixels]) -> None:
     canvas = np.full((300, 5000, 3), 127, np.uint8)
     places = [0, 620, 1230, 1800, 2400, 3000, 3600, 4200, 4750]
@@ -228,6 +231,7 @@ def test_a_strip_is_not_looked_at_however_long_it_is(detector: RetinaFace) -> No
         assert never.detect(np.zeros((*shape, 3), np.uint8)) == []
 
 
+@pytest.mark.slow
 def test_grey_photos_and_faces_that_fill_the_photo(detector: RetinaFace, photos: list[Pixels]) -> None:
     for photo in photos[:2]:
         grey = np.asarray(Image.fromarray(photo).convert("L").convert("RGB"))
@@ -250,6 +254,7 @@ def test_boxes_stay_inside_the_photo_and_the_best_comes_first(detector: RetinaFa
         assert -0.5 <= face.box[1] < face.box[3] <= cut.shape[0] - 0.5
 
 
+@pytest.mark.slow
 def test_most_faces_of_a_crowd_are_found_and_few_others(detector: RetinaFace, shared_data: Path) -> None:
     """Guards the figures of benchmarks/detector.py on a part of its photos."""
     entries = list(json.loads((shared_data / "widerface" / "boxes.json").read_text()).items())[::8]

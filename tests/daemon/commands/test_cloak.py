@@ -93,6 +93,7 @@ def test_what_is_done_already_is_passed_over_without_loading_a_model(given: Give
     assert given.copies() == {"a.jpg": "cloaked one", "c.jpg": "cloaked three"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["content", "policy", "models", "copy gone", "copy changed", "asked", "output"])
 def test_what_would_come_out_else_is_done_again(given: Given, change: str) -> None:
     photo = given.put("a.jpg", "one")
@@ -167,6 +168,7 @@ def test_status_names_what_a_command_holds_and_not_what_it_said_at_once(given: G
     assert print_status(as_json=False) == NOT_RUNNING
 
 
+@pytest.mark.slow
 def test_a_failed_photo_is_tried_again_by_the_next_command_alone(given: Given) -> None:
     photo = given.put("a.jpg", "damaged")
     assert given.cloak(photo)["a.jpg"]["status"] == "error"
@@ -235,6 +237,7 @@ def test_what_cannot_be_read_is_named_and_the_others_go_on(given: Given) -> None
     assert told["a.jpg"]["status"] == "published"
 
 
+@pytest.mark.slow
 def test_a_summary_says_how_many_and_what_next(given: Given) -> None:
     given.put("a.jpg", "one")
     given.put("b.jpg", "unprotected")

@@ -89,6 +89,7 @@ def test_photos_of_different_sizes_are_refused(detector: Detector, versions: tup
         shown(detector, versions[0], tmp_path / "small.png", tmp_path / "made", "png")
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_was_asked_for_and_overwrites_no_photo(
     versions: tuple[Path, Path], own_detector_folder: Path, tmp_path: Path
 ) -> None:

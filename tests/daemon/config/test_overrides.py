@@ -160,6 +160,7 @@ def reprocess(scene: Scene) -> None:
         ledger.folders.reprocess()
 
 
+@pytest.mark.slow
 def test_what_is_asked_to_be_done_again_is_done_under_each_photos_own_policy(scene: Scene) -> None:
     scene.put("a.jpg", "good a")
     scene.put("trip/b.jpg", "good b")

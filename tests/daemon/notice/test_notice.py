@@ -110,6 +110,7 @@ def test_a_test_message_arrives_and_no_secret_is_shown(home: Path, inbox: Inbox)
     assert sorted(path.name for path in home.iterdir()) == ["apprise.txt", "config.yaml", "state"]
 
 
+@pytest.mark.slow
 def test_what_waits_is_sent_once_and_without_names(home: Path, inbox: Inbox, found: View) -> None:
     assert notify(home).returncode == 0
     assert inbox.messages == []

@@ -53,6 +53,7 @@ def test_nothing_moved_is_compared_with_the_original() -> None:
     assert UNMOVED.share(0) == 0
 
 
+@pytest.mark.slow
 def test_how_much_is_to_be_seen_is_one_figure_and_counts_what_was_moved(tmp_path: Path) -> None:
     """In `cloak`, which knows what the worker moved, in `verify`, which does not, and in `compare`."""
     skimage = pytest.importorskip("skimage")

@@ -80,6 +80,7 @@ def test_a_face_that_is_gone_is_said_and_still_judged(verifier: Verifier, photo:
     assert verdict.protected
 
 
+@pytest.mark.slow
 def test_each_answer_says_what_was_asked_and_a_wider_margin_asks_for_more(
     verifier: Verifier, photo: np.ndarray
 ) -> None:
@@ -135,6 +136,7 @@ def test_a_face_is_asked_about_around_where_it_is_found(verifier: Verifier, phot
     assert asked[-1] == 2 + len(JITTERS), "and where it was, for it is elsewhere now"
 
 
+@pytest.mark.slow
 def test_the_unchanged_photo_is_asked_about_once_however_many_copies_are_judged(
     verifier: Verifier, photo: np.ndarray
 ) -> None:

@@ -90,6 +90,7 @@ def test_photos_of_two_sizes_are_refused() -> None:
         on_displays(np.zeros((10, 20, 3), np.uint8), np.zeros((10, 10, 3), np.uint8))
 
 
+@pytest.mark.slow
 def test_a_scaled_photo_is_that_of_pillow_where_it_changed_and_elsewhere() -> None:
     photo = np.asarray(pytest.importorskip("skimage").data.astronaut())
     large = np.asarray(Image.fromarray(photo).resize((3001, 2251)))

@@ -166,6 +166,7 @@ def test_other_weights_under_the_published_name_are_named_and_not_used(
     assert "is not the published file of that name: it is not used" in notice
 
 
+@pytest.mark.slow
 def test_the_users_weights_are_exported_once_and_proven(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -52,6 +52,7 @@ def test_the_slope_of_light_is_its_derivative() -> None:
     assert torch.allclose(linear_slope(values), slope.clamp(min=0.15), rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_the_sensitivity_is_that_of_colorvideovdp() -> None:
     pycvvdp = pytest.importorskip("pycvvdp", reason="cvvdp is not installed")
     metric = pycvvdp.cvvdp(display_name="standard_fhd", device=torch.device("cpu"), quiet=True)

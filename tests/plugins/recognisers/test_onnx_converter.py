@@ -40,6 +40,7 @@ def test_what_ships_needs_no_folding(name: str, monkeypatch: pytest.MonkeyPatch)
     assert all(torch.equal(*pair) for pair in zip(quick, read(path, size), strict=True))
 
 
+@pytest.mark.slow
 def test_a_worker_starts_without_what_takes_long() -> None:
     slow = ["torchvision", "torch._dynamo", "onnxscript", "sympy", "retinaface", "albumentations", "cv2", "pandas"]
     script = (

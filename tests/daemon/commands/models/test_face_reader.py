@@ -21,6 +21,7 @@ from uncnn.exporters.registry.store import detector_files
 from uncnn.plugins.detectors.retinaface import load_onnx
 
 
+@pytest.mark.slow
 def test_a_photo_is_read_in_a_sandbox_alone(
     portraits: Callable[[int], list[np.ndarray]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

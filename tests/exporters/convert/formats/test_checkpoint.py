@@ -32,6 +32,7 @@ def converted(file: Path) -> onnx.ModelProto:
     return convert("checkpoint", [file])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_the_checkpoint_equals_the_reference_on_real_faces(
     shared_models: Path, faces_144: Callable[[int], np.ndarray], name: str

@@ -111,6 +111,7 @@ def test_equals_dlib_on_a_portrait(portrait, models, card, weights, original):
     assert_equals_dlib(portrait, models, card, weights, original)
 
 
+@pytest.mark.slow
 def test_equals_dlib_on_real_faces(faces, models, card, weights, original):
     assert len(faces) >= 20
     assert_equals_dlib(faces, models, card, weights, original)

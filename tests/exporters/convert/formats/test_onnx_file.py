@@ -186,6 +186,7 @@ def test_a_picture_of_any_size_is_asked_about(original: ModelProto, tmp_path: Pa
         convert("onnx", [saved(original, tmp_path)], "96x96")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilefacenet-sirius", "mobilefacenet-casia-tf2", "openvino-0095"])
 def test_real_files_of_others_are_built(
     recogniser_folder: Callable[[str], Path], faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str
@@ -205,6 +206,7 @@ def test_real_files_of_others_are_built(
     assert describe(reference / "model.onnx").normalises_inside == (name == "openvino-0095")
 
 
+@pytest.mark.slow
 def test_a_newer_opset_is_taken_by_torch(tmp_path: Path) -> None:
     """torch's own export in opset 20, where Gelu is one operation and a reduction's axes an input."""
     network = torch.nn.Sequential(
