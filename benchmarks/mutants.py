@@ -56,13 +56,13 @@ class Target:
 
 GUARD: Final = "tests/daemon/test_fail_closed.py"
 CARDS: Final = "tests/plugins/recognisers/test_cards.py"
-TABLE: Final = "tests/daemon/test_tightening.py"
+TABLE: Final = "tests/daemon/config/test_tightening.py"
 RULES: Final = tuple(f"{name}.objection" for name in ("Ranked", "Number", "AllOf", "Longer"))
 TARGETS: Final = [
     Target("daemon/protect/pipeline.py", ("decide",), (GUARD,)),
     Target("daemon/verify/verdict.py", ("FaceVerdict.protected", "Verdict.protected", "Judgement.blind"), (GUARD,)),
     Target("daemon/protect/verifier.py", ("_paired",), (GUARD,)),
-    Target("daemon/protect/verifier.py", ("_judgement",), (GUARD, "tests/daemon/test_judgements.py")),
+    Target("daemon/protect/verifier.py", ("_judgement",), (GUARD, "tests/daemon/verify/test_judgements.py")),
     Target("daemon/verify/places.py", ("places",), ("tests/daemon/verify/test_places.py",)),
     Target("daemon/protect/measuring.py", ("same_face",), (GUARD,)),
     Target(

@@ -18,7 +18,7 @@ from uncnn.daemon.files.formats import FORMATS as NAMES
 from uncnn.daemon.photos import PhotoError, decode
 from uncnn.daemon.photos.formats import FORMATS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LINE = '    FileFormat("PPM", "ppm pnm", _starts(b"P6")),\n'
 MODULE = '''
 """PPM of three samples of 8 bits, and of no comment but one in its second line: Netpbm."""

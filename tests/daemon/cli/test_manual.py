@@ -16,7 +16,7 @@ from models_home import PROGRAM, ModelsHome
 from uncnn.daemon.cli.manual import page
 from uncnn.daemon.output import ERROR, NOT_RUNNING, OK, USAGE
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from uncnn.daemon.files.ways import Way
 from uncnn.daemon.jobs.recovery import find_released
 
 CONTENT = b"the bytes of a photo" * 1000
-STRANGER = Path(__file__).parent / "spawned" / "stranger.py"
+STRANGER = Path(__file__).parents[1] / "spawned" / "stranger.py"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 

@@ -34,7 +34,7 @@ from uncnn.daemon.verify.keeping import kept_of
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.recognisers.cards import DEFAULT_MARGIN, distance, value_at
 
-AUDIT = Path(__file__).parent / "spawned" / "stub_audit.py"
+AUDIT = Path(__file__).parents[1] / "spawned" / "stub_audit.py"
 
 
 @pytest.fixture(autouse=True)

@@ -26,8 +26,8 @@ from uncnn.daemon.service.notify_units import (
 )
 from uncnn.daemon.service.units import UnitError, folders_conf, system_unit, user_unit
 
-SHIPPED = Path(__file__).resolve().parents[2] / "systemd"
-FILTER = Path(__file__).parent / "spawned" / "under_filter.py"
+SHIPPED = Path(__file__).resolve().parents[3] / "systemd"
+FILTER = Path(__file__).parents[1] / "spawned" / "under_filter.py"
 ANALYZE = shutil.which("systemd-analyze")
 
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed: apt install systemd")

@@ -21,11 +21,11 @@ from uncnn.daemon.protect.processes import Child
 from uncnn.daemon.protect.wire import RequestError
 from uncnn.daemon.sandbox import memory
 
-sys.path.insert(0, str(Path(__file__).parent / "spawned"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "spawned"))
 
 import spawned_handlers
 
-BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "memory.py"
+BENCHMARK = Path(__file__).resolve().parents[3] / "benchmarks" / "memory.py"
 MPX = 1_000_000
 
 

@@ -21,7 +21,7 @@ from uncnn.daemon.sandbox.entering import offered
 from uncnn.daemon.sandbox.protection import Protection, held_in_all
 from uncnn.daemon.sandbox.rules import Sandbox, sandbox_for
 
-sys.path.insert(0, str(Path(__file__).parent / "spawned"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "spawned"))
 
 import malicious_decoder
 

@@ -15,7 +15,7 @@ import pytest
 from uncnn.daemon.protect.processes import Child, ProcessDied
 from uncnn.daemon.protect.wire import RequestError, Stage
 
-sys.path.insert(0, str(Path(__file__).parent / "spawned"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "spawned"))
 
 import spawned_handlers
 from spawned_handlers import Act, Count, Lie, Unheard
@@ -126,7 +126,7 @@ FIRST = (
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 def test_ctrl_c_never_reaches_a_child_before_its_first_line() -> None:
     """The first one of a process is the hard case: multiprocessing begins its tracker then, and lets SIGINT through."""
-    code = FIRST.format(folder=str(Path(__file__).parent / "spawned"))
+    code = FIRST.format(folder=str(Path(__file__).parents[1] / "spawned"))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     blocked, ignored = (int(mask, 16) for mask in done.stdout.split())
     assert (blocked | ignored) & 1 << (signal.SIGINT - 1)

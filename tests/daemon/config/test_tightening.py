@@ -136,7 +136,7 @@ def test_every_field_of_a_policy_has_its_row_and_its_values_here() -> None:
 
 
 def test_every_field_is_in_the_documentation() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "service.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "service.md").read_text()
     assert [name for name in map(".".join, TABLE) if f"`{name}`" not in text] == []
 
 

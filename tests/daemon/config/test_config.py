@@ -14,7 +14,7 @@ from uncnn.daemon.config import Config, ConfigError, Policy, find_config, load
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.ways import Way
 
-SAMPLE = Path(__file__).resolve().parents[2] / "config.yaml"
+SAMPLE = Path(__file__).resolve().parents[3] / "config.yaml"
 
 BAD = """\
 version: 2
