@@ -196,7 +196,7 @@ def reload() -> None:
 
     If the new configuration is wrong, the service keeps the old one, and `status` says so.
 
-    Exit status: 0 the service was told, 3 no service is running.
+    Exit status: 0 it is reloaded, 3 no service is running, 78 the configuration is wrong.
 
     Example: uncnn-daemon reload
     """

@@ -1,18 +1,34 @@
-"""What a command asks of the service at work, by a signal: to read its configuration again, to look at its folders."""
+"""What a command asks of the service at work: to read its configuration again, to look at its folders.
+
+It is asked over its control socket, which answers, where it has one, otherwise by a signal.
+"""
 
 from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
+from typing import Final
 
+from uncnn.daemon.control.messages import Reload
+from uncnn.daemon.control.service_engine import ServiceLost, ask_service
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.files.workspace import signal_run
 from uncnn.daemon.ledger import Ledger
-from uncnn.daemon.output import NOT_RUNNING, OK
+from uncnn.daemon.output import BAD_CONFIGURATION, NOT_RUNNING, OK
+
+RELOAD_SECONDS: Final = 40.0
+"""So long an answer is waited for: the service itself gives up before."""
 
 
 def reload() -> int:
     """Let the service read its configuration again, and return the exit status."""
+    with suppress(ServiceLost):  # it has no socket
+        if problem := ask_service(Reload(), RELOAD_SECONDS).problem:
+            sys.stderr.write(f"{problem}\n")
+            return BAD_CONFIGURATION
+        sys.stdout.write("the service has reloaded its configuration\n")
+        return OK
     if signal_run(signal.SIGHUP):
         sys.stdout.write(
             "told the service to reload its configuration: uncnn-daemon status shows whether it was accepted\n"

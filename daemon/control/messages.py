@@ -101,6 +101,18 @@ class NameModels(Ask[Roster]):
     """Say which models there are."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The service has read its configuration again."""
+
+    problem: str  # why it keeps the old one; "": it goes by the new one
+
+
+@dataclass(frozen=True, slots=True)
+class Reload(Ask[Reloaded]):
+    """Read the configuration again; whoever asks need not have joined."""
+
+
 def exchanged(value: Value, exchange: Callable[[Content], Content]) -> Value:
     """Return a message or an answer with each of its files exchanged."""
     if isinstance(value, Content):

@@ -10,7 +10,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +27,8 @@ from uncnn.daemon.control.messages import (
     Join,
     Joined,
     NameModels,
+    Reload,
+    Reloaded,
     Start,
     Started,
 )
@@ -47,16 +49,20 @@ LONGEST_QUESTION: Final = 32_000_000
 """Bytes: the embeddings of enrolled people, and what both looks saw in a photo of a crowd."""
 
 _UNDERSTOOD: Final[Handlers] = {
-    kind: lambda _asked, _report: None for kind in (Join, NameModels, Start, *ASKED_OF_PROCESSES)
+    kind: lambda _asked, _report: None for kind in (Join, NameModels, Start, Reload, *ASKED_OF_PROCESSES)
 }
 
 
 class Reception:
     """Answers commands until it is closed."""
 
-    def __init__(self, engine: SharedEngine) -> None:
-        """Listen from now on. Raises OSError: there can be no socket here. FolderError."""
+    def __init__(self, engine: SharedEngine, reload: Callable[[], str]) -> None:
+        """Listen from now on; `reload` has the configuration read again and returns what is wrong with it, or "".
+
+        Raises OSError: there can be no socket here. FolderError.
+        """
         self._engine = engine
+        self._reload = reload
         self._room = threading.Semaphore(MOST_COMMANDS)
         self._channels: set[Channel] = set()
         self._lock = threading.Lock()
@@ -106,7 +112,7 @@ class Reception:
 
     def _attend(self, channel: Channel) -> None:
         try:
-            Guest(channel, self._engine).attend()
+            Guest(channel, self._engine, self._reload).attend()
         except EOFError:  # it is done
             pass
         except (UncnnError, OSError) as error:
@@ -126,10 +132,11 @@ class Reception:
 class Guest:
     """A command at the socket."""
 
-    def __init__(self, channel: Channel, engine: SharedEngine) -> None:
+    def __init__(self, channel: Channel, engine: SharedEngine, reload: Callable[[], str]) -> None:
         """It has said nothing yet."""
         self._channel = channel
         self._engine = engine
+        self._reload = reload
         self._footing: Footing | None = None
         self._models: str | None = None  # that the first call was made with
         self._hears = True
@@ -156,6 +163,9 @@ class Guest:
             self._engine.spool_for(asked.footing)
             self._footing = asked.footing
             self._reply(asked, Joined())
+            return
+        if isinstance(asked, Reload):
+            self._reply(asked, Reloaded(self._reload()))
             return
         if self._footing is None:
             raise ChannelError(f"the first message is {type(asked).__name__}, not Join")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
@@ -44,12 +44,17 @@ class ServiceEngine:
         self._loaded: Started | None = None
 
     @classmethod
-    def joined(cls, footing: Footing) -> ServiceEngine:
-        """Return the service of this state folder. Raises ServiceLost: there is none that works on this footing."""
+    def reached(cls) -> ServiceEngine:
+        """Return the service of this state folder, whatever it works with. Raises ServiceLost: there is none."""
         try:
-            engine = cls(Channel(connected()))
+            return cls(Channel(connected()))
         except (UncnnError, OSError) as error:
             raise ServiceLost(f"no service can be reached: {error}") from error
+
+    @classmethod
+    def joined(cls, footing: Footing) -> ServiceEngine:
+        """Return the service of this state folder. Raises ServiceLost: there is none that works on this footing."""
+        engine = cls.reached()
         try:
             engine._ask(Join(footing), silent, JOIN_SECONDS)
         except BaseException:
@@ -126,6 +131,12 @@ class ServiceEngine:
             if "refused" in received:
                 raise ServiceLost(str(received["refused"]))
             report(Stage(**received["progress"]))
+
+
+def ask_service(asked: Ask[Answer], patience_seconds: float) -> Answer:
+    """Return the running service's answer to what is no matter of photos. Raises ServiceLost."""
+    with closing(ServiceEngine.reached()) as service:
+        return service._ask(asked, silent, patience_seconds)
 
 
 class EitherEngine:

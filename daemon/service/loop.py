@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ from uncnn.daemon.service.worker_thread import Finished, WorkerThread
 from uncnn.daemon.text import printable, system_words
 from uncnn.daemon.watch.backlog import source_folders
 from uncnn.daemon.watch.folder import WatchedFolder
+from uncnn.plugins.api import UncnnError
 
 KEEP_SECONDS: Final = 10.0
 """Between two rounds of house-keeping: health, retries, the heartbeat."""
@@ -38,6 +40,10 @@ PRUNE_SECONDS: Final = 3600.0
 
 STOP_SECONDS: Final = 8.0
 """For what is being done to be given back."""
+
+
+RELOAD_SECONDS: Final = 30.0
+"""A command waits so long at most: the main thread does nothing that takes longer."""
 
 
 class Service:
@@ -52,6 +58,7 @@ class Service:
         self._worker = WorkerThread(config, self._wakeup.ring, self._works_with)
         self._served: dict[Path, FolderSupervisor] = {}
         self._problem = ""  # of the configuration
+        self._to_hear: list[threading.Event] = []  # of commands that wait for a reload
         self._kept: float | None = None  # when the house was last kept
         self._pruned = time.monotonic()  # when old copies of held photos were last removed
         self._ready = False
@@ -85,10 +92,19 @@ class Service:
     def _received(self) -> Reception | None:
         """Open the control socket; without one the commands load models of their own."""
         try:
-            return Reception(self._worker.engine)
+            return Reception(self._worker.engine, self._reload_for_command)
         except (OSError, FolderError) as error:
             say(f"there is no control socket, so that commands load models of their own: {error}")
             return None
+
+    def _reload_for_command(self) -> str:
+        """Have the main thread read the configuration again, and return what is wrong with it; any thread may call."""
+        done = threading.Event()
+        self._to_hear.append(done)  # before it is asked for: then it is heard at the end of that
+        self._wakeup.ask("reload")
+        if not done.wait(RELOAD_SECONDS):
+            raise UncnnError(f"the service did not reload its configuration in {RELOAD_SECONDS:.0f} s: ask for status")
+        return self._problem
 
     def _turn(self) -> None:
         """Do what there is to do now."""
@@ -113,7 +129,10 @@ class Service:
         now = time.monotonic()
         if "reload" in asked:
             notify(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
+            asking, self._to_hear = self._to_hear, []
             self._reload()
+            for each in asking:
+                each.set()
             notify(READY="1")
         if "scan" in asked:
             self._worker.poke(self._config)

@@ -42,6 +42,11 @@ class Wakeup:
         with suppress(BlockingIOError):  # it is full: whoever waits will wake
             os.write(self._writer, b".")
 
+    def ask(self, what: str) -> None:
+        """Ask for something as a signal does; any thread may."""
+        self._asked.add(what)
+        self.ring()
+
     def wait(self, seconds: float) -> None:
         """Return when rung, or after so many seconds."""
         if select.select([self._reader], [], [], max(seconds, 0.0))[0]:
@@ -49,7 +54,7 @@ class Wakeup:
                 os.read(self._reader, 65536)
 
     def asked(self) -> set[str]:
-        """Return what signals asked for since the last call: stop, reload, scan."""
+        """Return what was asked for since the last call: stop, reload, scan."""
         taken = set(self._asked) | set(_early)
         self._asked -= taken
         _early.difference_update(taken)

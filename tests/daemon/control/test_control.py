@@ -23,6 +23,7 @@ from scene import Scene
 from stub_engine import StubEngine
 
 from uncnn.daemon.commands.cloak import cloak_photos
+from uncnn.daemon.commands.requests import reload
 from uncnn.daemon.config import Config, Models, Policy
 from uncnn.daemon.control import reception
 from uncnn.daemon.control.address import connected, socket_file
@@ -31,7 +32,7 @@ from uncnn.daemon.control.service_engine import ServiceEngine, ServiceLost
 from uncnn.daemon.control.shared_engine import EngineUnavailable, SharedEngine, Turns
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.ledger import State
-from uncnn.daemon.output import ERROR, OK
+from uncnn.daemon.output import BAD_CONFIGURATION, ERROR, OK
 from uncnn.daemon.people.store import People
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import AttackChoice, Change, Describe, Judge, Look, Next, Review, Show
@@ -499,6 +500,20 @@ def test_a_service_that_does_not_answer_is_not_waited_for(service: Running, comm
     finally:
         service.process.send_signal(18)
     assert time.monotonic() - began < 60
+
+
+def test_a_reload_is_answered_when_it_is_done(service: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    other = service.scene.root / "other"
+    other.mkdir()
+    service.scene.configure(more=f", {{watch: {other}, publish: {service.scene.root / 'other-out'}}}")
+    assert reload() == OK
+    assert capsys.readouterr().out == "the service has reloaded its configuration\n"
+    assert f"watching {other}" in service.said()
+    (service.scene.root / "config.yaml").write_text("folders: [{wach: here}]\n")
+    assert reload() == BAD_CONFIGURATION
+    assert "did you mean 'watch'?" in capsys.readouterr().err
+    service.scene.configure()
+    assert reload() == OK
 
 
 def test_models_that_change_meanwhile_are_not_mixed(service: Running, scene: Scene) -> None:

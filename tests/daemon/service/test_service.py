@@ -20,6 +20,7 @@ from scene import Scene
 
 from uncnn.daemon.commands.status import print_status
 from uncnn.daemon.ledger import State
+from uncnn.daemon.output import BAD_CONFIGURATION
 
 
 @pytest.fixture
@@ -201,7 +202,11 @@ def test_a_reload_that_is_refused_degrades_the_status(running: Running) -> None:
     (scene.root / "config.yaml").write_text("policies: {everyday: {no_face: never}}\n")
     program = Path(sys.executable).with_name("uncnn-daemon")
     environment = {**os.environ, "UNCNN_STATE": str(scene.state)}
-    running.until(lambda: subprocess.run([program, "reload"], env=environment, check=False).returncode == 0)
+    running.until((scene.state / "control.sock").exists)
+    answer = subprocess.run([program, "reload"], env=environment, capture_output=True, text=True, check=False)
+    assert answer.returncode == BAD_CONFIGURATION
+    assert "was not reloaded" in answer.stderr
+    assert "policies.everyday.no_face" in answer.stderr
     running.until_said("was not reloaded")
 
     def status() -> subprocess.CompletedProcess[str]:
