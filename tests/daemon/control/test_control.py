@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
 import struct
@@ -157,7 +158,7 @@ def test_a_command_of_other_settings_uses_processes_of_its_own(
         service.scene.configure()
         text = (service.scene.root / "config.yaml").read_text()
         (service.scene.root / "config.yaml").write_text(f"{text}models: {{licences: [permissive, research]}}\n")
-        service.process.send_signal(1)
+        service.process.send_signal(signal.SIGHUP)
         service.until_said("reloaded")
     elif what == "version":
         monkeypatch.setattr("uncnn.daemon.control.messages._version", lambda: "0.0.1")
@@ -183,8 +184,9 @@ def test_a_photo_goes_on_in_processes_of_the_command_when_the_service_dies(
     judging = service.scene.root / "data" / "uncnn" / "at work"
 
     def kill() -> None:
-        service.until(judging.exists)
+        service.until(lambda: judging.exists() and judging.read_text() != "")
         service.kill()
+        os.kill(int(judging.read_text()), signal.SIGKILL)  # it would sleep on
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -493,12 +495,12 @@ with socket.socket(socket.AF_UNIX) as server:
 
 def test_a_service_that_does_not_answer_is_not_waited_for(service: Running, commands: Commands) -> None:
     commands.own_processes(StubEngine)
-    service.process.send_signal(19)  # SIGSTOP
+    service.process.send_signal(signal.SIGSTOP)
     began = time.monotonic()
     try:
         assert commands.cloak(commands.put("a.jpg", "one"))[0] == OK
     finally:
-        service.process.send_signal(18)
+        service.process.send_signal(signal.SIGCONT)
     assert time.monotonic() - began < 60
 
 
