@@ -43,7 +43,7 @@ def test_an_attack_that_needs_torch_says_so(monkeypatch: pytest.MonkeyPatch) -> 
         def load(self) -> None:
             raise ModuleNotFoundError("No module named 'leaves'", name="leaves")
 
-    monkeypatch.setattr(registry, "entries", lambda: {"veil": Entry(), "leaves": Odd()})
+    monkeypatch.setattr(registry, "entries", lambda _group: {"veil": Entry(), "leaves": Odd()})
     with pytest.raises(registry.UnknownAttack, match=r"cannot be loaded: torch is not installed: pip install"):
         registry.load_attack("veil")
     with pytest.raises(registry.UnknownAttack, match=r"cannot be loaded \(No module named 'leaves'\)"):

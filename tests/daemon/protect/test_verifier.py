@@ -169,7 +169,7 @@ def test_a_photo_that_was_looked_at_ahead_is_reviewed_the_same_and_not_looked_at
     review = Review(content, "a", faces, Terms(1e-3, VIEWS, "calibrated", 24, "auto", "cloak", "all"))
     alone = handlers_of(Verifier(verifier.detector, verifier.recognisers), "cpu")
     expected = answer(alone, review, silent)
-    assert expected.sightings
+    assert expected.detections
     ahead = handlers_of(Verifier(verifier.detector, verifier.recognisers), "cpu")
     assert answer(ahead, LookAhead(content, "a", "auto"), silent) is None
     monkeypatch.setattr(SecondLook, "at", None)

@@ -25,7 +25,9 @@ class StubEngine(ProcessEngine):
         limit = self._data / "threshold-of-the-stub"
         thresholds = {1e-3: float(limit.read_text()) if limit.exists() else 0.5}
         own = {"name": "stub", "family": "none", "sha256": "0" * 64, "metric": "cosine", "thresholds": thresholds}
-        card = read_card(EMBEDDED / "dlib-resnet").model_copy(update={**own, "intervals": None})
+        card = read_card(EMBEDDED / "dlib-resnet").model_copy(
+            update={**own, "intervals": None, "margin": None, "margin_source": None}
+        )
         surrogate, judge = (Installed(EMBEDDED, card.model_copy(update={"role": role})) for role in _ROLES)
         models = self._data / "models-of-the-stub"  # another content: other models
         said = hashlib.sha256(models.read_bytes() if models.exists() else b"stub").hexdigest()
