@@ -53,9 +53,9 @@ import fcntl, os, sys, time
 opened = os.open(sys.argv[1], os.O_RDONLY)
 while True:
     fcntl.flock(opened, fcntl.LOCK_SH)
-    time.sleep(0.05)
+    time.sleep(0.02)
     fcntl.flock(opened, fcntl.LOCK_UN)
-    time.sleep(0.001)
+    time.sleep(0.005)
 """
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import subprocess
 import sys
 import zlib
 from functools import cache
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -326,15 +328,15 @@ def test_a_page_that_is_a_preview_is_left_out() -> None:
 
 def test_nothing_is_written_to_the_terminal() -> None:
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import test_photos_bad as bad\n"
+        "import os, sys; sys.path[:0] = sys.argv[1].split(os.pathsep)\n"
+        "import test_bad_photos as bad\n"
         "from uncnn.daemon.photos import decode, PhotoError\n"
         "noisy = [bytes([*tiff[:20], *[255] * 40, *tiff[60:]]) for tiff in map(bad.tiff, bad.NOISY)]\n"
         "for content in [*noisy, *(entry[0] for entry in bad.BAD.values())]:\n"
         "    try: decode(content, 'a')\n"
         "    except PhotoError: pass\n"
     )
-    here = samples.__file__.rpartition("/")[0]
+    here = os.pathsep.join([str(Path(__file__).parent), samples.__file__.rpartition("/")[0]])
     done = subprocess.run([sys.executable, "-W", "default", "-c", program, here], capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
