@@ -11,7 +11,7 @@ from uncnn.daemon.ledger import State
 pytestmark = pytest.mark.slow
 
 PLACES = [
-    "uncnn.daemon.service.folder_supervisor:look",
+    "uncnn.daemon.service.folder_supervisor:scan_folder",
     "uncnn.daemon.jobs.photo_job:snapshot",
     "uncnn.daemon.ledger.jobs:Ledger.enqueue",
     "uncnn.daemon.ledger.jobs:Ledger.claim",

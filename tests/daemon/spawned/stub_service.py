@@ -1,6 +1,6 @@
 """The service as a process of its own, with processes without networks: `python stub_service.py CONFIG`.
 
-`$STUB_KILL`, as `uncnn.daemon.jobs.photo_job:publish after`, kills it there, once: `$STUB_KILLED` is the
+`$STUB_KILL`, as `uncnn.daemon.jobs.release:publish after`, kills it there, once: `$STUB_KILLED` is the
 file that says so.
 `$STUB_FAIL`, as `uncnn.daemon.files.publish:_link 16`, lets it fail there by that errno while `$STUB_FAILING` is there.
 `$STUB_CLOCK` sets its clock, in seconds ahead, once `$STUB_CLOCK_SET` is there.
