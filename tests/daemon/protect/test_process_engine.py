@@ -76,7 +76,7 @@ def test_the_verifier_looks_at_a_photo_while_the_worker_does(tmp_path: Path) -> 
         looked = engine.look(Look(photo, "photo", "auto"))
         assert engine.verifier._posted == 1
         terms = Terms(1e-3, ("as-is",), "calibrated", 24, "auto", "cloak", "all")
-        assert engine.judge(Review(photo, "photo", looked.faces, terms)).sightings == ()
+        assert engine.judge(Review(photo, "photo", looked.faces, terms)).detections == ()
         assert engine.verifier._posted == 0
         (tmp_path / "photo").write_bytes(b"no photo")
         with pytest.raises(RequestError) as caught:
