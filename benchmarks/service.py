@@ -114,9 +114,9 @@ def done_by_hand(ledger: Ledger, source: SourceFolder, photos: list[Path]) -> fl
 
     for relative in photos:
         found = (source.folder.watch / relative).lstat()
-        source = f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
+        same = f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
         began = time.monotonic()
-        job = ledger.enqueue(source.number, relative, str(relative), source.digest, source)
+        job = ledger.enqueue(source.number, relative, str(relative), source.digest, same)
         timed("enqueue", began)
         began = time.monotonic()
         job = ledger.claim(job)
@@ -126,7 +126,7 @@ def done_by_hand(ledger: Ledger, source: SourceFolder, photos: list[Path]) -> fl
             job = ledger.move(job, state, published=relative)
             timed(state.value, began)
         began = time.monotonic()
-        ledger.done(source.number, relative, source, source.digest)
+        ledger.done(source.number, relative, same, source.digest)
         timed("done", began)
     return max(statistics.median(each) for each in times.values())
 
