@@ -28,7 +28,7 @@ from uncnn.daemon.terminal.verdict_table import worst_views
 from uncnn.plugins.registry import STRENGTHS
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAD = f"{'':14s}  faces  protected  published          SSIMULACRA2  s/face  each judge links"
+HEAD = f"{'':14s}  faces  protected  published      JOD at 2x zoom  s/face  each judge links"
 
 
 def main() -> None:
@@ -74,7 +74,7 @@ def judged(engine: ProcessEngine, photo: Path, policy: Policy, spool: Path) -> O
 def row(name: str, outcomes: Sequence[Outcome]) -> str:
     """Return one line of the table."""
     faces = [face for outcome in outcomes for face in outcome.verdict.faces if face.required]
-    seen = [face.ssimulacra2 for face in faces if face.ssimulacra2 is not None]
+    seen = [face.zoom for face in faces if face.zoom is not None]
     linked: dict[str, int] = {}
     for face in faces:
         for worst in worst_views(face):
@@ -85,7 +85,7 @@ def row(name: str, outcomes: Sequence[Outcome]) -> str:
     released = sum(outcome.decision == "publish" for outcome in outcomes) / max(len(outcomes), 1)
     worst_tenth = sorted(seen)[len(seen) // 10]
     seconds = sum(outcome.seconds for outcome in outcomes) / max(len(faces), 1)
-    shown = f"{statistics.mean(seen):.1f}, 10 % below {worst_tenth:.0f}"
+    shown = f"{statistics.mean(seen):.2f}, 10 % below {worst_tenth:.1f}"
     return f"{name:14s} {len(faces):6d} {safe:10.0%} {released:10.0%} {shown:>20s} {seconds:7.1f}  {links}"
 
 
