@@ -64,7 +64,7 @@ TARGETS: Final = [
     Target("daemon/protect/verifier.py", ("_paired",), (GUARD,)),
     Target("daemon/protect/verifier.py", ("_judgement",), (GUARD, "tests/daemon/verify/test_judgements.py")),
     Target("daemon/verify/places.py", ("places",), ("tests/daemon/verify/test_places.py",)),
-    Target("daemon/protect/measuring.py", ("same_face",), (GUARD,)),
+    Target("plugins/geometry.py", ("same_face",), (GUARD,)),
     Target(
         "plugins/recognisers/cards.py",
         ("Card.threshold", "Card.matches", "Card.links", "distance", "compare", "_check_file"),
