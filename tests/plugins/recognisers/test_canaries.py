@@ -97,6 +97,16 @@ def second() -> CenterFace:
     return load_second(path, CPU, 1, sha256=sha256)
 
 
+def test_the_remedy_fits_the_detector() -> None:
+    blind = Seer([], [])
+    with pytest.raises(CanaryError, match="^the detector misses .*models check") as ours:
+        check_detector(blind)
+    with pytest.raises(CanaryError, match=r"^the detector other misses .*`models\.detector`") as others:
+        check_detector(blind, "other")
+    assert "models.detector" not in str(ours.value)
+    assert "models check" not in str(others.value)
+
+
 def test_a_second_detector_that_is_not_sound_is_said_to_be(second: CenterFace) -> None:
     sound = second.detect(canaries.picture())
     check_second_detector(second)
