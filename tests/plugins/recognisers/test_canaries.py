@@ -99,7 +99,7 @@ def second() -> CenterFace:
 
 def test_the_remedy_fits_the_detector() -> None:
     blind = Seer([], [])
-    with pytest.raises(CanaryError, match="^the detector misses .*models check") as ours:
+    with pytest.raises(CanaryError, match=r"^the detector misses .*models check") as ours:
         check_detector(blind)
     with pytest.raises(CanaryError, match=r"^the detector other misses .*`models\.detector`") as others:
         check_detector(blind, "other")
