@@ -32,6 +32,7 @@ from uncnn.daemon.ledger import Job, Ledger, State
 from uncnn.daemon.ledger.states import IN_WORK, SETTLED
 from uncnn.daemon.output import print_json
 from uncnn.daemon.protect.engine import LoadedEngine
+from uncnn.daemon.protect.process_engine import LOADING
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.settings import Settings, SettingsError, work
 from uncnn.daemon.terminal.progress import Bar, progress_bar
@@ -256,7 +257,7 @@ def _starter(engine: EitherEngine, bar: Bar, verbose: bool) -> Callable[[], None
     def start() -> None:
         if engine.started:
             return
-        bar.report(Stage("loading the models"))
+        bar.report(Stage(LOADING))
         device = engine.start()
         if verbose:
             with bar.aside():

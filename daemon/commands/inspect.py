@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -13,13 +12,13 @@ from uncnn.daemon.config.policies import Metadata
 from uncnn.daemon.files.folders import data_dir, named
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
-from uncnn.daemon.inspection.messages import FACES, FindDetector, FindFaces, ReadPhoto
+from uncnn.daemon.inspection.messages import FACES, FindFaces, ReadPhoto
 from uncnn.daemon.inspection.report import show
 from uncnn.daemon.output import OK, print_json
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.process_engine import PREPARE_SECONDS
+from uncnn.daemon.protect.process_engine import PREPARE_SECONDS, models_found
 from uncnn.daemon.protect.processes import Child, stopped_by_sigterm
-from uncnn.daemon.protect.wire import Handlers, Report, Stage
+from uncnn.daemon.protect.wire import Handlers, Stage
 from uncnn.daemon.sandbox.rules import sandbox_for
 from uncnn.daemon.settings import SettingsError, configuration, named_policy, taken, usual_policy
 from uncnn.daemon.terminal.progress import progress_bar
@@ -151,19 +150,8 @@ def _find_faces(options: InspectOptions, photo: Content) -> FindFaces:
 
 
 def _detector(name: str) -> ChosenDetector:
-    """Return the detector, exported first where needed: what looks at the photo writes no model."""
-    exporter = Child("exporter", partial(_make_exporter, data_dir(), name))
-    try:
-        return exporter.call(FindDetector(), PREPARE_SECONDS)
-    finally:
-        exporter.close()
-
-
-def _make_exporter(data: Path, name: str) -> Handlers:
-    def find(_asked: FindDetector, _report: Report) -> ChosenDetector:
-        return chosen_detector(name, detector_files(data))
-
-    return {FindDetector: find}
+    """Return the detector, converted first where needed: what looks at the photo writes no model."""
+    return models_found(lambda convert: chosen_detector(name, detector_files(data_dir(), convert)))
 
 
 def _make_inspector() -> Handlers:

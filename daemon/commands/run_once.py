@@ -183,11 +183,9 @@ def _look(ledger: Ledger, source: SourceFolder, summary: Summary) -> ScanResult 
 
 def _starter(engine: ProcessEngine, run: Run, bar: Bar) -> Callable[[], None]:
     """Return what loads the models when it is called first."""
-    started = False
 
     def start() -> None:
-        nonlocal started
-        if not started:
+        if not engine.started:
             bar.report(Stage(LOADING))
             run.tell("", LOADING, 0, 0, 0.0)
             device = engine.start()
@@ -195,7 +193,6 @@ def _starter(engine: ProcessEngine, run: Run, bar: Bar) -> Callable[[], None]:
             roster = engine.roster
             names = (_names(roster.surrogates), _names(roster.judges))
             run.works_with(device, *names, engine.providers, engine.protection)
-            started = True
 
     return start
 

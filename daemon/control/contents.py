@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from uncnn.daemon.control.channel import ChannelError
 from uncnn.daemon.control.messages import exchanged
-from uncnn.daemon.files.opening import open_file
+from uncnn.daemon.files.opening import READ, open_file
 from uncnn.daemon.files.spool import SIZE_LIMIT, copy_hashed
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import CANDIDATE, MOVED, PICTURE, SQUARES
@@ -26,7 +26,6 @@ MADE_LIMIT: Final = 4 * SIZE_LIMIT
 
 _ENDINGS: Final = frozenset({CANDIDATE, MOVED, SQUARES, PICTURE})
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -40,7 +39,7 @@ def opened_photos(asked: Value, files: list[int]) -> tuple[Value, list[Content]]
     def number(photo: Content) -> Content:
         if photo.file is None:
             return photo
-        files.append(os.open(photo.file, _READ))
+        files.append(os.open(photo.file, READ))
         photos.append(photo)
         return Content(Path(str(len(photos) - 1)))
 

@@ -17,11 +17,6 @@ FACES: Final = "faces"
 
 
 @dataclass(frozen=True, slots=True)
-class FindDetector(Ask[ChosenDetector]):
-    """Find the detector, and export it first where that has to be."""
-
-
-@dataclass(frozen=True, slots=True)
 class PhotoRead:
     """What a photo is and what it says, as it is printed."""
 

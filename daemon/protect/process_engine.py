@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from uncnn.daemon.verify.programs import BUTTERAUGLI
 from uncnn.exporters.registry import detectors, store
 
 Answer = TypeVar("Answer")
+Model = TypeVar("Model")
 
 PREPARE_SECONDS = 600.0  # a first use exports models
 LOADING = "loading the models"  # the stage that a person reads
@@ -62,12 +63,9 @@ class ProcessEngine:
         """
         if self._roster is None:
             named = self._models.surrogates, self._models.judges, self._models.licences
-            try:
-                self._roster = store.prepare(self._data, *named, self._models.detector, _converted_apart)
-            except ProcessDied:
-                raise
-            except Exception as error:  # as a process says it
-                raise RequestError.of(error) from error
+            self._roster = models_found(
+                lambda convert: store.prepare(self._data, *named, self._models.detector, convert)
+            )
         return self._roster
 
     @property
@@ -164,6 +162,20 @@ class ProcessEngine:
 def _load(child: Child) -> Loaded:
     """Wait until a process has loaded its models, and return what it says of itself."""
     return child.call(Ready(), PREPARE_SECONDS)
+
+
+def models_found(find: Callable[[Callable[[Path, Path], store.DetectorFiles]], Model]) -> Model:
+    """Return what `find` finds of the models, which is given what converts a detector's weights in another process.
+
+    Raises:
+        RequestError: a model is missing or broken. ProcessDied: the conversion was killed.
+    """
+    try:
+        return find(_converted_apart)
+    except ProcessDied:
+        raise
+    except Exception as error:  # as a process says it
+        raise RequestError.of(error) from error
 
 
 def _converted_apart(weights: Path, models: Path) -> store.DetectorFiles:
