@@ -18,6 +18,7 @@ from uncnn.daemon.cli.options import Commands, ConfigFile, Device, Json, Licence
 from uncnn.daemon.cli.people import app as people_commands
 from uncnn.daemon.cli.plugins import app as plugins_commands
 from uncnn.daemon.cli.service import app as service_commands
+from uncnn.daemon.cli.web import web
 from uncnn.daemon.output import USAGE
 
 app = Commands(
@@ -265,6 +266,7 @@ def notify(
 app.command()(audit)
 app.command()(inspect)
 app.command()(evaluate)
+app.command()(web)
 app.command()(jobs.jobs)
 app.command()(jobs.retry)
 app.add_typer(jobs.held)

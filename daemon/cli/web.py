@@ -1,0 +1,42 @@
+"""The command `uncnn-daemon web`. Nothing heavy is imported before it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from uncnn.daemon.cli.options import ConfigFile, Device
+
+PORT: Final = 8487
+
+
+def web(
+    config: ConfigFile = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port on this machine; 0: any that is free.")] = PORT,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another address under which the page is reached, such as http://localhost:9000 through ssh -L, or"
+            " that of a reverse proxy. Can be repeated."
+        ),
+    ] = None,
+    device: Device = None,
+) -> None:
+    """Serve a page on which you drop photos, see what happened and decide about held ones.
+
+    Prints a link that works once and lets one browser in. The page is reached from this machine alone; nothing leaves
+    it. Dropped photos are forgotten after an hour. Needs the extra `web`: pip install "uncnn[web]".
+
+    Exit status: 1 the port is in use, 78 the configuration is wrong.
+
+    Example: uncnn-daemon web
+
+    Example: uncnn-daemon web --origin https://photos.example.ts.net
+    """
+    from uncnn.plugins.extras import require
+
+    require("starlette", "uvicorn", "jinja2", "segno")
+    from uncnn.daemon.web.server import serve
+
+    raise typer.Exit(serve(config, port, origin or (), device))

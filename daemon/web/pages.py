@@ -1,0 +1,28 @@
+"""The pages, each with what it shows filled in, so that they can be read without a script."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from uncnn.daemon.web.rendering import render
+
+
+async def show_drop(_request: Request) -> Response:
+    """Answer with the page on which photos are dropped."""
+    return render("drop", photos=[])
+
+
+async def show_today(_request: Request) -> Response:
+    """Answer with the watched folders."""
+    return render("today")
+
+
+async def show_held(_request: Request) -> Response:
+    """Answer with the photos that wait for a person."""
+    return render("held")
+
+
+async def show_health(_request: Request) -> Response:
+    """Answer with how the service is."""
+    return render("health")

@@ -1,0 +1,87 @@
+"""`uncnn-daemon web`: the page is served on this machine alone, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import segno
+import uvicorn
+
+from uncnn.daemon.output import OK
+from uncnn.daemon.protect.processes import stopped_by_sigterm
+from uncnn.daemon.settings import settings_for
+from uncnn.daemon.text import system_words
+from uncnn.daemon.web.addresses import LOOPBACK, Addresses
+from uncnn.daemon.web.application import application
+from uncnn.daemon.web.protocol import LONGEST_HEAD, TimedProtocol
+from uncnn.daemon.web.sessions import Sessions
+from uncnn.daemon.web.site import Site
+from uncnn.plugins.api import UncnnError
+
+ENDING_SECONDS: Final = 1
+"""What is being answered when the page ends has so long."""
+
+MOST_CONNECTIONS: Final = 64
+
+
+class PortError(UncnnError):
+    """The page cannot be served on that port."""
+
+
+def serve(config: Path | None, port: int, origins: Sequence[str], device: str | None) -> int:
+    """Print a link that works once, serve the page until a signal comes, and return the exit status.
+
+    Raises:
+        ConfigError: the configuration is wrong. SettingsError: an origin is none. PortError: the port is in use.
+        FolderError: uncnn's own folders cannot be used.
+    """
+    settings = settings_for(config, None, None, None, None, None, device, any_policy=True)
+    with stopped_by_sigterm(), closing(_listening(port)) as listening:
+        site = Site(Addresses.of(listening.getsockname()[1], origins), Sessions(), settings)
+        logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # a refused request is no news
+        _say(site)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                application(site),
+                loop="asyncio",
+                http=TimedProtocol,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                limit_concurrency=MOST_CONNECTIONS,
+                timeout_graceful_shutdown=ENDING_SECONDS,
+                h11_max_incomplete_event_size=LONGEST_HEAD,
+            )
+        )
+        server.run(sockets=[listening])
+    return OK
+
+
+def _listening(port: int) -> socket.socket:
+    """Return the socket that the page is served on. Raises PortError."""
+    try:
+        return socket.create_server((LOOPBACK, port))
+    except OSError as error:
+        raise PortError(f"port {port}: {system_words(error)[1]}; or choose another one with --port") from error
+
+
+def _say(site: Site) -> None:
+    """Print the link, and for a phone's camera its picture where the page is reached from elsewhere."""
+    link = site.link
+    if site.addresses.elsewhere is not None and sys.stdout.isatty():
+        drawn = io.StringIO()
+        segno.make(link, micro=False).terminal(drawn, compact=True)
+        sys.stdout.write(drawn.getvalue())
+    sys.stdout.write(f"open this link in your browser; it works once, within an hour:\n  {link}\n")
+    sys.stdout.write("Ctrl-C ends the page\n")
+    sys.stdout.flush()
