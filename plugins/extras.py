@@ -18,7 +18,7 @@ REMEDIES: Final = {
     "timm": 'pip install "uncnn[convert]"',
     **dict.fromkeys(("matplotlib", "ssimulacra2"), 'pip install "uncnn[evaluate]"'),
     "apprise": 'pip install "uncnn[notify]"',
-    **dict.fromkeys(("starlette", "uvicorn", "jinja2", "segno"), 'pip install "uncnn[web]"'),
+    **dict.fromkeys(("starlette", "uvicorn", "h11", "jinja2", "segno"), 'pip install "uncnn[web]"'),
 }
 """How to get a package, by the name that it is imported by."""
 

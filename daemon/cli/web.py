@@ -36,7 +36,7 @@ def web(
     """
     from uncnn.plugins.extras import require
 
-    require("starlette", "uvicorn", "jinja2", "segno")
+    require("starlette", "uvicorn", "h11", "jinja2", "segno")
     from uncnn.daemon.web.server import serve
 
     raise typer.Exit(serve(config, port, origin or (), device))
