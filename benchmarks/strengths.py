@@ -24,7 +24,7 @@ from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, people_for, protect
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.wire import RequestError
-from uncnn.daemon.terminal.verdict_table import worst_views
+from uncnn.daemon.verify.figures import worst_views
 from uncnn.plugins.registry import STRENGTHS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,7 +14,8 @@ from uncnn.daemon.protect.pipeline import people_for, terms_of
 from uncnn.daemon.settings import Settings, taken, work
 from uncnn.daemon.terminal.progress import progress_bar
 from uncnn.daemon.terminal.results import say_line, width_of
-from uncnn.daemon.terminal.verdict_table import verdict_json, verdict_lines
+from uncnn.daemon.terminal.verdict_table import verdict_lines
+from uncnn.daemon.verify.figures import verdict_json
 from uncnn.daemon.verify.statement import verify_words
 from uncnn.daemon.verify.verdict import Verdict
 

@@ -14,8 +14,9 @@ from uncnn.daemon import output
 from uncnn.daemon.jobs.result import Done, Status
 from uncnn.daemon.output import DEGRADED, ERROR, OK, UNCERTAIN
 from uncnn.daemon.terminal.counts import Counts
-from uncnn.daemon.terminal.verdict_table import USUAL, verdict_json, verdict_lines
+from uncnn.daemon.terminal.verdict_table import USUAL, verdict_lines
 from uncnn.daemon.text import duration, printable
+from uncnn.daemon.verify.figures import verdict_json
 from uncnn.daemon.verify.statement import without_details
 
 _COLOURS: Final[dict[Status, str]] = {

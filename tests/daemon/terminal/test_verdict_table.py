@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.text import Text
+from verdict_sample import JUDGEMENTS, VERDICT_OF_ONE
 
 from uncnn.daemon.protect.pipeline import Outcome
 from uncnn.daemon.terminal.results import Done, say, say_line
-from uncnn.daemon.terminal.verdict_table import verdict_json, verdict_lines
-from uncnn.daemon.verify.jod import Jod
-from uncnn.daemon.verify.verdict import VERDICT, FaceVerdict, Judgement, Verdict
-from uncnn.plugins.api import Face
-
-FACE = Face((10, 10, 90, 110), ((30, 40), (70, 40), (50, 60), (35, 80), (65, 80)), 0.9)
-JUDGEMENTS = (
-    Judgement("dlib-resnet", "judge", "euclidean", "as-is", 0.0, 0.8, 0.539, False, 0.02, "resnet-29"),
-    Judgement("dlib-resnet", "judge", "euclidean", "half-size", 0.1, 0.636, 0.539, False, 0.02, "resnet-29"),
-    Judgement("openvino-0095", "judge", "cosine", "half-size", 0.98, -0.4, 0.342, False, 0.04, "mobilenetv2"),
-    Judgement(
-        "mobilefacenet-casia-tf2", "surrogate", "cosine", "blur-1", 0.98, -0.6, 0.414, False, 0.02, "mobilefacenet"
-    ),
-)
-VERDICT_OF_ONE = Verdict(
-    "0" * 64,
-    1e-3,
-    ("as-is", "jpeg-75", "half-size", "blur-1"),
-    (FaceVerdict(FACE, True, True, JUDGEMENTS, moved=0.015, zoom=9.2),),
-    jod=Jod(9.98, 9.53, 9.2),
-)
+from uncnn.daemon.terminal.verdict_table import verdict_lines
+from uncnn.daemon.verify.figures import verdict_json
+from uncnn.daemon.verify.verdict import VERDICT
 
 
 @pytest.mark.parametrize("columns", ["80", ""])
@@ -93,26 +75,6 @@ def test_why_it_is_no_protection_is_said(changes: dict[str, float], word: str) -
     lines = list(verdict_lines(replace(VERDICT_OF_ONE, faces=(face,))))
     assert lines[-1].endswith(f"[red]{word}[/red]")
     assert lines[-2].endswith(": not protected")
-
-
-def test_json_says_who_was_asked_and_how_close_it_was() -> None:
-    told = json.loads(json.dumps(verdict_json(VERDICT_OF_ONE, ["balanced"])))
-    assert (told["verdict"], told["protected"], told["provisional"], told["faces_found"]) == (
-        "protected",
-        True,
-        False,
-        1,
-    )
-    assert (told["judges"], told["families"], told["margin"]) == (["dlib-resnet", "openvino-0095"], 2, "calibrated")
-    assert told["jod"] == {"phone": 9.98, "desktop": 9.53, "zoom": 9.2}
-    assert told["change"] == "not visible on a phone, slightly on a desktop"
-    assert told["faces"][0]["jod_zoom"] == 9.2
-    closest = told["closest"]
-    assert closest == told["faces"][0]["closest"]
-    assert (closest["recogniser"], closest["view"], closest["margin"]) == ("dlib-resnet", "half-size", 0.02)
-    assert closest["inside"] == pytest.approx(0.636 / 0.539 - 1)
-    alone = replace(VERDICT_OF_ONE.faces[0], judgements=JUDGEMENTS[:2])
-    assert verdict_json(replace(VERDICT_OF_ONE, faces=(alone,)))["provisional"] is True
 
 
 def test_a_verdict_of_before_says_nothing_of_the_change() -> None:
