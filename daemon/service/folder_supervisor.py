@@ -11,6 +11,7 @@ from typing import Final
 
 from uncnn.daemon import output
 from uncnn.daemon.config import ConfigError
+from uncnn.daemon.control.messages import FolderScan
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.scan import ScanError
 from uncnn.daemon.ledger import Ledger
@@ -120,6 +121,12 @@ class FolderSupervisor:
     def ask_for_scan(self, now: float) -> None:
         """Let a scan come now."""
         self._watched.ask_for_scan(now)
+
+    @property
+    def last_scan(self) -> FolderScan:
+        """Return what there is to do here since the last scan, or why there was none."""
+        waiting = len(self._worker.waiting(self.source.number)) + len(self._watched.settling)
+        return FolderScan(str(self._watched.folder), waiting, self.blocked)
 
     def next_due(self) -> float | None:
         """Return when there is something to do, monotonic."""

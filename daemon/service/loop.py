@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.audit.last import read_last
 from uncnn.daemon.config import Config, ConfigError, Folder, find_config, load
+from uncnn.daemon.control.messages import FolderScan
 from uncnn.daemon.control.reception import Reception
 from uncnn.daemon.files.folders import FolderError, ledger_file, state_dir
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces
@@ -25,12 +26,12 @@ from uncnn.daemon.output import ERROR, OK
 from uncnn.daemon.protect.process_engine import PREPARE_SECONDS, ProcessEngine
 from uncnn.daemon.service.folder_supervisor import FolderSupervisor, say, say_unless_quiet
 from uncnn.daemon.service.notify import notify, watchdog_seconds
+from uncnn.daemon.service.requests import LoopRequests
 from uncnn.daemon.service.wakeup import Wakeup
 from uncnn.daemon.service.worker_thread import Finished, WorkerThread
 from uncnn.daemon.text import printable, system_words
 from uncnn.daemon.watch.backlog import source_folders
 from uncnn.daemon.watch.folder import WatchedFolder
-from uncnn.plugins.api import UncnnError
 
 KEEP_SECONDS: Final = 10.0
 """Between two rounds of house-keeping: health, retries, the heartbeat."""
@@ -40,10 +41,6 @@ PRUNE_SECONDS: Final = 3600.0
 
 STOP_SECONDS: Final = 8.0
 """For what is being done to be given back."""
-
-
-RELOAD_SECONDS: Final = 30.0
-"""A command waits so long at most: the main thread does nothing that takes longer."""
 
 
 class Service:
@@ -58,7 +55,8 @@ class Service:
         self._worker = WorkerThread(config, self._wakeup.ring, self._works_with)
         self._served: dict[Path, FolderSupervisor] = {}
         self._problem = ""  # of the configuration
-        self._to_hear: list[threading.Event] = []  # of commands that wait for a reload
+        self._requests = LoopRequests(self._wakeup)
+        self._scans: list[Future[list[FolderScan]]] = []  # of commands that wait until the folders were scanned
         self._kept: float | None = None  # when the house was last kept
         self._pruned = time.monotonic()  # when old copies of held photos were last removed
         self._ready = False
@@ -92,19 +90,10 @@ class Service:
     def _received(self) -> Reception | None:
         """Open the control socket; without one the commands load models of their own."""
         try:
-            return Reception(self._worker.engine, self._reload_for_command)
+            return Reception(self._worker.engine, self._requests)
         except (OSError, FolderError) as error:
             say(f"there is no control socket, so that commands load models of their own: {error}")
             return None
-
-    def _reload_for_command(self) -> str:
-        """Have the main thread read the configuration again, and return what is wrong with it; any thread may call."""
-        done = threading.Event()
-        self._to_hear.append(done)  # before it is asked for: then it is heard at the end of that
-        self._wakeup.ask("reload")
-        if not done.wait(RELOAD_SECONDS):
-            raise UncnnError(f"the service did not reload its configuration in {RELOAD_SECONDS:.0f} s: ask for status")
-        return self._problem
 
     def _turn(self) -> None:
         """Do what there is to do now."""
@@ -117,6 +106,9 @@ class Service:
                 self._tell()
             for served in self._served.values():
                 served.tend(now)
+            for future in self._scans:
+                future.set_result([served.last_scan for served in self._served.values()])
+            self._scans = []
         except LedgerError as error:  # locked, or its disk is full: nothing is lost, it is tried again
             say(str(error))
             self._wakeup.wait(1.0)
@@ -129,12 +121,13 @@ class Service:
         now = time.monotonic()
         if "reload" in asked:
             notify(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
-            asking, self._to_hear = self._to_hear, []
+            asking = self._requests.taken("reload")
             self._reload()
-            for each in asking:
-                each.set()
+            for future in asking:
+                future.set_result(self._problem)
             notify(READY="1")
         if "scan" in asked:
+            self._scans += self._requests.taken("scan")
             self._worker.poke(self._config)
             for served in self._served.values():
                 served.ask_for_scan(now)
