@@ -33,8 +33,8 @@ from uncnn.daemon.text import printable, system_words
 from uncnn.daemon.watch.backlog import source_folders
 from uncnn.daemon.watch.folder import WatchedFolder
 
-KEEP_SECONDS: Final = 10.0
-"""Between two rounds of house-keeping: health, retries, the heartbeat."""
+MAINTENANCE_SECONDS: Final = 10.0
+"""Between two rounds of maintenance: health, retries, the heartbeat."""
 
 PRUNE_SECONDS: Final = 3600.0
 """Between two looks for copies of held photos that are kept no longer."""
@@ -57,11 +57,11 @@ class Service:
         self._problem = ""  # of the configuration
         self._requests = LoopRequests(self._wakeup)
         self._scans: list[Future[list[FolderScan]]] = []  # of commands that wait until the folders were scanned
-        self._kept: float | None = None  # when the house was last kept
+        self._maintained: float | None = None  # when that was last done
         self._pruned = time.monotonic()  # when old copies of held photos were last removed
         self._ready = False
         self._said = ""
-        self._told = ""  # of what is being done, to the ledger
+        self._reported = ""  # of what is being done, to the ledger
         self._desktop = Desktop()
         self._elsewhere = Elsewhere(state_dir())
 
@@ -100,12 +100,12 @@ class Service:
         now = time.monotonic()
         try:
             self._collect()
-            if self._kept is None or now - self._kept >= self._keep_seconds():
-                self._keep_house(now)
-            if self._worker.doing != self._told:
-                self._tell()
+            if self._maintained is None or now - self._maintained >= self._maintenance_seconds():
+                self._maintain(now)
+            if self._worker.doing != self._reported:
+                self._report()
             for served in self._served.values():
-                served.tend(now)
+                served.advance(now)
             for future in self._scans:
                 future.set_result([served.last_scan for served in self._served.values()])
             self._scans = []
@@ -128,7 +128,7 @@ class Service:
             notify(READY="1")
         if "scan" in asked:
             self._scans += self._requests.taken("scan")
-            self._worker.poke(self._config)
+            self._worker.go_by(self._config)
             for served in self._served.values():
                 served.ask_for_scan(now)
 
@@ -143,7 +143,7 @@ class Service:
         else:
             self._problem = ""
             say(f"reloaded {self._file}")
-        self._kept = None
+        self._maintained = None
 
     def _go_by(self, config: Config) -> None:
         """Watch the folders of a configuration; those that stay under the same policy are not disturbed.
@@ -164,9 +164,9 @@ class Service:
                 watched = WatchedFolder(source.folder.watch, source.folder.settle_seconds, self._wakeup.ring)
                 self._served[source.folder.watch] = FolderSupervisor(source, watched, self._ledger, self._worker)
                 say_unless_quiet(f"watching {printable(source.folder.watch)}: {_words(source.folder)}")
-        self._worker.poke(config)
+        self._worker.go_by(config)
 
-    def _keep_house(self, now: float) -> None:
+    def _maintain(self, now: float) -> None:
         """See that all is well, take up what is due again, and give a sign of life."""
         for served in self._served.values():
             served.check(now)
@@ -175,25 +175,25 @@ class Service:
                 if served.source.number == job.folder:
                     served.look_again(job.relative, now)
         for served in self._served.values():
-            served.tell(now)
-        problem = self._tell()
-        self._kept = now
+            served.report(now)
+        problem = self._report()
+        self._maintained = now
         if now - self._pruned >= PRUNE_SECONDS:
             self._pruned = now
             with suppress(FolderError):  # whoever releases or holds a photo says it
                 prune_kept(self._ledger)
-        self._tell_others()
+        self._notify()
         if self._worker.alive and not self._overdue(now):
             notify(WATCHDOG="1", STATUS=problem or self._worker.doing or "waiting for photos")
 
-    def _tell(self) -> str:
+    def _report(self) -> str:
         """Write down what is being done, as a sign of life too; return what keeps all photos from being done."""
         problem = self._problem or self._worker.problem
-        tally, self._told = self._worker.tally, self._worker.doing
-        self._run.tell(problem, self._told, tally.published, tally.faces, tally.busy_seconds)
+        totals, self._reported = self._worker.totals, self._worker.doing
+        self._run.report(problem, self._reported, totals.published, totals.faces, totals.busy_seconds)
         return problem
 
-    def _tell_others(self) -> None:
+    def _notify(self) -> None:
         """Tell a person what is new, and write the measures, as the configuration asks."""
         wanted = self._config.service
         if wanted.metrics is None and wanted.apprise is None and not wanted.notify:
@@ -256,12 +256,12 @@ class Service:
         """Return how long there is nothing to do."""
         now = time.monotonic()
         times = [due for served in self._served.values() if (due := served.next_due()) is not None]
-        times.append((self._kept if self._kept is not None else now) + self._keep_seconds())
+        times.append((self._maintained if self._maintained is not None else now) + self._maintenance_seconds())
         return min(times) - now
 
-    def _keep_seconds(self) -> float:
+    def _maintenance_seconds(self) -> float:
         wanted = watchdog_seconds()
-        return KEEP_SECONDS if wanted is None else min(KEEP_SECONDS, wanted / 3)
+        return MAINTENANCE_SECONDS if wanted is None else min(MAINTENANCE_SECONDS, wanted / 3)
 
     def _works_with(self, device: str, engine: ProcessEngine) -> None:
         """Note the models; called by the worker thread."""

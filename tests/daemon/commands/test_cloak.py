@@ -268,5 +268,7 @@ def _jobs(given: Given) -> list[Any]:
 
 
 def test_a_command_that_uses_the_services_models_waits_for_no_library_of_arrays() -> None:
-    code = "import sys, uncnn.daemon.commands.cloak; print(*{'numpy', 'PIL', 'torch', 'onnxruntime'} & set(sys.modules))"
+    code = (
+        "import sys, uncnn.daemon.commands.cloak; print(*{'numpy', 'PIL', 'torch', 'onnxruntime'} & set(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
