@@ -59,5 +59,5 @@ def test_the_first_folder_is_added(tmp_path: Path, folders: str) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(file: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(EditError, match="file.*cannot be made"):
+    with pytest.raises(EditError, match=r"file.*cannot be made"):
         add_folder(file, tmp_path / "file" / "in", tmp_path / "x", None)
