@@ -31,7 +31,7 @@ from pydantic import (
 from uncnn.plugins.api import Pixels, Point, UncnnError
 from uncnn.plugins.recognisers.reading import read_file
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a command that uses the running service's models would wait for numpy longer than for its answer
     import numpy as np
     import numpy.typing as npt
 
