@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from uncnn.daemon.cli.options import Commands
+from uncnn.daemon.cli.web import NEEDED, PORT
+from uncnn.plugins.extras import require
 
 app = Commands("service", "Install and remove the background service (systemd).")
 
@@ -20,11 +22,18 @@ For = Annotated[
 ]
 Gpu = Annotated[bool, typer.Option("--gpu", help="With --for: allow the service to use an NVIDIA GPU.")]
 
+Web = Annotated[
+    bool, typer.Option("--web", help="Also serve the page, on this machine alone: uncnn-daemon web --link.")
+]
+WebPort = Annotated[int, typer.Option(min=1, max=65535, help="The port of the page; each user needs another one.")]
+
 
 @app.command()
 def install(
     name: For = "",
     gpu: Gpu = False,
+    web: Web = False,
+    web_port: WebPort = PORT,
     start: Annotated[bool, typer.Option("--start/--no-start", help="Start it now, and at every login or boot.")] = True,
 ) -> None:
     """Install the service for systemd, and start it.
@@ -33,11 +42,15 @@ def install(
     folders in the configuration: a system service can access only those.
 
     Example: uncnn-daemon service install
+
+    Example: uncnn-daemon service install --web
     """
     from uncnn.daemon.service.installing import Wanted
     from uncnn.daemon.service.installing import install as install_service
 
-    raise typer.Exit(install_service(Wanted(name, gpu), start))
+    if web:
+        require(*NEEDED)
+    raise typer.Exit(install_service(Wanted(name, gpu, web_port=web_port if web else None), start))
 
 
 @app.command()
@@ -53,7 +66,7 @@ def uninstall(name: For = "") -> None:
 
 
 @app.command()
-def show(name: For = "", gpu: Gpu = False) -> None:
+def show(name: For = "", gpu: Gpu = False, web: Web = False, web_port: WebPort = PORT) -> None:
     """Print the systemd units that `install` would write.
 
     Example: uncnn-daemon service show --for alice
@@ -61,4 +74,4 @@ def show(name: For = "", gpu: Gpu = False) -> None:
     from uncnn.daemon.service.installing import Wanted
     from uncnn.daemon.service.installing import show as show_service
 
-    raise typer.Exit(show_service(Wanted(name, gpu)))
+    raise typer.Exit(show_service(Wanted(name, gpu, web_port=web_port if web else None)))

@@ -9,6 +9,8 @@ import typer
 from uncnn.daemon.cli.options import ConfigFile, Device
 
 PORT: Final = 8487
+NEEDED: Final = ("starlette", "uvicorn", "h11", "jinja2", "segno")
+"""Packages of the extra `web`."""
 
 
 def web(
@@ -22,6 +24,9 @@ def web(
         ),
     ] = None,
     device: Device = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="Only print a link to the page that runs already, or that systemd starts.")
+    ] = False,
 ) -> None:
     """Serve a page on which you drop photos, see what happened and decide about held ones.
 
@@ -32,11 +37,17 @@ def web(
 
     Example: uncnn-daemon web
 
+    Example: uncnn-daemon web --link
+
     Example: uncnn-daemon web --origin https://photos.example.ts.net
     """
     from uncnn.plugins.extras import require
 
-    require("starlette", "uvicorn", "h11", "jinja2", "segno")
+    require(*NEEDED)
+    if link:
+        from uncnn.daemon.web.printing import print_link
+
+        raise typer.Exit(print_link(port, origin or ()))
     from uncnn.daemon.web.server import serve
 
     raise typer.Exit(serve(config, port, origin or (), device))

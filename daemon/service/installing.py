@@ -15,7 +15,7 @@ from uncnn.daemon.config import find_config, load
 from uncnn.daemon.files.folders import usual_folder
 from uncnn.daemon.notice.notice import notice_file
 from uncnn.daemon.output import OK
-from uncnn.daemon.service import audit_units, notify_units, units
+from uncnn.daemon.service import audit_units, notify_units, units, web_units
 from uncnn.daemon.service.units import UnitError
 from uncnn.daemon.text import printable, system_words
 
@@ -30,6 +30,7 @@ class Wanted:
     name: str
     gpu: bool = False
     root: Path = Path("/")  # of the system's files
+    web_port: int | None = None  # where the page is served; None: there is none
 
     @property
     def unit(self) -> str:
@@ -45,6 +46,11 @@ class Wanted:
     def notify(self) -> str:
         """Return what systemctl calls its sender of messages, but for the kind of the unit."""
         return f"uncnn-notify@{self.name}" if self.name else "uncnn-notify"
+
+    @property
+    def web(self) -> str:
+        """Return what systemctl calls its page, but for the kind of the unit."""
+        return f"uncnn-web@{self.name}" if self.name else "uncnn-web"
 
     @property
     def configuration(self) -> Path | None:
@@ -77,13 +83,17 @@ def files_of(wanted: Wanted) -> dict[Path, str]:
         load(find_config(None))
         unit = units.user_unit(program, units.gives_namespaces())
         state = usual_folder("state")
-        return {
+        files = {
             wanted.folder / wanted.unit: unit,
             wanted.folder / "uncnn-audit.service": audit_units.audit_user_unit(program, unit),
             wanted.folder / "uncnn-audit.timer": audit_units.audit_timer(),
             wanted.folder / "uncnn-notify.service": notify_units.notify_user_unit(program, unit),
             wanted.folder / "uncnn-notify.path": notify_units.notify_user_path(notice_file(state)),
         }
+        if wanted.web_port is not None:
+            files[wanted.folder / "uncnn-web.service"] = web_units.web_user_unit(program, unit)
+            files[wanted.folder / "uncnn-web.socket"] = web_units.web_socket(wanted.web_port)
+        return files
     try:
         pwd.getpwnam(wanted.name)
     except KeyError as error:
@@ -103,6 +113,10 @@ def files_of(wanted: Wanted) -> dict[Path, str]:
     }
     if wanted.gpu:
         files[wanted.folder / f"{wanted.unit}.d" / "gpu.conf"] = units.GPU
+    if wanted.web_port is not None:
+        files[wanted.folder / "uncnn-web@.service"] = web_units.web_system_unit(program)
+        files[wanted.folder / f"{wanted.web}.service.d" / "folders.conf"] = folders
+        files[wanted.folder / f"{wanted.web}.socket"] = web_units.web_socket(wanted.web_port)  # each user has a port
     return files
 
 
@@ -132,6 +146,10 @@ def install(wanted: Wanted, start: bool) -> int:
     if start:
         commands += [wanted.systemctl("enable", wanted.unit), wanted.systemctl("restart", wanted.unit)]
         commands += [wanted.systemctl("enable", "--now", f"{wanted.audit}.timer", f"{wanted.notify}.path")]
+        if wanted.web_port is not None:
+            commands += [wanted.systemctl("enable", f"{wanted.web}.socket")]
+            commands += [wanted.systemctl("stop", f"{wanted.web}.service")]  # one of before, of another port
+            commands += [wanted.systemctl("restart", f"{wanted.web}.socket")]
     return _run(commands)
 
 
@@ -146,13 +164,21 @@ def uninstall(wanted: Wanted) -> int:
         commands += [wanted.systemctl("disable", "--now", timer), wanted.systemctl("stop", audit)]
     if (wanted.folder / _template(wanted, "uncnn-notify", "path")).exists():
         commands += [wanted.systemctl("disable", "--now", f"{wanted.notify}.path")]
+    if (wanted.folder / f"{wanted.web}.socket").exists():
+        commands += [wanted.systemctl("disable", "--now", f"{wanted.web}.socket")]
+        commands += [wanted.systemctl("stop", f"{wanted.web}.service")]
     status = _run(commands)
     try:
         for file in _installed(wanted):
             if file.exists():
                 file.unlink()
                 sys.stdout.write(f"removed {printable(file)}\n")
-        for own in (f"{wanted.unit}.d", f"{wanted.audit}.service.d", f"{wanted.notify}.service.d"):
+        for own in (
+            f"{wanted.unit}.d",
+            f"{wanted.audit}.service.d",
+            f"{wanted.notify}.service.d",
+            f"{wanted.web}.service.d",
+        ):
             folder = wanted.folder / own
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
@@ -164,11 +190,12 @@ def uninstall(wanted: Wanted) -> int:
 def _installed(wanted: Wanted) -> list[Path]:
     """Return the files that go with a service; those that the services of other users need stay."""
     own = [f"{wanted.unit}.d/folders.conf", f"{wanted.unit}.d/gpu.conf"]
-    own += [f"{each}.service.d/folders.conf" for each in (wanted.audit, wanted.notify)]
+    own += [f"{each}.service.d/folders.conf" for each in (wanted.audit, wanted.notify, wanted.web)]
+    own += [f"{wanted.web}.socket"]
     shared = [("uncnn", "service"), ("uncnn-audit", "service"), ("uncnn-audit", "timer")]
-    shared += [("uncnn-notify", "service"), ("uncnn-notify", "path")]
+    shared += [("uncnn-notify", "service"), ("uncnn-notify", "path"), ("uncnn-web", "service")]
     others = [path for path in wanted.folder.glob("uncnn@*.service.d") if path.name != f"{wanted.unit}.d"]
-    names = own if wanted.name else []
+    names = own if wanted.name else ["uncnn-web.socket"]
     names += [] if wanted.name and others else [_template(wanted, *each) for each in shared]
     return [wanted.folder / name for name in names]
 

@@ -41,6 +41,10 @@ class Addresses:
         others = [f"{scheme}://{host}" for scheme, host in named if not host.startswith(_NAMES)]
         return cls(port, frozenset(hosts), frozenset(whole), own, others[0] if others else None)
 
+    def link(self, code: str) -> str:
+        """Return the link that lets a browser in by a code."""
+        return f"{self.elsewhere or self.own}/enter?code={code}"
+
     @property
     def cookie(self) -> str:
         """Return the name of the cookie: browsers send those of one port of this machine to all others too."""

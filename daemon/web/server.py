@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import socket
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import segno
 import uvicorn
 
 from uncnn.daemon.output import OK
 from uncnn.daemon.protect.processes import stopped_by_sigterm
 from uncnn.daemon.settings import settings_for
 from uncnn.daemon.text import system_words
+from uncnn.daemon.web.activation import handed_over
 from uncnn.daemon.web.addresses import LOOPBACK, Addresses
 from uncnn.daemon.web.application import application
+from uncnn.daemon.web.links import links_folder, use_code
+from uncnn.daemon.web.printing import say_link
 from uncnn.daemon.web.protocol import LONGEST_HEAD, TimedProtocol
 from uncnn.daemon.web.sessions import Sessions
 from uncnn.daemon.web.site import Site
@@ -43,10 +45,13 @@ def serve(config: Path | None, port: int, origins: Sequence[str], device: str | 
         FolderError: uncnn's own folders cannot be used.
     """
     settings = settings_for(config, None, None, None, None, None, device, any_policy=True)
-    with stopped_by_sigterm(), closing(_listening(port)) as listening:
-        site = Site(Addresses.of(listening.getsockname()[1], origins), Sessions(), settings)
+    handed = handed_over()
+    with stopped_by_sigterm(), closing(handed or _listening(port)) as listening:
+        sessions = Sessions(made_elsewhere=partial(use_code, links_folder()))
+        site = Site(Addresses.of(listening.getsockname()[1], origins), sessions, settings)
         logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # a refused request is no news
-        _say(site)
+        if handed is None:
+            _say(site)
         server = uvicorn.Server(
             uvicorn.Config(
                 application(site),
@@ -76,12 +81,6 @@ def _listening(port: int) -> socket.socket:
 
 
 def _say(site: Site) -> None:
-    """Print the link, and for a phone's camera its picture where the page is reached from elsewhere."""
-    link = site.link
-    if site.addresses.elsewhere is not None and sys.stdout.isatty():
-        drawn = io.StringIO()
-        segno.make(link, micro=False).terminal(drawn, compact=True)
-        sys.stdout.write(drawn.getvalue())
-    sys.stdout.write(f"open this link in your browser; it works once, within an hour:\n  {link}\n")
+    say_link(site.addresses, site.sessions.new_code())
     sys.stdout.write("Ctrl-C ends the page\n")
     sys.stdout.flush()

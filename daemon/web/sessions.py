@@ -48,9 +48,12 @@ class Session:
 class Sessions:
     """The codes that were given and not used yet, and the browsers that were let in."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nobody was let in yet."""
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, made_elsewhere: Callable[[str], bool] = lambda _code: False
+    ) -> None:
+        """Nobody was let in yet. `made_elsewhere` uses up a code that another process gave, where there is such."""
         self._clock = clock
+        self._made_elsewhere = made_elsewhere
         self._codes: dict[str, float] = {}  # until when each works
         self._sessions: dict[str, Session] = {}  # by the digest of the cookie
         self._wrong: list[float] = []
@@ -68,7 +71,7 @@ class Sessions:
         self._wrong = [each for each in self._wrong if now - each < ATTEMPT_SECONDS]
         if len(self._wrong) >= ATTEMPTS:
             raise TooManyAttempts(f"{ATTEMPTS} wrong codes were tried: wait a minute")
-        if self._codes.pop(_digest(code), 0.0) < now:
+        if self._codes.pop(_digest(code), 0.0) < now and not self._made_elsewhere(code):
             self._wrong.append(now)
             raise WrongCode("this link was used before, or is too old: uncnn-daemon web prints a new one")
         self._number += 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -184,6 +186,29 @@ def test_a_watched_folder_that_was_made_anew_is_found(alice: Person, service: Un
     os.chown(alice.watch, alice.uid, alice.uid)
     alice.put("anew.png")
     until(lambda: "anew.png" in alice.out())
+
+
+def test_the_page_is_started_by_a_browser_has_no_network_and_is_let_in_by_a_link(service: Unit) -> None:
+    run(PROGRAM, "service", "install", "--for", "alice", "--web", "--web-port", "8500")
+    page = Unit("uncnn-web@alice.service")
+    assert Unit("uncnn-web@alice.socket")["ActiveState"] == "active"
+    assert page["ActiveState"] == "inactive"
+    assert asked("/") == 401
+    assert page["ActiveState"] == "active"
+    own = {**os.environ, "UNCNN_STATE": "/var/lib/uncnn/alice"}
+    said_of_it = run("runuser", "-u", "alice", "--", PROGRAM, "web", "--link", "--port", "8500", env=own)
+    (link,) = re.findall(r"http://127\.0\.0\.1:8500(/enter\S+)", said_of_it)
+    assert [asked(link), asked(link)] == [303, 401]
+    links = run("nsenter", "--target", str(page.process), "--net", "ls", "/proc/self/net/dev_snmp6").split()
+    assert links in ([], ["lo"])
+    assert Path("/proc", str(page.process), "ns", "net").readlink() != Path("/proc/self/ns/net").readlink()
+    assert service["ActiveState"] == "active"
+
+
+def asked(path: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", 8500, timeout=300)
+    connection.request("GET", path)
+    return connection.getresponse().status
 
 
 def test_it_stops_at_once(service: Unit) -> None:

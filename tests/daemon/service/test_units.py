@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from systemd_checks import ANALYZE, SHIPPED, exposure, needs_systemd
 
 from uncnn.daemon.config import ConfigError, Folder
 from uncnn.daemon.sandbox.entering import offered
@@ -26,20 +25,7 @@ from uncnn.daemon.service.notify_units import (
 )
 from uncnn.daemon.service.units import UnitError, folders_conf, system_unit, user_unit
 
-SHIPPED = Path(__file__).resolve().parents[3] / "systemd"
 FILTER = Path(__file__).parents[1] / "spawned" / "under_filter.py"
-ANALYZE = shutil.which("systemd-analyze")
-
-needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed: apt install systemd")
-
-
-def exposure(*files: Path) -> float:
-    answer = subprocess.run(
-        [str(ANALYZE), "security", "--offline=true", *map(str, files)], capture_output=True, text=True, check=False
-    )
-    found = re.search(r"Overall exposure level for .*: ([0-9.]+)", answer.stdout)
-    assert found, answer.stderr
-    return float(found[1])
 
 
 def folder(watch: str, publish: str) -> Folder:
@@ -172,19 +158,6 @@ def test_folders_are_bound_and_what_systemd_would_misread_is_refused() -> None:
     assert "RequiresMountsFor=/srv/out" in text
     with pytest.raises(UnitError, match="rename it"):
         folders_conf([folder("/home/alice/a:b", "/srv/out")])
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the root of a machine with a configuration for this user, in which systemd is not at work."""
-    configuration = tmp_path / "etc" / "uncnn" / getpass.getuser() / "config.yaml"
-    configuration.parent.mkdir(parents=True)
-    configuration.write_text(f"folders: [{{watch: {tmp_path}/in, publish: {tmp_path}/out}}]\n")
-    for name in ("in", "out"):
-        (tmp_path / name).mkdir()
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(installing.shutil, "which", lambda _name: None)
-    return tmp_path
 
 
 def test_the_systems_service_is_installed_and_removed_whole(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
