@@ -94,6 +94,10 @@ class ServiceEngine:
         """Return what the verifier says, of an original or of a copy. Raises RequestError."""
         return self._ask(asked)
 
+    def end(self) -> None:
+        """Let whoever waits for an answer have ServiceLost instead, from any thread."""
+        self._channel.end()
+
     def close(self) -> None:
         """Close the connection."""
         self._channel.close()
@@ -146,6 +150,7 @@ class EitherEngine:
         """Begin with the service where there is one."""
         self._service = service
         self._own = own
+        self._ended = False
 
     @property
     def whose(self) -> str:
@@ -183,6 +188,13 @@ class EitherEngine:
         """Return what the verifier says, of an original or of a copy. Raises RequestError, ProcessDied."""
         return self._asked(lambda engine: engine.judge(asked))
 
+    def end(self) -> None:
+        """Let whoever waits for the service have ServiceLost instead, from any thread; it is asked nothing more."""
+        self._ended = True
+        service = self._service
+        if service is not None:
+            service.end()
+
     def close(self) -> None:
         """Be done with the service; the command's own processes are ended by whoever made them."""
         if self._service is not None:
@@ -194,6 +206,8 @@ class EitherEngine:
             try:
                 return call(self._service)
             except ServiceLost:
+                if self._ended:
+                    raise
                 self.close()
         return call(self._own)
 

@@ -6,11 +6,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from uncnn.daemon.web.rendering import render
+from uncnn.daemon.web.site import site_of
+from uncnn.daemon.web.state import state_json
 
 
-async def show_drop(_request: Request) -> Response:
+async def show_drop(request: Request) -> Response:
     """Answer with the page on which photos are dropped."""
-    return render("drop", photos=[])
+    return render("drop", state=state_json(site_of(request)))
 
 
 async def show_today(_request: Request) -> Response:

@@ -13,18 +13,23 @@ from typing import Final
 
 import uvicorn
 
+from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.output import OK
 from uncnn.daemon.protect.processes import stopped_by_sigterm
-from uncnn.daemon.settings import settings_for
+from uncnn.daemon.settings import configuration
 from uncnn.daemon.text import system_words
 from uncnn.daemon.web.activation import handed_over
 from uncnn.daemon.web.addresses import LOOPBACK, Addresses
 from uncnn.daemon.web.application import application
+from uncnn.daemon.web.changes import Changes
+from uncnn.daemon.web.dropped import DroppedPhotos
 from uncnn.daemon.web.links import links_folder, use_code
+from uncnn.daemon.web.previews import Previews
 from uncnn.daemon.web.printing import say_link
 from uncnn.daemon.web.protocol import LONGEST_HEAD, TimedProtocol
 from uncnn.daemon.web.sessions import Sessions
 from uncnn.daemon.web.site import Site
+from uncnn.daemon.web.worker_thread import WorkerThread
 from uncnn.plugins.api import UncnnError
 
 ENDING_SECONDS: Final = 1
@@ -44,32 +49,55 @@ def serve(config: Path | None, port: int, origins: Sequence[str], device: str | 
         ConfigError: the configuration is wrong. SettingsError: an origin is none. PortError: the port is in use.
         FolderError: uncnn's own folders cannot be used.
     """
-    settings = settings_for(config, None, None, None, None, None, device, any_policy=True)
+    found = configuration(config)
+    changes = Changes()
+    sweep_workspaces()
     handed = handed_over()
-    with stopped_by_sigterm(), closing(handed or _listening(port)) as listening:
-        sessions = Sessions(made_elsewhere=partial(use_code, links_folder()))
-        site = Site(Addresses.of(listening.getsockname()[1], origins), sessions, settings)
-        logging.getLogger("uvicorn").addHandler(logging.NullHandler())  # a refused request is no news
+    with stopped_by_sigterm(), closing(handed or _listening(port)) as listening, workspace() as folder:
+        photos = DroppedPhotos(folder, changes)
+        site = Site(
+            Addresses.of(listening.getsockname()[1], origins),
+            Sessions(made_elsewhere=partial(use_code, links_folder())),
+            found,
+            changes,
+            photos,
+            Previews(folder),
+            WorkerThread(found, device or found.device, photos),
+        )
         if handed is None:
             _say(site)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                application(site),
-                loop="asyncio",
-                http=TimedProtocol,
-                ws="none",
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                limit_concurrency=MOST_CONNECTIONS,
-                timeout_graceful_shutdown=ENDING_SECONDS,
-                h11_max_incomplete_event_size=LONGEST_HEAD,
-            )
-        )
-        server.run(sockets=[listening])
+        _Server(_settings(site), changes).run(sockets=[listening])
     return OK
+
+
+class _Server(uvicorn.Server):
+    """A server that lets those who listen for changes go before it waits for the others."""
+
+    def __init__(self, settings: uvicorn.Config, changes: Changes) -> None:
+        super().__init__(settings)
+        self._changes = changes
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._changes.close()
+        await super().shutdown(sockets)
+
+
+def _settings(site: Site) -> uvicorn.Config:
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # a request that is refused is no news
+    return uvicorn.Config(
+        application(site),
+        loop="asyncio",
+        http=TimedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=ENDING_SECONDS,
+        h11_max_incomplete_event_size=LONGEST_HEAD,
+    )
 
 
 def _listening(port: int) -> socket.socket:

@@ -7,9 +7,13 @@ from typing import cast
 
 from starlette.requests import Request
 
-from uncnn.daemon.settings import Settings
+from uncnn.daemon.config import Config
 from uncnn.daemon.web.addresses import Addresses
+from uncnn.daemon.web.changes import Changes
+from uncnn.daemon.web.dropped import DroppedPhotos
+from uncnn.daemon.web.previews import Previews
 from uncnn.daemon.web.sessions import Sessions
+from uncnn.daemon.web.worker_thread import WorkerThread
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,11 @@ class Site:
 
     addresses: Addresses
     sessions: Sessions
-    settings: Settings  # what dropped photos are cloaked by
+    config: Config
+    changes: Changes
+    photos: DroppedPhotos
+    previews: Previews
+    worker: WorkerThread
 
     @property
     def link(self) -> str:

@@ -1,0 +1,33 @@
+"""A picture of a photo as an answer, whoever's photo it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from uncnn.daemon.protect.wire import RequestError
+from uncnn.daemon.web.bodies import Refused
+from uncnn.daemon.web.previews import SIZES
+from uncnn.daemon.web.site import site_of
+from uncnn.plugins.api import UncnnError
+
+
+async def send_picture(request: Request, key: str, name: str, put: Callable[[Path], None]) -> Response:
+    """Answer with the picture `key` of a photo in the size that the request names; `put` copies the photo.
+
+    Raises Refused: there is no such size, or no picture can be made of it.
+    """
+    site, size = site_of(request), request.path_params["size"]
+    if size not in SIZES:
+        raise Refused(404, "path")
+    try:
+        file = await asyncio.to_thread(site.previews.of, key, size, name, put)
+    except RequestError as error:
+        raise Refused(422, "picture") from error
+    except (UncnnError, OSError) as error:
+        raise Refused(503, "picture") from error
+    return FileResponse(file, media_type="image/jpeg")

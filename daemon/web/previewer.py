@@ -1,0 +1,20 @@
+"""The process that makes pictures of photos: it decodes strangers' bytes, so that a crash is not the page's."""
+
+from __future__ import annotations
+
+from uncnn.daemon.photos import decode
+from uncnn.daemon.pictures.preview import preview
+from uncnn.daemon.protect.wire import Handlers, Report
+from uncnn.daemon.web.messages import PREVIEW, Preview, Previewed
+
+
+def make_previewer() -> Handlers:
+    """Return what the process answers."""
+    return {Preview: made}
+
+
+def made(asked: Preview, _report: Report) -> Previewed:
+    """Return a picture of a photo. Raises PhotoError: it is no photo."""
+    pixels = decode(asked.photo.read(), asked.name).pixels
+    height, width = pixels.shape[:2]
+    return Previewed(asked.photo.beside(PREVIEW, preview(pixels, asked.longest)), (width, height))

@@ -1,0 +1,126 @@
+"""The thread that takes dropped photos down their path, one after another."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from uncnn.daemon.config import Config
+from uncnn.daemon.protect.process_engine import LOADING
+from uncnn.daemon.protect.processes import ProcessDied
+from uncnn.daemon.protect.wire import Stage
+from uncnn.daemon.web.cloaking import cloak
+from uncnn.daemon.web.dropped import DroppedPhoto, DroppedPhotos
+from uncnn.daemon.web.engines import Lent, lent_engine
+from uncnn.plugins.api import UncnnError
+
+IDLE_SECONDS: Final = 60.0
+"""After so long without a photo the processes end, which hold a gigabyte."""
+
+ENDING_SECONDS: Final = 2.0
+ATTEMPTS: Final = 2
+"""Of a photo whose process died: another one may have brought it to that."""
+
+_REPORT_SECONDS: Final = 0.25
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Notes how far a photo is, not more often than anybody sees."""
+
+    photos: DroppedPhotos
+    photo: str
+    last: float = 0.0
+    name: str = ""
+
+    def __call__(self, stage: Stage) -> None:
+        """Note a stage."""
+        now = time.monotonic()
+        if stage.name != self.name or now - self.last > _REPORT_SECONDS:
+            self.name, self.last = stage.name, now
+            self.photos.change(self.photo, stage=stage)
+
+
+@dataclass(slots=True)
+class WorkerThread:
+    """Works until it is stopped; whatever a photo does costs that photo alone."""
+
+    config: Config
+    device: str
+    photos: DroppedPhotos
+    whose: str = ""  # whose processes are asked, for a person; "": none are
+    _stopping: bool = False
+    _lent: Lent | None = None
+    _thread: threading.Thread | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """Begin to wait for photos."""
+        self._thread = threading.Thread(target=self._work, name="uncnn-dropped", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End what is at work; the folder that the processes saw is removed."""
+        self._stopping = True
+        lent = self._lent
+        if lent is not None:
+            lent.end()
+        self.photos.wake()
+        if self._thread is not None:
+            self._thread.join(ENDING_SECONDS)
+        if lent is not None:
+            shutil.rmtree(lent.spool, ignore_errors=True)  # where the thread hangs
+
+    def _work(self) -> None:
+        while not self._stopping:
+            photo = self.photos.take(IDLE_SECONDS)
+            if photo is not None:
+                self._with_engine(photo)
+
+    def _with_engine(self, photo: DroppedPhoto | None) -> None:
+        """Work on photos as long as they come; an engine that cannot be had costs the photo that was at hand."""
+        at_hand = photo
+        try:
+            with lent_engine(self.config.models, self.device) as lent:
+                self._lent = lent
+                while at_hand is not None and not self._stopping:
+                    self._take(lent, at_hand)
+                    at_hand = self.photos.take(IDLE_SECONDS)
+        except Exception as error:
+            if at_hand is not None:
+                self._fail(at_hand, error)
+        finally:
+            self._lent, self.whose = None, ""
+
+    def _take(self, lent: Lent, photo: DroppedPhoto) -> None:
+        """Take one photo down its path, and note what went wrong."""
+        report = Progress(self.photos, photo.id)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                if not lent.engine.started:
+                    report(Stage(LOADING))
+                    lent.engine.start()
+                self.whose = lent.engine.whose
+                cloak(lent.engine, lent.spool, self.photos, photo, report)
+            except ProcessDied as error:
+                if attempt == ATTEMPTS or self._stopping:
+                    self._fail(photo, error)
+                    return
+            except Exception as error:
+                self._fail(photo, error)
+                return
+            else:
+                return
+
+    def _fail(self, photo: DroppedPhoto, error: Exception) -> None:
+        """Note that a photo failed; what no person can fix is said on the terminal alone."""
+        if isinstance(error, UncnnError):
+            words = str(error)
+        else:
+            _LOG.error("%s failed", photo.name, exc_info=error)
+            words = "that failed for a reason of uncnn's own: the terminal of uncnn-daemon web says which"
+        self.photos.change(photo.id, status="error", stage=None, words=words)
