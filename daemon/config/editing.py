@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -71,15 +72,16 @@ def edited(file: Path, content: bytes, edits: Sequence[Edit]) -> bytes:
     return written.getvalue()
 
 
-def edit_file(file: Path, edits: Sequence[Edit], seen: bytes | None = None) -> None:
+def edit_file(file: Path, edits: Sequence[Edit], seen_sha256: str | None = None) -> None:
     """Change values of a configuration file, whole or not at all.
 
-    `seen` is its content as a person saw it, where they did. Raises ConfigError, also where it was changed since.
+    `seen_sha256` is that of its content as a person saw it, where they did. Raises ConfigError, also where it was
+    changed since.
     """
     file = file.resolve()  # a link stays one
     with _reported(file):
         content = file.read_bytes()
-        if seen is not None and content != seen:
+        if seen_sha256 not in {None, sha256(content).hexdigest()}:
             raise _refused(
                 file, (), "was changed by something else meanwhile: look at it again, then repeat the change"
             )

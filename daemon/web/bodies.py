@@ -19,7 +19,7 @@ GRACE_SECONDS: Final = 20.0
 LEAST_BYTES_A_SECOND: Final = 16_384
 """How slowly a body may come once the grace is over: a photo of 5 MB has 5 minutes."""
 
-_MOST_FIELDS: Final = 20
+_MOST_FIELDS: Final = 300
 
 
 class Refused(Exception):

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from uncnn.daemon.web.doors import Refusal
 from uncnn.daemon.web.strings import said, strings
 
-PAGES: Final = ("drop", "today", "held", "health", "sessions")
+PAGES: Final = ("drop", "today", "held", "settings", "health", "sessions")
 
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -23,10 +23,10 @@ _TEMPLATES: Final = Environment(
 )
 
 
-def render(page: str, **values: Any) -> HTMLResponse:
+def render(page: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Return one of the pages with `values` filled in."""
     content = _TEMPLATES.get_template(f"{page}.html").render(strings=strings(), pages=PAGES, page=page, **values)
-    return HTMLResponse(content)
+    return HTMLResponse(content, status)
 
 
 def refused(refusal: Refusal, for_person: bool) -> Response:

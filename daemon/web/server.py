@@ -16,12 +16,12 @@ import uvicorn
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.output import OK
 from uncnn.daemon.protect.processes import stopped_by_sigterm
-from uncnn.daemon.settings import configuration
 from uncnn.daemon.text import system_words
 from uncnn.daemon.web.activation import handed_over
 from uncnn.daemon.web.addresses import LOOPBACK, Addresses
 from uncnn.daemon.web.application import application
 from uncnn.daemon.web.changes import Changes
+from uncnn.daemon.web.configured import Configured
 from uncnn.daemon.web.dropped import DroppedPhotos
 from uncnn.daemon.web.links import links_folder, use_code
 from uncnn.daemon.web.previews import Previews
@@ -49,7 +49,8 @@ def serve(config: Path | None, port: int, origins: Sequence[str], device: str | 
         ConfigError: the configuration is wrong. SettingsError: an origin is none. PortError: the port is in use.
         FolderError: uncnn's own folders cannot be used.
     """
-    found = configuration(config)
+    configured = Configured(config)
+    found = configured.config
     changes = Changes()
     sweep_workspaces()
     handed = handed_over()
@@ -58,7 +59,7 @@ def serve(config: Path | None, port: int, origins: Sequence[str], device: str | 
         site = Site(
             Addresses.of(listening.getsockname()[1], origins),
             Sessions(made_elsewhere=partial(use_code, links_folder())),
-            found,
+            configured,
             changes,
             photos,
             Previews(folder),

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from uncnn.daemon.config import Config
 from uncnn.daemon.web.addresses import Addresses
 from uncnn.daemon.web.changes import Changes
+from uncnn.daemon.web.configured import Configured
 from uncnn.daemon.web.dropped import DroppedPhotos
 from uncnn.daemon.web.previews import Previews
 from uncnn.daemon.web.sessions import Sessions
@@ -22,11 +23,16 @@ class Site:
 
     addresses: Addresses
     sessions: Sessions
-    config: Config
+    configured: Configured
     changes: Changes
     photos: DroppedPhotos
     previews: Previews
     worker: WorkerThread
+
+    @property
+    def config(self) -> Config:
+        """Return the configuration as it is at present."""
+        return self.configured.config
 
     @property
     def link(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import stat
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,13 @@ def test_the_file_is_replaced_whole_keeps_its_mode_and_its_link(tmp_path: Path) 
     real.write_bytes(SAMPLE.read_bytes())
     real.chmod(0o640)
     link.symlink_to(real)
-    edit_file(link, [Edit(STRENGTH, "strong")], seen=SAMPLE.read_bytes())
+    seen = sha256(SAMPLE.read_bytes()).hexdigest()
+    edit_file(link, [Edit(STRENGTH, "strong")], seen_sha256=seen)
     assert link.is_symlink()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
     assert load(link).policies["everyday"].attack.strength == "strong"
     with pytest.raises(ConfigError, match="changed by something else meanwhile"):
-        edit_file(link, [Edit(STRENGTH, "subtle")], seen=SAMPLE.read_bytes())
+        edit_file(link, [Edit(STRENGTH, "subtle")], seen_sha256=seen)
     with pytest.raises(ConfigError):
         edit_file(link, [Edit(STRENGTH, "enormous")])
     assert load(link).policies["everyday"].attack.strength == "strong"
