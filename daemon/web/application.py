@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from uncnn.daemon.web import dropping, entering, pages, settings
+from uncnn.daemon.web import dropping, entering, pages, people, settings
 from uncnn.daemon.web.assets import send_asset
 from uncnn.daemon.web.bodies import Refused
 from uncnn.daemon.web.doors import Doors, Refusal
@@ -37,6 +37,9 @@ def application(site: Site) -> Starlette:
             Route("/", pages.show_drop, methods=["GET"]),
             Route("/today", pages.show_today, methods=["GET"]),
             Route("/held", pages.show_held, methods=["GET"]),
+            Route("/people", people.show_people, methods=["GET"]),
+            Route("/people/enroll", people.enroll_person, methods=["POST"]),
+            Route("/people/forget", people.forget_person, methods=["POST"]),
             Route("/settings", settings.show_settings, methods=["GET"]),
             Route("/settings", settings.change_settings, methods=["POST"]),
             Route("/health", pages.show_health, methods=["GET"]),

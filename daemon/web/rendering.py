@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from uncnn.daemon.web.doors import Refusal
 from uncnn.daemon.web.strings import said, strings
 
-PAGES: Final = ("drop", "today", "held", "settings", "health", "sessions")
+PAGES: Final = ("drop", "today", "held", "people", "settings", "health", "sessions")
 
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import cast
 
 from starlette.requests import Request
@@ -28,6 +29,7 @@ class Site:
     photos: DroppedPhotos
     previews: Previews
     worker: WorkerThread
+    enrolling: asyncio.Lock = field(default_factory=asyncio.Lock)  # one person at a time: it may load models
 
     @property
     def config(self) -> Config:

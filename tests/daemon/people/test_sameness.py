@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uncnn.daemon.commands.people import _check_sameness
+from uncnn.daemon.jobs.enrolment import check_sameness
 from uncnn.daemon.people.sameness import groups
 from uncnn.daemon.people.store import PeopleError, Template
 from uncnn.plugins.recognisers.cards import Card
@@ -49,12 +49,12 @@ def test_the_photo_of_another_is_named() -> None:
     from pathlib import Path
 
     photos = [Path("1.jpg"), Path("2.jpg"), Path("3.jpg")]
-    _check_sameness("Ada", photos, [[0, 1, 2]])
+    check_sameness("Ada", photos, [[0, 1, 2]])
     with pytest.raises(
         PeopleError, match=r"^1.jpg seems to show another person than 2.jpg, 3.jpg \(according to most recognisers\): "
     ):
-        _check_sameness("Ada", photos, [[1, 2], [0]])
+        check_sameness("Ada", photos, [[1, 2], [0]])
     with pytest.raises(
         PeopleError, match=r"^1.jpg and 2.jpg seem to show different people .* do not show Ada, or add photos"
     ):
-        _check_sameness("Ada", photos, [[0], [1], [2]])
+        check_sameness("Ada", photos, [[0], [1], [2]])
