@@ -14,6 +14,7 @@ from typing import Final
 import segno
 import uvicorn
 
+from uncnn.daemon.config import Config
 from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.output import OK
 from uncnn.daemon.protect.processes import stopped_by_sigterm
@@ -48,38 +49,46 @@ def serve(config: Path | None, port: int, origins: Sequence[str], device: str | 
         FolderError: uncnn's own folders cannot be used.
     """
     found = configuration(config)
-    changes = Changes()
     sweep_workspaces()
-    with stopped_by_sigterm(), closing(_listening(port)) as listening, workspace() as folder:
-        photos = DroppedPhotos(folder, changes)
-        site = Site(
-            Addresses.of(listening.getsockname()[1], origins),
-            Sessions(),
-            found,
-            changes,
-            photos,
-            Previews(folder),
-            WorkerThread(found, device or found.device, photos),
-        )
+    with stopped_by_sigterm(), closing(listening(port)) as opened, workspace() as folder:
+        site = new_site(found, device, opened.getsockname()[1], origins, folder)
         _say(site)
-        _Server(_settings(site), changes).run(sockets=[listening])
+        PageServer(site).run(sockets=[opened])
     return OK
 
 
-class _Server(uvicorn.Server):
+def new_site(config: Config, device: str | None, port: int, origins: Sequence[str], folder: Path) -> Site:
+    """Return a page on a port, which keeps dropped photos in a private `folder`. Raises SettingsError."""
+    changes = Changes()
+    photos = DroppedPhotos(folder, changes)
+    worker = WorkerThread(config, device or config.device, photos)
+    return Site(Addresses.of(port, origins), Sessions(), config, changes, photos, Previews(folder), worker)
+
+
+def listening(port: int) -> socket.socket:
+    """Return the socket that the page is served on. Raises PortError."""
+    try:
+        return socket.create_server((LOOPBACK, port))
+    except OSError as error:
+        raise PortError(f"port {port}: {system_words(error)[1]}; or choose another one with --port") from error
+
+
+class PageServer(uvicorn.Server):
     """A server that lets those who listen for changes go before it waits for the others."""
 
-    def __init__(self, settings: uvicorn.Config, changes: Changes) -> None:
-        super().__init__(settings)
-        self._changes = changes
+    def __init__(self, site: Site) -> None:
+        """Serve a site; what it is served on is given to `run`."""
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # a request that is refused is no news
+        super().__init__(_settings(site))
+        self._changes = site.changes
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what is being answered, and take nothing new."""
         self._changes.close()
         await super().shutdown(sockets)
 
 
 def _settings(site: Site) -> uvicorn.Config:
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # a request that is refused is no news
     return uvicorn.Config(
         application(site),
         loop="asyncio",
@@ -94,14 +103,6 @@ def _settings(site: Site) -> uvicorn.Config:
         timeout_graceful_shutdown=ENDING_SECONDS,
         h11_max_incomplete_event_size=LONGEST_HEAD,
     )
-
-
-def _listening(port: int) -> socket.socket:
-    """Return the socket that the page is served on. Raises PortError."""
-    try:
-        return socket.create_server((LOOPBACK, port))
-    except OSError as error:
-        raise PortError(f"port {port}: {system_words(error)[1]}; or choose another one with --port") from error
 
 
 def _say(site: Site) -> None:
