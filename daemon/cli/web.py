@@ -23,6 +23,10 @@ def web(
             " that of a reverse proxy. Can be repeated."
         ),
     ] = None,
+    lan: Annotated[
+        bool,
+        typer.Option("--lan", help="Let other devices of your network in too, each by a link of its own; unencrypted."),
+    ] = False,
     device: Device = None,
     link: Annotated[
         bool, typer.Option("--link", help="Only print a link to the page that runs already, or that systemd starts.")
@@ -30,12 +34,15 @@ def web(
 ) -> None:
     """Serve a page on which you drop photos, see what happened and decide about held ones.
 
-    Prints a link that works once and lets one browser in. The page is reached from this machine alone; nothing leaves
-    it. Dropped photos are forgotten after an hour. Needs the extra `web`: pip install "uncnn[web]".
+    Prints a link that works once and lets one browser in. The page is reached from this machine alone, unless you say
+    --lan; nothing leaves it. Dropped photos are forgotten after an hour. Needs the extra `web`:
+    pip install "uncnn[web]".
 
     Exit status: 1 the port is in use, 78 the configuration is wrong.
 
     Example: uncnn-daemon web
+
+    Example: uncnn-daemon web --lan
 
     Example: uncnn-daemon web --link
 
@@ -45,9 +52,9 @@ def web(
 
     require(*NEEDED)
     if link:
-        from uncnn.daemon.web.printing import print_link
+        from uncnn.daemon.web.printing import print_links
 
-        raise typer.Exit(print_link(port, origin or ()))
+        raise typer.Exit(print_links(port, origin or (), lan))
     from uncnn.daemon.web.server import serve
 
-    raise typer.Exit(serve(config, port, origin or (), device))
+    raise typer.Exit(serve(config, port, origin or (), device, lan))

@@ -29,21 +29,23 @@ class Addresses:
     elsewhere: str | None = None  # that of another machine, where there is one
 
     @classmethod
-    def of(cls, port: int, origins: Sequence[str] = ()) -> Addresses:
+    def of(cls, port: int, origins: Sequence[str] = (), lan: str | None = None) -> Addresses:
         """Return those of a port on this machine, and `origins` that a person named, such as that of a proxy.
+
+        `lan` is this machine's address in its network, where other devices may reach it by that.
 
         Raises SettingsError: one is no origin.
         """
-        named = [_origin(each) for each in origins]
+        named = [_origin(each) for each in (*origins, *([] if lan is None else [f"http://{lan}:{port}"]))]
         hosts = {f"{name}:{port}" for name in _NAMES} | {host for _, host in named}
         own = f"http://{LOOPBACK}:{port}"
         whole = {f"http://{name}:{port}" for name in _NAMES} | {f"{scheme}://{host}" for scheme, host in named}
         others = [f"{scheme}://{host}" for scheme, host in named if not host.startswith(_NAMES)]
         return cls(port, frozenset(hosts), frozenset(whole), own, others[0] if others else None)
 
-    def link(self, code: str) -> str:
-        """Return the link that lets a browser in by a code."""
-        return f"{self.elsewhere or self.own}/enter?code={code}"
+    def link(self, origin: str, code: str) -> str:
+        """Return the link to one of the origins that lets a browser in by a code."""
+        return f"{origin}/enter?code={code}"
 
     @property
     def cookie(self) -> str:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from uncnn.daemon.config import Config, config_file
 from uncnn.daemon.files.folders import named
 from uncnn.daemon.settings import configuration
 
 
+@dataclass(slots=True)
 class Configured:
-    """The configuration file and what it says; where there is none, the defaults."""
+    """A configuration file, and what it said when it was last read: the defaults where there is none."""
 
-    def __init__(self, explicit: Path | None) -> None:
-        """Read it. Raises ConfigError, FolderError: this user has no home."""
-        self._explicit = explicit
-        self.file = named(config_file(explicit))
-        self.config: Config = configuration(explicit)
+    file: Path
+    config: Config
 
-    def read(self) -> None:
-        """Read it once more. Raises ConfigError: it is wrong now, and what was read before stays."""
-        self.config = configuration(self._explicit)
+    @classmethod
+    def read(cls, explicit: Path | None) -> Self:
+        """Return the user's, or the named one. Raises ConfigError: it is wrong. FolderError: this user has no home."""
+        return cls(named(config_file(explicit)), configuration(explicit))
+
+    def read_again(self) -> None:
+        """Go by the file as it is now. Raises ConfigError: it is wrong, and what it said before stays."""
+        self.config = configuration(self.file)

@@ -12,7 +12,7 @@ _FAR: Final = ("192.0.2.1", 9)
 
 
 class NetworkError(UncnnError):
-    """This machine is in no network that other devices reach it by."""
+    """There is no network that other devices reach this machine by."""
 
 
 def own_address() -> str:
@@ -24,5 +24,7 @@ def own_address() -> str:
     except OSError as error:
         raise NetworkError("--lan: this machine is in no network: connect it, or leave --lan out") from error
     if found.startswith("127."):
-        raise NetworkError("--lan: this machine has no address but its own: connect it to a network, or leave --lan out")
+        raise NetworkError(
+            "--lan: this machine has no address but its own: connect it to a network, or leave --lan out"
+        )
     return found

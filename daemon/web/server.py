@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
-import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -24,8 +23,9 @@ from uncnn.daemon.web.changes import Changes
 from uncnn.daemon.web.configured import Configured
 from uncnn.daemon.web.dropped import DroppedPhotos
 from uncnn.daemon.web.links import links_folder, use_code
+from uncnn.daemon.web.network import own_address
 from uncnn.daemon.web.previews import Previews
-from uncnn.daemon.web.printing import say_link
+from uncnn.daemon.web.printing import say_links
 from uncnn.daemon.web.protocol import LONGEST_HEAD, TimedProtocol
 from uncnn.daemon.web.sessions import Sessions
 from uncnn.daemon.web.site import Site
@@ -42,49 +42,66 @@ class PortError(UncnnError):
     """The page cannot be served on that port."""
 
 
-def serve(config: Path | None, port: int, origins: Sequence[str], device: str | None) -> int:
+def serve(config: Path | None, port: int, origins: Sequence[str], device: str | None, lan: bool = False) -> int:
     """Print a link that works once, serve the page until a signal comes, and return the exit status.
+
+    `lan`: other devices of the network reach it too.
 
     Raises:
         ConfigError: the configuration is wrong. SettingsError: an origin is none. PortError: the port is in use.
-        FolderError: uncnn's own folders cannot be used.
+        FolderError: uncnn's own folders cannot be used. NetworkError: this machine is in no network.
     """
-    configured = Configured(config)
-    found = configured.config
-    changes = Changes()
+    configured = Configured.read(config)
     sweep_workspaces()
     handed = handed_over()
-    with stopped_by_sigterm(), closing(handed or _listening(port)) as listening, workspace() as folder:
-        photos = DroppedPhotos(folder, changes)
-        site = Site(
-            Addresses.of(listening.getsockname()[1], origins),
-            Sessions(made_elsewhere=partial(use_code, links_folder())),
-            configured,
-            changes,
-            photos,
-            Previews(folder),
-            WorkerThread(found, device or found.device, photos),
-        )
+    with stopped_by_sigterm(), ExitStack() as stack, workspace() as folder:
+        opened = [stack.enter_context(closing(handed or listening(port)))]
+        port = opened[0].getsockname()[1]
+        address = own_address() if lan else None
+        if address is not None:
+            opened.append(stack.enter_context(closing(listening(port, address))))
+        sessions = Sessions(made_elsewhere=partial(use_code, links_folder()))
+        site = new_site(configured, device, Addresses.of(port, origins, address), sessions, folder)
         if handed is None:
-            _say(site)
-        _Server(_settings(site), changes).run(sockets=[listening])
+            say_links(site.addresses, site.sessions.new_code)
+        PageServer(site).run(sockets=opened)
     return OK
 
 
-class _Server(uvicorn.Server):
+def new_site(
+    configured: Configured, device: str | None, addresses: Addresses, sessions: Sessions, folder: Path
+) -> Site:
+    """Return a page, which keeps dropped photos in a private `folder`."""
+    changes, found = Changes(), configured.config
+    photos = DroppedPhotos(folder, changes)
+    worker = WorkerThread(found, device or found.device, photos)
+    return Site(addresses, sessions, configured, changes, photos, Previews(folder), worker)
+
+
+def listening(port: int, address: str = LOOPBACK) -> socket.socket:
+    """Return a socket that the page is served on. Raises PortError."""
+    try:
+        return socket.create_server((address, port))
+    except OSError as error:
+        raise PortError(f"port {port}: {system_words(error)[1]}; or choose another one with --port") from error
+
+
+class PageServer(uvicorn.Server):
     """A server that lets those who listen for changes go before it waits for the others."""
 
-    def __init__(self, settings: uvicorn.Config, changes: Changes) -> None:
-        super().__init__(settings)
-        self._changes = changes
+    def __init__(self, site: Site) -> None:
+        """Serve a site; what it is served on is given to `run`."""
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # a request that is refused is no news
+        super().__init__(_settings(site))
+        self._changes = site.changes
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what is being answered, and take nothing new."""
         self._changes.close()
         await super().shutdown(sockets)
 
 
 def _settings(site: Site) -> uvicorn.Config:
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # a request that is refused is no news
     return uvicorn.Config(
         application(site),
         loop="asyncio",
@@ -99,17 +116,3 @@ def _settings(site: Site) -> uvicorn.Config:
         timeout_graceful_shutdown=ENDING_SECONDS,
         h11_max_incomplete_event_size=LONGEST_HEAD,
     )
-
-
-def _listening(port: int) -> socket.socket:
-    """Return the socket that the page is served on. Raises PortError."""
-    try:
-        return socket.create_server((LOOPBACK, port))
-    except OSError as error:
-        raise PortError(f"port {port}: {system_words(error)[1]}; or choose another one with --port") from error
-
-
-def _say(site: Site) -> None:
-    say_link(site.addresses, site.sessions.new_code())
-    sys.stdout.write("Ctrl-C ends the page\n")
-    sys.stdout.flush()

@@ -119,7 +119,7 @@ def _save(configured: Configured, edits: list[Edit], seen: str) -> str | None:
     Raises ConfigError: the file cannot be changed, would be wrong, or was changed since it was shown.
     """
     edit_file(configured.file, edits, seen)
-    configured.read()
+    configured.read_again()
     try:
         return ask_service(Reload(), RELOAD_SECONDS).problem
     except ServiceLost:

@@ -66,12 +66,13 @@ class WorkerThread:
     def stop(self) -> None:
         """End what is at work; the folder that the processes saw is removed."""
         self._stopping = True
-        lent = self._lent
-        if lent is not None:
-            lent.end()
-        self.photos.wake()
-        if self._thread is not None:
-            self._thread.join(ENDING_SECONDS)
+        lent, deadline = self._lent, time.monotonic() + ENDING_SECONDS
+        while self._thread is not None and self._thread.is_alive() and time.monotonic() < deadline:
+            if lent is not None:
+                lent.end()  # once more where a process was only being started
+            self.photos.wake()
+            self._thread.join(0.1)
+            lent = self._lent or lent
         if lent is not None:
             shutil.rmtree(lent.spool, ignore_errors=True)  # where the thread hangs
 
