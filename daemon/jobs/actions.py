@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -55,12 +56,14 @@ def retry(photos: Sequence[str], every: bool = False) -> list[Step]:
     return _settle(photos, WAITS_FOR_RETRY if every else (), RETRIABLE, _retry)
 
 
-def release(photos: Sequence[str]) -> list[Step]:
+def release(photos: Sequence[str], shown: str | None = None) -> list[Step]:
     """Publish exactly the bytes that were judged of held photos; what is no longer kept is queued to be cloaked again.
+
+    `shown` is the sha256 of the copy that a person looked at, where that is known: no other one is published.
 
     Raises AskedError: there is no such photo. LedgerError, FolderError.
     """
-    return _settle(photos, (), {State.HELD}, _release)
+    return _settle(photos, (), {State.HELD}, partial(_release, shown=shown))
 
 
 def drop(photos: Sequence[str], every: bool = False) -> list[Step]:
@@ -93,10 +96,13 @@ def _steps(ledger: Ledger, jobs: Collection[Job], take: Take) -> Iterator[Step]:
             yield Step(photo, job, problem=str(error))
 
 
-def _release(ledger: Ledger, job: Job, photo: Path) -> Step:
+def _release(ledger: Ledger, job: Job, photo: Path, shown: str | None = None) -> Step:
     with one_release_at_a_time():
         job = ledger.job(job.id) or job
         kept, wanted, sha256 = kept_file(job.kept), job.published, job.released_sha256
+        if shown is not None and (kept is None or job.state is not State.HELD or sha256 != shown):
+            words = "the copy that you looked at is no longer the one that is held: look at the photo again"
+            return Step(photo, job, problem=words)
         if kept is None or job.state is not State.HELD or wanted is None or sha256 is None:
             return Step(photo, ledger.let_go(job), note=_cloaked_again(ledger, job))
         _, folder = ledger.folders.paths(job.folder)

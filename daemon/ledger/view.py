@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from uncnn.daemon.files.names import Reason
 from uncnn.daemon.files.ways import Way
@@ -147,13 +147,16 @@ def view(file: Path, concerns: int) -> View | None:
     return View(run, folders, found, in_all, uncertain, given) if run is not None or given else None
 
 
-def entries(file: Path, states: Collection[State], newest: int | None) -> tuple[list[Entry], int]:
+def entries(file: Path, states: Collection[State], newest: int | None, named: str = "") -> tuple[list[Entry], int]:
     """Return the newest photos in one of `states` (all where it is empty), oldest first, and how many there are in all.
 
-    Raises LedgerError.
+    `named`: only those whose path below their folder has this in it, in whichever case. Raises LedgerError.
     """
-    chosen = tuple(sorted(states or State))
+    chosen: tuple[Any, ...] = tuple(sorted(states or State))
     where = f"FROM jobs JOIN folders ON folders.id = jobs.folder WHERE state IN ({', '.join('?' * len(chosen))})"
+    if named:
+        where += " AND instr(lower(CAST(relative AS TEXT)), lower(?)) > 0"
+        chosen += (named,)
     with opened(file) as database:
         if database is None:
             return [], 0

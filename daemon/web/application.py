@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from uncnn.daemon.web import dropping, entering, pages, people, settings
+from uncnn.daemon.web import dropping, entering, health, held, pages, people, settings, today
 from uncnn.daemon.web.assets import send_asset
 from uncnn.daemon.web.bodies import Refused
 from uncnn.daemon.web.doors import Doors, Refusal
 from uncnn.daemon.web.events import send_events
 from uncnn.daemon.web.housekeeping import keep_house
+from uncnn.daemon.web.ledger_pictures import send_size, show_ledger_photo
 from uncnn.daemon.web.rendering import refused
 from uncnn.daemon.web.site import Site
-from uncnn.daemon.web.state import send_state
+from uncnn.daemon.web.state import send_state, show_drop
 from uncnn.daemon.web.uploads import put_photo
 
-_REASONS = {404: "path", 405: "method"}
+_LOG: Final = logging.getLogger(__name__)
+_REASONS: Final = {404: "path", 405: "method"}
 
 
-def application(site: Site) -> Starlette:
+def application(site: Site) -> ASGIApp:
     """Return the page of a site, behind its doors."""
-    doors = Middleware(Doors, addresses=site.addresses, sessions=site.sessions, page=refused)
     app = Starlette(
         routes=[
             Route("/enter", entering.enter, methods=["GET"]),
             Route("/static/{name}", send_asset, methods=["GET"]),
+<<<<<<< HEAD
             Route("/", pages.show_drop, methods=["GET"]),
             Route("/today", pages.show_today, methods=["GET"]),
             Route("/held", pages.show_held, methods=["GET"]),
@@ -44,7 +48,11 @@ def application(site: Site) -> Starlette:
             Route("/settings", settings.change_settings, methods=["POST"]),
             Route("/health", pages.show_health, methods=["GET"]),
             Route("/events", send_events, methods=["GET"]),
+=======
+            Route("/", show_drop, methods=["GET"]),
+>>>>>>> 7cd5fdc5184295983bd3059257902ce2ccfc112a
             Route("/state.json", send_state, methods=["GET"]),
+            Route("/events", send_events, methods=["GET"]),
             Route("/photos.zip", dropping.send_archive, methods=["GET"]),
             Route("/photos/forget", dropping.forget_photos, methods=["POST"]),
             Route("/photos/{name:path}", put_photo, methods=["PUT"]),
@@ -54,17 +62,25 @@ def application(site: Site) -> Starlette:
             Route("/photos/{identity}/release", dropping.release_photo, methods=["POST"]),
             Route("/photos/{identity}/retry", dropping.retry_photo, methods=["POST"]),
             Route("/photos/{identity}/forget", dropping.forget_photo, methods=["POST"]),
+            Route("/today", today.show_today, methods=["GET"]),
+            Route("/today.json", today.send_today, methods=["GET"]),
+            Route("/held", held.show_held, methods=["GET"]),
+            Route("/held.json", held.send_held, methods=["GET"]),
+            Route("/held/{number:int}/{decision}", held.decide, methods=["POST"]),
+            Route("/ledger/{number:int}/{which}.json", send_size, methods=["GET"]),
+            Route("/ledger/{number:int}/{which}/{size}.jpg", show_ledger_photo, methods=["GET"]),
+            Route("/health", health.show_health, methods=["GET"]),
+            Route("/health.json", health.send_health, methods=["GET"]),
             Route("/sessions", entering.show_sessions, methods=["GET"]),
             Route("/sessions/link", entering.make_link, methods=["POST"]),
             Route("/sessions/{number:int}/end", entering.end_session, methods=["POST"]),
         ],
-        middleware=[doors],
         lifespan=_lifespan,
         exception_handlers={Refused: _refuse, HTTPException: _refuse, Exception: _refuse},
     )
     app.router.redirect_slashes = False
     app.state.site = site
-    return app
+    return Doors(app, site.addresses, site.sessions, refused)
 
 
 @asynccontextmanager
@@ -83,12 +99,13 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    """Answer to what a route refused, or failed at: nothing of the fault itself is said."""
+    """Answer to what a route refused, or failed at; of a fault itself nothing is said but on the terminal."""
     if isinstance(error, Refused):
         refusal = error.refusal
     elif isinstance(error, HTTPException):
         refusal = Refusal(error.status_code, _REASONS.get(error.status_code, "body"))
     else:
+        _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
         refusal = Refusal(500, "failed")
     answer = refused(refusal, "text/html" in request.headers.get("accept", ""))
     answer.headers["Connection"] = "close"  # whatever is still sent is not read

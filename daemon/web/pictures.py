@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, Response
 
 from uncnn.daemon.protect.wire import RequestError
 from uncnn.daemon.web.bodies import Refused
-from uncnn.daemon.web.previews import SIZES
+from uncnn.daemon.web.previews import SIZES, Picture
 from uncnn.daemon.web.site import site_of
 from uncnn.plugins.api import UncnnError
 
@@ -21,13 +21,19 @@ async def send_picture(request: Request, key: str, name: str, put: Callable[[Pat
 
     Raises Refused: there is no such size, or no picture can be made of it.
     """
-    site, size = site_of(request), request.path_params["size"]
+    picture = await made_picture(request, key, request.path_params["size"], name, put)
+    return FileResponse(picture.file, media_type="image/jpeg")
+
+
+async def made_picture(request: Request, key: str, size: str, name: str, put: Callable[[Path], None]) -> Picture:
+    """Return a picture of a photo. Raises Refused: there is no such size, or no picture can be made of it."""
     if size not in SIZES:
         raise Refused(404, "path")
     try:
-        file = await asyncio.to_thread(site.previews.of, key, size, name, put)
+        return await asyncio.to_thread(site_of(request).previews.of, key, size, name, put)
+    except Refused:
+        raise
     except RequestError as error:
         raise Refused(422, "picture") from error
     except (UncnnError, OSError) as error:
         raise Refused(503, "picture") from error
-    return FileResponse(file, media_type="image/jpeg")

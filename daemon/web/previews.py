@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,8 @@ SIZES: Final = {"small": 320, "large": 1600, "whole": 16_000}
 MOST_SECONDS: Final = 60.0
 IDLE_SECONDS: Final = 30.0
 MOST_KEPT: Final = 2000
-"""Pictures; beyond them the oldest are removed, and made again when they are asked for."""
+OLDEST_SECONDS: Final = 3600.0
+"""So many pictures are kept, and for so long; then they are removed, and made again when they are asked for."""
 
 LARGEST: Final = 200_000_000
 """Bytes of a picture: what is larger was not made by the process as it was written."""
@@ -43,32 +45,42 @@ class PreviewError(UncnnError):
     """No picture of a photo can be made."""
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of a photo."""
+
+    file: Path
+    photo_size: tuple[int, int]  # width and height of the photo itself
+
+
 class Previews:
     """One process, that is started when it is first asked and ended when it is not asked for a while."""
 
     def __init__(self, folder: Path) -> None:
         """Keep the pictures in the private `folder`, which the process does not see."""
         self._folder = folder
-        self._lock = threading.Lock()
         self._stack = ExitStack()
+        self._lock = threading.Lock()
+        self._kept: dict[str, Picture] = {}
         self._child: Child | None = None
         self._spool: Path | None = None
         self._used = 0.0
         self._ended = False
 
-    def of(self, key: str, size: str, name: str, put: Callable[[Path], None]) -> Path:
-        """Return the file of the picture `key` in a size of `SIZES`; `put` copies the photo to where it is told.
+    def of(self, key: str, size: str, name: str, put: Callable[[Path], None]) -> Picture:
+        """Return the picture `key` in a size of `SIZES`; `put` copies the photo to where it is told.
 
         Called in any thread; one picture is made at a time.
 
         Raises:
             RequestError: it is no photo. ProcessDied. PreviewError. PublishError, FolderError, OSError.
         """
-        made = self._folder / f"{key}.{size}.jpg"
+        name_kept = f"{key}.{size}.jpg"
         with self._lock:
-            if not made.exists():
-                self._make(made, name, SIZES[size], put)
-        return made
+            kept = self._kept.get(name_kept)
+            if kept is None or not kept.file.exists():
+                kept = self._kept[name_kept] = self._made(self._folder / name_kept, name, SIZES[size], put)
+        return kept
 
     def close_idle(self) -> None:
         """End the process if it was not asked for a while, and remove the oldest of too many pictures."""
@@ -90,7 +102,7 @@ class Previews:
         with self._lock:
             self._end()
 
-    def _make(self, made: Path, name: str, longest: int, put: Callable[[Path], None]) -> None:
+    def _made(self, file: Path, name: str, longest: int, put: Callable[[Path], None]) -> Picture:
         """Have a picture made, and keep it."""
         child, spool = self._running()
         with tempfile.TemporaryDirectory(dir=spool, ignore_cleanup_errors=True) as own:
@@ -100,7 +112,8 @@ class Previews:
             picture = Content(photo).check_beside(PREVIEW, answered.picture).file
             self._used = time.monotonic()
             assert picture is not None  # what is handed over as a file comes back as one
-            _copy(picture, made)
+            _copy(picture, file)
+        return Picture(file, answered.size)
 
     def _running(self) -> tuple[Child, Path]:
         """Return the process, started where there is none, and the folder that it sees."""
@@ -120,10 +133,13 @@ class Previews:
         self._stack.close()
 
     def _remove_oldest(self) -> None:
-        kept = [file for file in self._folder.iterdir() if file.suffix == ".jpg"]
-        if len(kept) > MOST_KEPT:
-            for file in sorted(kept, key=lambda file: file.stat().st_mtime)[: len(kept) - MOST_KEPT]:
-                file.unlink(missing_ok=True)
+        """Remove what is too old or too much, and forget what is gone."""
+        self._kept = {name: kept for name, kept in self._kept.items() if kept.file.exists()}
+        oldest = time.time() - OLDEST_SECONDS
+        newest = sorted(self._kept, key=lambda name: -self._kept[name].file.stat().st_mtime)
+        for number, name in enumerate(newest):
+            if number >= MOST_KEPT or self._kept[name].file.stat().st_mtime < oldest:
+                self._kept.pop(name).file.unlink(missing_ok=True)
 
 
 def _make_previewer() -> Handlers:

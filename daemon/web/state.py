@@ -13,9 +13,15 @@ from uncnn.daemon.protect.process_engine import LOADING
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.web.choices import choices_json
 from uncnn.daemon.web.dropped import MOST_PHOTOS, UNDONE, DroppedPhoto, DroppedPhotos, JudgedCopy
+from uncnn.daemon.web.rendering import render
 from uncnn.daemon.web.site import Site, site_of
 
 _STAGES: Final = {LOADING: "loading", "looking for faces": "looking", "checking": "judging"}
+
+
+async def show_drop(request: Request) -> Response:
+    """Answer with the page on which photos are dropped."""
+    return render("drop", state=state_json(site_of(request)))
 
 
 async def send_state(request: Request) -> Response:

@@ -43,7 +43,9 @@ def photo(folder: Path) -> Path:
 def test_a_picture_is_upright_small_and_says_nothing(previews: Previews, tmp_path: Path) -> None:
     file = photo(tmp_path)
     put = partial(shutil.copyfile, file)
-    small = previews.of("a", "small", "photo.jpg", put)
+    picture = previews.of("a", "small", "photo.jpg", put)
+    small = picture.file
+    assert picture.photo_size == (400, 600)
     assert small.stat().st_mode & 0o777 == 0o600
     with Image.open(small) as opened:
         assert (opened.format, opened.size) == ("JPEG", (213, 320))
@@ -53,25 +55,27 @@ def test_a_picture_is_upright_small_and_says_nothing(previews: Previews, tmp_pat
     assert red[0] > 200 > 50 > red[2]
     assert blue[2] > 200 > 50 > blue[0]
     assert b"secret" not in small.read_bytes()
-    with Image.open(previews.of("a", "whole", "photo.jpg", put)) as opened:
+    with Image.open(previews.of("a", "whole", "photo.jpg", put).file) as opened:
         assert opened.size == (400, 600)
 
 
 def test_a_picture_is_made_once(previews: Previews, tmp_path: Path) -> None:
     put = partial(shutil.copyfile, photo(tmp_path))
     first = previews.of("a", "small", "photo.jpg", put)
-    made = first.stat().st_ino
 
     def never(_target: Path) -> None:
         raise AssertionError
 
-    assert previews.of("a", "small", "photo.jpg", never).stat().st_ino == made
+    assert previews.of("a", "small", "photo.jpg", never) == first
+    first.file.unlink()
+    previews.of("a", "small", "photo.jpg", put)
+    assert first.file.exists()
 
 
 def test_what_is_no_photo_is_refused_and_the_next_one_made(previews: Previews, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"words\.txt"):
         previews.of("a", "small", "words.txt", lambda target: target.write_text("no photo") and None)
-    assert previews.of("b", "small", "photo.jpg", partial(shutil.copyfile, photo(tmp_path))).exists()
+    assert previews.of("b", "small", "photo.jpg", partial(shutil.copyfile, photo(tmp_path))).file.exists()
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
@@ -102,14 +106,18 @@ def test_an_idle_process_ends_and_its_folder_goes(
 def test_the_oldest_of_too_many_pictures_go(
     previews: Previews, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_KEPT", 2)
-    for age, name in enumerate("cba"):
-        file = tmp_path / "kept" / f"{name}.small.jpg"
-        file.write_bytes(b"picture")
-        os.utime(file, (1000 - age, 1000 - age))
+    put = partial(shutil.copyfile, photo(tmp_path))
+    made = [previews.of(name, "small", "photo.jpg", put).file for name in "abc"]
+    for age, file in enumerate(made):
+        changed = file.stat().st_mtime - 10 * age
+        os.utime(file, (changed, changed))
     (tmp_path / "kept" / "a.photo").write_bytes(b"no picture")
+    monkeypatch.setattr(module, "MOST_KEPT", 2)
     previews.close_idle()
-    assert sorted(file.name for file in (tmp_path / "kept").iterdir()) == ["a.photo", "b.small.jpg", "c.small.jpg"]
+    assert [file.exists() for file in made] == [True, True, False]
+    os.utime(made[0], (0, 0))
+    previews.close_idle()
+    assert sorted(file.name for file in (tmp_path / "kept").iterdir()) == ["a.photo", made[1].name]
 
 
 def _link(picture: Path) -> None:

@@ -1,0 +1,44 @@
+"""How uncnn is, on one page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import pytest
+from scene import Scene
+from served_page import ServedPage
+
+from uncnn.daemon.audit.last import LastAudit, write_last
+
+
+def test_health_is_what_the_status_says_and_more(
+    scene: Scene, page: ServedPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNCNN_STATE", str(scene.state))
+    scene.put("held.jpg", "unprotected")
+    scene.run()
+    write_last(scene.state, LastAudit(datetime.now(UTC), True, 5, 5, {"changed": 2}))
+    health = page.ask("GET", "/health.json").json()
+    assert health["version"] == version("uncnn")
+    assert health["exit_status"] == 4
+    assert health["status"]["needs_you_in_all"] == 1
+    assert health["status"]["audit"]["counts"] == {"changed": 2}
+    assert health["audit_words"].startswith("last audit: just now, 5 photos: ")
+    state, publish = health["disks"]
+    assert (state["what"], publish["what"], publish["folder"]) == ("state", "publish", str(scene.publish))
+    assert 0 < publish["free_bytes"] < publish["total_bytes"]
+    shown = page.ask("GET", "/health").body.decode()
+    assert version("uncnn") in shown
+    assert health["audit_words"] in shown
+
+
+def test_a_disk_that_is_not_there_is_said(scene: Scene, page: ServedPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCNN_STATE", str(scene.state))
+    scene.put("a.jpg", "a photo")
+    scene.run()
+    (scene.publish / "a.jpg").unlink()
+    scene.publish.rmdir()
+    (_, publish) = page.ask("GET", "/health.json").json()["disks"]
+    assert (publish["free_bytes"], publish["total_bytes"]) == (None, None)
+    assert page.ask("GET", "/health").status == 200
