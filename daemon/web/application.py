@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from uncnn.daemon.web import dropping, entering, health, held, pages, people, settings, today
+from uncnn.daemon.web import dropping, entering, health, held, people, settings, today
 from uncnn.daemon.web.assets import send_asset
 from uncnn.daemon.web.bodies import Refused
 from uncnn.daemon.web.doors import Doors, Refusal
@@ -37,20 +37,7 @@ def application(site: Site) -> ASGIApp:
         routes=[
             Route("/enter", entering.enter, methods=["GET"]),
             Route("/static/{name}", send_asset, methods=["GET"]),
-<<<<<<< HEAD
-            Route("/", pages.show_drop, methods=["GET"]),
-            Route("/today", pages.show_today, methods=["GET"]),
-            Route("/held", pages.show_held, methods=["GET"]),
-            Route("/people", people.show_people, methods=["GET"]),
-            Route("/people/enroll", people.enroll_person, methods=["POST"]),
-            Route("/people/forget", people.forget_person, methods=["POST"]),
-            Route("/settings", settings.show_settings, methods=["GET"]),
-            Route("/settings", settings.change_settings, methods=["POST"]),
-            Route("/health", pages.show_health, methods=["GET"]),
-            Route("/events", send_events, methods=["GET"]),
-=======
             Route("/", show_drop, methods=["GET"]),
->>>>>>> 7cd5fdc5184295983bd3059257902ce2ccfc112a
             Route("/state.json", send_state, methods=["GET"]),
             Route("/events", send_events, methods=["GET"]),
             Route("/photos.zip", dropping.send_archive, methods=["GET"]),
@@ -69,6 +56,11 @@ def application(site: Site) -> ASGIApp:
             Route("/held/{number:int}/{decision}", held.decide, methods=["POST"]),
             Route("/ledger/{number:int}/{which}.json", send_size, methods=["GET"]),
             Route("/ledger/{number:int}/{which}/{size}.jpg", show_ledger_photo, methods=["GET"]),
+            Route("/people", people.show_people, methods=["GET"]),
+            Route("/people/enroll", people.enroll_person, methods=["POST"]),
+            Route("/people/forget", people.forget_person, methods=["POST"]),
+            Route("/settings", settings.show_settings, methods=["GET"]),
+            Route("/settings", settings.change_settings, methods=["POST"]),
             Route("/health", health.show_health, methods=["GET"]),
             Route("/health.json", health.send_health, methods=["GET"]),
             Route("/sessions", entering.show_sessions, methods=["GET"]),
