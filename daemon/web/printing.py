@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import segno
-
 from uncnn.daemon.output import OK
 from uncnn.daemon.web.addresses import Addresses
 from uncnn.daemon.web.links import links_folder, new_code
@@ -25,6 +23,8 @@ def say_links(addresses: Addresses, code: Callable[[], str], running: bool = Tru
         link = addresses.link(addresses.elsewhere, code())
         lines += ["open this link on another device; it works once, within an hour:", f"  {link}"]
         if sys.stdout.isatty():
+            import segno
+
             drawn = io.StringIO()
             segno.make(link, micro=False).terminal(drawn, compact=True)
             lines.append(drawn.getvalue())

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from starlette.requests import Request
@@ -17,7 +17,6 @@ from starlette.responses import RedirectResponse, Response
 
 from uncnn.daemon.config import Config, ConfigError
 from uncnn.daemon.config.document import Location, spelled
-from uncnn.daemon.config.editing import Edit, edit_file
 from uncnn.daemon.control.messages import Reload
 from uncnn.daemon.control.service_engine import ServiceLost, ask_service
 from uncnn.daemon.text import printable
@@ -26,6 +25,9 @@ from uncnn.daemon.web.configured import Configured
 from uncnn.daemon.web.rendering import render
 from uncnn.daemon.web.site import Site, site_of
 from uncnn.plugins.registry import STRENGTHS
+
+if TYPE_CHECKING:
+    from uncnn.daemon.config.editing import Edit
 
 RELOAD_SECONDS: Final = 40.0
 _SEEN: Final = "seen"
@@ -101,6 +103,8 @@ async def change_settings(request: Request) -> Response:
 
 def _edits(config: Config, given: Mapping[str, str]) -> list[Edit]:
     """Return the values that are to be others than at present. Raises Refused."""
+    from uncnn.daemon.config.editing import Edit  # a library of YAML, which nothing else of the page needs
+
     known, edits = {field.name: field for field in fields_of(config)}, []
     for name, value in given.items():
         if name == _SEEN:
@@ -118,6 +122,8 @@ def _save(configured: Configured, edits: list[Edit], seen: str) -> str | None:
 
     Raises ConfigError: the file cannot be changed, would be wrong, or was changed since it was shown.
     """
+    from uncnn.daemon.config.editing import edit_file
+
     edit_file(configured.file, edits, seen)
     configured.read_again()
     try:

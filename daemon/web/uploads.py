@@ -27,7 +27,7 @@ AT_ONCE: Final = 8
 LEAST_FREE: Final = 1_000_000_000
 """Bytes that are left on the disk for others."""
 
-_WRITTEN_AT_ONCE: Final = 1 << 20
+_WRITTEN_AT_ONCE: Final = 1 << 18
 _LONGEST_NAME: Final = 200
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 

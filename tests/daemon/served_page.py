@@ -58,6 +58,13 @@ class ServedPage:
         self.cookie = ""
         self.cookie = self.enter(self.site.sessions.new_code())
 
+    @classmethod
+    def reached(cls, port: int) -> ServedPage:
+        """Return a browser at a page that another process serves."""
+        page = cls.__new__(cls)
+        page.port, page.cookie = port, ""
+        return page
+
     @property
     def host(self) -> str:
         return f"127.0.0.1:{self.port}"

@@ -1,0 +1,94 @@
+"""The page beside a service that is killed again and again, and under more photos than anybody drops."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running import Running
+from scene import Scene
+from served_page import ServedPage
+from stub_engine import StubEngine
+
+pytestmark = pytest.mark.slow
+
+MANY = 50
+KILLS = 3
+LARGE = 10_000_000  # bytes of a photo
+LARGE_PHOTOS = 200  # 2 GB in all
+MOST_MB = 70  # 59 were measured where 60 were wanted; another Python may take a little more
+GROWTH_MB = 8
+
+
+@pytest.fixture
+def page(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedPage]:
+    monkeypatch.setenv("UNCNN_STATE", str(scene.state))
+    monkeypatch.setenv("XDG_DATA_HOME", str(scene.root / "data"))
+    monkeypatch.setattr("uncnn.daemon.web.engines.ProcessEngine", StubEngine)
+    served = ServedPage(scene.root / "dropped")
+    yield served
+    served.close()
+
+
+def test_photos_dropped_while_the_service_is_killed_are_all_done_and_shown_once(scene: Scene, page: ServedPage) -> None:
+    scene.configure()
+    service = Running(scene)
+    service.until((scene.state / "control.sock").exists)
+    dropped = [page.put(f"{number}.jpg", f"photo {number}".encode())["id"] for number in range(MANY)]
+    for part in range(1, KILLS + 1):
+        page.until(lambda part=part: done(page) >= part * MANY // (KILLS + 1))
+        service.kill()
+        service.start()
+        service.until((scene.state / "control.sock").exists)
+    page.until(lambda: done(page) == MANY)
+    state = page.state()
+    assert Counter(photo["id"] for photo in state["photos"]) == Counter(dropped)
+    assert {photo["status"] for photo in state["photos"]} == {"protected"}
+    for number, identity in enumerate(dropped):
+        assert page.ask("GET", f"/photos/{identity}/cloaked").body == f"cloaked photo {number}".encode()
+    assert service.stop() == 0
+
+
+def done(page: ServedPage) -> int:
+    state = page.state()
+    return len(state["photos"]) - int(state["undone"])
+
+
+def resident_mb(process: int) -> float:
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1000  # type: ignore[index]
+
+
+def test_two_gigabytes_of_photos_take_no_memory(tmp_path: Path) -> None:
+    """The real command, whose photos are none: nothing of them is kept but on the disk, and what is refused is said."""
+    environment = {**os.environ, "HOME": str(tmp_path), "UNCNN_STATE": str(tmp_path / "state")}
+    command = [Path(sys.executable).with_name("uncnn-daemon"), "web", "--port", "0"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = ""
+        while "Ctrl-C" not in said:
+            said += process.stdout.readline()
+        try:
+            port, code = re.findall(r"http://127\.0\.0\.1:(\d+)/enter\?code=(\S+)", said)[0]
+            visitor = ServedPage.reached(int(port))
+            visitor.cookie = visitor.enter(code)
+            content, sizes = b"no photo" + bytes(LARGE), []
+            for number in range(LARGE_PHOTOS):
+                visitor.put(f"{number}.jpg", content)
+                if number % 20 == 19:
+                    visitor.ask("POST", "/photos/forget", b"")
+                    sizes.append(resident_mb(process.pid))
+            assert max(sizes) < MOST_MB, sizes
+            assert sizes[-1] - sizes[1] < GROWTH_MB, sizes
+        finally:
+            process.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+    assert time.monotonic() - began < 30
