@@ -37,6 +37,6 @@ def web(
     from uncnn.plugins.extras import require
 
     require("starlette", "uvicorn", "h11", "jinja2", "segno")
-    from uncnn.daemon.web.server import serve
+    from uncnn.daemon.cli.page_process import become_page
 
-    raise typer.Exit(serve(config, port, origin or (), device))
+    become_page(config, port, origin or (), device)

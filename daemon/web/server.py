@@ -11,7 +11,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-import segno
 import uvicorn
 
 from uncnn.daemon.config import Config
@@ -109,6 +108,8 @@ def _say(site: Site) -> None:
     """Print the link, and for a phone's camera its picture where the page is reached from elsewhere."""
     link = site.link
     if site.addresses.elsewhere is not None and sys.stdout.isatty():
+        import segno  # with what it imports it would take 2 MB of a process that draws once
+
         drawn = io.StringIO()
         segno.make(link, micro=False).terminal(drawn, compact=True)
         sys.stdout.write(drawn.getvalue())
