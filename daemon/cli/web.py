@@ -55,6 +55,6 @@ def web(
         from uncnn.daemon.web.printing import print_links
 
         raise typer.Exit(print_links(port, origin or (), lan))
-    from uncnn.daemon.web.server import serve
+    from uncnn.daemon.cli.page_process import become_page
 
-    raise typer.Exit(serve(config, port, origin or (), device, lan))
+    become_page(config, port, origin or (), device, lan)

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import Final
 
@@ -57,27 +56,35 @@ async def put_photo(request: Request) -> Response:
 
 async def _receive(request: Request, photos: DroppedPhotos, identity: str) -> str:
     """Write the body of a request into the file of a photo, and return its sha256. Raises Refused, NoRoom, OSError."""
-    file = photos.file(identity, "part")
-    digest, size, waiting = hashlib.sha256(), 0, bytearray()
-    with os.fdopen(os.open(file, _CREATE, 0o600), "wb", buffering=0) as writer:
-
-        def write(chunk: bytes) -> None:
-            if shutil.disk_usage(photos.folder).free < LEAST_FREE + len(chunk):
-                raise NoRoom
-            digest.update(chunk)
-            writer.write(chunk)
-
+    file, digest, waiting, size, pending = photos.file(identity, "part"), hashlib.sha256(), list[bytes](), 0, 0
+    opened = os.open(file, _CREATE, 0o600)
+    try:
         async for piece in pieces(request, SIZE_LIMIT):
             photos.grow(identity, len(piece))
-            size += len(piece)
-            waiting += piece
-            if len(waiting) >= _WRITTEN_AT_ONCE:
-                await asyncio.to_thread(write, bytes(waiting))
-                waiting.clear()
-        await asyncio.to_thread(write, bytes(waiting))
+            size, pending = size + len(piece), pending + len(piece)
+            waiting.append(piece)
+            if pending >= _WRITTEN_AT_ONCE:
+                await asyncio.to_thread(_write, opened, waiting, digest)
+                pending = 0
+        await asyncio.to_thread(_write, opened, waiting, digest)
+    finally:
+        os.close(opened)
     if size == 0:
         raise Refused(400, "empty")
     return digest.hexdigest()
+
+
+def _write(opened: int, waiting: list[bytes], digest: hashlib._Hash) -> None:
+    """Write the pieces that wait, of which none is left then. Raises NoRoom: others need what is left of the disk."""
+    free = os.fstatvfs(opened)
+    if free.f_bavail * free.f_frsize < LEAST_FREE:
+        raise NoRoom
+    for piece in waiting:
+        digest.update(piece)
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[os.write(opened, rest) :]
+    waiting.clear()
 
 
 def plain_name(text: str) -> str:

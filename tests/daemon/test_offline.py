@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from browser import Browser
 from every_command import commands
 from offline import PROGRAM, OfflineHome, make_people, stop, tracer
 from PIL import Image
@@ -74,6 +75,8 @@ SLOW: dict[str, tuple[list[object], int]] = {
     "retry": (["--all"], OK),
 }
 REACHES_OUT = {"models pull"}
+LISTENS = {"web"}
+"""On this machine alone: what it does there is tried below, and in tests/daemon/web."""
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +95,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> OfflineHome:
 
 
 def test_every_command_is_tried_here() -> None:
-    assert set(commands()) == {*QUICK, *SLOW, *REACHES_OUT}
+    assert set(commands()) == {*QUICK, *SLOW, *REACHES_OUT, *LISTENS}
 
 
 def check(home: OfflineHome, command: str, arguments: list[object], status: int) -> None:
@@ -138,6 +141,30 @@ def wait_for(file: Path, service: subprocess.Popen[str]) -> None:
         assert service.poll() is None, service.stdout.read() if service.stdout else ""
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not tracer(), reason="needs strace")
+def test_the_page_listens_on_this_machine_alone_and_connects_to_nobody(home: OfflineHome) -> None:
+    trace = home.root / "page trace"
+    command = [*tracer(), "-e", "trace=socket,connect,bind,sendto", "-o", trace, PROGRAM, "web", "--port", "0"]
+    with subprocess.Popen(command, env=home.environment(), cwd=home.work, stdout=subprocess.PIPE, text=True) as page:
+        assert page.stdout is not None
+        link = next(found[0] for line in page.stdout if (found := re.search(r"http://\S+", line)))
+        browser = Browser(link)
+        identity = browser.drop((home.work / "face.png").read_bytes())
+        assert browser.until_done(identity)["cloaked"] is not None
+        for which in ("original", "cloaked"):
+            assert browser.ask("GET", f"/photos/{identity}/{which}/small.jpg")[:2] == b"\xff\xd8"
+        stop(page)
+    lines = trace.read_text(errors="replace").splitlines()
+    assert [line for line in lines if "AF_INET6" in line or "AF_NETLINK" in line or "resolve" in line] == []
+    inet = [line for line in lines if "AF_INET" in line]
+    assert [line for line in inet if "connect(" in line or "sendto(" in line] == []
+    bound = [line for line in inet if "bind(" in line]
+    assert len(bound) == 1
+    assert 'inet_addr("127.0.0.1")' in bound[0]
+    assert home.strangers() == []
 
 
 IMPORTS = [

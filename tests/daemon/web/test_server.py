@@ -18,7 +18,7 @@ from uncnn.daemon.web.server import PortError, listening
 
 PROGRAM = Path(sys.executable).with_name("uncnn-daemon")
 HEAVY = {"torch", "onnxruntime", "onnx", "numpy", "PIL", "pillow_heif", "tifffile", "rich", "httpx", "segno"}
-MOST_KB = 64_000
+MOST_KB = 60_000_000 // 1024
 PATIENCE_SECONDS = 120.0
 
 
@@ -102,7 +102,7 @@ def test_it_is_small_and_decodes_nothing(running: Page) -> None:
 
 
 def test_it_imports_nothing_heavy() -> None:
-    code = f"import sys, uncnn.daemon.web.server; print(*({HEAVY!r} - {{'segno'}}) & set(sys.modules))"
+    code = f"import sys, uncnn.daemon.web.server; print(*({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from running import Running
+from scene import Scene
 from served_page import ServedPage
 
 from uncnn.daemon.web import worker_thread
@@ -112,3 +115,29 @@ def test_a_photo_in_work_is_not_begun_again(page: ServedPage) -> None:
     photo = page.put("a.jpg", b"slow")
     assert page.ask("POST", f"/photos/{photo['id']}/retry", b"").status == 409
     assert page.ask("POST", f"/photos/{photo['id']}/release", b"sha256=0").status == 409
+
+
+@pytest.mark.slow
+def test_photos_that_are_dropped_while_the_service_is_killed_end_shown_once(
+    scene: Scene, page: ServedPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNCNN_STATE", str(scene.state))
+    monkeypatch.setenv("XDG_DATA_HOME", str(scene.root / "data"))
+    service = Running(scene)
+    service.until((scene.state / "control.sock").exists)
+    with ThreadPoolExecutor(6) as browser:  # as many connections as browsers make
+        dropped = list(browser.map(lambda number: page.put(f"{number}.jpg", b"photo %d" % number), range(50)))
+    served = set()
+    for done in (5, 15, 25):
+        page.until(lambda done=done: _count(page, "protected") >= done)  # type: ignore[misc]
+        served.add(page.state()["processes"])
+        service.kill()
+        service.start()
+    assert "the running service" in served
+    assert [page.until_done(photo["id"])["status"] for photo in dropped] == 50 * ["protected"]
+    assert len(page.state()["photos"]) == 50
+    assert service.stop() == 0
+
+
+def _count(page: ServedPage, status: str) -> int:
+    return sum(photo["status"] == status for photo in page.state()["photos"])
