@@ -109,6 +109,10 @@ class Doors:
         site, origins = headers.get("sec-fetch-site"), headers.getlist("origin")
         if method in READING:  # another page may lead here, but not show what is here as a picture or a script
             return site not in {None, "same-origin", "none"} and headers.get("sec-fetch-mode") != "navigate"
+        if site == "same-origin" and origins == [
+            "null"
+        ]:  # a form of the page's own: it tells no referrer, so no origin
+            return False
         if any(each not in self._addresses.origins for each in origins):
             return True
         return not origins if site is None else site != "same-origin"

@@ -114,6 +114,14 @@ def test_a_change_from_elsewhere_is_refused(page: ServedPage, origin: dict[str, 
     assert page.state()["photos"] == []
 
 
+def test_a_form_of_the_page_itself_is_taken(page: ServedPage) -> None:
+    """It tells no referrer, and then Chromium says `Origin: null`; who sent it, no page can say falsely."""
+    answer = page.ask("POST", "/photos/forget", b"", Origin="null", Sec_Fetch_Site="same-origin", Accept="text/html")
+    assert answer.status == 303
+    for site in ("same-site", "cross-site", "none"):
+        refused(page.ask("POST", "/photos/forget", b"", Origin="null", Sec_Fetch_Site=site), 403)
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_another_page_shows_nothing_of_this_one(page: ServedPage, site: str) -> None:
     """As a picture, a script or a style sheet; it may lead here, where the cookie of a stranger's link is not sent."""
