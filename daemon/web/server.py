@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 from collections.abc import Sequence
@@ -83,6 +84,11 @@ def listening(port: int, address: str = LOOPBACK) -> socket.socket:
     try:
         return socket.create_server((address, port))
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortError(
+                f"port {port} is in use: if that is the page, uncnn-daemon web --link prints a link to it; otherwise "
+                "choose another port with --port"
+            ) from error
         raise PortError(f"port {port}: {system_words(error)[1]}; or choose another one with --port") from error
 
 

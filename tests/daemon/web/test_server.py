@@ -108,7 +108,7 @@ def test_it_imports_nothing_heavy() -> None:
 
 
 def test_a_port_that_is_in_use_is_said() -> None:
-    with listening(0) as taken, pytest.raises(PortError, match="or choose another one with --port"):
+    with listening(0) as taken, pytest.raises(PortError, match="choose another port with --port"):
         listening(taken.getsockname()[1])
 
 

@@ -15,7 +15,7 @@ from served_page import ServedPage
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("/", "/today", "/held", "/health", "/sessions")
+PAGES = ("/", "/today", "/held", "/people", "/settings", "/health", "/sessions")
 LOOKS: dict[str, dict[str, Any]] = {
     "light": DESKTOP,
     "dark": {**DESKTOP, "color_scheme": "dark"},
@@ -117,3 +117,13 @@ def test_pages_can_be_read_without_a_script(full_page: ServedPage, visitor: Visi
     first = seen.locator("#photos > li").first
     first.get_by_role("button", name="Do not publish it").click()
     expect(seen.locator("#step")).to_contain_text("Done")
+
+
+def test_it_can_be_installed_as_an_app(page: ServedPage, visitor: Visitor) -> None:
+    seen = visitor.open(page)
+    settled(seen)
+    devtools = seen.context.new_cdp_session(seen)
+    manifest = devtools.send("Page.getAppManifest")
+    assert (manifest["errors"], manifest["url"]) == ([], f"http://{page.host}/static/manifest.webmanifest")
+    found = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    assert [each["errorId"] for each in found if each["errorId"] != "in-incognito"] == []
