@@ -59,6 +59,7 @@ bench: setup
 	$(BIN)/python benchmarks/pack.py
 	$(BIN)/python benchmarks/robust.py
 	$(BIN)/python benchmarks/service.py
+	$(BIN)/python benchmarks/web.py
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/sameness.py
 	$(BIN)/python benchmarks/fuzz.py

@@ -1,4 +1,4 @@
-"""What everybody's page has: every file of the folder is sent as what it is, and nothing else."""
+"""The style sheet and the scripts: everybody's, and asked for again only where they are others."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ def page(standing_page: ServedPage) -> ServedPage:
     return standing_page
 
 
-def test_every_file_is_sent_once(page: ServedPage) -> None:
-    assert {file.name for file in FOLDER.iterdir()} == assets().keys()
+def test_every_file_is_given_as_what_it_is_without_a_session(page: ServedPage) -> None:
+    assert set(assets()) == {file.name for file in FOLDER.iterdir()}
     for name, asset in assets().items():
-        answer = page.ask("GET", f"/static/{name}")
-        assert (answer.status, answer.body) == (200, asset.content)
-        assert answer.headers["content-type"].partition(";")[0] == asset.kind.partition(";")[0]
-        again = page.ask("GET", f"/static/{name}", If_None_Match=answer.headers["etag"])
-        assert (again.status, again.body) == (304, b"")
+        answer = page.ask("GET", f"/static/{name}", Cookie="")
+        assert (answer.status, answer.body) == (200, (FOLDER / name).read_bytes())
+        assert answer.headers["content-type"] == asset.kind
+
+
+def test_what_a_browser_has_is_not_sent_again(page: ServedPage) -> None:
+    tag = page.ask("GET", "/static/page.css").headers["etag"]
+    again = page.ask("GET", "/static/page.css", If_None_Match=tag)
+    assert (again.status, again.body, again.headers["etag"]) == (304, b"", tag)
+    assert page.ask("GET", "/static/page.css", If_None_Match='"another"').status == 200
 
 
 @pytest.mark.parametrize("name", ["none.css", "..%2Fserver.py", "%2e%2e", "page.css%00", ""])

@@ -99,9 +99,9 @@ def test_a_form_is_answered_with_the_page(page: ServedPage) -> None:
     assert (answer.status, b'id="step"' in answer.body) == (200, True)
 
 
-@pytest.mark.parametrize("path", ["/held/999/drop", "/held/1/publish", "/held/-1/drop", "/held/1x/drop"])
-def test_what_there_is_not_is_refused(page: ServedPage, path: str) -> None:
-    assert page.ask("POST", path, b"").status in {404, 405}
+def test_what_there_is_not_is_refused(page: ServedPage) -> None:
+    for path in ("/held/999/drop", "/held/1/publish", "/held/-1/drop", "/held/1x/drop"):
+        assert page.ask("POST", path, b"").status in {404, 405}, path
 
 
 def test_whoever_looks_is_told(page: ServedPage) -> None:

@@ -9,36 +9,48 @@ from pathlib import Path
 import pytest
 from scene import Scene
 from served_page import ServedPage
+from stub_engine import StubEngine
 
 PHOTOS = {"a beach.jpg": "a photo", "Beach 2.jpg": "unprotected", "sub/c.jpg": "damaged", "Fête <b>.jpg": "b photo"}
 
 
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Return a scene whose photos have been taken."""
+    scene = Scene(tmp_path_factory.mktemp("scene"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNCNN_STATE", str(scene.state))
+        patch.setenv("XDG_DATA_HOME", str(scene.root / "data"))
+        patch.setattr("uncnn.daemon.commands.run_once.ProcessEngine", StubEngine)
+        for name, content in PHOTOS.items():
+            scene.put(name, content)
+        scene.put("notes.txt", "no photo")
+        scene.put(".hidden.jpg", "hidden")
+        scene.run()
+    yield scene
+    scene.close()
+
+
 @pytest.fixture
-def page(scene: Scene, page: ServedPage, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedPage]:
-    """Return a page of a scene whose photos have been taken."""
-    monkeypatch.setenv("UNCNN_STATE", str(scene.state))
-    for name, content in PHOTOS.items():
-        scene.put(name, content)
-    scene.put("notes.txt", "no photo")
-    scene.put(".hidden.jpg", "hidden")
-    scene.run()
-    return page
+def page(taken: Scene, standing_page: ServedPage, monkeypatch: pytest.MonkeyPatch) -> ServedPage:
+    monkeypatch.setenv("UNCNN_STATE", str(taken.state))
+    return standing_page
 
 
 def names(page: ServedPage, query: str) -> list[str]:
     return sorted(photo["name"] for photo in page.ask("GET", f"/today.json{query}").json()["photos"])
 
 
-def test_the_folders_say_what_came_and_went(page: ServedPage, scene: Scene) -> None:
+def test_the_folders_say_what_came_and_went(page: ServedPage, taken: Scene) -> None:
     today = page.ask("GET", "/today.json").json()
     (folder,) = today["folders"]
-    assert (folder["watch"], folder["publish"], folder["found"]) == (str(scene.watch), str(scene.publish), 4)
+    assert (folder["watch"], folder["publish"], folder["found"]) == (str(taken.watch), str(taken.publish), 4)
     assert (folder["counts"]["published"], folder["counts"]["held"], folder["counts"]["quarantined"]) == (2, 1, 1)
     ignored = {each["reason"]: (each["number"], each["words"]) for each in folder["ignored"]}
     assert ignored == {"other": (1, "not a photo"), "hidden": (1, "hidden")}
     assert today["photos_in_all"] == 4
     held = next(photo for photo in today["photos"] if photo["state"] == "held")
-    assert held["photo"] == str(scene.watch / "Beach 2.jpg")
+    assert held["photo"] == str(taken.watch / "Beach 2.jpg")
     assert "not protected" in held["reason"]
 
 

@@ -1,0 +1,53 @@
+"""Whatever the page says is in one file, and all that it may have to say is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from uncnn.daemon.ledger.states import State
+from uncnn.daemon.ledger.view import Life
+from uncnn.daemon.web import strings as module
+from uncnn.daemon.web.dropped import Status
+from uncnn.daemon.web.held import DECISIONS
+from uncnn.daemon.web.strings import said, strings
+
+FOLDER = Path(module.__file__).parent
+FILES = sorted((*FOLDER.glob("*.py"), *FOLDER.glob("templates/*.html")))
+
+
+def test_every_string_that_a_template_names_is_there() -> None:
+    named = {found for file in FILES for found in re.findall(r"strings\.(\w+)\.(\w+)", file.read_text())}
+    assert named
+    assert [pair for pair in sorted(named) if pair[1] not in strings()[pair[0]]] == []
+
+
+def test_every_reason_of_a_refusal_is_there() -> None:
+    reasons = {found for file in FILES for found in re.findall(r'Refus(?:ed|al)\(\d+, "(\w+)"', file.read_text())}
+    assert {"host", "origin", "session", "size", "slow", "changed"} <= reasons
+    assert reasons <= set(strings()["refused"])
+
+
+@pytest.mark.parametrize(
+    ("section", "names"),
+    [
+        ("status", get_args(Status)),
+        ("state", tuple(State)),
+        ("service", (*get_args(Life), "not-run")),
+        ("stage", ("loading", "looking", "changing", "judging")),
+        ("face", ("protected", "provisional", "linked", "spared", "small", "left-uncertain")),
+        ("held", DECISIONS),
+    ],
+)
+def test_every_word_that_data_stand_for_is_there(section: str, names: tuple[str, ...]) -> None:
+    assert [name for name in names if not said(section, name)] == []
+
+
+def test_templates_have_no_words_of_their_own() -> None:
+    """Between tags there is nothing to translate; `uncnn` and `Python` are names."""
+    for file in FOLDER.glob("templates/*.html"):
+        text = re.sub(r"{%.*?%}|{{.*?}}|<[^>]*>", " ", file.read_text(), flags=re.DOTALL)
+        assert set(re.findall(r"[A-Za-z]{2,}", text)) <= {"uncnn", "Python", "GB"}, file.name
