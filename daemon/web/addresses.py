@@ -25,8 +25,8 @@ class Addresses:
     port: int
     hosts: frozenset[str]  # `name:port` as a browser writes it, in small letters
     origins: frozenset[str]  # `scheme://name:port`
-    own: str  # the origin that a link begins with
-    elsewhere: str | None = None  # that of another machine, where there is one
+    shown: str  # the origin that a link begins with
+    elsewhere: bool = False  # other machines reach it under that one
 
     @classmethod
     def of(cls, port: int, origins: Sequence[str] = ()) -> Addresses:
@@ -36,10 +36,10 @@ class Addresses:
         """
         named = [_origin(each) for each in origins]
         hosts = {f"{name}:{port}" for name in _NAMES} | {host for _, host in named}
-        own = f"http://{LOOPBACK}:{port}"
-        whole = {f"http://{name}:{port}" for name in _NAMES} | {f"{scheme}://{host}" for scheme, host in named}
-        others = [f"{scheme}://{host}" for scheme, host in named if not host.startswith(_NAMES)]
-        return cls(port, frozenset(hosts), frozenset(whole), own, others[0] if others else None)
+        own = [f"http://{name}:{port}" for name in _NAMES]
+        whole = [f"{scheme}://{host}" for scheme, host in named]
+        elsewhere = bool(named) and not named[0][1].startswith(_NAMES)
+        return cls(port, frozenset(hosts), frozenset((*own, *whole)), [*whole, *own][0], elsewhere)
 
     @property
     def cookie(self) -> str:

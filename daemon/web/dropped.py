@@ -71,6 +71,10 @@ class NoRoom(Exception):
     """More photos than can be taken."""
 
 
+class TooManyAtOnce(Exception):
+    """More photos are being sent than are taken at once."""
+
+
 class DroppedPhotos:
     """All of them, used by the page and by the thread that works on them."""
 
@@ -84,10 +88,10 @@ class DroppedPhotos:
         self._sending: dict[str, int] = {}  # bytes so far of what is being sent
 
     def begin(self, at_once: int) -> str:
-        """Return the id of a photo that is about to be sent, one of so many `at_once`. Raises NoRoom."""
+        """Return the id of a photo that is about to be sent, one of so many `at_once`. Raises NoRoom, TooManyAtOnce."""
         with self._arrived:
             if len(self._sending) >= at_once:
-                raise NoRoom
+                raise TooManyAtOnce
             identity = secrets.token_hex(12)
             self._sending[identity] = 0
         try:

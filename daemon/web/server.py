@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import socket
-import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +19,7 @@ from uncnn.daemon.protect.processes import stopped_by_sigterm
 from uncnn.daemon.settings import configuration
 from uncnn.daemon.text import system_words
 from uncnn.daemon.web.addresses import LOOPBACK, Addresses
+from uncnn.daemon.web.announcing import say_link
 from uncnn.daemon.web.application import application
 from uncnn.daemon.web.changes import Changes
 from uncnn.daemon.web.dropped import DroppedPhotos
@@ -51,7 +51,7 @@ def serve(config: Path | None, port: int, origins: Sequence[str], device: str | 
     sweep_workspaces()
     with stopped_by_sigterm(), closing(listening(port)) as opened, workspace() as folder:
         site = new_site(found, device, opened.getsockname()[1], origins, folder)
-        _say(site)
+        warnings.filterwarnings("ignore", r"coroutine 'Server\.serve'")  # a signal came before it began
         PageServer(site).run(sockets=[opened])
     return OK
 
@@ -79,11 +79,16 @@ class PageServer(uvicorn.Server):
         """Serve a site; what it is served on is given to `run`."""
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # a request that is refused is no news
         super().__init__(_settings(site))
-        self._changes = site.changes
+        self._site = site
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and print the link: whoever reads it may end the page at once."""
+        await super().startup(sockets)
+        say_link(self._site)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End what is being answered, and take nothing new."""
-        self._changes.close()
+        self._site.changes.close()
         await super().shutdown(sockets)
 
 
@@ -102,17 +107,3 @@ def _settings(site: Site) -> uvicorn.Config:
         timeout_graceful_shutdown=ENDING_SECONDS,
         h11_max_incomplete_event_size=LONGEST_HEAD,
     )
-
-
-def _say(site: Site) -> None:
-    """Print the link, and for a phone's camera its picture where the page is reached from elsewhere."""
-    link = site.link
-    if site.addresses.elsewhere is not None and sys.stdout.isatty():
-        import segno  # with what it imports it would take 2 MB of a process that draws once
-
-        drawn = io.StringIO()
-        segno.make(link, micro=False).terminal(drawn, compact=True)
-        sys.stdout.write(drawn.getvalue())
-    sys.stdout.write(f"open this link in your browser; it works once, within an hour:\n  {link}\n")
-    sys.stdout.write("Ctrl-C ends the page\n")
-    sys.stdout.flush()

@@ -31,7 +31,7 @@ class Site:
     @property
     def link(self) -> str:
         """Return a new link that works once."""
-        return f"{self.addresses.elsewhere or self.addresses.own}/enter?code={self.sessions.new_code()}"
+        return f"{self.addresses.shown}/enter?code={self.sessions.new_code()}"
 
 
 def site_of(request: Request) -> Site:

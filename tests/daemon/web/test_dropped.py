@@ -8,7 +8,7 @@ import pytest
 
 from uncnn.daemon.config import Policy
 from uncnn.daemon.web.changes import Changes
-from uncnn.daemon.web.dropped import FORGET_SECONDS, DroppedPhoto, DroppedPhotos, NoRoom
+from uncnn.daemon.web.dropped import FORGET_SECONDS, DroppedPhoto, DroppedPhotos, TooManyAtOnce
 
 
 class Clock:
@@ -81,7 +81,7 @@ def test_every_change_is_told(photos: DroppedPhotos) -> None:
 
 def test_so_many_are_sent_at_once(photos: DroppedPhotos) -> None:
     sending = [photos.begin(2) for _ in range(2)]
-    with pytest.raises(NoRoom):
+    with pytest.raises(TooManyAtOnce):
         photos.begin(2)
     photos.give_up(sending[0])
     photos.begin(2)
