@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -219,3 +221,24 @@ def test_a_refused_request_ends_its_connection(page: ServedPage) -> None:
     answer = connection.getresponse()
     assert (answer.status, answer.getheader("connection")) == (421, "close")
     connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_a_name_that_was_made_to_resolve_to_this_machine_shows_nothing(page: ServedPage, tmp_path: Path) -> None:
+    """DNS rebinding, as a real browser does it; under its own name the same page lets the browser in."""
+    code = page.site.sessions.new_code()
+    shown = {}
+    for host in ("evil.example", "127.0.0.1"):
+        options = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--host-resolver-rules=MAP evil.example 127.0.0.1",
+        ]
+        folder = f"--user-data-dir={tmp_path / host}"
+        command = ["chromium", *options, folder, "--dump-dom", f"http://{host}:{page.port}/enter?code={code}"]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        shown[host] = run.stdout
+    assert "not reached under that address" in shown["evil.example"]
+    assert 'id="page-drop"' in shown["127.0.0.1"]
