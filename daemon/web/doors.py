@@ -36,6 +36,9 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
+_HIDDEN: Final = "null"
+"""The `Origin` of a form on a page that tells nobody where its visitors come from, as ours does."""
+
 BORNE: Final = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
@@ -108,9 +111,10 @@ class Doors:
         site, origins = headers.get("sec-fetch-site"), headers.getlist("origin")
         if method in READING:  # another page may lead here, but not show what is here as a picture or a script
             return site not in {None, "same-origin", "none"} and headers.get("sec-fetch-mode") != "navigate"
-        if any(each not in self._addresses.origins for each in origins):
-            return True
-        return not origins if site is None else site != "same-origin"
+        matching = [each for each in origins if each in self._addresses.origins]
+        if site is None:
+            return not matching or len(origins) > 1
+        return site != "same-origin" or bool({*origins} - {*matching, _HIDDEN})
 
 
 def token_of(scope: Scope, addresses: Addresses) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,31 @@ def test_photos_are_taken_in_the_order_in_which_they_came(photos: DroppedPhotos)
     taken = [photos.take(0.0), photos.take(0.0), photos.take(0.0)]
     assert [photo and photo.id for photo in taken] == [first.id, second.id, None]
     assert {photo.status for photo in photos.all()} == {"working"}
+
+
+def test_who_waits_for_a_photo_waits_on_when_another_one_changes(photos: DroppedPhotos) -> None:
+    done = drop(photos, "a.jpg")
+    photos.take(0.0)
+    taken: list[DroppedPhoto | None] = []
+    waiting = threading.Thread(target=lambda: taken.append(photos.take(60.0)))
+    waiting.start()
+    for _ in range(3):
+        photos.change(done.id, words="words")
+        waiting.join(0.02)
+    assert taken == []
+    second = drop(photos, "b.jpg")
+    waiting.join()
+    assert [photo and photo.id for photo in taken] == [second.id]
+
+
+def test_who_waits_for_a_photo_goes_when_the_page_ends(photos: DroppedPhotos) -> None:
+    waiting = threading.Thread(target=photos.take, args=[60.0])
+    waiting.start()
+    photos.close()
+    waiting.join(30.0)
+    assert not waiting.is_alive()
+    drop(photos, "a.jpg")
+    assert photos.take(0.0) is None
 
 
 def test_every_change_is_told(photos: DroppedPhotos) -> None:
