@@ -82,9 +82,12 @@ def test_a_page_elsewhere_changes_and_shows_nothing(
 ) -> None:
     """On the same address with another port the browser sends the cookie along: the doors keep it out all the same."""
     photo = page.until_done(page.put("a.jpg", b"unprotected")["id"])
-    enter(browser, page)
-    browser.go(f"http://{host}:{elsewhere}/")
     own = f"http://{page.host}"
+    show = f"const i = new Image(); i.onload = () => done('shown'); i.onerror = () => done('not'); i.src = '{own}"
+    shows = f"new Promise(done => {{ {show}/static/icon.svg'; }})"
+    enter(browser, page)
+    assert browser.run(shows) == "shown"
+    browser.go(f"http://{host}:{elsewhere}/")
     tried = [
         f"fetch('{own}/photos/forget', {{method: 'POST', mode: 'no-cors', credentials: 'include'}})",
         f"fetch('{own}/photos/b.jpg', {{method: 'PUT', credentials: 'include', body: 'b'}})",
@@ -92,8 +95,7 @@ def test_a_page_elsewhere_changes_and_shows_nothing(
     ]
     for script in tried:
         assert "a.jpg" not in str(browser.run(f"{script}.then(String, String)"))
-    show = f"const i = new Image(); i.onload = () => done('shown'); i.onerror = () => done('not'); i.src = '{own}"
-    assert browser.run(f"new Promise(done => {{ {show}/static/icon.svg'; }})") == "not"
+    assert browser.run(shows) == "not"
     browser.run(
         f"(() => {{ const f = document.createElement('form'); f.method = 'post'; f.action = '{own}/photos/forget';"
         " document.body.append(f); f.submit(); })()"
