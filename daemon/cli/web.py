@@ -52,7 +52,7 @@ def web(
 
     require(*NEEDED)
     if link:
-        from uncnn.daemon.web.printing import print_links
+        from uncnn.daemon.web.announcing import print_links
 
         raise typer.Exit(print_links(port, origin or (), lan))
     from uncnn.daemon.cli.page_process import become_page

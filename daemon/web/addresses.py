@@ -25,8 +25,9 @@ class Addresses:
     port: int
     hosts: frozenset[str]  # `name:port` as a browser writes it, in small letters
     origins: frozenset[str]  # `scheme://name:port`
-    own: str  # the origin that a link begins with
-    elsewhere: str | None = None  # that of another machine, where there is one
+    shown: str  # the origin that a link begins with
+    elsewhere: bool = False  # other machines reach it under that one
+    also: str | None = None  # another one that a link is printed for
 
     @classmethod
     def of(cls, port: int, origins: Sequence[str] = (), lan: str | None = None) -> Addresses:
@@ -36,12 +37,18 @@ class Addresses:
 
         Raises SettingsError: one is no origin.
         """
-        named = [_origin(each) for each in (*origins, *([] if lan is None else [f"http://{lan}:{port}"]))]
+        named = [_origin(each) for each in (*([] if lan is None else [f"http://{lan}:{port}"]), *origins)]
         hosts = {f"{name}:{port}" for name in _NAMES} | {host for _, host in named}
-        own = f"http://{LOOPBACK}:{port}"
-        whole = {f"http://{name}:{port}" for name in _NAMES} | {f"{scheme}://{host}" for scheme, host in named}
-        others = [f"{scheme}://{host}" for scheme, host in named if not host.startswith(_NAMES)]
-        return cls(port, frozenset(hosts), frozenset(whole), own, others[0] if others else None)
+        own = [f"http://{name}:{port}" for name in _NAMES]
+        whole = [f"{scheme}://{host}" for scheme, host in named]
+        elsewhere = bool(named) and not named[0][1].startswith(_NAMES)
+        also = None if lan is None else own[0]
+        return cls(port, frozenset(hosts), frozenset((*own, *whole)), [*whole, *own][0], elsewhere, also)
+
+    @property
+    def shown_at(self) -> tuple[str, ...]:
+        """Return the origins that a link is printed for."""
+        return (self.shown,) if self.also is None else (self.shown, self.also)
 
     def link(self, origin: str, code: str) -> str:
         """Return the link to one of the origins that lets a browser in by a code."""

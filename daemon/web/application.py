@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from uncnn.daemon.web import dropping, entering, health, held, people, settings, today
+from uncnn.daemon.web.announcing import another_on_enter
 from uncnn.daemon.web.assets import send_asset
 from uncnn.daemon.web.bodies import Refused
 from uncnn.daemon.web.doors import Doors, Refusal
@@ -83,7 +84,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     site.worker.start()
     keeping = asyncio.create_task(keep_house(site))
     try:
-        yield
+        with another_on_enter(site):
+            yield
     finally:
         keeping.cancel()
         await asyncio.to_thread(site.worker.stop)

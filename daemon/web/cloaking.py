@@ -63,11 +63,10 @@ def cloak(
 
 def _status(outcome: Outcome) -> Status:
     """Return in a word what became of a photo."""
-    if outcome.verdict.kind == "no-face":
-        doubtful = outcome.uncertain or outcome.decision == "hold"
-        return "held" if outcome.decision == "hold" else "uncertain" if doubtful else "no-face"
     if outcome.decision == "hold":
         return "held"
+    if outcome.verdict.kind == "no-face":
+        return "uncertain" if outcome.uncertain else "no-face"
     if not outcome.verdict.protected:
         return "not-protected"
     return "uncertain" if outcome.left_uncertain else "protected"

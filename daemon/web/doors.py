@@ -37,6 +37,9 @@ POLICY: Final = (
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script';"
     " trusted-types 'none'"
 )
+_HIDDEN: Final = "null"
+"""The `Origin` of a form on a page that tells nobody where its visitors come from, as ours does."""
+
 BORNE: Final = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
@@ -109,13 +112,10 @@ class Doors:
         site, origins = headers.get("sec-fetch-site"), headers.getlist("origin")
         if method in READING:  # another page may lead here, but not show what is here as a picture or a script
             return site not in {None, "same-origin", "none"} and headers.get("sec-fetch-mode") != "navigate"
-        if site == "same-origin" and origins == [
-            "null"
-        ]:  # a form of the page's own: it tells no referrer, so no origin
-            return False
-        if any(each not in self._addresses.origins for each in origins):
-            return True
-        return not origins if site is None else site != "same-origin"
+        matching = [each for each in origins if each in self._addresses.origins]
+        if site is None:
+            return not matching or len(origins) > 1
+        return site != "same-origin" or bool({*origins} - {*matching, _HIDDEN})
 
 
 def token_of(scope: Scope, addresses: Addresses) -> str:

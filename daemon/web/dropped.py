@@ -71,6 +71,10 @@ class NoRoom(Exception):
     """More photos than can be taken."""
 
 
+class TooManyAtOnce(Exception):
+    """More photos are being sent than are taken at once."""
+
+
 class DroppedPhotos:
     """All of them, used by the page and by the thread that works on them."""
 
@@ -82,12 +86,13 @@ class DroppedPhotos:
         self._arrived = threading.Condition()
         self._photos: dict[str, DroppedPhoto] = {}
         self._sending: dict[str, int] = {}  # bytes so far of what is being sent
+        self._closed = False
 
     def begin(self, at_once: int) -> str:
-        """Return the id of a photo that is about to be sent, one of so many `at_once`. Raises NoRoom."""
+        """Return the id of a photo that is about to be sent, one of so many `at_once`. Raises NoRoom, TooManyAtOnce."""
         with self._arrived:
             if len(self._sending) >= at_once:
-                raise NoRoom
+                raise TooManyAtOnce
             identity = secrets.token_hex(12)
             self._sending[identity] = 0
         try:
@@ -137,19 +142,18 @@ class DroppedPhotos:
     def take(self, patience_seconds: float) -> DroppedPhoto | None:
         """Return the next photo that waits, which is in work from now on; None: none came in so much time."""
         with self._arrived:
+            self._arrived.wait_for(lambda: self._closed or self._waiting() is not None, patience_seconds)
             found = self._waiting()
-            if found is None:
-                self._arrived.wait(patience_seconds)
-                found = self._waiting()
-            if found is None:
+            if found is None or self._closed:
                 return None
             taken = self._photos[found.id] = replace(found, status="working", changed=self._clock())
         self._changes.tell()
         return taken
 
-    def wake(self) -> None:
-        """Let whoever waits for a photo look up."""
+    def close(self) -> None:
+        """Let whoever waits for a photo go: none is taken any more."""
         with self._arrived:
+            self._closed = True
             self._arrived.notify_all()
 
     def change(self, identity: str, **values: Any) -> bool:

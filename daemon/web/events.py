@@ -28,6 +28,8 @@ async def send_events(request: Request) -> Response:
     if site.changes.listeners >= MOST_STREAMS:
         raise Refused(429, "streams")
     token = token_of(request.scope, site.addresses)
+    if request.method != "GET":
+        return Response(media_type="text/event-stream")
     return StreamingResponse(_events(site, token), media_type="text/event-stream")
 
 
@@ -37,7 +39,7 @@ async def _events(site: Site, token: str) -> AsyncIterator[str]:
     yield f"retry: {RECONNECT_MS}\n{_event(version)}"
     while True:
         newest = await site.changes.after(version, PING_SECONDS)
-        if site.changes.closed or site.sessions.known(token, asks=False) is None:
+        if site.changes.closed or site.sessions.known(token) is None:  # an open page is in use
             return
         yield ": \n\n" if newest == version else _event(newest)
         version = newest

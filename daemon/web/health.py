@@ -20,22 +20,31 @@ from uncnn.daemon.files.folders import ledger_file, state_dir
 from uncnn.daemon.ledger.view import View, exit_status, view
 from uncnn.daemon.output import SCHEMA_VERSION
 from uncnn.daemon.web.rendering import render
-from uncnn.daemon.web.site import site_of
+from uncnn.daemon.web.site import Site, site_of
 
 
 async def show_health(request: Request) -> Response:
     """Answer with how uncnn is."""
-    return render("health", health=await asyncio.to_thread(_health_json, request))
+    return render("health", health=await _health_json(site_of(request)))
 
 
 async def send_health(request: Request) -> Response:
     """Answer with the same as JSON."""
-    return JSONResponse(await asyncio.to_thread(_health_json, request))
+    return JSONResponse(await _health_json(site_of(request)))
 
 
-def _health_json(request: Request) -> dict[str, Any]:
+async def _health_json(site: Site) -> dict[str, Any]:
     """Return it. Raises LedgerError, FolderError."""
-    now, site = datetime.now(UTC), site_of(request)
+    page = {
+        "processes": site.worker.whose or None,
+        "photos": len(site.photos.all()),
+        "browsers": len(site.sessions.all()),
+    }
+    return {**await asyncio.to_thread(_machine_json), "page": page}
+
+
+def _machine_json() -> dict[str, Any]:
+    now = datetime.now(UTC)
     found, audit = view(ledger_file(), 0), read_last(state_dir())
     return {
         "schema_version": SCHEMA_VERSION,
@@ -46,11 +55,6 @@ def _health_json(request: Request) -> dict[str, Any]:
         "status": status_json(found, now, audit),
         "audit_words": audit.words(now) if audit else None,
         "disks": _disks(found),
-        "page": {
-            "processes": site.worker.whose or None,
-            "photos": len(site.photos.all()),
-            "browsers": len(site.sessions.all()),
-        },
     }
 
 

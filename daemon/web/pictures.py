@@ -29,8 +29,9 @@ async def made_picture(request: Request, key: str, size: str, name: str, put: Ca
     """Return a picture of a photo. Raises Refused: there is no such size, or no picture can be made of it."""
     if size not in SIZES:
         raise Refused(404, "path")
+    previews, loop = site_of(request).previews, asyncio.get_running_loop()
     try:
-        return await asyncio.to_thread(site_of(request).previews.of, key, size, name, put)
+        return await loop.run_in_executor(previews.thread, previews.of, key, size, name, put)
     except Refused:
         raise
     except RequestError as error:

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,7 @@ class Previews:
     def __init__(self, folder: Path) -> None:
         """Keep the pictures in the private `folder`, which the process does not see."""
         self._folder = folder
+        self.thread = ThreadPoolExecutor(1, "uncnn-previews")  # whoever waits for a picture keeps no other thread busy
         self._stack = ExitStack()
         self._lock = threading.Lock()
         self._kept: dict[str, Picture] = {}
@@ -101,6 +103,7 @@ class Previews:
             child.end_now()
         with self._lock:
             self._end()
+        self.thread.shutdown(wait=False, cancel_futures=True)
 
     def _made(self, file: Path, name: str, longest: int, put: Callable[[Path], None]) -> Picture:
         """Have a picture made, and keep it."""

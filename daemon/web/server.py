@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from functools import partial
@@ -19,6 +20,7 @@ from uncnn.daemon.protect.processes import stopped_by_sigterm
 from uncnn.daemon.text import system_words
 from uncnn.daemon.web.activation import handed_over
 from uncnn.daemon.web.addresses import LOOPBACK, Addresses
+from uncnn.daemon.web.announcing import say_own_links
 from uncnn.daemon.web.application import application
 from uncnn.daemon.web.changes import Changes
 from uncnn.daemon.web.configured import Configured
@@ -26,7 +28,6 @@ from uncnn.daemon.web.dropped import DroppedPhotos
 from uncnn.daemon.web.links import links_folder, use_code
 from uncnn.daemon.web.network import own_address
 from uncnn.daemon.web.previews import Previews
-from uncnn.daemon.web.printing import say_links
 from uncnn.daemon.web.protocol import LONGEST_HEAD, TimedProtocol
 from uncnn.daemon.web.sessions import Sessions
 from uncnn.daemon.web.site import Site
@@ -63,9 +64,8 @@ def serve(config: Path | None, port: int, origins: Sequence[str], device: str | 
             opened.append(stack.enter_context(closing(listening(port, address))))
         sessions = Sessions(made_elsewhere=partial(use_code, links_folder()))
         site = new_site(configured, device, Addresses.of(port, origins, address), sessions, folder)
-        if handed is None:
-            say_links(site.addresses, site.sessions.new_code)
-        PageServer(site).run(sockets=opened)
+        warnings.filterwarnings("ignore", r"coroutine 'Server\.serve'")  # a signal came before it began
+        PageServer(site, quiet=handed is not None).run(sockets=opened)
     return OK
 
 
@@ -95,15 +95,22 @@ def listening(port: int, address: str = LOOPBACK) -> socket.socket:
 class PageServer(uvicorn.Server):
     """A server that lets those who listen for changes go before it waits for the others."""
 
-    def __init__(self, site: Site) -> None:
-        """Serve a site; what it is served on is given to `run`."""
+    def __init__(self, site: Site, quiet: bool = False) -> None:
+        """Serve a site; what it is served on is given to `run`. `quiet`: nobody reads what it prints."""
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # a request that is refused is no news
         super().__init__(_settings(site))
-        self._changes = site.changes
+        self._site = site
+        self._quiet = quiet
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and print the link: whoever reads it may end the page at once."""
+        await super().startup(sockets)
+        if not self._quiet:
+            say_own_links(self._site)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End what is being answered, and take nothing new."""
-        self._changes.close()
+        self._site.changes.close()
         await super().shutdown(sockets)
 
 

@@ -39,7 +39,7 @@ class Site:
     @property
     def link(self) -> str:
         """Return a new link that works once."""
-        return self.addresses.link(self.addresses.elsewhere or self.addresses.own, self.sessions.new_code())
+        return self.addresses.link(self.addresses.shown, self.sessions.new_code())
 
 
 def site_of(request: Request) -> Site:

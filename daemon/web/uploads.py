@@ -16,7 +16,7 @@ from uncnn.daemon.files.spool import SIZE_LIMIT
 from uncnn.daemon.text import printable
 from uncnn.daemon.web.bodies import Refused, pieces
 from uncnn.daemon.web.choices import chosen
-from uncnn.daemon.web.dropped import DroppedPhotos, NoRoom
+from uncnn.daemon.web.dropped import DroppedPhotos, NoRoom, TooManyAtOnce
 from uncnn.daemon.web.site import site_of
 from uncnn.daemon.web.state import photo_json
 
@@ -38,6 +38,8 @@ async def put_photo(request: Request) -> Response:
     name = plain_name(request.path_params["name"])
     try:
         identity = site.photos.begin(AT_ONCE)
+    except TooManyAtOnce as error:
+        raise Refused(429, "sending") from error
     except NoRoom as error:
         raise Refused(507, "room") from error
     try:

@@ -66,11 +66,11 @@ class WorkerThread:
     def stop(self) -> None:
         """End what is at work; the folder that the processes saw is removed."""
         self._stopping = True
+        self.photos.close()
         lent, deadline = self._lent, time.monotonic() + ENDING_SECONDS
         while self._thread is not None and self._thread.is_alive() and time.monotonic() < deadline:
             if lent is not None:
                 lent.end()  # once more where a process was only being started
-            self.photos.wake()
             self._thread.join(0.1)
             lent = self._lent or lent
         if lent is not None:

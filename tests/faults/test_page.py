@@ -33,7 +33,7 @@ def test_two_gigabytes_of_photos_take_no_memory(tmp_path: Path) -> None:
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = ""
-        while "Ctrl-C" not in said:
+        while "127.0.0.1" not in said:
             said += process.stdout.readline()
         try:
             port, code = re.findall(r"http://127\.0\.0\.1:(\d+)/enter\?code=(\S+)", said)[0]

@@ -31,7 +31,7 @@ from offline import PROGRAM, make_people
 from PIL import Image
 from test_offline import CONFIGURATION, OWN, OWN_INPUT, QUICK, REACHES_OUT, SLOW
 
-from uncnn.daemon.output import ERROR, NOT_RUNNING, OK
+from uncnn.daemon.output import ERROR, NOT_RUNNING, OK, USAGE
 
 SANE = {0, 1, 2, 3, 4, 5, 6, 78}
 NAMELESS = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]
@@ -237,8 +237,9 @@ LESS: dict[str, tuple[list[object], int]] = {
     "evaluate": (["people", "--people", "2", "--photos", "2", "--strength", "subtle", "--view", "as-is"], OK),
     "models add": ([OWN, "--name", "own", "--role", "judge", *OWN_INPUT, "--yes"], OK),
     "models check": (["dlib-resnet"], OK),
+    "web": (["--origin", "nowhere"], USAGE),
 }
-"""What takes too long as the test of networks has it: here every command runs many times."""
+"""What takes too long as the test of networks has it, or for ever: here every command runs many times."""
 
 
 WHOLE = os.environ.get("UNCNN_WALK") == "whole"

@@ -12,7 +12,7 @@ def test_it_is_reached_on_this_machine_alone() -> None:
     found = Addresses.of(8000)
     assert found.hosts == {"127.0.0.1:8000", "localhost:8000"}
     assert found.origins == {"http://127.0.0.1:8000", "http://localhost:8000"}
-    assert (found.own, found.elsewhere, found.cookie) == ("http://127.0.0.1:8000", None, "uncnn-8000")
+    assert (found.shown, found.elsewhere, found.cookie) == ("http://127.0.0.1:8000", False, "uncnn-8000")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_person_names_others(origin: str, host: str, whole: str, elsewhere: bo
     found = Addresses.of(8000, [origin])
     assert host in found.hosts
     assert whole in found.origins
-    assert found.elsewhere == (whole if elsewhere else None)
+    assert (found.shown, found.elsewhere) == (whole, elsewhere)
 
 
 @pytest.mark.parametrize(

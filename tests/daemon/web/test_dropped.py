@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from uncnn.daemon.config import Policy
 from uncnn.daemon.web.changes import Changes
-from uncnn.daemon.web.dropped import FORGET_SECONDS, DroppedPhoto, DroppedPhotos, NoRoom
+from uncnn.daemon.web.dropped import FORGET_SECONDS, DroppedPhoto, DroppedPhotos, TooManyAtOnce
 
 
 class Clock:
@@ -66,6 +67,31 @@ def test_photos_are_taken_in_the_order_in_which_they_came(photos: DroppedPhotos)
     assert {photo.status for photo in photos.all()} == {"working"}
 
 
+def test_who_waits_for_a_photo_waits_on_when_another_one_changes(photos: DroppedPhotos) -> None:
+    done = drop(photos, "a.jpg")
+    photos.take(0.0)
+    taken: list[DroppedPhoto | None] = []
+    waiting = threading.Thread(target=lambda: taken.append(photos.take(60.0)))
+    waiting.start()
+    for _ in range(3):
+        photos.change(done.id, words="words")
+        waiting.join(0.02)
+    assert taken == []
+    second = drop(photos, "b.jpg")
+    waiting.join()
+    assert [photo and photo.id for photo in taken] == [second.id]
+
+
+def test_who_waits_for_a_photo_goes_when_the_page_ends(photos: DroppedPhotos) -> None:
+    waiting = threading.Thread(target=photos.take, args=[60.0])
+    waiting.start()
+    photos.close()
+    waiting.join(30.0)
+    assert not waiting.is_alive()
+    drop(photos, "a.jpg")
+    assert photos.take(0.0) is None
+
+
 def test_every_change_is_told(photos: DroppedPhotos) -> None:
     told = [photos._changes.version]
     for step in (
@@ -81,7 +107,7 @@ def test_every_change_is_told(photos: DroppedPhotos) -> None:
 
 def test_so_many_are_sent_at_once(photos: DroppedPhotos) -> None:
     sending = [photos.begin(2) for _ in range(2)]
-    with pytest.raises(NoRoom):
+    with pytest.raises(TooManyAtOnce):
         photos.begin(2)
     photos.give_up(sending[0])
     photos.begin(2)

@@ -36,7 +36,7 @@ def serving(home: Path, *options: str) -> Iterator[str]:
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as page:
         assert page.stdout is not None
         said = ""
-        while "Ctrl-C" not in said:
+        while "127.0.0.1" not in said:
             line = page.stdout.readline()
             assert line, "it ended"
             said += line
@@ -87,4 +87,5 @@ def test_its_address_is_one_of_the_hosts_and_the_one_for_others() -> None:
     found = Addresses.of(8487, (), "192.0.2.7")
     assert "192.0.2.7:8487" in found.hosts
     assert "http://192.0.2.7:8487" in found.origins
-    assert found.elsewhere == "http://192.0.2.7:8487"
+    assert (found.shown, found.elsewhere) == ("http://192.0.2.7:8487", True)
+    assert found.also == "http://127.0.0.1:8487"

@@ -40,6 +40,7 @@ class Page:
             if found := re.search(r"http\S+", line.decode()):
                 self.link = found[0]
                 break
+        assert self.link, self.process.communicate()
 
     def answered(self, path: str, cookie: str = "") -> http.client.HTTPResponse:
         host, _, _ = self.link.removeprefix("http://").partition("/")
