@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
+from rich.markup import escape
 
 from uncnn.daemon.control.service_engine import EitherEngine
 from uncnn.daemon.explain.explanation import ExplainedFace, answers
@@ -17,12 +17,13 @@ from uncnn.daemon.output import NO_FACE, OK, print_json
 from uncnn.daemon.people.store import read_people
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import PICTURE, Describe, Portray, Recognise, Recognised, RecognisedFace
+from uncnn.daemon.protect.wire import RequestError
 from uncnn.daemon.settings import Settings, SettingsError, taken, work
-from uncnn.daemon.terminal.explanation_table import explanation_words, face_table, face_words
+from uncnn.daemon.terminal.explanation_table import say_explanation
 from uncnn.daemon.terminal.progress import Bar, progress_bar
 from uncnn.daemon.terminal.results import say_words
 from uncnn.daemon.text import printable
-from uncnn.plugins.api import UncnnError
+from uncnn.plugins.api import Rotated
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,14 @@ class Wanted:
     copy: Path | None
     output: Path | None  # a picture
     surrogates: bool  # whether the attacked recognisers are asked too
+
+    @property
+    def titles(self) -> list[str]:
+        """Return what the photo and its copy are called, with the copy's folder where both names are the same."""
+        if self.copy is None:
+            return [printable(self.photo.name)]
+        same = self.copy.name == self.photo.name
+        return [printable(each) for each in (self.photo.name, Path(*self.copy.parts[-2:]) if same else self.copy.name)]
 
 
 def explain_photo(settings: Settings, wanted: Wanted, as_json: bool) -> int:
@@ -47,7 +56,7 @@ def explain_photo(settings: Settings, wanted: Wanted, as_json: bool) -> int:
     _check_output(wanted)
     named = photos_of_people(wanted.gallery) if wanted.gallery is not None else []
     with progress_bar(len(named) + 1, as_json) as bar, work(settings.models, settings.device) as (engine, spool):
-        members, notes = _members(engine, spool, named, bar)
+        members, notes = _members(engine, spool, named, settings.policy.faces.rotated, bar)
         bar.begin(printable(wanted.photo.name))
         galleries = _galleries(engine, members, wanted.surrogates)
         notes += [
@@ -79,7 +88,7 @@ def _check_output(wanted: Wanted) -> None:
 
 
 def _members(
-    engine: EitherEngine, spool: Path, named: Sequence[tuple[str, Path]], bar: Bar
+    engine: EitherEngine, spool: Path, named: Sequence[tuple[str, Path]], rotated: Rotated, bar: Bar
 ) -> tuple[list[Member], list[str]]:
     """Return the enrolled people and those in the folder, one of each name, and which photos were left out and why."""
     people: dict[str, dict[str, list[list[float]]]] = {}
@@ -89,9 +98,9 @@ def _members(
     for name, file in named:
         bar.begin(printable(file.name))
         try:
-            found = engine.judge(Describe(Content(taken(file, spool).path), file.name, False))
-        except UncnnError as error:
-            if not engine.started:
+            found = engine.judge(Describe(Content(taken(file, spool).path), printable(file.name), rotated))
+        except (PublishError, RequestError) as error:
+            if isinstance(error, RequestError) and error.fault != "photo":
                 raise
             notes.append(f"left out: {printable(file)}: {error}")
             continue
@@ -138,11 +147,9 @@ def _faces(
             raise SettingsError(f"{words}: name a copy of this very photo")
         if more := len(again.faces) - len(large):
             notes.append(f"the copy shows {more} more faces, which are not explained")
-    faces = []
-    for number, each in enumerate(large, 1):
-        other = None if again is None else again.faces[number - 1]
-        faces.append(_explained(number, galleries, each, other))
-    return faces, notes
+    copies = [None] * len(large) if again is None else again.faces[: len(large)]
+    pairs = zip(large, copies, strict=True)
+    return [_explained(number, galleries, *pair) for number, pair in enumerate(pairs, 1)], notes
 
 
 def _explained(
@@ -168,8 +175,7 @@ def _draw(
 ) -> None:
     """Write the picture. Raises PublishError."""
     assert wanted.output is not None
-    copy_name = "" if wanted.copy is None else printable(wanted.copy.name)
-    drawn = engine.judge(Portray(photo, printable(wanted.photo.name), copy, copy_name, tuple(faces)))
+    drawn = engine.judge(Portray(photo, wanted.titles[0], copy, wanted.titles[-1], tuple(faces)))
     try:
         wanted.output.write_bytes(photo.check_beside(PICTURE, drawn).read())
     except OSError as error:
@@ -188,14 +194,6 @@ def _print(wanted: Wanted, faces: Sequence[ExplainedFace], notes: Sequence[str],
             }
         )
         return
-    console = Console()
-    titles = [wanted.photo.name] if wanted.copy is None else [wanted.photo.name, wanted.copy.name]
-    for face in faces:
-        console.print(face_words(face), markup=False, highlight=False)
-        console.print(face_table(face, titles), soft_wrap=True, highlight=False)
-    if not faces:
-        say_words("no face was found")
-    for line in (*explanation_words(faces), *notes):
-        console.print(line, markup=False, highlight=False)
+    say_explanation(faces, wanted.titles, notes)
     if wanted.output is not None and faces:
-        console.print(f"written: {printable(wanted.output)}", markup=False, highlight=False, soft_wrap=True)
+        say_words(escape(f"written: {printable(wanted.output)}"))

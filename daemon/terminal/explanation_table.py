@@ -6,16 +6,33 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Final
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from uncnn.daemon.explain.explanation import ExplainedFace
 from uncnn.daemon.explain.identification import FALSE_NAMES, Identification
 from uncnn.daemon.explain.words import NONE_OF_THESE, OTHERS, UNEXPECTED, chance_words
+from uncnn.daemon.terminal.results import say_words
 from uncnn.daemon.text import printable
 
 NAMED: Final = "*"
 _EMPTY: Final = ("", "")
+
+
+def say_explanation(faces: Sequence[ExplainedFace], titles: Sequence[str], notes: Sequence[str]) -> None:
+    """Print a table for each face, what has to be known to read them, and what was left out.
+
+    `titles` are the names of the photo and of its copy.
+    """
+    console = Console()
+    for face in faces:
+        console.print(face_words(face), markup=False, highlight=False)
+        console.print(face_table(face, titles), soft_wrap=True, highlight=False)
+    if not faces:
+        say_words("no face was found")
+    for line in (*explanation_words(faces), *notes):
+        say_words(escape(line))
 
 
 def face_words(face: ExplainedFace) -> str:
@@ -32,7 +49,7 @@ def face_table(face: ExplainedFace, titles: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("recogniser", no_wrap=True)
     for title in titles:
-        table.add_column(escape(printable(title)), no_wrap=True, overflow="ellipsis", max_width=26)
+        table.add_column(escape(title), no_wrap=True, overflow="ellipsis", max_width=26)
         table.add_column("", no_wrap=True, justify="right")
     for answer in face.answers:
         versions = [answer.original] if answer.copy is None else [answer.original, answer.copy]

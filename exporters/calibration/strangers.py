@@ -14,6 +14,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -35,6 +36,8 @@ SEED: Final = 0
 COHORT_SEED: Final = 1  # other people
 SHARES: Final = (0.9, 0.5, 0.1, 0.03, 1e-2, 3e-3, 1e-3, 3e-4)
 """Of comparisons: there the leads of those who are drawn are given the values of real people's."""
+
+_NAMES: Final = ("mean", "directions", "weights", "centres", "spreads", "rest")
 
 
 class StrangersError(UncnnError):
@@ -142,8 +145,11 @@ def read_statistics(folder: Path, card: Card) -> Statistics | None:
 
 
 def unpacked(content: bytes) -> Statistics:
-    """Return what `Statistics.packed` made a file of."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-        values = {name: stored[name].astype(np.float64) for name in stored.files}
+    """Return what `Statistics.packed` made a file of. Raises StrangersError: it is none of these."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            values = {name: stored[name].astype(np.float64) for name in _NAMES}
+    except (OSError, ValueError, KeyError, AttributeError, BadZipFile) as error:
+        raise StrangersError(f"{FILE} is none that uncnn wrote ({error}): fit it again") from error
     along = Mixture(values["weights"], values["centres"], values["spreads"])
     return Statistics(values["mean"], values["directions"], along, float(values["rest"]))

@@ -9,6 +9,8 @@ import pytest
 from models_home import ModelsHome
 from PIL import Image
 
+from uncnn.daemon.commands.explain import Wanted
+
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,7 +28,15 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("people/Twins.png", np.concatenate([portrait[:200, 130:330]] * 2, axis=1)),
     ):
         Image.fromarray(pixels).save(folder / name)
+    (people / "Broken.png").write_bytes(b"no photo")
     return folder
+
+
+def test_a_copy_of_the_same_name_is_called_by_its_folder_too() -> None:
+    photo = Path("in/a.jpg")
+    assert Wanted(photo, None, None, None, False).titles == ["a.jpg"]
+    assert Wanted(photo, None, Path("x/out/a.jpg"), None, False).titles == ["a.jpg", "out/a.jpg"]
+    assert Wanted(photo, None, Path("x/out/b.jpg"), None, False).titles == ["a.jpg", "b.jpg"]
 
 
 @pytest.mark.slow
@@ -47,9 +57,9 @@ def test_a_photo_and_its_copy_are_explained(photos: Path, own_detector_folder: P
         assert each["original"]["candidates"][0]["confidence"] > 0.9
         assert each["original"]["named"] is True
         assert each["copy"]["candidates"][0]["name"] == "Ada"
-    assert answer["notes"] == [
-        f"left out: {photos}/people/Twins.png shows 2 faces: use photos that show one person alone"
-    ]
+    broken, twins = answer["notes"]
+    assert broken.startswith(f"left out: {photos}/people/Broken.png: ")
+    assert twins == f"left out: {photos}/people/Twins.png shows 2 faces: use photos that show one person alone"
     with Image.open(picture) as image:
         assert image.format == "PNG"
     assert list((home.root / "state").rglob("*.comparison")) == []

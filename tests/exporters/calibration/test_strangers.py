@@ -78,6 +78,12 @@ def test_those_that_ship_are_small_and_nearest_to_nobody(name: str):
     assert statistics.along.weights.min() > 0.01, "a part for a hundredth of thousands of people"
 
 
+@pytest.mark.parametrize("content", [b"no archive", b"PK\x03\x04 broken"])
+def test_a_file_that_is_none_is_refused(content: bytes):
+    with pytest.raises(StrangersError, match=r"strangers\.npz is none that uncnn wrote"):
+        unpacked(content)
+
+
 def test_another_file_is_refused(tmp_path: Path):
     card = read_card(EMBEDDED / "openvino-0095")
     with pytest.raises(StrangersError, match="cannot be read"):
