@@ -62,6 +62,7 @@ bench: setup
 	$(BIN)/python benchmarks/web.py
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/sameness.py
+	$(BIN)/python benchmarks/explain.py
 	$(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python benchmarks/mutants.py
 

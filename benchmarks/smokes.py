@@ -20,7 +20,7 @@ from typing import Final
 HERE: Final = Path(__file__).parent
 LONGEST_FIRST: Final = (
     *("mutants", "looks", "kinds", "attacks", "rotations", "pack", "cloak", "formats", "fuzz", "sameness", "overlap"),
-    *("service", "portraits", "backdrops", "margin", "recognisers", "detector", "blind", "attack_speed"),
+    *("service", "explain", "portraits", "backdrops", "margin", "recognisers", "detector", "blind", "attack_speed"),
     *("half_written", "canaries", "audit", "displays", "frontier", "cold", "web"),
 )
 """So that no core is idle at the end."""

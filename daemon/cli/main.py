@@ -12,6 +12,7 @@ from uncnn.daemon.cli import jobs
 from uncnn.daemon.cli.audit import audit
 from uncnn.daemon.cli.config import app as config_commands
 from uncnn.daemon.cli.evaluate import evaluate
+from uncnn.daemon.cli.explain import explain
 from uncnn.daemon.cli.inspect import inspect
 from uncnn.daemon.cli.models import app as models_commands
 from uncnn.daemon.cli.options import Commands, ConfigFile, Device, Json, Licence, PolicyName
@@ -265,6 +266,7 @@ def notify(
 
 app.command()(audit)
 app.command()(inspect)
+app.command()(explain)
 app.command()(evaluate)
 app.command()(web)
 app.command()(jobs.jobs)

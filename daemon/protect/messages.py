@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from uncnn.daemon.config.policies import Margin, Metadata, Who
+from uncnn.daemon.explain.explanation import ExplainedFace
 from uncnn.daemon.files.formats import WrittenAs
 from uncnn.daemon.people.store import People
 from uncnn.daemon.protect.content import Content
@@ -182,6 +183,35 @@ class Describe(Ask[Described]):
 
 
 @dataclass(frozen=True, slots=True)
+class RecognisedFace:
+    """One face of a photo, as recognisers know it."""
+
+    face: Face
+    found: bool  # the detector finds it
+    models: tuple[Description, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """Every face of a photo: those that were asked for, and then what else the detector finds."""
+
+    faces: tuple[RecognisedFace, ...]
+    size: tuple[int, int]  # width, height
+
+
+@dataclass(frozen=True, slots=True)
+class Recognise(Ask[Recognised]):
+    """Embed every face of a photo."""
+
+    photo: Content
+    name: str
+    recognisers: tuple[str, ...]  # that are asked
+    rotated: Rotated
+    smallest_px: float  # smaller faces are found, and not embedded
+    faces: tuple[Face, ...] = ()  # of the original, in a copy of it: one that is not found is embedded where it was
+
+
+@dataclass(frozen=True, slots=True)
 class Embedded:
     """The judges' embeddings of one face of a photo."""
 
@@ -249,3 +279,14 @@ class Show(Ask[Shown]):
     copy: Content
     copy_name: str
     kind: Literal["png", "html"]
+
+
+@dataclass(frozen=True, slots=True)
+class Portray(Ask[Content]):
+    """Make a picture of faces, and of whom the recognisers take each for, beside the first photo."""
+
+    photo: Content
+    name: str
+    copy: Content | None
+    copy_name: str
+    faces: tuple[ExplainedFace, ...]

@@ -30,13 +30,16 @@ from uncnn.daemon.protect.messages import (
     Judge,
     Loaded,
     LookAhead,
+    Portray,
     Ready,
+    Recognise,
     Review,
     Reviewed,
     Show,
     Terms,
 )
 from uncnn.daemon.protect.moved import UNMOVED, Moved, read_moved
+from uncnn.daemon.protect.recognition import portray, recognise
 from uncnn.daemon.protect.wire import Ask, Handlers, Report
 from uncnn.daemon.verify.detection import Detection, Uncertain
 from uncnn.daemon.verify.displays import on_displays
@@ -261,6 +264,8 @@ def handlers_of(verifier: Verifier, device: str, plugin: str = "") -> Handlers:
         Compare: counted(compare_versions),
         Crop: counted(crop),
         Show: counted(partial(show, detector)),
+        Recognise: counted(partial(recognise, detector, recognisers)),
+        Portray: counted(portray),
     }
 
 

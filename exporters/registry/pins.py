@@ -26,7 +26,7 @@ DETECTORS = ("centerface", "retinaface-mobilenet0.25")  # their folders
 
 DESCRIPTIVE = {
     *("name", "family", "intervals", "calibrated_on", "accuracy", "parity", "source", "training_data", "reference"),
-    *("margin_source", "sha256", "thresholds", "licence"),
+    *("margin_source", "sha256", "thresholds", "licence", "confidence"),
 }
 """Fields of a card that change no answer, or that are compared by themselves; all others must be as pinned."""
 
@@ -48,6 +48,7 @@ class Pin(_Strict):
     source: Sha256 | None = None  # of the upstream file, where the model's own hash is not known
     form: Sha256  # of all else that its answers depend on, see `form_of`
     thresholds: dict[Rate, float]
+    confidence: Sha256 | None = None  # of what a card that ships says of it, which includes the hash of its strangers
 
 
 class Pins(_Strict):
@@ -92,6 +93,8 @@ def difference(card: Card) -> str:
         return "made of another file than the catalog's"
     if form_of(card) != pin.form:
         return "another role, input, template, embedding, metric, margin or licence"
+    if card.confidence is not None and pin.confidence not in {None, _confidence_of(card)}:
+        return "another confidence"
     return _laxer(card, pin)
 
 
@@ -170,7 +173,13 @@ def check_embedded() -> None:
 
 
 def _pin(card: Card) -> Pin:
-    return Pin(sha256=card.sha256, form=form_of(card), thresholds=card.thresholds)
+    return Pin(sha256=card.sha256, form=form_of(card), thresholds=card.thresholds, confidence=_confidence_of(card))
+
+
+def _confidence_of(card: Card) -> str | None:
+    if card.confidence is None:
+        return None
+    return hashlib.sha256(json.dumps(card.confidence.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
 def table() -> dict[str, Any]:
@@ -180,7 +189,12 @@ def table() -> dict[str, Any]:
     recognisers = {}
     for card in cards:
         thresholds = {rate_text(far): card.thresholds[far] for far in sorted(card.thresholds, reverse=True)}
-        recognisers[card.name] = {"sha256": card.sha256, "form": form_of(card), "thresholds": thresholds}
+        recognisers[card.name] = {
+            "sha256": card.sha256,
+            "form": form_of(card),
+            "thresholds": thresholds,
+            "confidence": _confidence_of(card),
+        }
     return {
         "recognisers": recognisers,
         "detectors": {str(path.relative_to(EMBEDDED)): sha256_of(path) for path in files},

@@ -29,6 +29,7 @@ from pydantic import (
 )
 
 from uncnn.plugins.api import Pixels, Point, UncnnError
+from uncnn.plugins.recognisers.confidence import Confidence
 from uncnn.plugins.recognisers.reading import read_file
 
 if TYPE_CHECKING:  # a command that uses the running service's models would wait for numpy longer than for its answer
@@ -45,6 +46,15 @@ MODEL_FILE = "model.onnx"
 LARGEST_CARD = 64 * 1024  # bytes: ours have about one thousand
 DEEPEST_CARD = 8
 _SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a list in one line: a card has many of numbers."""
+
+
+_Dumper.add_representer(
+    list, lambda dumper, values: dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
+)
 
 Points: TypeAlias = tuple[Point, Point, Point, Point, Point]
 Triple: TypeAlias = tuple[float, float, float]
@@ -141,6 +151,7 @@ class Card(_Strict):
     sha256: Sha256  # of model.onnx
     margin: Annotated[float, Field(ge=0, le=1)] | None = None  # see `Card.links`; None: DEFAULT_MARGIN
     margin_source: str | None = None  # what it was measured on
+    confidence: Confidence | None = None  # None: its scores say nothing of how sure a name is
     training_data: str = "not stated"
     licence: Licence
     reference: str | None = None
@@ -339,7 +350,7 @@ def write_card(card: Card, folder: Path) -> None:
     temporary = folder / f".{CARD_FILE}.{uuid4().hex}.tmp"
     try:
         with temporary.open("x", encoding="utf-8") as stream:
-            yaml.safe_dump(content, stream, sort_keys=False, allow_unicode=True, width=120)
+            yaml.dump(content, stream, _Dumper, sort_keys=False, allow_unicode=True, width=120)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(folder / CARD_FILE)

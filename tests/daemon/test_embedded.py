@@ -20,7 +20,8 @@ SURROGATES = {"mobilefacenet-foamliu", "mobileface-v2", "esp-mfn"}
 JUDGES = {"dlib-resnet", "openvino-0095"}
 NAMES = SURROGATES | JUDGES
 LICENCES = {"Apache-2.0": "Apache License", "MIT": "MIT License", "CC0": "CC0 1.0 Universal"}
-MEASURED = {"sha256", "parity", "accuracy", "source"}  # by the conversion and the calibration, or compared by itself
+MEASURED = {"sha256", "parity", "accuracy", "source", "confidence"}
+"""By the conversion and the calibration, or compared by itself."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,8 @@ def test_each_recogniser_has_its_card_licence_and_attribution_and_nothing_else()
     folders = {path.name for path in EMBEDDED.iterdir() if path.is_dir()}
     assert folders == {*NAMES, Path(OWN_DETECTOR).parent.name, Path(SECOND_ONNX).parent.name}
     for name in NAMES:
-        assert {file.name for file in (EMBEDDED / name).iterdir()} == {"model.onnx", "card.yaml", "LICENSE", "NOTICE"}
+        files = {"model.onnx", "card.yaml", "strangers.npz", "LICENSE", "NOTICE"}
+        assert {file.name for file in (EMBEDDED / name).iterdir()} == files
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

@@ -59,6 +59,7 @@ QUICK: dict[str, tuple[list[object], int]] = {
 SLOW: dict[str, tuple[list[object], int]] = {
     "cloak": (["face.png", "-o", "cloaked"], DEGRADED),
     "compare": (["face.png", "people/person0/1.png"], ERROR),
+    "explain": (["face.png", "--against", "face.png", "--gallery", "people", "-o", "explained.png"], OK),
     "inspect": (["face.png", "-o", "faces.png"], OK),
     "models add": ([OWN, "--name", "own", "--role", "judge", *OWN_INPUT, "--calibrate", "people", "--yes"], OK),
     "models calibrate": (["own", "--faces", "people"], OK),

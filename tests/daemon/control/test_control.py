@@ -37,7 +37,18 @@ from uncnn.daemon.ledger import State
 from uncnn.daemon.output import BAD_CONFIGURATION, DEGRADED, ERROR, NOT_RUNNING, OK
 from uncnn.daemon.people.store import People
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.messages import AttackChoice, Change, Describe, Judge, Look, Next, Review, Show
+from uncnn.daemon.protect.messages import (
+    AttackChoice,
+    Change,
+    Describe,
+    Judge,
+    Look,
+    Next,
+    Portray,
+    Recognise,
+    Review,
+    Show,
+)
 from uncnn.daemon.protect.pipeline import terms_of
 from uncnn.daemon.protect.processes import ProcessDied
 from uncnn.daemon.protect.wire import pack
@@ -648,6 +659,8 @@ def test_the_only_paths_in_messages_are_those_of_photos() -> None:
         Judge(photo, photo, terms_of(Policy(), People()), None, (), photo),
         Describe(photo, "a", False),
         Show(photo, "a", photo, "b", "png"),
+        Recognise(photo, "a", ("b",), False, 24.0),
+        Portray(photo, "a", photo, "b", ()),
     )
     assert tuple(map(type, messages)) == tuple(sorted(ASKED_OF_PROCESSES, key=[*map(type, messages)].index))
     for message in messages:

@@ -1,0 +1,1 @@
+"""Whom recognisers take a face for, and how sure they may be."""

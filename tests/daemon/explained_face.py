@@ -1,0 +1,45 @@
+"""A face that two recognisers were asked about, one of them calibrated, for the tests of what is shown."""
+
+from __future__ import annotations
+
+from uncnn.daemon.explain.explanation import ExplainedFace, RecogniserAnswer
+from uncnn.daemon.explain.identification import Candidate, Identification
+from uncnn.plugins.api import Face
+
+FACE = Face((10, 20, 110, 140), ((40, 60), (80, 60), (60, 80), (45, 100), (75, 100)), 0.9)
+
+
+def known(chance: float, nobody: float, unaware: float | None = None) -> Identification:
+    """Return Ada, or a stranger, and what is left."""
+    candidates = (
+        Candidate("Ada", "person", 0.7, chance),
+        *(Candidate(f"stranger {number}", "stranger", 0.3, 0.001) for number in range(1, 5)),
+    )
+    return Identification(candidates, 1 - chance - 0.004 - nobody, nobody, chance > nobody, unaware)
+
+
+def scored() -> Identification:
+    """Return what a recogniser says that was not calibrated."""
+    return Identification((Candidate("Ada", "person", 0.41, None),), None, None, None)
+
+
+def face(*, copy: bool) -> ExplainedFace:
+    """Return the face, with a copy or without."""
+    return ExplainedFace(
+        1,
+        FACE,
+        FACE if copy else None,
+        True if copy else None,
+        (
+            RecogniserAnswer(
+                "openvino-0095",
+                "judge",
+                "mobilenetv2",
+                "cosine",
+                1001,
+                known(0.95, 0.03),
+                known(0.01, 0.55, 0.998) if copy else None,
+            ),
+            RecogniserAnswer("own", "judge", "own", "cosine", 1, scored(), scored() if copy else None),
+        ),
+    )
