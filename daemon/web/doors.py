@@ -6,7 +6,6 @@ come from the page itself. Everything else is refused in words that say nothing 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -28,9 +27,6 @@ STATIC: Final = "/static/"
 LONGEST_PATH: Final = 2048
 LONGEST_BODY: Final = 16_384
 """Bytes of a request that is no photo."""
-
-SEND_SECONDS: Final = 60.0
-"""A browser that takes nothing of an answer for so long is let go of."""
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self';"
@@ -145,7 +141,7 @@ def _announced(headers: Headers) -> int:
 
 
 def _with_headers(send: Send, path: str) -> Send:
-    """Return what sends an answer with the headers that all have, to a browser that takes it in time."""
+    """Return what sends an answer with the headers that all have."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -154,7 +150,6 @@ def _with_headers(send: Send, path: str) -> Send:
             own = {name.lower() for name, _ in message["headers"]}
             more = [(name.lower().encode(), value.encode()) for name, value in added.items()]
             message = {**message, "headers": [*message["headers"], *(pair for pair in more if pair[0] not in own)]}
-        async with asyncio.timeout(SEND_SECONDS):
-            await send(message)
+        await send(message)
 
     return sending

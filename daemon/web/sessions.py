@@ -61,8 +61,9 @@ class Sessions:
 
     def new_code(self) -> str:
         """Return a code that lets one browser in, within an hour."""
-        code = secrets.token_urlsafe(24)
-        self._codes[_digest(code)] = self._clock() + CODE_SECONDS
+        code, now = secrets.token_urlsafe(24), self._clock()
+        self._codes = {known: until for known, until in self._codes.items() if until >= now}
+        self._codes[_digest(code)] = now + CODE_SECONDS
         return code
 
     def enter(self, code: str, browser: str) -> str:

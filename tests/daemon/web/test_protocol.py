@@ -47,3 +47,21 @@ def test_a_connection_whose_request_is_being_answered_stays(page: ServedPage) ->
     lines = [answer.readline() for _ in range(8)]
     assert lines.count(b"event: changed\n") == 2
     connection.close()
+
+
+def test_a_browser_that_takes_nothing_of_an_answer_is_let_go_of(
+    page: ServedPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "SEND_SECONDS", 0.3)
+    photo = page.until_done(page.put("a.jpg", b"a photo" + bytes(30_000_000))["id"])
+    with socket.create_connection(("127.0.0.1", page.port), PATIENCE_SECONDS) as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        head = f"GET /photos/{photo['id']}/cloaked HTTP/1.1\r\nHost: {page.host}\r\nCookie: {page.cookie}\r\n\r\n"
+        opened.sendall(head.encode())
+        page.until(lambda: not page.server.server_state.connections)
+        got = 0
+        with suppress(ConnectionError):
+            while part := opened.recv(1 << 20):
+                got += len(part)
+    assert got < 30_000_000
+    page.ask("POST", f"/photos/{photo['id']}/forget", b"")
