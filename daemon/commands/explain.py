@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 from rich.markup import escape
 
 from uncnn.daemon.control.service_engine import EitherEngine
-from uncnn.daemon.explain.explanation import ExplainedFace, answers
-from uncnn.daemon.explain.gallery import Gallery, Member, enrolled, gallery_of
+from uncnn.daemon.explain.explained import ExplainedFace
+from uncnn.daemon.explain.members import Member, enrolled
 from uncnn.daemon.explain.people_folder import photos_of_people
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.output import NO_FACE, OK, print_json
 from uncnn.daemon.people.store import read_people
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.messages import PICTURE, Describe, Portray, Recognise, Recognised, RecognisedFace
+from uncnn.daemon.protect.messages import PICTURE, Describe, Explain, Portray
 from uncnn.daemon.protect.wire import RequestError
 from uncnn.daemon.settings import Settings, SettingsError, taken, work
 from uncnn.daemon.terminal.explanation_table import say_explanation
 from uncnn.daemon.terminal.progress import Bar, progress_bar
 from uncnn.daemon.terminal.results import say_words
 from uncnn.daemon.text import printable
+from uncnn.exporters.registry.store import Installed
 from uncnn.plugins.api import Rotated
+
+MOST_FACES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +62,11 @@ def explain_photo(settings: Settings, wanted: Wanted, as_json: bool) -> int:
     with progress_bar(len(named) + 1, as_json) as bar, work(settings.models, settings.device) as (engine, spool):
         members, notes = _members(engine, spool, named, settings.policy.faces.rotated, bar)
         bar.begin(printable(wanted.photo.name))
-        galleries = _galleries(engine, members, wanted.surrogates)
-        notes += [
-            f"{gallery.card.name} does not know {', '.join(map(printable, gallery.unknown))}: enroll them again"
-            for gallery in galleries
-            if gallery.unknown
-        ]
+        models = [*engine.roster.judges, *(engine.roster.surrogates if wanted.surrogates else ())]
+        notes += _unknown(models, members)
         photo = Content(taken(wanted.photo, spool).path)
         copy = None if wanted.copy is None else Content(taken(wanted.copy, spool).path)
-        faces, more = _faces(engine, settings, galleries, wanted, photo, copy)
+        faces, more = _faces(engine, settings, models, members, wanted, photo, copy)
         notes += more
         if wanted.output is not None and faces:
             _draw(engine, wanted, photo, copy, faces)
@@ -112,62 +112,52 @@ def _members(
     return [Member(name, rows) for name, rows in people.items()], notes
 
 
-def _galleries(engine: EitherEngine, members: Sequence[Member], surrogates: bool) -> list[Gallery]:
-    roster = engine.roster
-    models = (*roster.judges, *roster.surrogates) if surrogates else roster.judges
-    return [gallery_of(model.card, model.folder, members) for model in models]
+def _unknown(models: Sequence[Installed], members: Sequence[Member]) -> list[str]:
+    """Return who was enrolled when a recogniser was not asked."""
+    notes = []
+    for model in models:
+        unknown = [printable(member.name) for member in members if not member.embeddings.get(model.card.sha256)]
+        if unknown:
+            notes.append(f"{model.card.name} does not know {', '.join(unknown)}: enroll them again")
+    return notes
 
 
 def _faces(
     engine: EitherEngine,
     settings: Settings,
-    galleries: Sequence[Gallery],
+    models: Sequence[Installed],
+    members: Sequence[Member],
     wanted: Wanted,
     photo: Content,
     copy: Content | None,
-) -> tuple[list[ExplainedFace], list[str]]:
+) -> tuple[tuple[ExplainedFace, ...], list[str]]:
     """Return whom the faces are taken for, the largest first, and what was left out.
 
     Raises SettingsError: the copy has another size.
     """
-    rotated, smallest = settings.policy.faces.rotated, settings.policy.faces.smallest_px
-    names = tuple(gallery.card.name for gallery in galleries)
-    seen = engine.judge(Recognise(photo, printable(wanted.photo.name), names, rotated, smallest))
-    large = [face for face in seen.faces if face.models]
-    notes = []
-    if len(large) < len(seen.faces):
-        notes.append(f"left out: faces smaller than {smallest:g} px: {len(seen.faces) - len(large)}")
-    again: Recognised | None = None
-    if copy is not None and wanted.copy is not None:
-        known = tuple(each.face for each in large)
-        again = engine.judge(Recognise(copy, printable(wanted.copy.name), names, rotated, smallest, known))
-        if again.size != seen.size:
-            sizes = " and ".join(f"{width} x {height}" for width, height in (seen.size, again.size))
-            words = f"--against {printable(wanted.copy)}: the photo and the copy have {sizes} pixels"
-            raise SettingsError(f"{words}: name a copy of this very photo")
-        if more := len(again.faces) - len(large):
-            notes.append(f"the copy shows {more} more faces, which are not explained")
-    copies = [None] * len(large) if again is None else again.faces[: len(large)]
-    pairs = zip(large, copies, strict=True)
-    return [_explained(number, galleries, *pair) for number, pair in enumerate(pairs, 1)], notes
-
-
-def _explained(
-    number: int, galleries: Sequence[Gallery], face: RecognisedFace, again: RecognisedFace | None
-) -> ExplainedFace:
-    original = _embeddings(face)
-    copy = None if again is None else _embeddings(again)
-    return ExplainedFace(
-        number,
-        face.face,
-        None if again is None else again.face,
-        None if again is None else again.found,
-        answers(galleries, original, copy),
+    names, policy = tuple(model.card.name for model in models), settings.policy.faces
+    said = engine.judge(
+        Explain(
+            photo,
+            printable(wanted.photo.name),
+            copy,
+            names,
+            policy.rotated,
+            policy.smallest_px,
+            MOST_FACES,
+            tuple(members),
+        )
     )
-
-
-def _embeddings(face: RecognisedFace) -> Mapping[str, list[float]]:
-    return {model.recogniser: model.embedding for model in face.models}
+    if wanted.copy is not None and said.copy_size not in {None, said.size}:
+        sizes = " and ".join(f"{width} x {height}" for width, height in (said.size, said.copy_size or (0, 0)))
+        words = f"--against {printable(wanted.copy)}: the photo and the copy have {sizes} pixels"
+        raise SettingsError(f"{words}: name a copy of this very photo")
+    notes = []
+    if said.too_small:
+        notes.append(f"left out: faces smaller than {policy.smallest_px:g} px: {said.too_small}")
+    if said.further:
+        notes.append(f"{said.further} more faces, which are not explained")
+    return said.faces, notes
 
 
 def _draw(

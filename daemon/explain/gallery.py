@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 
-from uncnn.daemon.people.store import People
+from uncnn.daemon.explain.explained import Kind
+from uncnn.daemon.explain.members import Member
 from uncnn.exporters.calibration.strangers import COHORT_SEED, read_statistics
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import Card
-from uncnn.plugins.recognisers.confidence import Cohort, closeness, template
-
-Kind: TypeAlias = Literal["person", "stranger"]
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A person that the user named."""
-
-    name: str
-    embeddings: Mapping[str, list[list[float]]]  # a photo each, by the sha256 of the recogniser's model
+from uncnn.plugins.recognisers.cohort import Cohort, closeness, template
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +26,6 @@ class Gallery:
     people: Floats  # (P, D), one template each
     strangers: Floats  # (S, D)
     cohort: Cohort | None  # other strangers, who are nobody here; None: the recogniser was not calibrated
-    unknown: tuple[str, ...] = ()  # who were enrolled when this recogniser was not asked
 
     @property
     def size(self) -> int:
@@ -77,12 +66,4 @@ def gallery_of(card: Card, folder: Path, members: Sequence[Member]) -> Gallery:
         np.stack(people) if people else nobody,
         nobody if statistics is None else statistics.drawn(),
         None if statistics is None else Cohort(statistics.drawn(COHORT_SEED), euclidean),
-        tuple(member.name for member in members if member not in known),
     )
-
-
-def enrolled(people: People) -> list[Member]:
-    """Return the enrolled people."""
-    return [
-        Member(person.name, {each.sha256: each.embeddings for each in person.templates}) for person in people.people
-    ]

@@ -18,37 +18,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from uncnn.daemon.explain.gallery import Gallery, Kind
+from uncnn.daemon.explain.explained import FALSE_NAMES, Candidate, Identification
+from uncnn.daemon.explain.gallery import Gallery
 from uncnn.plugins.geometry import Floats
 
 IN_GALLERY: Final = 0.5
 """The chance that a face is somebody's in the gallery, before it is looked at."""
 
 SHOWN: Final = 5
-
-FALSE_NAMES: Final = 0.05
-"""Of strangers who may be given a name by a recogniser that has to say one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A name for a face."""
-
-    name: str
-    kind: Kind
-    score: float  # in the recogniser's metric
-    confidence: float | None  # the chance that it is this person, 0..1; None: the recogniser was not calibrated
-
-
-@dataclass(frozen=True, slots=True)
-class Identification:
-    """Whom a recogniser takes a face for."""
-
-    candidates: tuple[Candidate, ...]  # the likeliest first
-    others: float | None  # the chance of all further names together
-    nobody: float | None  # the chance that it is none of them
-    named: bool | None  # whether it is near enough to the first for a recogniser that rarely names strangers
-    unaware: float | None = None  # of a cloaked face, `nobody` to a recogniser that knows nothing of cloaks
 
 
 @dataclass(frozen=True, slots=True)

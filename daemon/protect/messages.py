@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from uncnn.daemon.config.policies import Margin, Metadata, Who
-from uncnn.daemon.explain.explanation import ExplainedFace
+from uncnn.daemon.explain.explained import ExplainedFace
+from uncnn.daemon.explain.members import Member
 from uncnn.daemon.files.formats import WrittenAs
 from uncnn.daemon.people.store import People
 from uncnn.daemon.protect.content import Content
@@ -183,32 +184,28 @@ class Describe(Ask[Described]):
 
 
 @dataclass(frozen=True, slots=True)
-class RecognisedFace:
-    """One face of a photo, as recognisers know it."""
+class Explained:
+    """Whom recognisers take the faces of a photo for, the largest first, and those of its copy."""
 
-    face: Face
-    found: bool  # the detector finds it
-    models: tuple[Description, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """Every face of a photo: those that were asked for, and then what else the detector finds."""
-
-    faces: tuple[RecognisedFace, ...]
+    faces: tuple[ExplainedFace, ...]  # none where the copy has another size
+    too_small: int  # faces
+    further: int  # faces beyond the most that were asked for, and those that only the copy shows
     size: tuple[int, int]  # width, height
+    copy_size: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Recognise(Ask[Recognised]):
-    """Embed every face of a photo."""
+class Explain(Ask[Explained]):
+    """Say whom recognisers take the faces of a photo for, and those of its copy: enrolled people, strangers, nobody."""
 
     photo: Content
     name: str
+    copy: Content | None
     recognisers: tuple[str, ...]  # that are asked
     rotated: Rotated
-    smallest_px: float  # smaller faces are found, and not embedded
-    faces: tuple[Face, ...] = ()  # of the original, in a copy of it: one that is not found is embedded where it was
+    smallest_px: float
+    most: int  # faces at most
+    members: tuple[Member, ...]  # of the gallery, beside the strangers
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,19 +28,19 @@ from uncnn.daemon.protect.messages import (
     Described,
     Description,
     Embed,
+    Explain,
     Judge,
     Loaded,
     LookAhead,
     Portray,
     Ready,
-    Recognise,
     Review,
     Reviewed,
     Show,
     Terms,
 )
 from uncnn.daemon.protect.moved import UNMOVED, Moved, read_moved
-from uncnn.daemon.protect.recognition import portray, recognise
+from uncnn.daemon.protect.recognition import explain, portray
 from uncnn.daemon.protect.wire import Ask, Handlers, Report
 from uncnn.daemon.verify.detection import Detection, Uncertain
 from uncnn.daemon.verify.displays import on_displays
@@ -234,13 +235,16 @@ def make_verifier(roster: Roster, device: str) -> Handlers:
     detector = roster.detector.load(device, torch=False)
     second = load_second_detector(providers)
     verifier = Verifier(detector, recognisers, opinion_of(recognisers, providers), second_detector=second)
-    return handlers_of(verifier, device, roster.detector.plugin)
+    folders = {model.card.name: model.folder for model in (*roster.judges, *roster.surrogates)}
+    return handlers_of(verifier, device, roster.detector.plugin, folders)
 
 
-def handlers_of(verifier: Verifier, device: str, plugin: str = "") -> Handlers:
+def handlers_of(
+    verifier: Verifier, device: str, plugin: str = "", folders: Mapping[str, Path] | None = None
+) -> Handlers:
     """Return what a verifier answers; its models are asked about known faces from time to time. Raises CanaryError.
 
-    `plugin` is the name of its detector where that is not RetinaFace.
+    `plugin` is the name of its detector where that is not RetinaFace. `folders` are those of the recognisers, by name.
     """
     detector, recognisers = verifier.detector, verifier.recognisers
     canaries = Canaries(detector, recognisers, verifier.second_detector, plugin=plugin)
@@ -264,7 +268,7 @@ def handlers_of(verifier: Verifier, device: str, plugin: str = "") -> Handlers:
         Compare: counted(compare_versions),
         Crop: counted(crop),
         Show: counted(partial(show, detector)),
-        Recognise: counted(partial(recognise, detector, recognisers)),
+        Explain: counted(partial(explain, detector, recognisers, folders or {})),
         Portray: counted(portray),
     }
 

@@ -32,6 +32,7 @@ from uncnn.daemon.control.address import connected, socket_file
 from uncnn.daemon.control.messages import ASKED_OF_PROCESSES, Footing, Join, exchanged
 from uncnn.daemon.control.service_engine import ServiceEngine, ServiceLost
 from uncnn.daemon.control.shared_engine import EngineUnavailable, SharedEngine, Turns
+from uncnn.daemon.explain.members import Member
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.ledger import State
 from uncnn.daemon.output import BAD_CONFIGURATION, DEGRADED, ERROR, NOT_RUNNING, OK
@@ -41,11 +42,11 @@ from uncnn.daemon.protect.messages import (
     AttackChoice,
     Change,
     Describe,
+    Explain,
     Judge,
     Look,
     Next,
     Portray,
-    Recognise,
     Review,
     Show,
 )
@@ -659,7 +660,7 @@ def test_the_only_paths_in_messages_are_those_of_photos() -> None:
         Judge(photo, photo, terms_of(Policy(), People()), None, (), photo),
         Describe(photo, "a", False),
         Show(photo, "a", photo, "b", "png"),
-        Recognise(photo, "a", ("b",), False, 24.0),
+        Explain(photo, "a", photo, ("b",), False, 24.0, 8, (Member("Ada", {"a" * 64: [[0.5]]}),)),
         Portray(photo, "a", photo, "b", ()),
     )
     assert tuple(map(type, messages)) == tuple(sorted(ASKED_OF_PROCESSES, key=[*map(type, messages)].index))

@@ -8,8 +8,10 @@ from dataclasses import asdict
 import numpy as np
 from pydantic import TypeAdapter
 
-from uncnn.daemon.explain.explanation import ExplainedFace, answers
-from uncnn.daemon.explain.gallery import Member, gallery_of
+from uncnn.daemon.explain.explained import ExplainedFace
+from uncnn.daemon.explain.explanation import answers
+from uncnn.daemon.explain.gallery import gallery_of
+from uncnn.daemon.explain.members import Member
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face
 from uncnn.plugins.recognisers.cards import read_card

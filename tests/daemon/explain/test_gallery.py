@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import numpy as np
 
-from uncnn.daemon.explain.gallery import Member, enrolled, gallery_of
-from uncnn.daemon.people.store import People, Person, Template
+from uncnn.daemon.explain.gallery import gallery_of
+from uncnn.daemon.explain.members import Member
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.recognisers.cards import read_card
 
@@ -38,10 +36,9 @@ def test_it_has_the_people_first_and_a_thousand_strangers():
     assert levels.shape == (1,)
 
 
-def test_who_was_enrolled_without_this_recogniser_is_unknown_to_it():
+def test_who_was_enrolled_without_this_recogniser_is_not_in_its_gallery():
     found = gallery_of(CARD, FOLDER, [Member("Ada", {"other": rows(0, 1)}), Member("Bob", {CARD.sha256: rows(1, 1)})])
     assert found.names == ("Bob",)
-    assert found.unknown == ("Ada",)
 
 
 def test_without_statistics_there_are_no_strangers():
@@ -51,8 +48,3 @@ def test_without_statistics_there_are_no_strangers():
     near, levels = found.closeness(np.array(rows(2, 2)))
     assert near.shape == (2, 1)
     assert not levels.any()
-
-
-def test_the_enrolled_are_members():
-    person = Person("Ada", datetime.now(UTC), [Template("openvino-0095", CARD.sha256, rows(0, 2))])
-    assert enrolled(People(people=[person])) == [Member("Ada", {CARD.sha256: rows(0, 2)})]

@@ -1,17 +1,16 @@
-"""Every face of a photo is embedded, and in a copy those of the original, where they were if they are not found."""
+"""Whom recognisers take faces for: in a copy those of the original, where they were if they are not found."""
 
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.messages import Recognise
-from uncnn.daemon.protect.recognition import recognise
+from uncnn.daemon.protect.messages import Explain
+from uncnn.daemon.protect.recognition import explain
 from uncnn.exporters.registry.detectors import OWN_ONNX
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Detector, UncnnError
@@ -43,36 +42,57 @@ def portrait() -> np.ndarray:
     return np.asarray(skimage.data.astronaut())
 
 
-def test_two_faces_are_embedded_the_larger_first(detector: Detector, judges: list[OnnxRecogniser]) -> None:
+FOLDERS = {name: EMBEDDED / name for name in ("openvino-0095", "esp-mfn")}
+
+
+def asked(photo: np.ndarray, copy: np.ndarray | None = None, smallest: float = 24.0, most: int = 8) -> Explain:
+    other = None if copy is None else content(copy)
+    return Explain(content(photo), "photo", other, NAMES, False, smallest, most, ())
+
+
+def test_the_larger_of_two_faces_comes_first(detector: Detector, judges: list[OnnxRecogniser]) -> None:
     photo = portrait()[:256]
     small = np.asarray(Image.fromarray(photo[:, 100:356]).resize((128, 128)))
     both = np.zeros((256, 640, 3), np.uint8)
     both[:, :512], both[64:192, 512:] = photo, small
-    found = recognise(detector, judges, Recognise(content(both), "both", NAMES, False, 24.0))
-    assert found.size == (640, 256)
-    assert [round(each.face.size_px) for each in found.faces] == sorted(
-        (round(each.face.size_px) for each in found.faces), reverse=True
-    )
-    assert len(found.faces) == 2
-    one, other = (np.array(each.models[0].embedding) for each in found.faces)
-    assert one @ other / np.linalg.norm(one) / np.linalg.norm(other) > 0.8, "the same person twice"
-    assert [each.recogniser for each in found.faces[0].models] == ["openvino-0095"], "who is not asked says nothing"
-    large_only = recognise(detector, judges, Recognise(content(both), "both", NAMES, False, 100.0))
-    assert [bool(each.models) for each in large_only.faces] == [True, False]
+    found = explain(detector, judges, FOLDERS, asked(both))
+    assert (found.size, found.copy_size, found.too_small, found.further) == ((640, 256), None, 0, 0)
+    one, other = found.faces
+    assert (one.number, other.number) == (1, 2)
+    assert one.face.size_px > other.face.size_px
+    assert (one.again, one.found_again) == (None, None)
+    assert [each.recogniser for each in one.answers] == ["openvino-0095"], "who is not asked says nothing"
+    assert one.answers[0].names == 1000
+    small_ones = explain(detector, judges, FOLDERS, asked(both, smallest=100.0))
+    assert (len(small_ones.faces), small_ones.too_small) == (1, 1)
+    first = explain(detector, judges, FOLDERS, asked(both, both, most=1))
+    assert (len(first.faces), first.further) == (1, 1)
 
 
 def test_a_copy_is_asked_about_where_the_face_was(detector: Detector, judges: list[OnnxRecogniser]) -> None:
     photo = portrait()
-    seen = recognise(detector, judges, Recognise(content(photo), "photo", NAMES, False, 24.0))
-    (face,) = (each.face for each in seen.faces)
-    again = recognise(detector, judges, Recognise(content(photo), "copy", NAMES, False, 24.0, (face,)))
-    assert [each.found for each in again.faces] == [True]
-    np.testing.assert_allclose(again.faces[0].models[0].embedding, seen.faces[0].models[0].embedding, atol=1e-4)
-    blank = recognise(detector, judges, Recognise(content(np.zeros_like(photo)), "copy", NAMES, False, 24.0, (face,)))
-    assert [(each.face, each.found) for each in blank.faces] == [(face, False)]
-    assert blank.faces[0].models
+    (same,) = explain(detector, judges, FOLDERS, asked(photo, photo)).faces
+    assert (same.again, same.found_again) == (same.face, True)
+    (answer,) = same.answers
+    assert answer.copy is not None
+    scores = [[round(each.score, 3) for each in named.candidates[:1]] for named in (answer.original, answer.copy)]
+    assert scores[0] == scores[1]
+    (blank,) = explain(detector, judges, FOLDERS, asked(photo, np.zeros_like(photo))).faces
+    assert (blank.again, blank.found_again) == (blank.face, False)
+    assert blank.answers[0].copy is not None
 
 
-def test_what_is_no_photo_is_named(detector: Detector, judges: list[OnnxRecogniser], tmp_path: Path) -> None:
+def test_a_copy_of_another_size_is_said_to_be_one(detector: Detector, judges: list[OnnxRecogniser]) -> None:
+    photo = portrait()
+    found = explain(detector, judges, FOLDERS, asked(photo, photo[:-1]))
+    assert (found.faces, found.size, found.copy_size) == ((), (512, 512), (512, 511))
+
+
+def test_what_is_no_photo_is_named(detector: Detector, judges: list[OnnxRecogniser]) -> None:
     with pytest.raises(UncnnError, match=r"holiday\.jpg"):
-        recognise(detector, judges, Recognise(Content(data=b"no photo"), "holiday.jpg", NAMES, False, 24.0))
+        explain(
+            detector,
+            judges,
+            FOLDERS,
+            Explain(Content(data=b"no photo"), "holiday.jpg", None, NAMES, False, 24.0, 8, ()),
+        )
