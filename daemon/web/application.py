@@ -46,6 +46,7 @@ def application(site: Site) -> ASGIApp:
             Route("/photos/{name:path}", put_photo, methods=["PUT"]),
             Route("/photos/{identity}/cloaked", dropping.send_copy, methods=["GET"]),
             Route("/photos/{identity}/verdict.json", dropping.send_verdict, methods=["GET"]),
+            Route("/photos/{identity}/likenesses.json", dropping.send_likenesses, methods=["GET"]),
             Route("/photos/{identity}/{which}/{size}.jpg", dropping.show_photo, methods=["GET"]),
             Route("/photos/{identity}/release", dropping.release_photo, methods=["POST"]),
             Route("/photos/{identity}/retry", dropping.retry_photo, methods=["POST"]),

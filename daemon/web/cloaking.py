@@ -11,14 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon.control.service_engine import EitherEngine
 from uncnn.daemon.files.publish import PublishError, snapshot
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.engine import Engine
 from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, detect, people_for, protect
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.verify.figures import verdict_json
 from uncnn.daemon.web.dropped import DroppedPhoto, DroppedPhotos, JudgedCopy, Status
 from uncnn.daemon.web.faces import faces_json
+from uncnn.daemon.web.likenesses import likenesses
 from uncnn.plugins.api import UncnnError
 
 _CHUNK: Final = 1 << 20
@@ -30,7 +31,7 @@ class CopyError(UncnnError):
 
 
 def cloak(
-    engine: Engine, spool: Path, photos: DroppedPhotos, photo: DroppedPhoto, report: Callable[[Stage], None]
+    engine: EitherEngine, spool: Path, photos: DroppedPhotos, photo: DroppedPhoto, report: Callable[[Stage], None]
 ) -> None:
     """Take a photo down its path, in a folder of its own in the `spool`.
 
@@ -59,6 +60,9 @@ def cloak(
         )
         if not known:  # it was forgotten meanwhile
             photos.file(photo.id, "copy").unlink(missing_ok=True)
+        elif copy is not None and outcome.verdict.faces:
+            alike = likenesses(engine, job.photo, photo.name, outcome.candidate, photo.policy)
+            photos.change(photo.id, likenesses=alike)
 
 
 def _status(outcome: Outcome) -> Status:

@@ -65,6 +65,7 @@ class DroppedPhoto:
     notes: tuple[str, ...] = ()
     verdict: bytes | None = None  # JSON, compressed
     copy: JudgedCopy | None = None
+    likenesses: bytes | None = None  # JSON, compressed: whom recognisers take its faces for
 
 
 class NoRoom(Exception):

@@ -53,6 +53,14 @@ async def send_verdict(request: Request) -> Response:
     return JSONResponse(_finite(json.loads(zlib.decompress(photo.verdict))))
 
 
+async def send_likenesses(request: Request) -> Response:
+    """Answer with whom recognisers take the faces of a photo for. Raises Refused: that was not asked, or not yet."""
+    photo = _photo(request)
+    if photo.likenesses is None:
+        raise Refused(404, "path")
+    return JSONResponse(_finite(json.loads(zlib.decompress(photo.likenesses))))
+
+
 async def send_copy(request: Request) -> Response:
     """Answer with the copy of a photo. Raises Refused: there is none that is given."""
     site, photo = site_of(request), _photo(request)
@@ -123,6 +131,7 @@ _AGAIN: Final[dict[str, Any]] = {
     "seconds": None,
     "faces": (),
     "verdict": None,
+    "likenesses": None,
     "copy": None,
 }
 

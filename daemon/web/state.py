@@ -65,6 +65,7 @@ def photo_json(photos: DroppedPhotos, photo: DroppedPhoto) -> dict[str, Any]:
         "boxes": photo.boxes,
         "faces": photo.faces,
         "notes": photo.notes,
+        "likenesses": photo.likenesses is not None,
         "cloaked": _copy_json(photo.copy),
     }
 

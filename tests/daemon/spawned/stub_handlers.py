@@ -12,6 +12,7 @@ import signal
 import time
 from pathlib import Path
 
+from uncnn.daemon.explain.explained import Candidate, ExplainedFace, Identification, RecogniserAnswer
 from uncnn.daemon.protect.messages import (
     CANDIDATE,
     Change,
@@ -19,6 +20,8 @@ from uncnn.daemon.protect.messages import (
     Describe,
     Described,
     Description,
+    Explain,
+    Explained,
     Judge,
     Loaded,
     Look,
@@ -120,4 +123,20 @@ def make_verifier(log: str) -> Handlers:
         who = [0.0, 1.0] if b"somebody else" in content else [1.0, 0.0]
         return Described(faces, (Description("stub", "0" * 64, who),) if faces == 1 else ())
 
-    return {Ready: lambda _asked, _report: Loaded("stub"), Review: review, Judge: judge, Describe: describe}
+    def explain(asked: Explain, _report: Report) -> Explained:
+        _fail(asked.photo.read(), asked.name)
+        known = [Candidate(member.name, "person", 0.9, 0.8) for member in asked.members]
+        before = Identification((*known, Candidate("stranger 1", "stranger", 0.1, 0.1)), 0.05, 0.05, True)
+        after = Identification((Candidate("stranger 2", "stranger", 0.1, 0.1),), 0.4, 0.5, False, 0.9)
+        answers = tuple(
+            RecogniserAnswer(name, "judge", "none", "cosine", 1000, before, after) for name in asked.recognisers
+        )
+        return Explained((ExplainedFace(1, FACE, FACE, True, answers),), 0, 0, (100, 100), (100, 100))
+
+    return {
+        Ready: lambda _asked, _report: Loaded("stub"),
+        Review: review,
+        Judge: judge,
+        Describe: describe,
+        Explain: explain,
+    }
