@@ -7,6 +7,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from uncnn.daemon.files.formats import FORMATS
 from uncnn.daemon.files.spool import SIZE_LIMIT
 from uncnn.daemon.output import SCHEMA_VERSION
 from uncnn.daemon.protect.process_engine import LOADING
@@ -21,7 +22,8 @@ _STAGES: Final = {LOADING: "loading", "looking for faces": "looking", "checking"
 
 async def show_drop(request: Request) -> Response:
     """Answer with the page on which photos are dropped."""
-    return render("drop", state=state_json(site_of(request)))
+    endings = [ending for each in FORMATS for ending in each.endings.split()]
+    return render("drop", state=state_json(site_of(request)), endings=endings)
 
 
 async def send_state(request: Request) -> Response:

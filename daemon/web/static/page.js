@@ -1,1 +1,9 @@
-// The page follows what happens: after every event, and after every reconnect, the state is fetched anew.
+// What every page does, and the one on which photos are dropped besides.
+
+import { confirmForms } from "./dialogs.js";
+import { start as startDrop } from "./drop.js";
+import { start as startRegions } from "./regions.js";
+
+confirmForms();
+if (document.body.id === "page-drop") startDrop();
+else startRegions();
