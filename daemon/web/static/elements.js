@@ -71,3 +71,14 @@ export function duration(seconds) {
   if (whole < 60) return said("script", "seconds", { seconds: whole });
   return said("script", "minutes", { minutes: Math.floor(whole / 60), seconds: whole % 60 });
 }
+
+/**
+ * Write points in time as the reader does, in the reader's time.
+ * @param {ParentNode} root
+ */
+export function writeTimes(root) {
+  for (const element of root.querySelectorAll("time")) {
+    const time = new Date(element.dateTime);
+    if (!Number.isNaN(time.valueOf())) write(element, time.toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
+  }
+}

@@ -1,7 +1,14 @@
 // Pages that the server fills in whole: whatever happens, they are fetched anew, and what is another by now is replaced.
 
+import { find, writeTimes } from "./elements.js";
 import { SessionEnded, follow } from "./live.js";
 import { bringToLife } from "./pair.js";
+
+/** Return where this page is got: what a form answered with lies elsewhere. */
+function address() {
+  const page = find(document, "[aria-current=page]", HTMLAnchorElement);
+  return page.pathname === location.pathname ? location.href : page.href;
+}
 
 /**
  * What the server sent for an element that is on the page: a pair that was opened since is no news.
@@ -25,6 +32,7 @@ export function start() {
 
 /** @param {ParentNode} root */
 function enliven(root) {
+  writeTimes(root);
   for (const pair of root.querySelectorAll("details.pair")) {
     if (pair instanceof HTMLDetailsElement) bringToLife(pair);
   }
@@ -37,7 +45,7 @@ function enliven(root) {
 function fetchPage() {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("GET", location.href);
+    request.open("GET", address());
     request.responseType = "document";
     request.onload = () => {
       if (request.status === 401) reject(new SessionEnded());
