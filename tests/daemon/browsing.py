@@ -49,6 +49,12 @@ class Visitor:
         page.goto(f"http://{host}/enter?code={code}")
         return page
 
+    def leave(self) -> None:
+        """Close all pages."""
+        for context in self.contexts:
+            context.close()
+        self.contexts.clear()
+
     def forgive(self, *words: str) -> None:
         """Take away the faults that a test brought about itself."""
         self.faults = [fault for fault in self.faults if not any(each in fault for each in words)]

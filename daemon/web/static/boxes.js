@@ -1,22 +1,54 @@
 // The faces of a photo, as boxes over its picture; in the colour of what became of each.
 
+import { ask } from "./live.js";
+
 const SVG = "http://www.w3.org/2000/svg";
+const WRONG = new Set(["linked", "left-uncertain"]);
 
 /** @typedef {import("./state.js").Photo} Photo */
+/** @typedef {{box: [number, number, number, number], state: string}} Boxed */
 
 /**
- * Draw the boxes of a photo's faces; before there is a verdict, those that were found.
- * @param {SVGSVGElement} svg
+ * Return the faces of a photo; before there is a verdict, those that were found.
  * @param {Photo} photo
+ * @returns {Boxed[]}
  */
-export function draw(svg, photo) {
-  if (photo.picture === null) return;
-  const faces = photo.faces.length ? photo.faces : photo.boxes.map((box) => ({ box, state: "found" }));
-  const key = JSON.stringify(faces.map((face) => [face.box, face.state]));
+export function facesOf(photo) {
+  return photo.faces.length ? photo.faces : photo.boxes.map((box) => ({ box, state: "found" }));
+}
+
+/**
+ * Return those that a person should look at.
+ * @param {Boxed[]} faces
+ */
+export function wrong(faces) {
+  return faces.filter((face) => WRONG.has(face.state));
+}
+
+/**
+ * Draw the boxes of faces over the picture of a photo of that size.
+ * @param {SVGSVGElement} svg
+ * @param {Boxed[]} faces
+ * @param {[number, number] | null} size width and height, in the pixels of the boxes
+ */
+export function draw(svg, faces, size) {
+  if (size === null) return;
+  const key = JSON.stringify([size, faces.map((face) => [face.box, face.state])]);
   if (svg.dataset.key === key) return;
   svg.dataset.key = key;
-  svg.setAttribute("viewBox", `0 0 ${photo.picture[0]} ${photo.picture[1]}`);
+  svg.setAttribute("viewBox", `0 0 ${size[0]} ${size[1]}`);
   svg.replaceChildren(...faces.map((face) => group(face.box, face.state)));
+}
+
+/**
+ * Draw the boxes that a page names in the attributes of their element; the size of the photo is asked for.
+ * @param {SVGSVGElement} svg
+ */
+export async function drawNamed(svg) {
+  const { faces, size, key } = svg.dataset;
+  if (faces === undefined || size === undefined || key !== undefined) return;
+  const { width, height } = await (await ask(size)).json();
+  draw(svg, JSON.parse(faces), [width, height]);
 }
 
 /**

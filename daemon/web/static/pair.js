@@ -1,5 +1,6 @@
 // Before and after: a line that is moved, the change amplified, a look at 100 %.
 
+import { drawNamed } from "./boxes.js";
 import { find, said } from "./elements.js";
 
 const GAIN = 8;
@@ -62,6 +63,7 @@ function load(pair) {
   if (!pair.open || !pair.dataset.original) return;
   const whole = find(pair, ".window", HTMLElement).classList.contains("whole");
   const name = pair.dataset.name ?? "";
+  drawNamed(find(pair, ".boxes", SVGSVGElement)).catch(() => {}); // what the pictures lack is seen at them
   show(find(pair, ".before", HTMLImageElement), whole ? pair.dataset.wholeOriginal : pair.dataset.original, said("script", "before", { name }));
   show(find(pair, ".after", HTMLImageElement), whole ? pair.dataset.wholeCloaked : pair.dataset.cloaked, said("script", "after", { name }));
 }
@@ -117,7 +119,7 @@ function showWhole(pair, on) {
 function showDifference(pair, on) {
   const canvas = find(pair, ".difference", HTMLCanvasElement);
   canvas.hidden = !on;
-  for (const each of pair.querySelectorAll(".cut, .tag")) each.toggleAttribute("hidden", on);
+  for (const each of pair.querySelectorAll(".boxes, .cut, .tag")) each.toggleAttribute("hidden", on);
   if (!on) return;
   const [before, after] = [".before", ".after"].map((name) => find(pair, name, HTMLImageElement));
   const [width, height] = [before.naturalWidth, before.naturalHeight];

@@ -1,6 +1,6 @@
 // One photo on the page: a row that fills, from the first byte that is sent to the verdict.
 
-import { draw } from "./boxes.js";
+import { draw, facesOf, wrong } from "./boxes.js";
 import { copyOf, duration, find, said, write } from "./elements.js";
 import { bringToLife, fill } from "./pair.js";
 import { list, plainWords, table } from "./verdict.js";
@@ -121,7 +121,8 @@ export class Row {
     const folder = `/photos/${photo.id}`;
     if (image.hidden === false && image.getAttribute("src") === null) image.src = `${folder}/original/small.jpg`;
     write(find(this.element, ".whole", HTMLElement), photo.words);
-    draw(find(this.element, ".boxes", SVGSVGElement), photo);
+    draw(find(this.element, ".thumb .boxes", SVGSVGElement), facesOf(photo), photo.picture);
+    draw(find(this.pair, ".boxes", SVGSVGElement), wrong(photo.faces), photo.picture);
     if (photo.cloaked) fill(this.pair, photo.name, folder, photo.cloaked.sha256.slice(0, 16));
     list(find(this.element, ".notes", HTMLElement), photo.notes);
     table(find(this.element, ".asked tbody", HTMLElement), photo);

@@ -42,7 +42,7 @@ def test_what_waits_is_shown_with_who_links_it(page: ServedPage) -> None:
     assert (failed["sha256"], failed["decisions"], failed["state"]) == (None, ["retry", "drop"], "quarantined")
     shown = page.ask("GET", "/held").body.decode()
     assert str(held["sha256"]) in shown
-    assert "stub (as-is)" in shown
+    assert "stub (as-is, 55 % past a match)" in shown
 
 
 def test_the_copy_that_was_on_the_screen_is_published(page: ServedPage, scene: Scene) -> None:

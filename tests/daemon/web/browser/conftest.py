@@ -1,13 +1,19 @@
-"""A real browser for the tests of the page; they are skipped where there is none."""
+"""A real browser for the tests of the page, and what they need of npm; they are skipped where one is missing."""
 
 from __future__ import annotations
 
+import fcntl
 import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from browsing import Visitor
 from playwright.sync_api import Browser, sync_playwright
+
+HERE = Path(__file__).parent
+MODULES = HERE / "node_modules"
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +29,23 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def visitor(chromium: Browser) -> Iterator[Visitor]:
-    """Return who opens pages; a test fails if the browser found anything wrong that it did not take away."""
+    """Return who opens pages; a test fails if the browser found anything wrong that it did not forgive."""
     made = Visitor(chromium)
     yield made
-    for context in made.contexts:
-        context.close()
+    made.leave()
     assert made.faults == []
+
+
+@pytest.fixture(scope="session")
+def modules() -> Path:
+    """Return the folder of what package-lock.json pins, installed once for all workers."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("needs npm: TypeScript and axe-core come from its registry")
+    installed, pinned = MODULES / ".installed", (HERE / "package-lock.json").read_bytes()
+    with (HERE / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not installed.exists() or installed.read_bytes() != pinned:
+            subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=HERE, check=True, timeout=600)
+            installed.write_bytes(pinned)
+    return MODULES

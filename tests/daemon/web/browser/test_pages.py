@@ -1,0 +1,119 @@
+"""Every page: for all eyes, all hands and all screens, and light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from browsing import DESKTOP, PHONE, Visitor, photo
+from playwright.sync_api import Page, expect
+from scene import Scene
+from served_page import ServedPage
+
+pytestmark = pytest.mark.slow
+
+PAGES = ("/", "/today", "/held", "/health", "/sessions")
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": DESKTOP,
+    "dark": {**DESKTOP, "color_scheme": "dark"},
+    "phone": PHONE,
+    "dark phone": {**PHONE, "color_scheme": "dark"},
+}
+LARGEST_BYTES = 100_000
+FETCHED = """
+performance.getEntries().filter((each) => /^(navigation|resource)$/.test(each.entryType)).map((each) => each.name)
+  .filter((name) => !/[.]jpg|[/]events$/.test(name))
+"""
+
+
+@pytest.fixture
+def full_page(scene: Scene, page: ServedPage) -> Iterator[ServedPage]:
+    """Return a page that has something of everything."""
+    for name, words in {"me": "unchanged", "us": "unchanged unprotected", "they": "unchanged unprotected #2"}.items():
+        (scene.watch / f"{name}.png").write_bytes(photo(words))
+    (scene.watch / "notes.txt").write_text("no photo")
+    scene.run()
+    for words in ("unchanged", "unchanged unprotected", "damaged"):
+        page.until_done(page.put("me.png", photo(words))["id"])
+    yield page
+
+
+def settled(seen: Page) -> None:
+    expect(seen.locator("body")).to_have_attribute("data-presence", "here")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_axe_finds_nothing(full_page: ServedPage, visitor: Visitor, modules: Path, look: str) -> None:
+    axe = (modules / "axe-core" / "axe.min.js").read_text()
+    seen = visitor.open(full_page, **LOOKS[look], reduced_motion="reduce")
+    for path in PAGES:
+        seen.goto(f"http://{full_page.host}{path}")
+        settled(seen)
+        for summary in seen.locator("summary:visible").all():
+            summary.click()
+        seen.evaluate(axe)
+        found = seen.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        assert [(path, each["id"], each["nodes"][0]["html"]) for each in found] == []
+    visitor.forgive("422")  # what is damaged has no picture
+
+
+@pytest.mark.parametrize("width", [320, 768, 3840])
+def test_nothing_sticks_out(full_page: ServedPage, visitor: Visitor, width: int) -> None:
+    seen = visitor.open(full_page, viewport={"width": width, "height": 700})
+    for path in PAGES:
+        seen.goto(f"http://{full_page.host}{path}")
+        settled(seen)
+        assert seen.evaluate("document.documentElement.scrollWidth") <= width, path
+    visitor.forgive("422")
+
+
+def test_every_page_is_light(full_page: ServedPage, visitor: Visitor) -> None:
+    seen = visitor.open(full_page)
+    for path in PAGES:
+        seen.goto(f"http://{full_page.host}{path}")
+        settled(seen)
+        fetched = {urlsplit(address).path for address in seen.evaluate(FETCHED)}
+        assert {path, "/static/page.css", "/static/live.js"} <= fetched
+        assert weight(full_page, fetched) <= LARGEST_BYTES, path
+    visitor.forgive("422")
+
+
+def weight(page: ServedPage, paths: set[str]) -> int:
+    """Return how many bytes are sent for these, with what heads them."""
+    answers = [page.ask("GET", path, Accept="text/html") for path in paths]
+    assert all(answer.status == 200 for answer in answers)
+    return sum(len(answer.body) + sum(map(len, sum(answer.headers.items(), ()))) for answer in answers)
+
+
+def test_a_photo_is_decided_about_by_keyboard_alone(full_page: ServedPage, scene: Scene, visitor: Visitor) -> None:
+    seen = visitor.open(full_page)
+    seen.goto(f"http://{full_page.host}/held")
+    settled(seen)
+    seen.keyboard.press("Tab")
+    expect(seen.get_by_role("link", name="Skip to the content")).to_be_focused()
+    seen.keyboard.press("Enter")
+    for _ in range(40):
+        seen.keyboard.press("Tab")
+        if seen.evaluate("document.activeElement.textContent") == "Publish it anyway":
+            break
+    name = seen.locator("li", has=seen.locator(":focus")).locator("h2").inner_text()
+    seen.keyboard.press("Enter")
+    expect(seen.get_by_role("dialog")).to_contain_text("sha256")
+    seen.keyboard.press("Tab")
+    seen.keyboard.press("Enter")
+    expect(seen.get_by_role("status").first).to_contain_text("Done")
+    assert scene.states()[name].value == "published"
+    visitor.forgive("422")
+
+
+def test_pages_can_be_read_without_a_script(full_page: ServedPage, visitor: Visitor) -> None:
+    seen = visitor.open(full_page, java_script_enabled=False)
+    assert b"<noscript>" in full_page.ask("GET", "/").body
+    expect(seen.locator("#photos > li")).to_have_count(3)
+    seen.goto(f"http://{full_page.host}/held")
+    first = seen.locator("#photos > li").first
+    first.get_by_role("button", name="Do not publish it").click()
+    expect(seen.locator("#step")).to_contain_text("Done")
