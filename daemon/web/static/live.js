@@ -4,6 +4,7 @@
 import { find, said, write } from "./elements.js";
 
 const RETRY_MILLISECONDS = 2000;
+const ENDED_MILLISECONDS = 5000;
 const SETTLE_MILLISECONDS = 150;
 
 /** @typedef {"here" | "gone" | "ended"} Presence */
@@ -35,8 +36,9 @@ export function follow(refresh) {
       await refresh();
       show("here");
     } catch (error) {
-      show(error instanceof SessionEnded ? "ended" : "gone");
-      soon(RETRY_MILLISECONDS);
+      const ended = error instanceof SessionEnded;
+      show(ended ? "ended" : "gone");
+      soon(ended ? ENDED_MILLISECONDS : RETRY_MILLISECONDS);
     }
     running = false;
     if (wanted) soon(SETTLE_MILLISECONDS);
@@ -60,6 +62,7 @@ export function follow(refresh) {
   });
   addEventListener("pageshow", (event) => event.persisted && soon(0));
   addEventListener("online", () => soon(0));
+  document.addEventListener("visibilitychange", () => document.hidden || soon(0));
   fetchAnew();
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import zipfile
 from pathlib import Path
@@ -14,23 +13,13 @@ from served_page import ServedPage
 
 pytestmark = pytest.mark.slow
 
-DROP = """
-(photos) => {
-  const transfer = new DataTransfer();
-  for (const [name, text] of photos) {
-    const bytes = Uint8Array.from(atob(text), (each) => each.charCodeAt(0));
-    transfer.items.add(new File([bytes], name, {type: 'image/png'}));
-  }
-  for (const kind of ['dragover', 'drop'])
-    document.querySelector('#content').dispatchEvent(
-      new DragEvent(kind, {dataTransfer: transfer, bubbles: true, cancelable: true}));
-}
-"""
 
-
-def drop(page: Page, **named: str) -> None:
-    """Drop photos on the page, by the stem of their names and what they say."""
-    page.evaluate(DROP, [(f"{stem}.png", base64.b64encode(photo(words)).decode()) for stem, words in named.items()])
+def drop(page: Page, *paths: Path) -> None:
+    """Drop files and folders on the page, as a file manager does."""
+    browser = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        browser.send("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 500, "data": data})
 
 
 def row(page: Page, name: str) -> Locator:
@@ -44,9 +33,13 @@ def shown(page: Page, name: str, status: str) -> Locator:
     return found
 
 
-def test_photos_are_dropped_and_every_row_fills(page: ServedPage, visitor: Visitor) -> None:
+def test_a_folder_is_dropped_and_every_row_fills(page: ServedPage, visitor: Visitor, tmp_path: Path) -> None:
     seen = visitor.open(page)
-    drop(seen, me="unchanged", us="unchanged unprotected", hill="no face unchanged")
+    words = {"me": "unchanged", "us": "unchanged unprotected", "below/hill": "no face unchanged"}
+    (tmp_path / "photos" / "below").mkdir(parents=True)
+    for stem, said in words.items():
+        (tmp_path / "photos" / f"{stem}.png").write_bytes(photo(said))
+    drop(seen, tmp_path / "photos")
     me, us = shown(seen, "me.png", "protected"), shown(seen, "us.png", "held")
     shown(seen, "hill.png", "no-face")
     expect(me.locator(".words").first).to_contain_text("Not recognised by 1 of 1 face recognisers")

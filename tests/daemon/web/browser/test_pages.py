@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,7 +29,7 @@ performance.getEntries().filter((each) => /^(navigation|resource)$/.test(each.en
 
 
 @pytest.fixture
-def full_page(scene: Scene, page: ServedPage) -> Iterator[ServedPage]:
+def full_page(scene: Scene, page: ServedPage) -> ServedPage:
     """Return a page that has something of everything."""
     for name, words in {"me": "unchanged", "us": "unchanged unprotected", "they": "unchanged unprotected #2"}.items():
         (scene.watch / f"{name}.png").write_bytes(photo(words))
@@ -38,7 +37,7 @@ def full_page(scene: Scene, page: ServedPage) -> Iterator[ServedPage]:
     scene.run()
     for words in ("unchanged", "unchanged unprotected", "damaged"):
         page.until_done(page.put("me.png", photo(words))["id"])
-    yield page
+    return page
 
 
 def settled(seen: Page) -> None:
