@@ -47,6 +47,7 @@ def settled(seen: Page) -> None:
 @pytest.mark.parametrize("look", LOOKS)
 def test_axe_finds_nothing(full_page: ServedPage, visitor: Visitor, modules: Path, look: str) -> None:
     axe = (modules / "axe-core" / "axe.min.js").read_text()
+    full_page.put("long.png", photo("unchanged slow"))  # and one that is in work
     seen = visitor.open(full_page, **LOOKS[look], reduced_motion="reduce")
     for path in PAGES:
         seen.goto(f"http://{full_page.host}{path}")
