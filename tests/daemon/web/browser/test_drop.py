@@ -118,7 +118,7 @@ def test_a_folder_is_chosen_and_what_is_no_photo_is_counted(page: ServedPage, vi
     seen = visitor.open(page)
     seen.set_input_files("#folder", chosen.parent)
     shown(seen, "me.png", "protected")
-    expect(seen.locator("#ignored")).to_contain_text("2 files are no photos")
+    expect(seen.locator("#ignored")).to_contain_text("no photos by their names: 2")
     assert len(page.state()["photos"]) == 1
 
 
