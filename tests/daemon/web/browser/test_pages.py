@@ -44,29 +44,30 @@ def settled(seen: Page) -> None:
     expect(seen.locator("body")).to_have_attribute("data-presence", "here")
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_axe_finds_nothing(full_page: ServedPage, visitor: Visitor, modules: Path, look: str) -> None:
+def test_axe_finds_nothing(full_page: ServedPage, visitor: Visitor, modules: Path) -> None:
     axe = (modules / "axe-core" / "axe.min.js").read_text()
     full_page.put("long.png", photo("unchanged slow"))  # and one that is in work
-    seen = visitor.open(full_page, **LOOKS[look], reduced_motion="reduce")
-    for path in PAGES:
-        seen.goto(f"http://{full_page.host}{path}")
-        settled(seen)
-        for summary in seen.locator("summary:visible").all():
-            summary.click()
-        seen.evaluate(axe)
-        found = seen.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-        assert [(path, each["id"], each["nodes"][0]["html"]) for each in found] == []
+    for look, options in LOOKS.items():
+        seen = visitor.open(full_page, **options, reduced_motion="reduce")
+        for path in PAGES:
+            seen.goto(f"http://{full_page.host}{path}")
+            settled(seen)
+            for summary in seen.locator("summary:visible").all():
+                summary.click()
+            seen.evaluate(axe)
+            found = seen.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+            assert [(look, path, each["id"], each["nodes"][0]["html"]) for each in found] == []
     visitor.forgive("422")  # what is damaged has no picture
 
 
-@pytest.mark.parametrize("width", [320, 768, 3840])
-def test_nothing_sticks_out(full_page: ServedPage, visitor: Visitor, width: int) -> None:
-    seen = visitor.open(full_page, viewport={"width": width, "height": 700})
+def test_nothing_sticks_out(full_page: ServedPage, visitor: Visitor) -> None:
+    seen = visitor.open(full_page)
     for path in PAGES:
         seen.goto(f"http://{full_page.host}{path}")
         settled(seen)
-        assert seen.evaluate("document.documentElement.scrollWidth") <= width, path
+        for width in (320, 768, 3840):
+            seen.set_viewport_size({"width": width, "height": 700})
+            assert seen.evaluate("document.documentElement.scrollWidth") <= width, path
     visitor.forgive("422")
 
 
