@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import zipfile
 from pathlib import Path
@@ -12,6 +13,16 @@ from playwright.sync_api import Locator, Page, expect
 from served_page import ServedPage
 
 pytestmark = pytest.mark.slow
+
+
+PASTE = """
+(text) => {
+  const bytes = Uint8Array.from(atob(text), (each) => each.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], 'image.png', {type: 'image/png'}));
+  document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: transfer, bubbles: true}));
+}
+"""
 
 
 def drop(page: Page, *paths: Path) -> None:
@@ -132,3 +143,9 @@ def test_what_was_not_sent_is_sent_once_the_server_is_there_again(page: ServedPa
     shown(seen, "me.png", "protected")
     expect(seen.get_by_role("alert")).to_be_hidden()
     visitor.forgive("ERR_INTERNET_DISCONNECTED")
+
+
+def test_a_photo_is_pasted(page: ServedPage, visitor: Visitor) -> None:
+    seen = visitor.open(page)
+    seen.evaluate(PASTE, base64.b64encode(photo("unchanged")).decode())
+    shown(seen, "image.png", "protected")
