@@ -49,7 +49,7 @@ def test_a_form_of_the_page_itself_is_taken_without_a_script(browser: Chromium, 
     page.until_done(page.put("a.jpg", b"a photo")["id"])
     enter(browser, page)
     browser.until("document.querySelectorAll('#photos > li[data-status]').length === 1")
-    browser.run("document.querySelector('#forget-all button').click()")
+    browser.run("document.querySelector('#forget-all').submit()")
     page.until(lambda: page.state()["photos"] == [])
     browser.until("document.readyState === 'complete' && document.querySelectorAll('li[data-status]').length === 0")
 
