@@ -25,6 +25,7 @@ export function start() {
     const row = rows.get(key) ?? added(key);
     if (upload.status !== "sent") {
       row.showUpload(upload);
+      if (upload.status === "unsent") check();
       return count();
     }
     uploads.drop(upload);
@@ -114,7 +115,7 @@ export function start() {
   addEventListener("presence", (event) => event instanceof CustomEvent && event.detail === "here" && uploads.again());
   addEventListener("beforeunload", (event) => uploads.busy && event.preventDefault());
   setInterval(() => rows.forEach((row) => row.tick()), TICK_MILLISECONDS);
-  follow(refresh);
+  const check = follow(refresh);
 }
 
 /**

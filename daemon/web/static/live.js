@@ -16,8 +16,9 @@ export class SessionEnded extends Error {}
 
 /**
  * Call `refresh` now, and whenever something changed; say in the banner when the server is gone or the session over.
+ * Return what finds out at once whether it is there.
  * @param {() => Promise<void>} refresh
- * @returns {void}
+ * @returns {() => void}
  */
 export function follow(refresh) {
   const channel = new BroadcastChannel("uncnn");
@@ -61,9 +62,10 @@ export function follow(refresh) {
     hear(news);
   });
   addEventListener("pageshow", (event) => event.persisted && soon(0));
-  addEventListener("online", () => soon(0));
+  for (const name of ["online", "offline"]) addEventListener(name, () => soon(0));
   document.addEventListener("visibilitychange", () => document.hidden || soon(0));
   fetchAnew();
+  return () => soon(0);
 }
 
 /**
