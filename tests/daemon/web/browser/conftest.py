@@ -17,8 +17,9 @@ MODULES = HERE / "node_modules"
 OPTIONS = ["--no-sandbox", f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Return a browser; not for longer, since while Playwright is there nothing else can run an event loop."""
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("needs chromium: what people see is what a browser shows")
