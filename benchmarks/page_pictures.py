@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from web import PORTRAIT
 from web import Page as Served
 
@@ -66,7 +66,7 @@ def draw(page: Page, file: Path) -> None:
     """Write the page as a small picture, with the line in the middle of the face."""
     page.locator("details.pair > summary").click()
     page.locator(".slider").fill("44")
-    page.wait_for_function("document.querySelector('.after').naturalWidth > 0")
+    expect(page.locator(".after")).not_to_have_js_property("naturalWidth", 0)
     page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     picture.save(file, quality=QUALITY, subsampling="4:4:4", optimize=True)
