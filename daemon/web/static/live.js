@@ -11,8 +11,11 @@ const SETTLE_MILLISECONDS = 150;
 
 /** @typedef {"changed" | "gone"} News */
 
-/** What is asked for anew answered that this browser is not let in. */
+/** This browser is not let in, or no longer. */
 export class SessionEnded extends Error {}
+
+/** The server does not do what it was asked; its message says why. */
+export class Refused extends Error {}
 
 /**
  * Call `refresh` now, and whenever something changed; say in the banner when the server is gone or the session over.
@@ -101,14 +104,14 @@ function show(presence) {
 }
 
 /**
- * Return the answer to a request. Throws SessionEnded, or an Error with what the server said.
+ * Return the answer to a request. Throws SessionEnded, Refused, or TypeError: there is no server.
  * @param {string} path
  * @param {RequestInit} [options]
  */
 export async function ask(path, options) {
   const answer = await fetch(path, { headers: { accept: "application/json" }, ...options });
   if (answer.status === 401) throw new SessionEnded();
-  if (!answer.ok) throw new Error(await refusal(answer));
+  if (!answer.ok) throw new Refused(await refusal(answer));
   return answer;
 }
 

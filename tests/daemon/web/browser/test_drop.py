@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from browsing import DESKTOP, Visitor, files, photo
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from served_page import ServedPage
 
 pytestmark = pytest.mark.slow
@@ -149,3 +149,21 @@ def test_a_photo_is_pasted(page: ServedPage, visitor: Visitor) -> None:
     seen = visitor.open(page)
     seen.evaluate(PASTE, base64.b64encode(photo("unchanged")).decode())
     shown(seen, "image.png", "protected")
+
+
+def test_a_photo_that_is_being_sent_is_forgotten_and_the_others_go_on(page: ServedPage, visitor: Visitor) -> None:
+    seen = visitor.open(page)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)  # and never let on
+
+    seen.route("**/photos/me.png?*", hold)
+    seen.set_input_files("#files", files(me="unchanged", us="unchanged", they="unchanged"))
+    shown(seen, "us.png", "protected")
+    shown(seen, "they.png", "protected")
+    expect(row(seen, "me.png")).to_have_attribute("data-status", "sending")
+    row(seen, "me.png").get_by_role("button", name="Forget").click()
+    expect(seen.locator("#photos > li")).to_have_count(2)
+    assert len(held) == 1
+    assert {photo["name"] for photo in page.state()["photos"]} == {"us.png", "they.png"}
