@@ -12,6 +12,7 @@ import pytest
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 ELSEWHERE = {
     "memory": "a test",
+    "page_pictures": "draws what docs/web.md shows; tests/daemon/web/browser does the same",
     "opinion": "run where its model is made anew",
     "robust": "run where its model is made anew",
     "strengths": "has none",

@@ -16,17 +16,16 @@ _LOG: Final = logging.getLogger(__name__)
 
 async def keep_house(site: Site) -> None:
     """Forget old photos, end what is idle, and notice when the ledger changes; until it is cancelled."""
-    before = None
+    before = _ledger_state(ledger_file())  # also while nobody listens: what changes once somebody does is missed else
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         try:
             await asyncio.to_thread(site.photos.forget_old)
             await asyncio.to_thread(site.previews.close_idle)
-            if site.changes.listeners:
-                now = _ledger_state(ledger_file())
-                if before is not None and now != before:
-                    site.changes.tell()
-                before = now
+            now = _ledger_state(ledger_file())
+            if now != before:
+                site.changes.tell()
+            before = now
         except Exception:
             _LOG.exception("keeping house failed; it is tried again")
 

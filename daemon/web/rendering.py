@@ -8,6 +8,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from uncnn.daemon.web.assets import assets
 from uncnn.daemon.web.doors import Refusal
 from uncnn.daemon.web.strings import said, strings
 
@@ -25,7 +26,8 @@ _TEMPLATES: Final = Environment(
 
 def render(page: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Return one of the pages with `values` filled in."""
-    content = _TEMPLATES.get_template(f"{page}.html").render(strings=strings(), pages=PAGES, page=page, **values)
+    own = {"strings": strings(), "pages": PAGES, "page": page, "scripts": [name for name in assets() if ".js" in name]}
+    content = _TEMPLATES.get_template(f"{page}.html").render(own, **values)
     return HTMLResponse(content, status)
 
 

@@ -17,13 +17,17 @@ from uncnn.daemon.web.dropped import MOST_PHOTOS, UNDONE, DroppedPhoto, DroppedP
 from uncnn.daemon.web.rendering import render
 from uncnn.daemon.web.site import Site, site_of
 
+WRITTEN: Final = 20
+"""So many of the newest photos are written into the page itself, for a browser without scripts; others ask for all."""
+
 _STAGES: Final = {LOADING: "loading", "looking for faces": "looking", "checking": "judging"}
 
 
 async def show_drop(request: Request) -> Response:
     """Answer with the page on which photos are dropped."""
     endings = [ending for each in FORMATS for ending in each.endings.split()]
-    return render("drop", state=state_json(site_of(request)), endings=endings)
+    state = state_json(site_of(request))
+    return render("drop", state=state, written=state["photos"][-WRITTEN:], endings=endings)
 
 
 async def send_state(request: Request) -> Response:

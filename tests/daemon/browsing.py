@@ -10,6 +10,9 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Response
 from served_page import ServedPage
 
+ELSEWHERE = "evil.example"
+"""A stranger's name that resolves to this machine."""
+
 PATIENCE_MS = 120_000  # a machine that does much else
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}

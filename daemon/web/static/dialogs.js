@@ -34,6 +34,8 @@ export function confirmForms() {
       detail: form.dataset.detail,
       doing: find(form, "button", HTMLButtonElement).textContent ?? "",
     });
-    if (agreed) form.submit();
+    if (!agreed) return;
+    if (!form.isConnected) document.body.append(form); // its part of the page is another by now: the server says so
+    form.submit();
   });
 }

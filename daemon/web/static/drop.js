@@ -3,7 +3,7 @@
 import { confirmed } from "./dialogs.js";
 import { announce, find, said, write } from "./elements.js";
 import { dropped, sorted } from "./folders.js";
-import { ask, follow } from "./live.js";
+import { Refused, ask, follow } from "./live.js";
 import { Row, isDone } from "./row.js";
 import { fetchState } from "./state.js";
 import { Uploads } from "./uploads.js";
@@ -25,12 +25,15 @@ export function start() {
     const row = rows.get(key) ?? added(key);
     if (upload.status !== "sent") {
       row.showUpload(upload);
+      if (upload.status === "unsent") check();
       return count();
     }
     uploads.drop(upload);
     rows.delete(key);
+    row.upload = null;
     if (rows.has(upload.photo)) row.element.remove();
     else rows.set(upload.photo, row);
+    check();
   });
 
   /** @param {string} key */
@@ -97,8 +100,9 @@ export function start() {
     try {
       await ask(`/photos/${photo.id}/${step}`, { method: "POST", body: new URLSearchParams(fields[action]) });
     } catch (error) {
-      write(find(row.element, ".words", HTMLElement), String(error instanceof Error ? error.message : error));
+      if (error instanceof Refused) return write(find(row.element, ".words", HTMLElement), error.message);
     }
+    check(); // what became of it, or that the server is gone
   }
 
   /** @param {import("./folders.js").Found} found */
@@ -114,7 +118,7 @@ export function start() {
   addEventListener("presence", (event) => event instanceof CustomEvent && event.detail === "here" && uploads.again());
   addEventListener("beforeunload", (event) => uploads.busy && event.preventDefault());
   setInterval(() => rows.forEach((row) => row.tick()), TICK_MILLISECONDS);
-  follow(refresh);
+  const check = follow(refresh);
 }
 
 /**

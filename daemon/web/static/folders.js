@@ -38,7 +38,7 @@ function ending(name) {
  * @returns {Promise<File[]>}
  */
 async function filesOf(entry) {
-  if (entry instanceof FileSystemFileEntry || entry.isFile) {
+  if (entry.isFile) {
     const file = /** @type {FileSystemFileEntry} */ (entry);
     return [await new Promise((resolve, reject) => file.file(resolve, reject))];
   }

@@ -4,19 +4,24 @@
 import { find, said, write } from "./elements.js";
 
 const RETRY_MILLISECONDS = 2000;
+const ENDED_MILLISECONDS = 5000;
 const SETTLE_MILLISECONDS = 150;
 
 /** @typedef {"here" | "gone" | "ended"} Presence */
 
 /** @typedef {"changed" | "gone"} News */
 
-/** What is asked for anew answered that this browser is not let in. */
+/** This browser is not let in, or no longer. */
 export class SessionEnded extends Error {}
+
+/** The server does not do what it was asked; its message says why. */
+export class Refused extends Error {}
 
 /**
  * Call `refresh` now, and whenever something changed; say in the banner when the server is gone or the session over.
+ * Return what finds out at once whether it is there.
  * @param {() => Promise<void>} refresh
- * @returns {void}
+ * @returns {() => void}
  */
 export function follow(refresh) {
   const channel = new BroadcastChannel("uncnn");
@@ -35,8 +40,9 @@ export function follow(refresh) {
       await refresh();
       show("here");
     } catch (error) {
-      show(error instanceof SessionEnded ? "ended" : "gone");
-      soon(RETRY_MILLISECONDS);
+      const ended = error instanceof SessionEnded;
+      show(ended ? "ended" : "gone");
+      soon(ended ? ENDED_MILLISECONDS : RETRY_MILLISECONDS);
     }
     running = false;
     if (wanted) soon(SETTLE_MILLISECONDS);
@@ -59,8 +65,10 @@ export function follow(refresh) {
     hear(news);
   });
   addEventListener("pageshow", (event) => event.persisted && soon(0));
-  addEventListener("online", () => soon(0));
+  for (const name of ["online", "offline"]) addEventListener(name, () => soon(0));
+  document.addEventListener("visibilitychange", () => document.hidden || soon(0));
   fetchAnew();
+  return () => soon(0);
 }
 
 /**
@@ -96,14 +104,14 @@ function show(presence) {
 }
 
 /**
- * Return the answer to a request. Throws SessionEnded, or an Error with what the server said.
+ * Return the answer to a request. Throws SessionEnded, Refused, or TypeError: there is no server.
  * @param {string} path
  * @param {RequestInit} [options]
  */
 export async function ask(path, options) {
   const answer = await fetch(path, { headers: { accept: "application/json" }, ...options });
   if (answer.status === 401) throw new SessionEnded();
-  if (!answer.ok) throw new Error(await refusal(answer));
+  if (!answer.ok) throw new Refused(await refusal(answer));
   return answer;
 }
 

@@ -1,6 +1,6 @@
 // Pages that the server fills in whole: whatever happens, they are fetched anew, and what is another by now is replaced.
 
-import { find, writeTimes } from "./elements.js";
+import { find, write, writeTimes } from "./elements.js";
 import { SessionEnded, follow } from "./live.js";
 import { bringToLife } from "./pair.js";
 
@@ -20,6 +20,7 @@ const sent = new WeakMap();
 export function start() {
   for (const region of document.querySelectorAll("[data-live]")) remember(region);
   enliven(document);
+  document.querySelector("details.pair")?.setAttribute("open", "");
   follow(async () => {
     const fresh = await fetchPage();
     for (const region of document.querySelectorAll("[data-live]")) {
@@ -71,16 +72,33 @@ function remember(region) {
  */
 function renew(region, other) {
   if (sent.get(region)?.isEqualNode(other)) return;
+  sent.set(region, /** @type {Element} */ (other.cloneNode(true)));
+  if (other.childElementCount === 0) return write(region, other.textContent ?? "");
   const focused = document.activeElement?.id;
   const kept = new Map([...region.children].filter((child) => child.id).map((child) => [child.id, child]));
   const next = [...other.children].map((child) => {
     const old = kept.get(child.id);
     return old !== undefined && sent.get(old)?.isEqualNode(child) ? old : document.importNode(child, true);
   });
-  region.replaceChildren(...next);
-  sent.set(region, /** @type {Element} */ (other.cloneNode(true)));
+  arrange(region, next);
   for (const child of next) {
     if (!sent.has(child)) remember(child);
   }
   if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
+}
+
+/**
+ * Make `next` the children of an element; those that stay are not moved, which would take the focus from them.
+ * @param {Element} region
+ * @param {Element[]} next
+ */
+function arrange(region, next) {
+  for (const child of [...region.children]) {
+    if (!next.includes(child)) child.remove();
+  }
+  let place = region.firstElementChild;
+  for (const child of next) {
+    if (child === place) place = place.nextElementSibling;
+    else region.insertBefore(child, place);
+  }
 }

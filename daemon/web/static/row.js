@@ -114,7 +114,7 @@ export class Row {
   /** @param {Photo | null} photo */
   #details(photo) {
     const image = find(this.element, ".thumb img", HTMLImageElement);
-    image.hidden = photo === null || photo.status === "waiting" || (photo.status === "error" && photo.picture === null);
+    image.hidden = photo === null || (photo.status === "error" && photo.picture === null);
     this.pair.hidden = !photo?.cloaked;
     find(this.element, ".asked", HTMLElement).hidden = !photo?.faces.length;
     if (photo === null) return;

@@ -13,6 +13,7 @@ const AT_ONCE = 2;
  * @property {number} share of its bytes that were sent
  * @property {string} words why it was not taken
  * @property {string} photo its id at the server, once it is there
+ * @property {(() => void) | null} cancel
  */
 
 export class Uploads {
@@ -33,7 +34,7 @@ export class Uploads {
     for (const file of files) {
       this.number += 1;
       /** @type {Upload} */
-      const upload = { number: this.number, file, status: "waiting", share: 0, words: "", photo: "" };
+      const upload = { number: this.number, file, status: "waiting", share: 0, words: "", photo: "", cancel: null };
       this.all.push(upload);
       this.changed(upload);
     }
@@ -55,9 +56,14 @@ export class Uploads {
     this.go();
   }
 
-  /** @param {Upload} upload */
+  /**
+   * Be done with a photo; one that is being sent is sent no further.
+   * @param {Upload} upload
+   */
   drop(upload) {
     this.all = this.all.filter((each) => each !== upload);
+    upload.cancel?.();
+    this.go();
   }
 
   /** Return whether a photo is not at the server yet. */
@@ -76,6 +82,7 @@ export class Uploads {
     const request = new XMLHttpRequest(); // fetch does not say how much was sent
     upload.status = "sending";
     upload.share = 0;
+    upload.cancel = () => request.abort();
     this.changed(upload);
     request.open("PUT", this.address(upload.file));
     request.setRequestHeader("Accept", "application/json");
@@ -94,6 +101,7 @@ export class Uploads {
    */
   end(upload, request) {
     const answer = parsed(request.responseText);
+    upload.cancel = null;
     if (request.status >= 200 && request.status < 300 && typeof answer.id === "string") {
       upload.status = "sent";
       upload.photo = answer.id;

@@ -10,6 +10,7 @@ import { said } from "./elements.js";
  * @param {Photo} photo
  */
 export function plainWords(photo) {
+  if (photo.status === "no-face" && photo.cloaked?.given) return said("script", "no-face");
   const asked = photo.faces.flatMap((face) => face.recognisers);
   const names = new Set(asked.map((each) => each.name));
   const linking = new Set(asked.filter((each) => each.linked).map((each) => each.name));

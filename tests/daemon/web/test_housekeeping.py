@@ -33,6 +33,14 @@ def test_a_change_of_the_ledger_is_told(page: ServedPage) -> None:
         page.until(told)
 
 
+def test_a_change_is_told_though_nobody_listened_before_it(page: ServedPage) -> None:
+    with Ledger(ledger_file()) as ledger:
+        page.until(lambda: page.site.changes.version > 0)  # the ledger was made
+        told = page.site.changes.version
+        ledger.folders.given(page.folder, page.folder)
+        page.until(lambda: page.site.changes.version > told)
+
+
 def test_old_photos_go_by_themselves(page: ServedPage, monkeypatch: pytest.MonkeyPatch) -> None:
     photo = page.put("a.jpg", b"a photo")
     page.until_done(photo["id"])

@@ -25,6 +25,22 @@ def test_every_string_that_a_template_names_is_there() -> None:
     assert [pair for pair in sorted(named) if pair[1] not in strings()[pair[0]]] == []
 
 
+def test_every_string_that_a_script_names_is_there() -> None:
+    scripts = "".join(file.read_text() for file in FOLDER.glob("static/*.js"))
+    named = set(re.findall(r'said\(\s*"(\w+)", "([\w-]+)"', scripts))
+    assert len(named) > 10
+    assert [pair for pair in sorted(named) if pair[1] not in strings()[pair[0]]] == []
+
+
+def test_every_question_of_a_form_is_there() -> None:
+    forms = "".join(file.read_text() for file in FOLDER.glob("templates/*.html"))
+    asked = "".join(re.findall(r'data-confirm="([^"]*)"', forms))
+    for name in ("forget-all", "publish", "drop", "end-own"):
+        assert name in asked
+        assert said("script", f"{name}-heading")
+        assert said("script", f"{name}-words")
+
+
 def test_every_reason_of_a_refusal_is_there() -> None:
     reasons = {found for file in FILES for found in re.findall(r'Refus(?:ed|al)\(\d+, "(\w+)"', file.read_text())}
     assert {"host", "origin", "session", "size", "slow", "changed"} <= reasons

@@ -9,20 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import Visitor
+from browsing import ELSEWHERE, Visitor
 from playwright.sync_api import Browser, sync_playwright
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
+OPTIONS = ["--no-sandbox", f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Return a browser; not for longer, since while Playwright is there nothing else can run an event loop."""
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("needs chromium: what people see is what a browser shows")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=OPTIONS)
         yield browser
         browser.close()
 
@@ -33,7 +35,7 @@ def visitor(chromium: Browser) -> Iterator[Visitor]:
     made = Visitor(chromium)
     yield made
     made.leave()
-    assert made.faults == []
+    assert not made.faults, made.faults
 
 
 @pytest.fixture(scope="session")

@@ -9,28 +9,28 @@ from pathlib import Path
 
 import pytest
 from browsing import DESKTOP, Visitor, files, photo
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from served_page import ServedPage
 
 pytestmark = pytest.mark.slow
 
-DROP = """
-(photos) => {
+
+PASTE = """
+(text) => {
+  const bytes = Uint8Array.from(atob(text), (each) => each.charCodeAt(0));
   const transfer = new DataTransfer();
-  for (const [name, text] of photos) {
-    const bytes = Uint8Array.from(atob(text), (each) => each.charCodeAt(0));
-    transfer.items.add(new File([bytes], name, {type: 'image/png'}));
-  }
-  for (const kind of ['dragover', 'drop'])
-    document.querySelector('#content').dispatchEvent(
-      new DragEvent(kind, {dataTransfer: transfer, bubbles: true, cancelable: true}));
+  transfer.items.add(new File([bytes], 'image.png', {type: 'image/png'}));
+  document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: transfer, bubbles: true}));
 }
 """
 
 
-def drop(page: Page, **named: str) -> None:
-    """Drop photos on the page, by the stem of their names and what they say."""
-    page.evaluate(DROP, [(f"{stem}.png", base64.b64encode(photo(words)).decode()) for stem, words in named.items()])
+def drop(page: Page, *paths: Path) -> None:
+    """Drop files and folders on the page, as a file manager does."""
+    browser = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        browser.send("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 500, "data": data})
 
 
 def row(page: Page, name: str) -> Locator:
@@ -44,9 +44,13 @@ def shown(page: Page, name: str, status: str) -> Locator:
     return found
 
 
-def test_photos_are_dropped_and_every_row_fills(page: ServedPage, visitor: Visitor) -> None:
+def test_a_folder_is_dropped_and_every_row_fills(page: ServedPage, visitor: Visitor, tmp_path: Path) -> None:
     seen = visitor.open(page)
-    drop(seen, me="unchanged", us="unchanged unprotected", hill="no face unchanged")
+    words = {"me": "unchanged", "us": "unchanged unprotected", "below/hill": "no face unchanged"}
+    (tmp_path / "photos" / "below").mkdir(parents=True)
+    for stem, said in words.items():
+        (tmp_path / "photos" / f"{stem}.png").write_bytes(photo(said))
+    drop(seen, tmp_path / "photos")
     me, us = shown(seen, "me.png", "protected"), shown(seen, "us.png", "held")
     shown(seen, "hill.png", "no-face")
     expect(me.locator(".words").first).to_contain_text("Not recognised by 1 of 1 face recognisers")
@@ -125,7 +129,7 @@ def test_a_folder_is_chosen_and_what_is_no_photo_is_counted(page: ServedPage, vi
     seen = visitor.open(page)
     seen.set_input_files("#folder", chosen.parent)
     shown(seen, "me.png", "protected")
-    expect(seen.locator("#ignored")).to_contain_text("2 files are no photos")
+    expect(seen.locator("#ignored")).to_contain_text("no photos by their names: 2")
     assert len(page.state()["photos"]) == 1
 
 
@@ -139,3 +143,27 @@ def test_what_was_not_sent_is_sent_once_the_server_is_there_again(page: ServedPa
     shown(seen, "me.png", "protected")
     expect(seen.get_by_role("alert")).to_be_hidden()
     visitor.forgive("ERR_INTERNET_DISCONNECTED")
+
+
+def test_a_photo_is_pasted(page: ServedPage, visitor: Visitor) -> None:
+    seen = visitor.open(page)
+    seen.evaluate(PASTE, base64.b64encode(photo("unchanged")).decode())
+    shown(seen, "image.png", "protected")
+
+
+def test_a_photo_that_is_being_sent_is_forgotten_and_the_others_go_on(page: ServedPage, visitor: Visitor) -> None:
+    seen = visitor.open(page)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)  # and never let on
+
+    seen.route("**/photos/me.png?*", hold)
+    seen.set_input_files("#files", files(me="unchanged", us="unchanged", they="unchanged"))
+    shown(seen, "us.png", "protected")
+    shown(seen, "they.png", "protected")
+    expect(row(seen, "me.png")).to_have_attribute("data-status", "sending")
+    row(seen, "me.png").get_by_role("button", name="Forget").click()
+    expect(seen.locator("#photos > li")).to_have_count(2)
+    assert len(held) == 1
+    assert {photo["name"] for photo in page.state()["photos"]} == {"us.png", "they.png"}

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from browsing import Visitor, files, photo
 from playwright.sync_api import expect
+from scene import Scene
 from served_page import ServedPage
 
 pytestmark = pytest.mark.slow
@@ -33,6 +34,31 @@ def test_every_window_follows_and_one_listens(page: ServedPage, visitor: Visitor
     page.put("us.png", photo("unchanged"))
     for each in windows[1:]:
         expect(each.locator("#photos > li[data-status=protected]")).to_have_count(2)
+
+
+def test_what_comes_into_a_folder_is_shown_and_what_a_person_looks_at_stays(
+    scene: Scene, page: ServedPage, visitor: Visitor
+) -> None:
+    (scene.watch / "us.png").write_bytes(photo("unchanged unprotected"))
+    scene.run()
+    seen = visitor.open(page)
+    seen.goto(f"http://{page.host}/held")
+    slider = seen.get_by_role("slider")
+    slider.fill("10")
+    slider.focus()
+    page.until(lambda: page.site.changes.listeners == 1)
+    (scene.watch / "they.png").write_bytes(photo("unchanged unprotected 2"))
+    scene.run()
+    expect(seen.locator("#photos > li")).to_have_count(2)
+    expect(seen.locator("#photos > li").last).to_contain_text("us.png")
+    expect(seen.get_by_role("slider").last).to_have_value("10")
+    expect(seen.get_by_role("slider").last).to_be_focused()
+    seen.goto(f"http://{page.host}/today")
+    expect(seen.locator("#shown")).to_have_text("2 of 2")
+    (scene.watch / "me.png").write_bytes(photo("unchanged"))
+    scene.run()
+    expect(seen.locator("#shown")).to_have_text("3 of 3")
+    expect(seen.locator("#photos > li").first).to_contain_text("published")
 
 
 def start(port: int, root: Path) -> tuple[subprocess.Popen[str], str]:
