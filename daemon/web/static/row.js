@@ -2,6 +2,7 @@
 
 import { draw, facesOf, wrong } from "./boxes.js";
 import { copyOf, duration, find, said, write } from "./elements.js";
+import { likenesses } from "./likenesses.js";
 import { bringToLife, fill } from "./pair.js";
 import { list, plainWords, table } from "./verdict.js";
 
@@ -117,6 +118,7 @@ export class Row {
     image.hidden = photo === null || (photo.status === "error" && photo.picture === null);
     this.pair.hidden = !photo?.cloaked;
     find(this.element, ".asked", HTMLElement).hidden = !photo?.faces.length;
+    likenesses(find(this.element, ".likenesses", HTMLDetailsElement), photo);
     if (photo === null) return;
     const folder = `/photos/${photo.id}`;
     if (image.hidden === false && image.getAttribute("src") === null) image.src = `${folder}/original/small.jpg`;

@@ -43,6 +43,7 @@ import { ask } from "./live.js";
  * @property {[number, number, number, number][]} boxes
  * @property {Face[]} faces
  * @property {string[]} notes
+ * @property {boolean} likenesses whom recognisers take its faces for can be asked
  * @property {Copy | null} cloaked
  * @property {number} forgotten_in_seconds
  */

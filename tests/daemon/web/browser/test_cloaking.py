@@ -47,3 +47,13 @@ def test_a_portrait_is_cloaked_and_its_change_is_in_the_face(real_page: ServedPa
     pair.get_by_role("button", name="Change").click()
     face, corner = pair.locator(".difference").evaluate(DIFFERENT)
     assert face > 10 * (corner + 0.5), "eight times the change is seen in the face, and nothing elsewhere"
+    alike = row.locator("details.likenesses")
+    expect(alike).to_be_visible(timeout=60_000)
+    alike.locator("summary").click()
+    expect(alike.locator("table.chances")).to_have_count(4)  # two judges, before and after
+    before = alike.locator("table.chances").first
+    expect(before.locator("tr")).to_have_count(7)  # five strangers, all others, none of these
+    expect(before.locator("tr.nobody")).to_contain_text("%")
+    assert before.locator("tr.nobody .length").evaluate("(bar) => bar.getBoundingClientRect().width") > 20, (
+        "nobody is known"
+    )
