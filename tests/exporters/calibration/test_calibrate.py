@@ -140,7 +140,7 @@ def test_the_card_says_it(recogniser, calibration, tmp_path):
     assert card.accuracy["press_photos_120_drawn_pairs"] == pytest.approx(calibration.accuracy.value, abs=1e-5)
     assert card.accuracy["lfw_6000_pairs"] == recogniser.card.accuracy["lfw_6000_pairs"]
     low, high = card.intervals[1e-2]
-    assert f"intervals:\n  1e-2:\n  - {low}\n  - {high}\n  1e-3:" in (tmp_path / CARD_FILE).read_text()
+    assert f"intervals:\n  1e-2: [{low}, {high}]\n  1e-3:" in (tmp_path / CARD_FILE).read_text()
 
 
 def test_a_folder_in_one_call(folder, recogniser, calibration):
