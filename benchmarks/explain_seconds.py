@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from uncnn.daemon.config import Models
-from uncnn.daemon.explain.explanation import answers
 from uncnn.daemon.explain.gallery import gallery_of
+from uncnn.daemon.explain.identification import answers
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Recognise
 from uncnn.daemon.settings import own_processes, taken

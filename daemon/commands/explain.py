@@ -9,8 +9,9 @@ from pathlib import Path
 from rich.markup import escape
 
 from uncnn.daemon.control.service_engine import EitherEngine
-from uncnn.daemon.explain.explanation import ExplainedFace, answers
+from uncnn.daemon.explain.explanation import ExplainedFace
 from uncnn.daemon.explain.gallery import Gallery, Member, enrolled, gallery_of
+from uncnn.daemon.explain.identification import answers
 from uncnn.daemon.explain.people_folder import photos_of_people
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.output import NO_FACE, OK, print_json

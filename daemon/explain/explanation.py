@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
-import numpy as np
-
-from uncnn.daemon.explain.gallery import Gallery
-from uncnn.daemon.explain.identification import Identification, identify
 from uncnn.plugins.api import Face
+
+Kind: TypeAlias = Literal["person", "stranger"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A name for a face."""
+
+    name: str
+    kind: Kind
+    score: float  # in the recogniser's metric
+    confidence: float | None  # the chance that it is this person, 0..1; None: the recogniser was not calibrated
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """Whom a recogniser takes a face for."""
+
+    candidates: tuple[Candidate, ...]  # the likeliest first
+    others: float | None  # the chance of all further names together
+    nobody: float | None  # the chance that it is none of them
+    named: bool | None  # whether it is near enough to the first for a recogniser that rarely names strangers
+    unaware: float | None = None  # of a cloaked face, `nobody` to a recogniser that knows nothing of cloaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +53,3 @@ class ExplainedFace:
     again: Face | None  # in the copy
     found_again: bool | None  # by the detector; None: there is no copy
     answers: tuple[RecogniserAnswer, ...]
-
-
-def answers(
-    galleries: Sequence[Gallery], original: Mapping[str, list[float]], copy: Mapping[str, list[float]] | None
-) -> tuple[RecogniserAnswer, ...]:
-    """Return whom each recogniser takes a face for, by its embeddings of it in a photo and in a copy, by name."""
-    return tuple(
-        RecogniserAnswer(
-            gallery.card.name,
-            gallery.card.role,
-            gallery.card.kind,
-            gallery.card.metric,
-            gallery.size,
-            identify(gallery, np.array(original[gallery.card.name]), cloaked=False),
-            None if copy is None else identify(gallery, np.array(copy[gallery.card.name]), cloaked=True),
-        )
-        for gallery in galleries
-    )

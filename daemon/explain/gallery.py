@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 
+from uncnn.daemon.explain.explanation import Kind
 from uncnn.daemon.people.store import People
 from uncnn.exporters.calibration.strangers import COHORT_SEED, read_statistics
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import Card
 from uncnn.plugins.recognisers.confidence import Cohort, closeness, template
-
-Kind: TypeAlias = Literal["person", "stranger"]
 
 
 @dataclass(frozen=True, slots=True)

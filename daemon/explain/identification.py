@@ -12,13 +12,15 @@ to somebody than cloaked faces are is named as any photo.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from uncnn.daemon.explain.gallery import Gallery, Kind
+from uncnn.daemon.explain.explanation import Candidate, Identification, RecogniserAnswer
+from uncnn.daemon.explain.gallery import Gallery
 from uncnn.plugins.geometry import Floats
 
 IN_GALLERY: Final = 0.5
@@ -34,27 +36,6 @@ FALSE_NAMES: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A name for a face."""
-
-    name: str
-    kind: Kind
-    score: float  # in the recogniser's metric
-    confidence: float | None  # the chance that it is this person, 0..1; None: the recogniser was not calibrated
-
-
-@dataclass(frozen=True, slots=True)
-class Identification:
-    """Whom a recogniser takes a face for."""
-
-    candidates: tuple[Candidate, ...]  # the likeliest first
-    others: float | None  # the chance of all further names together
-    nobody: float | None  # the chance that it is none of them
-    named: bool | None  # whether it is near enough to the first for a recogniser that rarely names strangers
-    unaware: float | None = None  # of a cloaked face, `nobody` to a recogniser that knows nothing of cloaks
-
-
-@dataclass(frozen=True, slots=True)
 class Chances:
     """What is known of several faces."""
 
@@ -65,6 +46,24 @@ class Chances:
     named: (
         npt.NDArray[np.bool_] | None
     )  # (N,), whether the likeliest of them is near enough; None: that was not calibrated
+
+
+def answers(
+    galleries: Sequence[Gallery], original: Mapping[str, list[float]], copy: Mapping[str, list[float]] | None
+) -> tuple[RecogniserAnswer, ...]:
+    """Return whom each recogniser takes a face for, by its embeddings of it in a photo and in a copy, by name."""
+    return tuple(
+        RecogniserAnswer(
+            gallery.card.name,
+            gallery.card.role,
+            gallery.card.kind,
+            gallery.card.metric,
+            gallery.size,
+            identify(gallery, np.array(original[gallery.card.name]), cloaked=False),
+            None if copy is None else identify(gallery, np.array(copy[gallery.card.name]), cloaked=True),
+        )
+        for gallery in galleries
+    )
 
 
 def identify(gallery: Gallery, embedding: Floats, *, cloaked: bool) -> Identification:

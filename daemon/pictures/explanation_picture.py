@@ -8,8 +8,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from uncnn.daemon.explain.explanation import ExplainedFace
-from uncnn.daemon.explain.identification import Identification
+from uncnn.daemon.explain.explanation import ExplainedFace, Identification
 from uncnn.daemon.explain.words import NONE_OF_THESE, OTHERS, UNEXPECTED, chance_words
 from uncnn.daemon.pictures.contact_sheet import png
 from uncnn.daemon.verify.visibility import face_square

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from uncnn.daemon.explain.explanation import ExplainedFace
-from uncnn.daemon.explain.identification import FALSE_NAMES, Identification
+from uncnn.daemon.explain.explanation import ExplainedFace, Identification
+from uncnn.daemon.explain.identification import FALSE_NAMES
 from uncnn.daemon.explain.words import NONE_OF_THESE, OTHERS, UNEXPECTED, chance_words
 from uncnn.daemon.terminal.results import say_words
 from uncnn.daemon.text import printable

@@ -8,8 +8,9 @@ from dataclasses import asdict
 import numpy as np
 from pydantic import TypeAdapter
 
-from uncnn.daemon.explain.explanation import ExplainedFace, answers
+from uncnn.daemon.explain.explanation import ExplainedFace
 from uncnn.daemon.explain.gallery import Member, gallery_of
+from uncnn.daemon.explain.identification import answers
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face
 from uncnn.plugins.recognisers.cards import read_card

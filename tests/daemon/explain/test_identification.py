@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from uncnn.daemon.explain.explanation import Identification
 from uncnn.daemon.explain.gallery import Gallery
-from uncnn.daemon.explain.identification import SHOWN, Identification, chances, identify
+from uncnn.daemon.explain.identification import SHOWN, chances, identify
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import Card, read_card
