@@ -115,7 +115,7 @@ def test_what_is_declared_is_imported_and_what_is_imported_is_declared() -> None
     extras = PROJECT["project"]["optional-dependencies"]
     declared = {distribution(each) for own in (PROJECT["project"]["dependencies"], *extras.values()) for each in own}
     by_name = packages_distributions()
-    found = {by_name[name][0].lower().replace("_", "-") for name in imported() - OPTIONAL - BROUGHT}
+    found = {re.sub(r"[-_.]+", "-", by_name[name][0]).lower() for name in imported() - OPTIONAL - BROUGHT}
     assert declared - {"onnxruntime", "onnxruntime-gpu"} == found - {"onnxruntime", "onnxruntime-gpu"}
 
 

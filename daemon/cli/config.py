@@ -64,3 +64,60 @@ def show(
     from uncnn.daemon.commands.config_check import show_config
 
     raise typer.Exit(show_config(config, photo, json))
+
+
+@app.command("set")
+def set_command(
+    values: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME=VALUE", help="Values, named as in `config show`.", show_default=False),
+    ],
+    config: ConfigFile = None,
+) -> None:
+    """Change values of the configuration file. Its comments stay.
+
+    The change is made only if the file is then right.
+
+    Exit status: 0 changed, 2 not a value, 78 the file would be wrong: each problem is listed, nothing was changed.
+
+    Example: uncnn-daemon config set policies.everyday.attack.strength=strong service.notify=true
+
+    Example: uncnn-daemon config set 'folders[0].publish=~/Pictures/Shared'
+    """
+    from uncnn.daemon.commands.config_edit import set_values
+
+    raise typer.Exit(set_values(config, values))
+
+
+@app.command()
+def unset(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help="Values, named as in `config show`.", show_default=False)
+    ],
+    config: ConfigFile = None,
+) -> None:
+    """Remove values from the configuration file, so that the defaults apply; or a folder.
+
+    Example: uncnn-daemon config unset policies.everyday.attack.strength
+
+    Example: uncnn-daemon config unset 'folders[1]'
+    """
+    from uncnn.daemon.commands.config_edit import unset_values
+
+    raise typer.Exit(unset_values(config, names))
+
+
+@app.command("add-folder")
+def add_folder_command(
+    watch: Annotated[Path, typer.Argument(help="The folder to watch.", show_default=False)],
+    publish: Annotated[Path, typer.Argument(help="The folder for the cloaked copies.", show_default=False)],
+    policy: Annotated[str | None, typer.Option(help="The name of its policy; default: everyday.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Add a watched folder to the configuration file; both folders are created where they are missing.
+
+    Example: uncnn-daemon config add-folder ~/Pictures/Phone ~/Pictures/Cloaked/Phone
+    """
+    from uncnn.daemon.commands.config_edit import add_folder
+
+    raise typer.Exit(add_folder(config, watch, publish, policy))

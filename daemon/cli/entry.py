@@ -23,9 +23,9 @@ def main() -> NoReturn:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[1:2] == ["run"]:
-        from uncnn.daemon.service.wakeup import hear_early
+        from uncnn.daemon.service.wakeup import catch_early
 
-        hear_early(once="--once" in sys.argv)
+        catch_early(once="--once" in sys.argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait do not spin: others use this machine too
     if not os.path.isabs(os.environ.get("HOME", "/")):  # noqa: PTH117
         del os.environ["HOME"]  # an empty one would put files beside the root of all folders

@@ -212,9 +212,9 @@ def scan(
         bool, typer.Option("--reprocess", help="Also cloak photos again whose policy has changed since.")
     ] = False,
 ) -> None:
-    """Tell the running service to scan all folders now.
+    """Let the running service scan all folders now, and say how many photos there are to cloak.
 
-    Exit status: 0 the service was told, 3 no service is running.
+    Exit status: 0 the folders were scanned, 3 no service is running, 4 a folder is blocked.
 
     Example: uncnn-daemon scan --reprocess
     """

@@ -94,7 +94,7 @@ def run_once(config: Path | None, as_json: bool) -> int:
             _drain(settings, ledger, run, summary)
         except UncnnError as error:
             with suppress(LedgerError):  # which may be what ended it
-                run.tell(str(error), "", 0, 0, 0.0)  # what status says of it afterwards
+                run.report(str(error), "", 0, 0, 0.0)  # what status says of it afterwards
             raise
         run.exit_status = summary.exit_status()
         _print(summary, as_json)
@@ -187,9 +187,9 @@ def _starter(engine: ProcessEngine, run: Run, bar: Bar) -> Callable[[], None]:
     def start() -> None:
         if not engine.started:
             bar.report(Stage(LOADING))
-            run.tell("", LOADING, 0, 0, 0.0)
+            run.report("", LOADING, 0, 0, 0.0)
             device = engine.start()
-            run.tell("", "", 0, 0, 0.0)
+            run.report("", "", 0, 0, 0.0)
             roster = engine.roster
             names = (_names(roster.surrogates), _names(roster.judges))
             run.works_with(device, *names, engine.providers, engine.protection)

@@ -113,6 +113,27 @@ class Reload(Ask[Reloaded]):
     """Read the configuration again; whoever asks need not have joined."""
 
 
+@dataclass(frozen=True, slots=True)
+class FolderScan:
+    """What a scan of a watched folder showed."""
+
+    folder: str
+    waiting: int  # photos that are to be done
+    problem: str  # why the folder is blocked, and was not scanned; ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """The service has looked at its folders."""
+
+    folders: tuple[FolderScan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan(Ask[Scanned]):
+    """Look at all watched folders now; whoever asks need not have joined."""
+
+
 def exchanged(value: Value, exchange: Callable[[Content], Content]) -> Value:
     """Return a message or an answer with each of its files exchanged."""
     if isinstance(value, Content):

@@ -10,11 +10,11 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
@@ -29,6 +29,8 @@ from uncnn.daemon.control.messages import (
     NameModels,
     Reload,
     Reloaded,
+    Scan,
+    Scanned,
     Start,
     Started,
 )
@@ -49,20 +51,27 @@ LONGEST_QUESTION: Final = 32_000_000
 """Bytes: the embeddings of enrolled people, and what both looks saw in a photo of a crowd."""
 
 _UNDERSTOOD: Final[Handlers] = {
-    kind: lambda _asked, _report: None for kind in (Join, NameModels, Start, Reload, *ASKED_OF_PROCESSES)
+    kind: lambda _asked, _report: None for kind in (Join, NameModels, Start, Reload, Scan, *ASKED_OF_PROCESSES)
 }
+
+
+class Requests(Protocol):
+    """What the service itself does for commands; any thread may ask. Both raise UncnnError: it takes too long."""
+
+    def reload(self) -> Reloaded:
+        """Have the configuration read again."""
+
+    def scan(self) -> Scanned:
+        """Have all folders looked at."""
 
 
 class Reception:
     """Answers commands until it is closed."""
 
-    def __init__(self, engine: SharedEngine, reload: Callable[[], str]) -> None:
-        """Listen from now on; `reload` has the configuration read again and returns what is wrong with it, or "".
-
-        Raises OSError: there can be no socket here. FolderError.
-        """
+    def __init__(self, engine: SharedEngine, requests: Requests) -> None:
+        """Listen from now on. Raises OSError: there can be no socket here. FolderError."""
         self._engine = engine
-        self._reload = reload
+        self._requests = requests
         self._room = threading.Semaphore(MOST_COMMANDS)
         self._channels: set[Channel] = set()
         self._lock = threading.Lock()
@@ -112,7 +121,7 @@ class Reception:
 
     def _attend(self, channel: Channel) -> None:
         try:
-            Guest(channel, self._engine, self._reload).attend()
+            Guest(channel, self._engine, self._requests).attend()
         except EOFError:  # it is done
             pass
         except (UncnnError, OSError) as error:
@@ -132,11 +141,11 @@ class Reception:
 class Guest:
     """A command at the socket."""
 
-    def __init__(self, channel: Channel, engine: SharedEngine, reload: Callable[[], str]) -> None:
+    def __init__(self, channel: Channel, engine: SharedEngine, requests: Requests) -> None:
         """It has said nothing yet."""
         self._channel = channel
         self._engine = engine
-        self._reload = reload
+        self._requests = requests
         self._footing: Footing | None = None
         self._models: str | None = None  # that the first call was made with
         self._hears = True
@@ -165,7 +174,10 @@ class Guest:
             self._reply(asked, Joined())
             return
         if isinstance(asked, Reload):
-            self._reply(asked, Reloaded(self._reload()))
+            self._reply(asked, self._requests.reload())
+            return
+        if isinstance(asked, Scan):
+            self._reply(asked, self._requests.scan())
             return
         if self._footing is None:
             raise ChannelError(f"the first message is {type(asked).__name__}, not Join")

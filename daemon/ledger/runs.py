@@ -60,7 +60,7 @@ class Run:
         """Note a sign of life. Raises LedgerError."""
         self._write("UPDATE runs SET beat = ? WHERE id = ?", utc_text(utc_now()))
 
-    def tell(self, problem: str, doing: str, published: int, faces: int, busy_seconds: float) -> None:
+    def report(self, problem: str, doing: str, published: int, faces: int, busy_seconds: float) -> None:
         """Note a sign of life, with what keeps all photos from being done, what is done now, and what was so far.
 
         Raises LedgerError.

@@ -11,6 +11,7 @@ from typing import Final
 
 from uncnn.daemon import output
 from uncnn.daemon.config import ConfigError
+from uncnn.daemon.control.messages import FolderScan
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.scan import ScanError
 from uncnn.daemon.ledger import Ledger
@@ -45,14 +46,14 @@ class FolderSupervisor:
         self._refused: list[str] = []  # by the last scan
         self._unread: dict[Path, str] = {}  # photos that could not be read, and why
         self._words = ""
-        self._told: tuple[object, ...] = ()
+        self._reported: tuple[object, ...] = ()
 
     def close(self) -> None:
         """Watch no more; what is waiting is forgotten here, a scan finds it again."""
         self._watched.close()
         self._worker.take_back(self.source.number)
 
-    def tend(self, now: float) -> None:
+    def advance(self, now: float) -> None:
         """Look at what there is to look at by `now`."""
         if self.blocked:
             return
@@ -103,7 +104,7 @@ class FolderSupervisor:
             self._unread.pop(relative, None)
             if problem:
                 self._unread[relative] = problem
-            self._tell_refused()
+            self._report_refused()
 
     def block(self, reason: str) -> None:
         """Do nothing for this folder until a check finds it well."""
@@ -121,19 +122,25 @@ class FolderSupervisor:
         """Let a scan come now."""
         self._watched.ask_for_scan(now)
 
+    @property
+    def last_scan(self) -> FolderScan:
+        """Return what there is to do here since the last scan, or why there was none."""
+        waiting = len(self._worker.waiting(self.source.number)) + len(self._watched.settling)
+        return FolderScan(str(self._watched.folder), waiting, self.blocked)
+
     def next_due(self) -> float | None:
         """Return when there is something to do, monotonic."""
         return None if self.blocked else self._watched.next_due()
 
-    def tell(self, now: float) -> None:
+    def report(self, now: float) -> None:
         """Write to the ledger how it stands, where that has changed."""
         tasks = self._worker.waiting(self.source.number)
         waiting = len(tasks) + len(self._watched.settling)
         oldest = min((task.since for task in tasks), default=None)
-        told = (self._watched.mode, self._watched.event_at, self._watched.missed, waiting, oldest)
-        if told == self._told:
+        reported = (self._watched.mode, self._watched.event_at, self._watched.missed, waiting, oldest)
+        if reported == self._reported:
             return
-        self._told = told
+        self._reported = reported
         folders, number = self._ledger.folders, self.source.number
         events = (_utc(self._watched.event_at, now), self._watched.missed)
         folders.watching(number, self._watched.mode, *events)
@@ -167,9 +174,9 @@ class FolderSupervisor:
         there = {found.relative for found in new}
         self._unread = {relative: words for relative, words in self._unread.items() if relative in there}
         self._refused = seen.refusals()
-        self._tell_refused()
+        self._report_refused()
 
-    def _tell_refused(self) -> None:
+    def _report_refused(self) -> None:
         """Say what is not taken, and why, where that has changed."""
         words = refused_words([*self._refused, *self._unread.values()])
         if words != self._words:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.audit.last import read_last
 from uncnn.daemon.config import Config, ConfigError, Folder, find_config, load
+from uncnn.daemon.control.messages import FolderScan
 from uncnn.daemon.control.reception import Reception
 from uncnn.daemon.files.folders import FolderError, ledger_file, state_dir
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces
@@ -25,25 +26,21 @@ from uncnn.daemon.output import ERROR, OK
 from uncnn.daemon.protect.process_engine import PREPARE_SECONDS, ProcessEngine
 from uncnn.daemon.service.folder_supervisor import FolderSupervisor, say, say_unless_quiet
 from uncnn.daemon.service.notify import notify, watchdog_seconds
+from uncnn.daemon.service.requests import LoopRequests
 from uncnn.daemon.service.wakeup import Wakeup
 from uncnn.daemon.service.worker_thread import Finished, WorkerThread
 from uncnn.daemon.text import printable, system_words
 from uncnn.daemon.watch.backlog import source_folders
 from uncnn.daemon.watch.folder import WatchedFolder
-from uncnn.plugins.api import UncnnError
 
-KEEP_SECONDS: Final = 10.0
-"""Between two rounds of house-keeping: health, retries, the heartbeat."""
+MAINTENANCE_SECONDS: Final = 10.0
+"""Between two rounds of maintenance: health, retries, the heartbeat."""
 
 PRUNE_SECONDS: Final = 3600.0
 """Between two looks for copies of held photos that are kept no longer."""
 
 STOP_SECONDS: Final = 8.0
 """For what is being done to be given back."""
-
-
-RELOAD_SECONDS: Final = 30.0
-"""A command waits so long at most: the main thread does nothing that takes longer."""
 
 
 class Service:
@@ -58,12 +55,13 @@ class Service:
         self._worker = WorkerThread(config, self._wakeup.ring, self._works_with)
         self._served: dict[Path, FolderSupervisor] = {}
         self._problem = ""  # of the configuration
-        self._to_hear: list[threading.Event] = []  # of commands that wait for a reload
-        self._kept: float | None = None  # when the house was last kept
+        self._requests = LoopRequests(self._wakeup)
+        self._scans: list[Future[list[FolderScan]]] = []  # of commands that wait until the folders were scanned
+        self._maintained: float | None = None  # when that was last done
         self._pruned = time.monotonic()  # when old copies of held photos were last removed
         self._ready = False
         self._said = ""
-        self._told = ""  # of what is being done, to the ledger
+        self._reported = ""  # of what is being done, to the ledger
         self._desktop = Desktop()
         self._elsewhere = Elsewhere(state_dir())
 
@@ -92,31 +90,25 @@ class Service:
     def _received(self) -> Reception | None:
         """Open the control socket; without one the commands load models of their own."""
         try:
-            return Reception(self._worker.engine, self._reload_for_command)
+            return Reception(self._worker.engine, self._requests)
         except (OSError, FolderError) as error:
             say(f"there is no control socket, so that commands load models of their own: {error}")
             return None
-
-    def _reload_for_command(self) -> str:
-        """Have the main thread read the configuration again, and return what is wrong with it; any thread may call."""
-        done = threading.Event()
-        self._to_hear.append(done)  # before it is asked for: then it is heard at the end of that
-        self._wakeup.ask("reload")
-        if not done.wait(RELOAD_SECONDS):
-            raise UncnnError(f"the service did not reload its configuration in {RELOAD_SECONDS:.0f} s: ask for status")
-        return self._problem
 
     def _turn(self) -> None:
         """Do what there is to do now."""
         now = time.monotonic()
         try:
             self._collect()
-            if self._kept is None or now - self._kept >= self._keep_seconds():
-                self._keep_house(now)
-            if self._worker.doing != self._told:
-                self._tell()
+            if self._maintained is None or now - self._maintained >= self._maintenance_seconds():
+                self._maintain(now)
+            if self._worker.doing != self._reported:
+                self._report()
             for served in self._served.values():
-                served.tend(now)
+                served.advance(now)
+            for future in self._scans:
+                future.set_result([served.last_scan for served in self._served.values()])
+            self._scans = []
         except LedgerError as error:  # locked, or its disk is full: nothing is lost, it is tried again
             say(str(error))
             self._wakeup.wait(1.0)
@@ -129,13 +121,14 @@ class Service:
         now = time.monotonic()
         if "reload" in asked:
             notify(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
-            asking, self._to_hear = self._to_hear, []
+            asking = self._requests.taken("reload")
             self._reload()
-            for each in asking:
-                each.set()
+            for future in asking:
+                future.set_result(self._problem)
             notify(READY="1")
         if "scan" in asked:
-            self._worker.poke(self._config)
+            self._scans += self._requests.taken("scan")
+            self._worker.go_by(self._config)
             for served in self._served.values():
                 served.ask_for_scan(now)
 
@@ -150,7 +143,7 @@ class Service:
         else:
             self._problem = ""
             say(f"reloaded {self._file}")
-        self._kept = None
+        self._maintained = None
 
     def _go_by(self, config: Config) -> None:
         """Watch the folders of a configuration; those that stay under the same policy are not disturbed.
@@ -171,9 +164,9 @@ class Service:
                 watched = WatchedFolder(source.folder.watch, source.folder.settle_seconds, self._wakeup.ring)
                 self._served[source.folder.watch] = FolderSupervisor(source, watched, self._ledger, self._worker)
                 say_unless_quiet(f"watching {printable(source.folder.watch)}: {_words(source.folder)}")
-        self._worker.poke(config)
+        self._worker.go_by(config)
 
-    def _keep_house(self, now: float) -> None:
+    def _maintain(self, now: float) -> None:
         """See that all is well, take up what is due again, and give a sign of life."""
         for served in self._served.values():
             served.check(now)
@@ -182,25 +175,25 @@ class Service:
                 if served.source.number == job.folder:
                     served.look_again(job.relative, now)
         for served in self._served.values():
-            served.tell(now)
-        problem = self._tell()
-        self._kept = now
+            served.report(now)
+        problem = self._report()
+        self._maintained = now
         if now - self._pruned >= PRUNE_SECONDS:
             self._pruned = now
             with suppress(FolderError):  # whoever releases or holds a photo says it
                 prune_kept(self._ledger)
-        self._tell_others()
+        self._notify()
         if self._worker.alive and not self._overdue(now):
             notify(WATCHDOG="1", STATUS=problem or self._worker.doing or "waiting for photos")
 
-    def _tell(self) -> str:
+    def _report(self) -> str:
         """Write down what is being done, as a sign of life too; return what keeps all photos from being done."""
         problem = self._problem or self._worker.problem
-        tally, self._told = self._worker.tally, self._worker.doing
-        self._run.tell(problem, self._told, tally.published, tally.faces, tally.busy_seconds)
+        totals, self._reported = self._worker.totals, self._worker.doing
+        self._run.report(problem, self._reported, totals.published, totals.faces, totals.busy_seconds)
         return problem
 
-    def _tell_others(self) -> None:
+    def _notify(self) -> None:
         """Tell a person what is new, and write the measures, as the configuration asks."""
         wanted = self._config.service
         if wanted.metrics is None and wanted.apprise is None and not wanted.notify:
@@ -263,12 +256,12 @@ class Service:
         """Return how long there is nothing to do."""
         now = time.monotonic()
         times = [due for served in self._served.values() if (due := served.next_due()) is not None]
-        times.append((self._kept if self._kept is not None else now) + self._keep_seconds())
+        times.append((self._maintained if self._maintained is not None else now) + self._maintenance_seconds())
         return min(times) - now
 
-    def _keep_seconds(self) -> float:
+    def _maintenance_seconds(self) -> float:
         wanted = watchdog_seconds()
-        return KEEP_SECONDS if wanted is None else min(KEEP_SECONDS, wanted / 3)
+        return MAINTENANCE_SECONDS if wanted is None else min(MAINTENANCE_SECONDS, wanted / 3)
 
     def _works_with(self, device: str, engine: ProcessEngine) -> None:
         """Note the models; called by the worker thread."""

@@ -21,7 +21,7 @@ ASKED: Final = {
 _early: set[str] = set()
 
 
-def hear_early(once: bool = False) -> None:
+def catch_early(once: bool = False) -> None:
     """Take the service's signals from now on, before all else is imported: by themselves they would end the process.
 
     A run that works `once` has nothing to read again: SIGHUP ends it, as it does when its terminal is closed.

@@ -67,7 +67,7 @@ class Finished:
 
 
 @dataclass(slots=True)
-class Tally:
+class Totals:
     """What was done since the service started."""
 
     published: int = 0
@@ -101,7 +101,7 @@ class WorkerThread:
     ) -> None:
         self.problem = ""  # what keeps all photos from being done
         self.doing = ""  # the photo and its stage
-        self.tally = Tally()
+        self.totals = Totals()
         self._began: float | None = None  # monotonic, of the present photo
         self._config = config
         self._ring = ring
@@ -161,7 +161,7 @@ class WorkerThread:
             taken, self._finished = self._finished, []
             return taken
 
-    def poke(self, config: Config) -> None:
+    def go_by(self, config: Config) -> None:
         """Go by this configuration from the next photo on, and try again at once what failed."""
         with self._lock:
             self._config = config
@@ -232,8 +232,8 @@ class WorkerThread:
         if done is None:
             return
         if done.status == "published":
-            self.tally.published += 1
-            self.tally.faces += sum(face.required for face in done.outcome.verdict.faces) if done.outcome else 0
+            self.totals.published += 1
+            self.totals.faces += sum(face.required for face in done.outcome.verdict.faces) if done.outcome else 0
         self._breaker.note(finished.task, done)
         failed = len(self._breaker.failed)
         if self._breaker.open():
@@ -243,7 +243,7 @@ class WorkerThread:
             self._pause(min(2.0**failed, LONGEST_PAUSE_SECONDS))
 
     def _count(self, began: float) -> None:
-        self.tally.busy_seconds += time.monotonic() - began
+        self.totals.busy_seconds += time.monotonic() - began
         self._began, self.doing = None, ""
 
     def _next(self) -> Task | None:

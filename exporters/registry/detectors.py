@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-import numpy as np
-
 from uncnn.exporters.registry.catalog import read_catalog
 from uncnn.exporters.registry.choice import ModelsError
 from uncnn.exporters.registry.pins import EMBEDDED, read_pins
@@ -183,6 +181,8 @@ def _prove(files: DetectorFiles) -> None:
     Raises:
         ModelsError: torch and ONNX Runtime differ. CanaryError: it does not find known faces.
     """
+    import numpy as np
+
     from uncnn.plugins.detectors.retinaface import load_onnx
     from uncnn.plugins.detectors.retinaface_network import load_torch
     from uncnn.plugins.recognisers import canaries

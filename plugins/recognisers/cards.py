@@ -13,11 +13,9 @@ import os
 import re
 import reprlib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from uuid import uuid4
 
-import numpy as np
-import numpy.typing as npt
 import yaml
 from pydantic import (
     BaseModel,
@@ -33,6 +31,10 @@ from pydantic import (
 from uncnn.plugins.api import Pixels, Point, UncnnError
 from uncnn.plugins.recognisers.confidence import Confidence
 from uncnn.plugins.recognisers.reading import read_file
+
+if TYPE_CHECKING:  # a command that uses the running service's models would wait for numpy longer than for its answer
+    import numpy as np
+    import numpy.typing as npt
 
 DEFAULT_MARGIN = 0.05
 """Of a recogniser whose card has none: wider than any that was measured (docs/models.md, Margins)."""
@@ -56,7 +58,7 @@ _Dumper.add_representer(
 
 Points: TypeAlias = tuple[Point, Point, Point, Point, Point]
 Triple: TypeAlias = tuple[float, float, float]
-Embeddings: TypeAlias = npt.NDArray[np.float32]
+Embeddings: TypeAlias = "npt.NDArray[np.float32]"
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Rate: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 Metric: TypeAlias = Literal["cosine", "euclidean"]
@@ -106,6 +108,8 @@ class Input(_Strict):
 
     def prepare(self, crops: Pixels) -> Embeddings:
         """Return what the network is fed, (N, 3, H, W) float32, of aligned crops (N, H, W, 3) uint8 RGB."""
+        import numpy as np
+
         ordered = crops[..., ::-1] if self.order == "BGR" else crops
         normal = (ordered.astype(np.float64) - np.array(self.mean)) / np.array(self.std)
         return np.ascontiguousarray(normal.transpose(0, 3, 1, 2), dtype=np.float32)
@@ -271,6 +275,8 @@ def compare(card: Card, a: Embeddings, b: Embeddings) -> npt.NDArray[np.float64]
     Raises:
         UncnnError: a result is not finite, so the recogniser gave NaN, infinity or a zero vector.
     """
+    import numpy as np
+
     left, right = a.astype(np.float64), b.astype(np.float64)
     with np.errstate(all="ignore"):
         if card.metric == "euclidean":

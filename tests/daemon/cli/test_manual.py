@@ -91,7 +91,7 @@ def test_a_shell_completes_commands_and_options(home: ModelsHome, name: str) -> 
     assert f"{variable}=complete_bash" in script.stdout
     for typed, wanted in (
         (f"{name} he", {"held", "help"}),
-        (f"{name} config ", {"check", "init", "show"}),
+        (f"{name} config ", {"add-folder", "check", "init", "set", "show", "unset"}),
         (f"{name} cloak --pol", {"--policy"}),
     ):
         words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split(" ")) - 1)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +265,10 @@ def test_many_photos_have_a_line_each_and_no_table(given: Given) -> None:
 def _jobs(given: Given) -> list[Any]:
     with Ledger(given.scene.state / "ledger.sqlite3") as ledger:
         return ledger.jobs()
+
+
+def test_a_command_that_uses_the_services_models_waits_for_no_library_of_arrays() -> None:
+    code = (
+        "import sys, uncnn.daemon.commands.cloak; print(*{'numpy', 'PIL', 'torch', 'onnxruntime'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

@@ -138,7 +138,7 @@ def test_what_needs_a_person_comes_last_and_is_not_endless(file: Path, ledger: L
 def test_the_service_says_how_it_watches_what_waits_and_what_it_does(file: Path, ledger: Ledger) -> None:
     run = Run(file, "service")
     run.works_with("cpu", ["a"], ["b"])
-    run.tell("", "/home/me/in/party.jpg: cloaking, balanced 40%", published=4, faces=9, busy_seconds=80.0)
+    run.report("", "/home/me/in/party.jpg: cloaking, balanced 40%", published=4, faces=9, busy_seconds=80.0)
     ago = datetime.now(UTC) - timedelta(minutes=3)
     ledger.folders.watching(1, "events", ago, missed=2)
     ledger.folders.waiting(1, 7, ago)
@@ -157,10 +157,10 @@ def test_the_service_says_how_it_watches_what_waits_and_what_it_does(file: Path,
 
 def test_what_keeps_the_service_from_working_degrades_it_while_it_runs(file: Path, ledger: Ledger) -> None:
     run = Run(file, "service")
-    run.tell("the judge is missing: pull it", "", 0, 0, 0.0)
+    run.report("the judge is missing: pull it", "", 0, 0, 0.0)
     assert text(file).splitlines()[-1] == "  all photos are waiting: the judge is missing: pull it"
     assert exit_status(seen(file), datetime.now(UTC)) == DEGRADED
-    run.tell("", "", 0, 0, 0.0)
+    run.report("", "", 0, 0, 0.0)
     assert exit_status(seen(file), datetime.now(UTC)) == OK
     ledger.folders.refused(1, "link.jpg: it is a symbolic link: put the photo itself there")
     assert "cannot be used: /home/me/in: link.jpg: it is a symbolic link" in text(file)

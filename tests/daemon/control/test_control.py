@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -24,7 +25,7 @@ from scene import Scene
 from stub_engine import StubEngine
 
 from uncnn.daemon.commands.cloak import cloak_photos
-from uncnn.daemon.commands.requests import reload
+from uncnn.daemon.commands.requests import reload, scan
 from uncnn.daemon.config import Config, Models, Policy
 from uncnn.daemon.control import reception
 from uncnn.daemon.control.address import connected, socket_file
@@ -33,7 +34,7 @@ from uncnn.daemon.control.service_engine import ServiceEngine, ServiceLost
 from uncnn.daemon.control.shared_engine import EngineUnavailable, SharedEngine, Turns
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.ledger import State
-from uncnn.daemon.output import BAD_CONFIGURATION, ERROR, OK
+from uncnn.daemon.output import BAD_CONFIGURATION, DEGRADED, ERROR, NOT_RUNNING, OK
 from uncnn.daemon.people.store import People
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import (
@@ -527,6 +528,30 @@ def test_a_reload_is_answered_when_it_is_done(service: Running, capsys: pytest.C
     assert "did you mean 'watch'?" in capsys.readouterr().err
     service.scene.configure()
     assert reload() == OK
+
+
+def test_a_scan_says_what_it_found_and_which_folder_is_blocked(
+    service: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene, other = service.scene, service.scene.root / "other"
+    other.mkdir()
+    scene.configure(settle=3600, more=f", {{watch: {other}, publish: {scene.root / 'other-out'}}}")
+    assert reload() == OK
+    scene.put("a.jpg", "one")
+    scene.put("b.jpg", "two")
+    capsys.readouterr()
+    assert scan(again=False) == OK
+    assert set(capsys.readouterr().out.splitlines()) == {
+        f"{scene.watch}: 2 photos to cloak",
+        f"{other}: 0 photos to cloak",
+    }
+    shutil.rmtree(other)
+    assert scan(again=False) == DEGRADED
+    said = capsys.readouterr()
+    assert said.out == f"{scene.watch}: 2 photos to cloak\n"
+    assert said.err.startswith(f"{other}: not scanned, it is blocked: ")
+    assert service.stop() == OK
+    assert scan(again=False) == NOT_RUNNING
 
 
 def test_models_that_change_meanwhile_are_not_mixed(service: Running, scene: Scene) -> None:

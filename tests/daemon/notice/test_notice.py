@@ -90,7 +90,7 @@ def found(tmp_path: Path) -> View:
         ledger.folders.watch([(tmp_path / "in", tmp_path / "out")])
         job = ledger.enqueue(1, Path("our wedding.jpg"), "1", "policy", "1:2:3:4:5")
         ledger.move(ledger.claim(job), State.HELD, "dlib links the face")
-        Run(file, "service").tell("", "", published=5, faces=7, busy_seconds=12.5)
+        Run(file, "service").report("", "", published=5, faces=7, busy_seconds=12.5)
     seen = view(file, 5)
     assert seen is not None
     return seen

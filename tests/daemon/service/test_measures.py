@@ -31,7 +31,7 @@ def found(tmp_path: Path) -> View:
         ledger.move(ledger.claim(job), State.HELD, "dlib links the face")
         ledger.folders.waiting(1, 3, None)
         ledger.folders.scanned(1, 4, 3, {Reason.DELETED: 2})
-        Run(file, "service").tell("", "", published=5, faces=7, busy_seconds=12.5)
+        Run(file, "service").report("", "", published=5, faces=7, busy_seconds=12.5)
     seen = view(file, 1)
     assert seen is not None
     return seen

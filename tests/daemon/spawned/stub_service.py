@@ -63,9 +63,9 @@ def set_clock(ahead: float, when: Path) -> None:
 
 
 if __name__ == "__main__":
-    from uncnn.daemon.service.wakeup import hear_early
+    from uncnn.daemon.service.wakeup import catch_early
 
-    hear_early()
+    catch_early()
 
     import stub_engine
 

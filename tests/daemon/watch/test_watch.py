@@ -174,14 +174,14 @@ def test_a_folder_that_may_be_seen_and_not_be_listed_stays_blocked_until_it_may(
     with served_place(watch, publish, file) as served:
         for now in range(0, 300, 10):
             served.check(float(now))
-            served.tend(float(now))
+            served.advance(float(now))
         assert "cannot be read: permission denied" in served.blocked
         said = capsys.readouterr().err
         assert said.count("blocked") == 1
         assert "available again" not in said
         allowed.append(True)
         served.check(600.0)
-        served.tend(600.0)
+        served.advance(600.0)
         assert served.blocked == ""
 
 
@@ -200,6 +200,6 @@ def test_a_folder_whose_scan_fails_though_it_can_be_listed_rests_longer_each_tim
     with served_place(watch, publish, file) as served:
         for now in range(0, 600, 10):
             served.check(float(now))
-            served.tend(float(now))
+            served.advance(float(now))
         assert capsys.readouterr().err.count("available again") <= 6
     assert file.exists()
