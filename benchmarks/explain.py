@@ -38,7 +38,7 @@ from uncnn.exporters.registry import pins
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import rate_text
-from uncnn.plugins.recognisers.confidence import Cohort, closeness, template
+from uncnn.plugins.recognisers.cohort import Cohort, closeness, template
 
 RATES: Final = (0.01, 0.02, 0.05, 0.1)
 SHARES: Final = (1e-1, 1e-2, 1e-3)

@@ -10,7 +10,8 @@ from uncnn.exporters.calibration.confidence import curves
 from uncnn.exporters.calibration.nearest import fit_nearest
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.recognisers.cards import write_card
-from uncnn.plugins.recognisers.confidence import Cohort, Confidence, closeness
+from uncnn.plugins.recognisers.cohort import Cohort, closeness
+from uncnn.plugins.recognisers.confidence import Confidence
 
 
 def fit(data: Data) -> tuple[Confidence, bytes]:

@@ -13,7 +13,7 @@ from uncnn.daemon.people.store import People
 from uncnn.exporters.calibration.strangers import COHORT_SEED, read_statistics
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import Card
-from uncnn.plugins.recognisers.confidence import Cohort, closeness, template
+from uncnn.plugins.recognisers.cohort import Cohort, closeness, template
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import numpy as np
 from uncnn.exporters.calibration.impostors import Codes
 from uncnn.exporters.calibration.likelihood import fit_curve
 from uncnn.plugins.geometry import Floats
-from uncnn.plugins.recognisers.confidence import Cohort, Curve, template
+from uncnn.plugins.recognisers.cohort import Cohort, template
+from uncnn.plugins.recognisers.confidence import Curve
 
 PHOTOS: Final = (1, 2, 4)
 """So many photos tell of a person: a curve for each number."""

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from uncnn.plugins.geometry import Floats
-from uncnn.plugins.recognisers.confidence import Tail, closeness, rounded
+from uncnn.plugins.recognisers.cohort import closeness
+from uncnn.plugins.recognisers.confidence import Tail, rounded
 
 GALLERY: Final = 1000
 SHARE: Final = 0.3  # of the faces, those whose nearest is closest, are fitted

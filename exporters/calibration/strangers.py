@@ -22,7 +22,8 @@ from uncnn.exporters.calibration.mixture import Mixture, fit_mixture
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import Card
-from uncnn.plugins.recognisers.confidence import Cohort, Strangers, rounded
+from uncnn.plugins.recognisers.cohort import Cohort
+from uncnn.plugins.recognisers.confidence import Strangers, rounded
 from uncnn.plugins.recognisers.reading import read_file
 
 FILE: Final = "strangers.npz"

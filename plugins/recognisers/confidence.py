@@ -1,25 +1,18 @@
 """What a score says of two faces: how many times likelier it is for one person than for two, and who is named wrongly.
 
-A card holds it, fitted by `uncnn.exporters.calibration.confidence`. A *closeness* is a cosine, or a distance below
-zero, so that more is always more alike. Some faces are close to many people: what counts is the *lead*, the closeness
-less that to the nearest of a cohort of strangers (test normalisation with the nearest of a cohort: Auckenthaler, Carey
-and Lloyd-Thomas, "Score normalization for text-independent speaker verification systems", Digital Signal Processing
-2000; Cumani et al., "Comparison of speaker recognition approaches for real applications", Interspeech 2011). For one
-face a lead is its closeness moved by a number: the order of names stays.
+A card holds it, fitted by `uncnn.exporters.calibration.confidence`. It goes by leads, see `cohort`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-from uncnn.plugins.geometry import Floats
+if TYPE_CHECKING:  # a card is read by commands that do not compute
+    from uncnn.plugins.geometry import Floats
 
 DIGITS: Final = 4  # significant ones, of what a card says
-LEVEL_OF: Final = 20  # nearest of the cohort
 
 
 def rounded(value: float) -> float:
@@ -49,6 +42,8 @@ class Curve(_Strict):
 
     def at(self, leads: Floats) -> Floats:
         """Return the logarithm of the likelihood ratio of each lead."""
+        import numpy as np
+
         ratios: Floats = np.interp(leads, self.leads, self.log_ratios)
         return ratios
 
@@ -68,6 +63,8 @@ class Tail(_Strict):
         The nearest of n people is the nearest of n / `gallery` such galleries, so that a stranger escapes all of them
         with the chance of escaping one to the power of their number. Where that lies before `start`, `start` it is.
         """
+        import numpy as np
+
         of_one = -np.expm1(np.log1p(-rate) * self.gallery / names)
         ratio = max(self.share / of_one, 1.0)
         grown = np.log(ratio) if abs(self.shape) < 1e-6 else (ratio**self.shape - 1) / self.shape
@@ -94,6 +91,8 @@ class Strangers(_Strict):
 
         Real people have lookalikes more often than any that are drawn.
         """
+        import numpy as np
+
         low, high = leads - self.drawn[0] + self.real[0], leads - self.drawn[-1] + self.real[-1]
         within = np.interp(leads, self.drawn, self.real)
         mapped: Floats = np.where(leads < self.drawn[0], low, np.where(leads > self.drawn[-1], high, within))
@@ -119,42 +118,3 @@ class Confidence(_Strict):
         """Return the curve for a person known from so many photos, or from the next smaller number there is one for."""
         curves = self.cloaked if cloaked and self.cloaked else self.ordinary
         return curves[max(number for number in curves if number <= photos)]
-
-
-@dataclass(frozen=True, slots=True)
-class Cohort:
-    """Strangers whom nobody is taken for: how near a face comes to the nearest of them is its level."""
-
-    embeddings: Floats  # (C, D)
-    euclidean: bool
-
-    def levels(self, faces: Floats) -> Floats:
-        """Return the level of each of `faces`, (N, D): (N,)."""
-        near = closeness(faces, self.embeddings, euclidean=self.euclidean)
-        levels: Floats = np.partition(near, -LEVEL_OF, axis=1)[:, -LEVEL_OF:].mean(axis=1)
-        return levels
-
-    def leads(self, faces: Floats, templates: Floats) -> Floats:
-        """Return the lead of each of `templates`, (M, D), for each of `faces`, (N, D): (N, M)."""
-        return closeness(faces, templates, euclidean=self.euclidean) - self.levels(faces)[:, None]
-
-
-def closeness(embeddings: Floats, templates: Floats, *, euclidean: bool) -> Floats:
-    """Return how close each of `embeddings`, (N, D), is to each of `templates`, (M, D): (N, M)."""
-    if not euclidean:
-        lengths = np.linalg.norm(embeddings, axis=1)[:, None] * np.linalg.norm(templates, axis=1)
-        cosines: Floats = embeddings @ templates.T / lengths
-        return cosines
-    squares = np.sum(embeddings**2, axis=1)[:, None] + np.sum(templates**2, axis=1) - 2 * embeddings @ templates.T
-    near: Floats = -np.sqrt(np.maximum(squares, 0))
-    return near
-
-
-def template(embeddings: Floats, *, euclidean: bool) -> Floats:
-    """Return what stands for a person, (D,), of the embeddings of their photos, (N, D): their mean.
-
-    Where they are compared by cosine, the mean direction; a photo counts as any other.
-    """
-    rows = embeddings if euclidean else embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    mean: Floats = rows.mean(axis=0)
-    return mean

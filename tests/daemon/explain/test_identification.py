@@ -13,7 +13,8 @@ from uncnn.daemon.explain.identification import SHOWN, chances, identify
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import Card, read_card
-from uncnn.plugins.recognisers.confidence import Cohort, Confidence
+from uncnn.plugins.recognisers.cohort import Cohort
+from uncnn.plugins.recognisers.confidence import Confidence
 
 SIZE = 256  # of the embeddings of openvino-0095
 

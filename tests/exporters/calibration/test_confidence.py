@@ -6,7 +6,7 @@ import numpy as np
 
 from uncnn.exporters.calibration.confidence import PHOTOS, curves
 from uncnn.plugins.geometry import Floats
-from uncnn.plugins.recognisers.confidence import Cohort
+from uncnn.plugins.recognisers.cohort import Cohort
 
 
 def people(noise: float = 0.8) -> tuple[dict[str, Floats], Floats, Cohort]:

@@ -7,7 +7,7 @@ import pytest
 
 from uncnn.exporters.calibration.nearest import GALLERY, fit_nearest, nearest
 from uncnn.plugins.geometry import Floats
-from uncnn.plugins.recognisers.confidence import closeness
+from uncnn.plugins.recognisers.cohort import closeness
 
 NOBODY_TWICE = 2.0
 

@@ -21,7 +21,7 @@ from uncnn.exporters.calibration.strangers import (
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import read_card
-from uncnn.plugins.recognisers.confidence import Cohort, closeness
+from uncnn.plugins.recognisers.cohort import Cohort, closeness
 
 SHIPPED = sorted(path.parent.name for path in EMBEDDED.glob("*/card.yaml"))
 

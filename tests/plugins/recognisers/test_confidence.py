@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.recognisers.cards import read_card, write_card
-from uncnn.plugins.recognisers.confidence import Cohort, Confidence, Curve, Strangers, Tail, closeness, template
+from uncnn.plugins.recognisers.confidence import Confidence, Curve, Strangers, Tail
 
 CURVE = {"leads": (-0.1, 0.0, 0.2), "log_ratios": (-3.0, 1.0, 9.0)}
 STRANGERS = {"sha256": "0" * 64, "drawn": (-0.1, 0.1), "real": (-0.1, 0.2)}
@@ -74,25 +74,6 @@ def test_the_threshold_is_that_at_which_so_many_strangers_are_named(shape: float
 
 def test_few_names_are_never_given_below_what_was_fitted():
     assert Tail(gallery=1000, share=0.3, start=0.15, scale=0.04, shape=0.0).threshold(0.05, 3) == 0.15
-
-
-@pytest.mark.parametrize("euclidean", [False, True])
-def test_a_lead_is_the_closeness_less_that_to_the_nearest_of_the_cohort(euclidean: bool):
-    generator = np.random.default_rng(1)
-    faces, others, people = (generator.normal(size=(number, 16)) for number in (7, 100, 9))
-    cohort = Cohort(others, euclidean)
-    near = closeness(faces, people, euclidean=euclidean)
-    level = np.sort(closeness(faces, others, euclidean=euclidean), axis=1)[:, -20:].mean(axis=1)
-    np.testing.assert_allclose(cohort.leads(faces, people), near - level[:, None])
-    one = faces[2] - people[3] if euclidean else faces[2] @ people[3]
-    expected = -np.linalg.norm(one) if euclidean else one / np.linalg.norm(faces[2]) / np.linalg.norm(people[3])
-    assert near[2, 3] == pytest.approx(expected)
-
-
-def test_a_template_by_cosine_gives_each_photo_the_same_weight():
-    photos = np.array([[10.0, 0.0], [0.0, 1.0]])
-    np.testing.assert_allclose(template(photos, euclidean=False), [0.5, 0.5])
-    np.testing.assert_allclose(template(photos, euclidean=True), [5.0, 0.5])
 
 
 def test_a_card_is_read_as_it_was_written(tmp_path):
