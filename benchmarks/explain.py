@@ -34,6 +34,7 @@ from explain_seconds import print_seconds
 from uncnn.daemon.explain.gallery import Gallery, gallery_of
 from uncnn.daemon.explain.identification import chances
 from uncnn.exporters.calibration.nearest import nearest
+from uncnn.exporters.registry import pins
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import rate_text
@@ -64,12 +65,13 @@ def main() -> None:
     keep.mkdir(parents=True, exist_ok=True)
     cloak_all(options.data, keep, PHOTOS)
     embed_all(options.data, keep)
-    for name in RECOGNISERS:
-        data = read(options.data, keep, name)
-        if options.fit:
-            explain_fit.write(data, *explain_fit.fit(data))
+    if options.fit:
+        for name in RECOGNISERS:
             data = read(options.data, keep, name)
-        measure(data)
+            explain_fit.write(data, *explain_fit.fit(data))
+        pins.main()
+    for name in RECOGNISERS:
+        measure(read(options.data, keep, name))
     print_seconds(options.data, TIMED)
 
 
@@ -131,7 +133,7 @@ def _trials(
             found = chances(among, asked, cloaked=aware)
             assert found is not None
             first = found.names.max(axis=1)
-            right = (found.names.argmax(axis=1) == 0) & there
+            right = (found.first == 0) & there
             says_nobody = found.nobody >= first
             top = np.maximum(first, found.nobody)
             yield number, top, np.where(says_nobody, not there, right), first, right

@@ -23,7 +23,7 @@ def fit(data: Data) -> tuple[Confidence, bytes]:
     fitted = Confidence(
         fitted_on=(
             f"LFW: {len(half.people)} people with {len(faces):,} photos, {len(half.others):,} others; cloaked by veil "
-            f"at balanced: {len(half.cloaked)} of their photos"
+            f"at balanced: {sum(map(len, half.cloaked.values()))} of their photos"
         ),
         ordinary=curves(half.people, half.others, cohort),
         cloaked=curves(_without(half), half.others, cohort, probes=half.cloaked),

@@ -6,8 +6,8 @@ Scores are no chances: each has a likelihood ratio, from pairs of one person and
 the chance of every name. A softmax over similarities would have to name somebody.
 
 A cloaked face is like nobody, also like its person, so that who trusts its score is sure that it is none of them. Who
-knows of cloaks has ratios for cloaked faces. Where a copy is nearer to somebody than cloaked faces are, the ordinary
-ratio holds for them too: a cloak that does nothing protects nobody.
+knows of cloaks has ratios for cloaked faces, and reckons that one cloak in twenty does nothing: a copy that is nearer
+to somebody than cloaked faces are is named as any photo.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ IN_GALLERY: Final = 0.5
 
 SHOWN: Final = 5
 
+FAILED: Final = 0.05
+"""The chance that a copy is as a photo that is not cloaked, before it is looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chances:
@@ -35,6 +38,7 @@ class Chances:
     closeness: Floats  # (N, size)
     names: Floats  # (N, size)
     nobody: Floats  # (N,)
+    first: npt.NDArray[np.intp]  # (N,), who is likeliest: of equally likely ones the nearest
     named: (
         npt.NDArray[np.bool_] | None
     )  # (N,), whether the likeliest of them is near enough; None: that was not calibrated
@@ -47,7 +51,7 @@ def identify(gallery: Gallery, embedding: Floats, *, cloaked: bool) -> Identific
     """
     found = chances(gallery, embedding[None], cloaked=cloaked)
     near = gallery.closeness(embedding[None])[0][0] if found is None else found.closeness[0]
-    order = np.argsort(-(near if found is None else found.names[0]), kind="stable")[:SHOWN].tolist()
+    order = np.lexsort((-near, -(near if found is None else found.names[0])))[:SHOWN].tolist()
     candidates = tuple(
         Candidate(
             *gallery.name(place),
@@ -82,13 +86,14 @@ def chances(gallery: Gallery, embeddings: Floats, *, cloaked: bool) -> Chances |
     names = np.exp(ratios - highest[:, None])
     nobody = (1 - IN_GALLERY) * np.exp(-highest)
     total = nobody + names.sum(axis=1)
+    first = np.where(names == names.max(axis=1, keepdims=True), near, -np.inf).argmax(axis=1)
     named = None
     if confidence.nearest is not None:
         # people of several photos are nearer to everybody: what they are worth in photos of one is compared
         least = confidence.curve(1, False).at(np.array(confidence.nearest.threshold(FALSE_NAMES, gallery.size)))
         ordinary = _ratios(gallery, leads, cloaked=False)
-        named = ordinary[np.arange(len(near)), names.argmax(axis=1)] >= least
-    return Chances(near, names / total[:, None], nobody / total, named)
+        named = ordinary[np.arange(len(near)), first] >= least
+    return Chances(near, names / total[:, None], nobody / total, first, named)
 
 
 def _ratios(gallery: Gallery, leads: Floats, *, cloaked: bool) -> Floats:
@@ -99,10 +104,8 @@ def _ratios(gallery: Gallery, leads: Floats, *, cloaked: bool) -> Floats:
     ratios = np.empty_like(leads)
     for number in set(photos):
         own = np.array(photos) == number
-        ordinary, near = confidence.curve(number, False).at(leads[:, own]), leads[:, own]
+        ratios[:, own] = confidence.curve(number, False).at(leads[:, own])
         if cloaked:
-            curve = confidence.curve(number, True)
-            beyond = np.where(near > curve.leads[-1], ordinary, -np.inf)
-            ordinary = np.maximum(curve.at(near), beyond)
-        ratios[:, own] = ordinary
+            expected = confidence.curve(number, True).at(leads[:, own])
+            ratios[:, own] = np.logaddexp(expected + np.log1p(-FAILED), ratios[:, own] + np.log(FAILED))
     return ratios

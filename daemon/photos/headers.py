@@ -55,8 +55,14 @@ def sniff(data: bytes, name: str) -> Format:
         raise PhotoError("animated", f"{name} is an image sequence ({major.decode()}): export a single picture")
     if major == b"crx ":
         raise PhotoError("unsupported", f"{name} is a RAW file (Canon), which is not supported: export it as JPEG")
-    found = f"but a file of type {major!r}" if data[4:8] == b"ftyp" else f"(it starts with {data[:8]!r})"
-    raise PhotoError("not-a-photo", f"{name} is not a photo {found}: remove it from the folder")
+    found = f"a file of type {_words(major)}" if data[4:8] == b"ftyp" else f"it starts with {_words(data[:8])}"
+    raise PhotoError("not-a-photo", f"{name} is not a photo ({found}): remove it from the folder")
+
+
+def _words(data: bytes) -> str:
+    """Return bytes for people: text as it stands, and others in hexadecimal digits."""
+    text = data.decode("ascii", "replace").strip()
+    return repr(text) if text.isprintable() and text.isascii() and text else data.hex(" ")
 
 
 def check_header(data: bytes, photo_format: Format, name: str, pixel_limit: int) -> tuple[int, int] | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from uncnn.daemon.explain.explanation import ExplainedFace, RecogniserAnswer
-from uncnn.daemon.explain.identification import Candidate, Identification
+from uncnn.daemon.explain.explained import Candidate, ExplainedFace, Identification, RecogniserAnswer
 from uncnn.plugins.api import Face
 
 FACE = Face((10, 20, 110, 140), ((40, 60), (80, 60), (60, 80), (45, 100), (75, 100)), 0.9)

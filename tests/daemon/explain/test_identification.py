@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from uncnn.daemon.explain.explained import Identification
 from uncnn.daemon.explain.gallery import Gallery
-from uncnn.daemon.explain.identification import SHOWN, Identification, chances, identify
+from uncnn.daemon.explain.identification import SHOWN, chances, identify
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import Card, read_card
@@ -83,6 +84,9 @@ def test_a_score_that_says_nothing_leaves_every_chance_as_it_was():
     found = identify(gallery(card_of((0.0, 0.0, 0.0)), faces(3, 4)), faces(5, 1)[0], cloaked=False)
     assert found.nobody == pytest.approx(0.5)
     assert [each.confidence for each in found.candidates] == pytest.approx([0.5 / 34] * SHOWN)
+    scores = [each.score for each in found.candidates]
+    assert scores == sorted(scores, reverse=True), "of equally likely ones the nearest come first, not the people"
+    assert any(each.kind == "stranger" for each in found.candidates)
 
 
 def test_a_cloaked_face_is_not_taken_for_a_stranger_by_who_expects_cloaks():

@@ -60,7 +60,7 @@ def test_too_few_people_make_no_strangers():
 
 
 def test_who_helped_to_make_a_cohort_is_not_judged_by_it():
-    known, others = people(0, 2000), people(1, 2000)
+    known, others = people(0, 1300), people(1, 1300)
     cohort = Cohort(statistics_of(known, euclidean=False).drawn(strangers.COHORT_SEED), False)
     held_out, unknown = held_out_levels(known, euclidean=False), cohort.levels(others)
     assert abs(held_out.mean() - unknown.mean()) < abs(cohort.levels(known).mean() - unknown.mean())

@@ -70,6 +70,8 @@ def test_what_ships_is_itself(name: str) -> None:
         ({"thresholds": {}}, "no threshold at FAR 1e-2"),
         ({"thresholds": {1e-2: 0.2, 1e-3: 0.3, 1e-4: 0.4}}, "^$"),
         ({"thresholds": {1e-2: 0.2, 1e-3: 0.3}}, "^$"),
+        ({"confidence": read_card(EMBEDDED / "esp-mfn").confidence}, "another confidence"),
+        ({"confidence": None}, "^$"),
         ({"family": "a", "reference": "b", "parity": 1.0, "accuracy": {}}, "^$"),
     ],
 )
