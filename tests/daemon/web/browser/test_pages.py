@@ -64,6 +64,9 @@ def test_nothing_sticks_out(full_page: ServedPage, visitor: Visitor) -> None:
     for path in PAGES:
         seen.goto(f"http://{full_page.host}{path}")
         settled(seen)
+        seen.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        for alike in seen.locator("details.likenesses:visible").all():
+            expect(alike.locator(".chances").first).to_be_visible()
         for width in (320, 768, 3840):
             seen.set_viewport_size({"width": width, "height": 700})
             assert seen.evaluate("document.documentElement.scrollWidth") <= width, path
