@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import signal
 import socket
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -101,6 +103,12 @@ class PageServer(uvicorn.Server):
         super().__init__(_settings(site))
         self._site = site
         self._quiet = quiet
+        self._hears = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # as that of a background job is
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end, unless the signal was ignored when the page began."""
+        if sig != signal.SIGINT or self._hears:
+            super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and print the link: whoever reads it may end the page at once."""

@@ -7,10 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from clock import Clock
 from served_page import ServedPage
 from stub_engine import StubEngine
 
 from uncnn.daemon.config import Config, Policy
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture

@@ -6,23 +6,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from clock import Clock
 
 from uncnn.daemon.config import Policy
 from uncnn.daemon.web.changes import Changes
 from uncnn.daemon.web.dropped import FORGET_SECONDS, DroppedPhoto, DroppedPhotos, TooManyAtOnce
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

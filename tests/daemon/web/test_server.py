@@ -25,14 +25,15 @@ PATIENCE_SECONDS = 120.0
 class Page:
     """A page of its own state folder."""
 
-    def __init__(self, root: Path, *arguments: str) -> None:
+    def __init__(self, root: Path, *arguments: str, interrupts: str = "default") -> None:
         self.state = root / "state"
         environment = {
             **{key: value for key, value in os.environ.items() if key.startswith(("PATH", "COV"))},
             "HOME": str(root),
             "UNCNN_STATE": str(self.state),
         }
-        command = [str(PROGRAM), "web", "--port", "0", *arguments]
+        hearing = ["env", f"--{interrupts}-signal=INT"]  # whatever the tests themselves were started with
+        command = [*hearing, str(PROGRAM), "web", "--port", "0", *arguments]
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert self.process.stdout is not None
         self.link = ""
@@ -64,6 +65,13 @@ def running(tmp_path: Path) -> Iterator[Page]:
     yield page
     page.process.kill()
     page.process.communicate()
+
+
+def test_in_the_background_an_interrupt_is_for_others(tmp_path: Path) -> None:
+    page = Page(tmp_path, interrupts="ignore")
+    page.process.send_signal(signal.SIGINT)
+    assert page.answered("/", page.enter()).status == 200
+    assert page.end(signal.SIGTERM) == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

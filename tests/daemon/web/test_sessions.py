@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from clock import Clock
 
 from uncnn.daemon.web import sessions as module
 from uncnn.daemon.web.sessions import Sessions, TooManyAttempts, WrongCode
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
