@@ -80,8 +80,12 @@ class Roster:
         return [path.resolve() for path in (*folders, *inside, own.weights, own.onnx)]
 
     def digest(self) -> str:
-        """Return the sha256 of what these models are, wherever they lie: their cards hold hashes and thresholds."""
-        cards = [[model.card.model_dump_json() for model in side] for side in (self.surrogates, self.judges)]
+        """Return the sha256 of what these models are, wherever they lie: their cards hold hashes and thresholds.
+
+        How sure a name is has no part in what becomes of a photo.
+        """
+        sides = (self.surrogates, self.judges)
+        cards = [[model.card.model_dump_json(exclude={"confidence"}) for model in side] for side in sides]
         own, plugin = self.detector.files, self.detector.plugin
         other = [plugin, self.detector.distribution] if plugin else []
         detector = [own.weights_sha256, own.onnx_sha256, *other]

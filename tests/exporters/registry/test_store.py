@@ -206,6 +206,9 @@ def test_a_digest_tells_rosters_apart_and_not_where_they_lie(models: list[Instal
         replace(roster, judges=(elsewhere,), left_out=(free,), detector=store.ChosenDetector(moved)).digest()
         == roster.digest()
     )
+    assert dlib.card.confidence is not None
+    unsure = Installed(dlib.folder, dlib.card.model_copy(update={"confidence": None}))
+    assert replace(roster, judges=(unsure,)).digest() == roster.digest(), "photos that were done are not done again"
     stricter = Installed(dlib.folder, dlib.card.model_copy(update={"thresholds": {1e-3: 0.5}}))
     others = [
         replace(roster, judges=(stricter,)),
