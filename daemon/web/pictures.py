@@ -32,8 +32,6 @@ async def made_picture(request: Request, key: str, size: str, name: str, put: Ca
     previews, loop = site_of(request).previews, asyncio.get_running_loop()
     try:
         return await loop.run_in_executor(previews.thread, previews.of, key, size, name, put)
-    except Refused:
-        raise
     except RequestError as error:
         raise Refused(422, "picture") from error
     except (UncnnError, OSError) as error:

@@ -9,14 +9,16 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import yaml
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from uncnn.daemon.config import Config, ConfigError
+from uncnn.daemon.commands.requests import RELOAD_SECONDS
+from uncnn.daemon.config import Config, ConfigError, FacesSection, Output, Policy
 from uncnn.daemon.config.document import Location, spelled
+from uncnn.daemon.config.policies import Section
 from uncnn.daemon.control.messages import Reload
 from uncnn.daemon.control.service_engine import ServiceLost, ask_service
 from uncnn.daemon.text import printable
@@ -29,18 +31,23 @@ from uncnn.plugins.registry import STRENGTHS
 if TYPE_CHECKING:
     from uncnn.daemon.config.editing import Edit
 
-RELOAD_SECONDS: Final = 40.0
 _SEEN: Final = "seen"
 _ON_OFF: Final = {"on": True, "off": False}
 
+
+def _choices(section: type[Section], name: str) -> tuple[str, ...]:
+    """Return the words that a field of the configuration may have."""
+    return get_args(section.model_fields[name].annotation)
+
+
 _OF_A_POLICY: Final[dict[Location, tuple[str, ...]]] = {
     ("attack", "strength"): tuple(STRENGTHS),
-    ("unprotected",): ("hold", "publish-anyway"),
-    ("no_face",): ("publish", "hold", "skip"),
-    ("uncertain",): ("cloak", "hold", "publish"),
-    ("faces", "who"): ("all", "all-but-enrolled", "only-enrolled"),
-    ("metadata",): ("none", "camera", "all-but-location"),
-    ("output", "format"): ("same", "jpeg", "png", "webp", "tiff", "heif", "avif"),
+    ("unprotected",): _choices(Policy, "unprotected"),
+    ("no_face",): _choices(Policy, "no_face"),
+    ("uncertain",): _choices(Policy, "uncertain"),
+    ("faces", "who"): _choices(FacesSection, "who"),
+    ("metadata",): _choices(Policy, "metadata"),
+    ("output", "format"): _choices(Output, "format"),
 }
 
 
