@@ -41,4 +41,5 @@ def require(*packages: str) -> None:
 def missing_words(missing: list[str]) -> str:
     """Return in a line what is missing and how to get it; the packages are of one extra."""
     verb = "is" if len(missing) == 1 else "are"
-    return f"{' and '.join(missing)} {verb} not installed: {REMEDIES[missing[0]]}"
+    names = " and ".join(each for each in (", ".join(missing[:-1]), missing[-1]) if each)
+    return f"{names} {verb} not installed: {REMEDIES[missing[0]]}"

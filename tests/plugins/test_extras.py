@@ -9,7 +9,7 @@ import pytest
 
 from uncnn.exporters.registry import store
 from uncnn.plugins import extras, registry
-from uncnn.plugins.extras import MissingPackage, require
+from uncnn.plugins.extras import MissingPackage, missing_words, require
 from uncnn.plugins.recognisers.sessions import providers_for
 
 
@@ -48,3 +48,9 @@ def test_an_attack_that_needs_torch_says_so(monkeypatch: pytest.MonkeyPatch) -> 
         registry.load_attack("veil")
     with pytest.raises(registry.UnknownAttack, match=r"cannot be loaded \(No module named 'leaves'\)"):
         registry.load_attack("leaves")
+
+
+def test_several_that_are_missing_are_listed() -> None:
+    assert missing_words(["starlette", "uvicorn", "segno"]) == (
+        'starlette, uvicorn and segno are not installed: pip install "uncnn[web]"'
+    )
