@@ -16,9 +16,9 @@ from uncnn.daemon.ledger.record import Record, record
 from uncnn.daemon.ledger.states import State
 from uncnn.daemon.ledger.view import Entry, view
 from uncnn.daemon.output import SCHEMA_VERSION
+from uncnn.daemon.verify.faces import faces_json
 from uncnn.daemon.verify.keeping import kept_of
 from uncnn.daemon.web.bodies import Refused, form
-from uncnn.daemon.web.faces import faces_json
 from uncnn.daemon.web.rendering import render
 from uncnn.daemon.web.site import site_of
 from uncnn.daemon.web.today import photo_json

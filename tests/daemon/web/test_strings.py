@@ -54,7 +54,10 @@ def test_every_reason_of_a_refusal_is_there() -> None:
         ("state", tuple(State)),
         ("service", (*get_args(Life), "not-run")),
         ("stage", ("loading", "looking", "changing", "judging")),
-        ("face", ("protected", "provisional", "linked", "spared", "small", "left-uncertain")),
+        (
+            "face",
+            ("protected", "provisional", "linked", "spared", "small", "left-uncertain", "left-as-asked", "no-person"),
+        ),
         ("held", DECISIONS),
     ],
 )
