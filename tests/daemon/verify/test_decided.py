@@ -45,6 +45,11 @@ def test_a_face_that_is_found_a_little_beside_is_the_same(moved: float, meant: b
     assert kinds([decision(HERE)], [box]) == ["leave" if meant else None]
 
 
+def test_half_of_their_union_is_enough() -> None:
+    assert decision(HERE).overlap((100, 100, 200, 300)) == SAME_BOX
+    assert kinds([decision(HERE)], [(100, 100, 200, 300)]) == ["leave"]
+
+
 def test_one_that_meets_no_face_changes_nothing_and_is_said() -> None:
     found = applied([decision(HERE)], [face(ELSEWHERE)], 1)
     assert found.kinds == (None,)
@@ -62,6 +67,11 @@ def test_one_that_may_mean_two_faces_changes_nothing_and_is_said() -> None:
 
 def test_where_each_that_may_be_meant_was_decided_about_each_is_left() -> None:
     assert kinds([decision(OVER), decision(HERE, "not-a-person")], [HERE, OVER]) == ["not-a-person", "leave"]
+
+
+def test_what_was_not_applied_does_not_say_what_a_face_is() -> None:
+    above = decision((100, 70, 200, 170))  # it means the first face alone, and fits it less than the other one does
+    assert kinds([decision(HERE, "not-a-person"), above], [HERE, OVER]) == ["leave", None]
 
 
 def test_a_face_that_only_a_copy_shows_is_asked_about_last() -> None:
