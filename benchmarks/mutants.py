@@ -59,7 +59,8 @@ CARDS: Final = "tests/plugins/recognisers/test_cards.py"
 TABLE: Final = "tests/daemon/config/test_tightening.py"
 RULES: Final = tuple(f"{name}.objection" for name in ("Ranked", "Number", "AllOf", "Longer"))
 TARGETS: Final = [
-    Target("daemon/protect/pipeline.py", ("decide",), (GUARD,)),
+    Target("daemon/protect/pipeline.py", ("_decided",), (GUARD,)),
+    Target("daemon/verify/decided.py", ("applied", "_meant"), ("tests/daemon/verify/test_decided.py",)),
     Target("daemon/verify/verdict.py", ("FaceVerdict.protected", "Verdict.protected", "Judgement.blind"), (GUARD,)),
     Target("daemon/protect/verifier.py", ("_paired",), (GUARD,)),
     Target("daemon/protect/verifier.py", ("_judgement",), (GUARD, "tests/daemon/verify/test_judgements.py")),

@@ -13,7 +13,7 @@ from uncnn.daemon.config import Config, ConfigError, Protect
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.config.policies import FacesSection, Policy
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
-from uncnn.daemon.jobs.duplicates import made_with
+from uncnn.daemon.jobs.duplicates import made_for, made_with
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Judge
 from uncnn.daemon.protect.pipeline import decide, people_for, terms_of
@@ -57,8 +57,9 @@ class Today:
 
     def is_same(self, photo: Released, policy: Policy | None) -> bool:
         """Return whether a photo was judged by all that it would be judged by now: the verdict would be the same."""
+        same_models = photo.job.made_with == made_for(photo.job, self.made_with)
         same_policy = policy is None or photo.job.policy == self.digest(policy)
-        return photo.proof is not None and photo.job.made_with == self.made_with and same_policy
+        return photo.proof is not None and same_models and same_policy
 
     def digest(self, policy: Policy) -> str:
         """Return that of a policy: there are few, for many photos."""
@@ -120,9 +121,8 @@ def judge_again(engine: ProcessEngine, photo: Released, policy: Policy, spool: P
         if released.sha256 != photo.job.released_sha256:
             raise NotJudgedError("it was changed while it was checked")
         original = _original(photo, Path(own), released)
-        verdict = engine.judge(
-            Judge(Content(original.path), Content(released.path), terms_of(policy, people_for(policy)))
-        )
+        terms = terms_of(policy, people_for(policy), photo.job.decisions)
+        verdict = engine.judge(Judge(Content(original.path), Content(released.path), terms))
         decision, reason = decide(policy, verdict)
     if decision == "publish":
         return ""

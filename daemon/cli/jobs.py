@@ -45,6 +45,13 @@ def retry(
     every: Annotated[
         bool, typer.Option("--all", help="All photos that failed, wait for another attempt or are blocked.")
     ] = False,
+    strength: Annotated[
+        str | None,
+        typer.Option(
+            help="The first strength to try for these photos, whatever their policy says: subtle, balanced, strong or"
+            " utmost."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Cloak photos again that failed, were held or were skipped.
@@ -55,11 +62,13 @@ def retry(
     Exit status: 0 all photos are queued, 1 a photo is in a state that cannot be retried, 2 there is no such photo.
 
     Example: uncnn-daemon retry 12 ~/Pictures/Outgoing/party.jpg
+
+    Example: uncnn-daemon retry 12 --strength utmost
     """
     from uncnn.daemon.commands.jobs import retry as retry_photos
 
     _some(photos, every)
-    raise typer.Exit(retry_photos(photos or (), every, json))
+    raise typer.Exit(retry_photos(photos or (), every, json, strength))
 
 
 @held.command("list")
@@ -112,6 +121,43 @@ def release(photos: Photos = None, json: Json = False) -> None:
 
     _some(photos, every=False, all_allowed=False)
     raise typer.Exit(release_photos(photos or (), json))
+
+
+@held.command()
+def leave(
+    photo: Annotated[str, typer.Argument(help="The number, path or name of a held photo.", show_default=False)],
+    face: Annotated[
+        list[int] | None,
+        typer.Option(help="The number of a face, as `held list` names it. Can be repeated.", show_default=False),
+    ] = None,
+    not_a_person: Annotated[
+        bool, typer.Option("--not-a-person", help="The face is that of an animal, a statue or a picture.")
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take back what you decided about these faces; without --face, about all.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Leave faces of a held photo as they are, and cloak the photo again.
+
+    Face recognisers may recognise these faces. All other faces must be protected before the photo is published. The
+    decision applies to this content of the photo under this policy. It changes nothing if the face is not found again,
+    or if several overlap where it was.
+
+    Exit status: 0 the photo is queued, 1 it is in a state in which nothing can be decided, or was changed, 2 there is
+    no such photo or face.
+
+    Example: uncnn-daemon held leave 12 --face 2 --not-a-person
+    """
+    from uncnn.daemon.commands.jobs import leave as leave_faces
+
+    if not (face or undo):
+        typer.echo("name faces with --face: uncnn-daemon held list has their numbers", err=True)
+        raise typer.Exit(USAGE)
+    if undo and not_a_person:
+        typer.echo("give --undo or --not-a-person, not both", err=True)
+        raise typer.Exit(USAGE)
+    raise typer.Exit(leave_faces(photo, face or (), not_a_person, undo, json))
 
 
 @held.command()

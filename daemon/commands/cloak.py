@@ -24,7 +24,7 @@ from uncnn.daemon.files.opening import make_durable
 from uncnn.daemon.files.publish import PublishError, sweep, way_into
 from uncnn.daemon.files.scan import Found, ScanError, candidates
 from uncnn.daemon.files.standing import state_of
-from uncnn.daemon.jobs.duplicates import made_with
+from uncnn.daemon.jobs.duplicates import made_for, made_with
 from uncnn.daemon.jobs.photo_job import FolderBlocked, JobContext, done_before, take
 from uncnn.daemon.jobs.recovery import recover
 from uncnn.daemon.jobs.result import Done
@@ -115,7 +115,7 @@ class EarlierRuns:
         """Return whether what became of a photo holds: by the same models, and the copy is where it was published."""
         if self._again or job.state not in SETTLED or job.state is State.QUARANTINED:
             return False
-        if job.made_with not in (None, self._models):
+        if job.made_with not in (None, made_for(job, self._models)):
             return False
         if job.state is not State.PUBLISHED or job.published is None:
             return True

@@ -11,13 +11,18 @@ from typing import Any
 from uncnn.daemon.commands.status import entry_json, remedy_lines
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.files.scan import Ignored, ScanError, scan
-from uncnn.daemon.jobs import actions
+from uncnn.daemon.jobs import actions, face_decisions
 from uncnn.daemon.jobs.actions import AskedError, Step
+from uncnn.daemon.jobs.face_decisions import Wish, kept_verdict, open_faces
 from uncnn.daemon.ledger import State
+from uncnn.daemon.ledger.decisions import LEAVE, NOT_A_PERSON, Kind
 from uncnn.daemon.ledger.states import IN_WORK, NEEDS_PERSON
 from uncnn.daemon.ledger.view import Entry, entries, watched_folders
 from uncnn.daemon.output import ERROR, OK, print_json
+from uncnn.daemon.terminal.held_faces import face_line
 from uncnn.daemon.text import ago, printable
+from uncnn.daemon.verify.faces import faces_json
+from uncnn.daemon.verify.keeping import Kept
 
 
 def print_jobs(states: Sequence[str], newest: int | None, as_json: bool) -> int:
@@ -54,15 +59,35 @@ def print_ignored(as_json: bool) -> int:
 def print_held(as_json: bool) -> int:
     """Print all that waits for a person, and return the exit status. Raises LedgerError."""
     found, in_all = entries(ledger_file(), NEEDS_PERSON, None)
-    _print(found, in_all, as_json, "no photo waits for your decision")
-    if not as_json:
-        sys.stdout.writelines(f"{line}\n" for line in remedy_lines({entry.state for entry in found}))
+    verdicts = {entry.number: kept_verdict(entry.number) for entry in found if entry.state is State.HELD}
+    if as_json:
+        print_json({"photos": [_held_json(each, verdicts.get(each.number)) for each in found], "in_all": in_all})
+        return OK
+    now = datetime.now(UTC)
+    for entry in found:
+        sys.stdout.write(f"{_line(entry, now)}\n")
+        kept = verdicts.get(entry.number)
+        faces = open_faces(kept.verdict.faces) if kept is not None else []
+        sys.stdout.writelines(f"{' ' * 7}{face_line(number, face)}\n" for number, face in faces)
+    if not found:
+        sys.stdout.write("no photo waits for your decision\n")
+    sys.stdout.writelines(f"{line}\n" for line in remedy_lines({entry.state for entry in found}))
     return OK
 
 
-def retry(photos: Sequence[str], every: bool, as_json: bool) -> int:
-    """Queue photos again, or every one that failed or waits; return the exit status. Raises AskedError, LedgerError."""
-    return _print_steps(actions.retry(photos, every), as_json)
+def leave(photo: str, faces: Sequence[int], not_a_person: bool, undo: bool, as_json: bool) -> int:
+    """Leave faces of a held photo as they are, or no longer; return the exit status. Raises AskedError, LedgerError."""
+    kind: Kind = NOT_A_PERSON if not_a_person else LEAVE
+    step = face_decisions.leave(photo, Wish(tuple(faces), None if undo else kind, "command"))
+    return _print_steps([step], as_json)
+
+
+def retry(photos: Sequence[str], every: bool, as_json: bool, strength: str | None = None) -> int:
+    """Queue photos again, or every one that failed or waits, with a `strength` of their own where one is given.
+
+    Returns the exit status. Raises AskedError, LedgerError.
+    """
+    return _print_steps(actions.retry(photos, every, strength), as_json)
 
 
 def release(photos: Sequence[str], as_json: bool) -> int:
@@ -122,6 +147,13 @@ def _line(entry: Entry, now: datetime) -> str:
     where = f" -> {printable(entry.published)}" if entry.published else ""
     reason = f": {entry.reason}" if entry.reason else ""
     return f"{entry.number:6} {entry.state:11} {ago(entry.since, now):15} {printable(entry.photo)}{where}{reason}"
+
+
+def _held_json(entry: Entry, kept: Kept | None) -> dict[str, Any]:
+    """Return a photo that waits as JSON values, with the faces that a person may decide about."""
+    numbers = {number for number, _ in open_faces(kept.verdict.faces)} if kept is not None else set()
+    faces = faces_json(kept.verdict, kept.strengths) if kept is not None else ()
+    return {**_json(entry), "faces": [face for face in faces if face["number"] in numbers]}
 
 
 def _json(entry: Entry) -> dict[str, Any]:

@@ -183,8 +183,8 @@ def remedy_lines(states: Collection[State]) -> Iterator[str]:
 
 _REMEDIES: Final = {
     State.QUARANTINED: "uncnn-daemon retry NUMBER tries it again, held drop NUMBER ends it",
-    State.HELD: "uncnn-daemon held show NUMBER shows the change, held release NUMBER publishes it, held drop NUMBER"
-    " ends it",
+    State.HELD: "uncnn-daemon held show NUMBER shows the change, held release NUMBER publishes it, held leave NUMBER"
+    " --face N leaves a face as it is, held drop NUMBER ends it",
 }
 
 

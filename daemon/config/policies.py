@@ -212,6 +212,10 @@ class Policy(Section):
             stem = stem[:-1]
         return relative.with_name(named(stem))
 
+    def at_strength(self, strength: str) -> Policy:
+        """Return this policy with another strength that is tried first, one of `STRENGTHS`."""
+        return self.model_copy(update={"attack": self.attack.model_copy(update={"strength": strength})})
+
     def digest(self) -> str:
         """Return the sha256 of the policy's canonical JSON: another digest means that photos would come out else."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))

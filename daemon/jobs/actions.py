@@ -22,6 +22,7 @@ from uncnn.daemon.ledger import Job, Ledger, State, TransitionError
 from uncnn.daemon.ledger.states import NEEDS_PERSON, RETRIABLE
 from uncnn.daemon.text import printable
 from uncnn.plugins.api import UncnnError
+from uncnn.plugins.registry import STRENGTHS
 
 WAITS_FOR_RETRY: Final = frozenset({State.QUARANTINED, State.RETRY, State.BLOCKED})
 """What `retry --all` means: a photo that is held would only be held again."""
@@ -48,12 +49,19 @@ class Step:
     note: str = ""  # what is to be done yet
 
 
-def retry(photos: Sequence[str], every: bool = False) -> list[Step]:
+def retry(
+    photos: Sequence[str], every: bool = False, strength: str | None = None, shown: str | None = None
+) -> list[Step]:
     """Queue photos again, given by number, path or name; `every`: all that failed or wait.
 
-    Raises AskedError: there is no such photo. LedgerError, FolderError.
+    `strength` is tried first, whatever the policy says; `shown` as for `release`.
+
+    Raises AskedError: there is no such photo or strength. LedgerError, FolderError.
     """
-    return _settle(photos, WAITS_FOR_RETRY if every else (), RETRIABLE, _retry)
+    if strength is not None and strength not in STRENGTHS:
+        raise AskedError(f"--strength {strength!r}: choose one of {', '.join(STRENGTHS)}")
+    take = partial(_retry, strength=strength, shown=shown)
+    return settle(photos, WAITS_FOR_RETRY if every else (), RETRIABLE, take)
 
 
 def release(photos: Sequence[str], shown: str | None = None) -> list[Step]:
@@ -63,7 +71,7 @@ def release(photos: Sequence[str], shown: str | None = None) -> list[Step]:
 
     Raises AskedError: there is no such photo. LedgerError, FolderError.
     """
-    return _settle(photos, (), {State.HELD}, partial(_release, shown=shown))
+    return settle(photos, (), {State.HELD}, partial(_release, shown=shown))
 
 
 def drop(photos: Sequence[str], every: bool = False) -> list[Step]:
@@ -71,13 +79,15 @@ def drop(photos: Sequence[str], every: bool = False) -> list[Step]:
 
     Raises AskedError: there is no such photo. LedgerError, FolderError.
     """
-    return _settle(photos, NEEDS_PERSON if every else (), NEEDS_PERSON, _drop)
+    return settle(photos, NEEDS_PERSON if every else (), NEEDS_PERSON, _drop)
 
+
+OTHER_COPY: Final = "the copy that you looked at is no longer the one that is held: look at the photo again"
 
 Take: TypeAlias = Callable[[Ledger, Job, Path], Step]
 
 
-def _settle(photos: Sequence[str], every: Collection[State], able: Collection[State], take: Take) -> list[Step]:
+def settle(photos: Sequence[str], every: Collection[State], able: Collection[State], take: Take) -> list[Step]:
     """Take the step with each of `photos`, or with all that are in a state of `every`."""
     with Ledger(ledger_file()) as ledger:
         jobs = [find(ledger, text, able) for text in photos]
@@ -100,9 +110,8 @@ def _release(ledger: Ledger, job: Job, photo: Path, shown: str | None = None) ->
     with one_release_at_a_time():
         job = ledger.job(job.id) or job
         kept, wanted, sha256 = kept_file(job.kept), job.published, job.released_sha256
-        if shown is not None and (kept is None or job.state is not State.HELD or sha256 != shown):
-            words = "the copy that you looked at is no longer the one that is held: look at the photo again"
-            return Step(photo, job, problem=words)
+        if shown is not None and not is_shown(job, shown):
+            return Step(photo, job, problem=OTHER_COPY)
         if kept is None or job.state is not State.HELD or wanted is None or sha256 is None:
             return Step(photo, ledger.let_go(job), note=_cloaked_again(ledger, job))
         _, folder = ledger.folders.paths(job.folder)
@@ -126,16 +135,28 @@ def _drop(ledger: Ledger, job: Job, photo: Path) -> Step:
     return Step(photo, job)
 
 
-def _retry(ledger: Ledger, job: Job, photo: Path) -> Step:
-    return Step(photo, ledger.again(job), note=_given_again(ledger, job))
+def _retry(ledger: Ledger, job: Job, photo: Path, strength: str | None = None, shown: str | None = None) -> Step:
+    with one_release_at_a_time():
+        job = ledger.job(job.id) or job
+        if shown is not None and not is_shown(job, shown):
+            return Step(photo, job, problem=OTHER_COPY)
+        return Step(photo, ledger.again(job, strength), note=given_again(ledger, job))
+
+
+def is_shown(job: Job, shown: str) -> bool:
+    """Return whether a photo is held, and its copy is still the one of this sha256, which a person looked at.
+
+    Raises FolderError.
+    """
+    return job.state is State.HELD and job.released_sha256 == shown and kept_file(job.kept) is not None
 
 
 def _cloaked_again(ledger: Ledger, job: Job) -> str:
-    given = _given_again(ledger, job)
+    given = given_again(ledger, job)
     return f"its copy is no longer stored: {given or 'it will be cloaked again, then published'}"
 
 
-def _given_again(ledger: Ledger, job: Job) -> str:
+def given_again(ledger: Ledger, job: Job) -> str:
     """Return how a photo is done again that no service takes up; "" where one does."""
     if not ledger.folders.is_given(job.folder):
         return ""
@@ -163,14 +184,21 @@ def pair_of(ledger: Ledger, job: Job) -> Pair:
     copy = kept_file(job.kept)
     if copy is None:
         raise HeldError(f"the copy of {name} is no longer stored: uncnn-daemon retry {job.id} makes it again")
+    return Pair(job, check_original(ledger, job), copy)
+
+
+def check_original(ledger: Ledger, job: Job) -> Path:
+    """Return where the original of a held photo lies, which still is what it was.
+
+    Raises HeldError: it is another by now. PublishError: it cannot be read.
+    """
     folder, _ = ledger.folders.paths(job.folder)
     taken = snapshot(folder, job.relative, kept_dir())
-    try:
-        if taken.sha256 != job.sha256:
-            raise HeldError(f"{name} was changed since it was held: uncnn-daemon retry {job.id} cloaks it as it is now")
-    finally:
-        taken.path.unlink(missing_ok=True)
-    return Pair(job, folder / job.relative, copy)
+    taken.path.unlink(missing_ok=True)
+    if taken.sha256 != job.sha256:
+        name = printable(job.relative)
+        raise HeldError(f"{name} was changed since it was held: uncnn-daemon retry {job.id} cloaks it as it is now")
+    return folder / job.relative
 
 
 def find(ledger: Ledger, text: str, able: Collection[State]) -> Job:

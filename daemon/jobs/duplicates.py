@@ -7,12 +7,13 @@ that the verifier passed.
 from __future__ import annotations
 
 import hashlib
+import json
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from uncnn.daemon.files.kept import kept_file
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
@@ -47,6 +48,16 @@ def made_with(roster: Roster) -> str:
     enrolled = people.read_bytes() if people.exists() else b""
     parts = (_version(), roster.digest(), hashlib.sha256(enrolled).hexdigest())
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def made_for(job: Job, made_with: str) -> str:
+    """Return `made_with` where no person decided anything about this one photo, else a digest of both.
+
+    What became of a photo by such a decision holds for no other one, and not for itself once the decision is another.
+    """
+    said: list[Any] = [[each.kind, each.box] for each in job.decisions]
+    said += [job.strength] if job.strength is not None else []
+    return hashlib.sha256(f"{made_with} {json.dumps(said)}".encode()).hexdigest() if said else made_with
 
 
 @cache

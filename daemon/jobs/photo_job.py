@@ -21,6 +21,7 @@ from uncnn.daemon.jobs.duplicates import (
     find_judged_copy,
     find_published_copy,
     find_same_picture,
+    made_for,
     made_with,
 )
 from uncnn.daemon.jobs.recovery import prune_kept, released_before
@@ -189,10 +190,12 @@ def _noted(ledger: Ledger, job: Job, source: SourceFolder, stands: Path) -> Job:
 def _found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snapshot) -> Result:
     """Return what is to become of a photo: what became of the same picture before, or what protecting it comes to."""
     name, own = printable(job.relative.name), taken.path.parent
-    photo = PhotoJob(Content(taken.path), name, source.policy, people_for(source.policy))
+    policy = source.policy if job.strength is None else source.policy.at_strength(job.strength)
+    photo = PhotoJob(Content(taken.path), name, policy, people_for(policy), job.decisions)
     detected = detect(context.engine, photo, context.report)
     if detected.looked.fingerprint is not None:
-        job = context.ledger.pictures.note(job, detected.looked.fingerprint, made_with(context.engine.roster))
+        models = made_for(job, made_with(context.engine.roster))
+        job = context.ledger.pictures.note(job, detected.looked.fingerprint, models)
         earlier = find_published_copy(context.ledger, job) or find_same_picture(
             context.ledger, job, source.policy.metadata, own
         )

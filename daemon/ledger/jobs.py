@@ -9,19 +9,21 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from uncnn.daemon.ledger.decisions import FaceDecision, packed
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.folders import Folders
 from uncnn.daemon.ledger.pictures import Pictures
-from uncnn.daemon.ledger.rows import Job, change, current, job_of, jobs_in, supersede, utc_now, utc_text
+from uncnn.daemon.ledger.rows import Job, change, current, job_of, jobs_in, supersede, utc_now, utc_text, write
 from uncnn.daemon.ledger.states import (
     ATTEMPTS,
+    DECIDABLE,
     FINAL,
     IN_WORK,
     LONGEST_WAIT_SECONDS,
@@ -91,7 +93,7 @@ class Ledger:
             )
             supersede(connection, map(job_of, others.fetchall()), "the photo changed")
             if job.state is State.SUPERSEDED:
-                return change(connection, job, State.QUEUED, attempts=0, anyway=False, asked=False)
+                return change(connection, job, State.QUEUED, attempts=0, anyway=False, asked=False, strength=None)
             return job
 
     def claim(self, job: Job) -> Job:
@@ -196,15 +198,28 @@ class Ledger:
             waiting += jobs_in(connection, State.BLOCKED) if blocked else []
             return [change(connection, job, State.QUEUED, job.reason) for job in waiting]
 
-    def again(self, job: Job) -> Job:
+    def again(self, job: Job, strength: str | None = None) -> Job:
         """Queue at a person's word what is neither published nor on its way, with all attempts before it.
 
-        It is not skipped as a published copy then, nor held because the same picture was.
+        It is not skipped as a published copy then, nor held because the same picture was. `strength` is tried first,
+        that of the policy where None is given; what comes of another one is published only if it is protected.
 
         Raises TransitionError.
         """
-        values = {"attempts": 0, "asked": True, "dropped": False}
+        values: dict[str, Any] = {"attempts": 0, "asked": True, "dropped": False, "strength": strength}
+        values |= {} if strength is None else {"anyway": False}
         return self._decided(job, RETRIABLE, State.QUEUED, "queued again with retry", **values)
+
+    def decide(self, job: Job, decisions: Sequence[FaceDecision]) -> Job:
+        """Keep what a person decided about the faces of a photo, and queue it as `again` does.
+
+        Whatever a person said of it before as a whole, to publish it all the same, was said of another copy.
+
+        Raises TransitionError: it is published, or being cloaked.
+        """
+        values: dict[str, Any] = {"attempts": 0, "asked": True, "dropped": False, "anyway": False}
+        values["decisions"] = packed(decisions)
+        return self._decided(job, DECIDABLE, State.QUEUED, "queued again: a person decided about a face", **values)
 
     def renew(self, job: Job) -> Job:
         """Queue what a person gives to `cloak` once more, with all attempts before it. Raises TransitionError."""
@@ -214,7 +229,7 @@ class Ledger:
                 raise TransitionError(f"{printable(job.relative)} is being cloaked: wait for that to end")
             given = "folder IN (SELECT id FROM folders WHERE command)"  # a service's photo stays as it was published
             connection.execute(f"UPDATE jobs SET state = 'superseded' WHERE id = ? AND {given}", (job.id,))
-            values: dict[str, Any] = {"attempts": 0, "dropped": False, "anyway": False}
+            values: dict[str, Any] = {"attempts": 0, "dropped": False, "anyway": False, "strength": None}
             values |= _NOT_JUDGED if job.state in {State.PUBLISHED, State.HELD} else {}
             return change(connection, current(connection, job), State.QUEUED, "given to cloak again", **values)
 
@@ -240,6 +255,8 @@ class Ledger:
                 raise TransitionError(f"it is {job.state}, not {' or '.join(sorted(before))}")
             if (job.state, state) == (State.HELD, State.QUEUED):
                 values |= _NOT_JUDGED
+            if job.state is state:
+                return write(connection, job, **values)
             return change(connection, job, state, reason, **values)
 
     def unblock(self, folder: int) -> list[Job]:

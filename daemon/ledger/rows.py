@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from uncnn.daemon.ledger.decisions import FaceDecision, unpacked
 from uncnn.daemon.ledger.states import REPLACEABLE, State, check_transition
 from uncnn.daemon.text import printable
 
 _AS_THEY_ARE: Final = (
     *("released_sha256", "released_fingerprint", "fingerprint", "made_with", "held", "same_as"),
-    *("faces", "uncertain", "provisional", "placed", "kept", "mode", "mtime"),
+    *("faces", "uncertain", "provisional", "placed", "kept", "mode", "mtime", "strength"),
 )
 
 
@@ -51,6 +52,8 @@ class Job:
     kept: str | None  # the name of the judged copy that is kept while the photo is held: see `files.kept`
     mode: int | None  # the permissions that this copy is published with; None: the usual ones
     mtime: int | None  # and when it was changed, ns; None: then
+    strength: str | None  # that a person wants tried first; None: that of the policy
+    decisions: tuple[FaceDecision, ...]  # of a person about its faces
 
 
 def job_of(row: sqlite3.Row) -> Job:
@@ -72,6 +75,7 @@ def job_of(row: sqlite3.Row) -> Job:
         anyway=bool(row["anyway"]),
         dropped=bool(row["dropped"]),
         asked=bool(row["asked"]),
+        decisions=unpacked(row["decisions"]),
         **{name: row[name] for name in _AS_THEY_ARE},
     )
 
@@ -80,6 +84,11 @@ def change(connection: sqlite3.Connection, job: Job, state: State, reason: str =
     """Write the one step of a photo; the caller holds the transaction."""
     check_transition(job.state, state)
     values = {"due": None, **values, "state": state, "reason": printable(reason), "changed": utc_text(utc_now())}
+    return write(connection, job, **values)
+
+
+def write(connection: sqlite3.Connection, job: Job, **values: Any) -> Job:
+    """Write columns of a photo that stays in its state; the caller holds the transaction."""
     columns = ", ".join(f"{name} = ?" for name in values)
     connection.execute(f"UPDATE jobs SET {columns} WHERE id = ?", (*values.values(), job.id))
     return current(connection, job)

@@ -48,6 +48,9 @@ NEEDS_PERSON: Final = frozenset({S.HELD, S.QUARANTINED})
 RETRIABLE: Final = frozenset({S.HELD, S.QUARANTINED, S.RETRY, S.BLOCKED, S.SKIPPED})
 """What a person may ask another attempt for."""
 
+DECIDABLE: Final = RETRIABLE | {S.QUEUED}
+"""Where a person may still decide about single faces."""
+
 FINAL: Final = frozenset({S.PUBLISHED, S.SKIPPED})
 """Nothing more is done for this content, whatever the policy says later, unless a person asks."""
 

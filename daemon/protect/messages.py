@@ -13,6 +13,7 @@ from uncnn.daemon.config.policies import Margin, Metadata, Who
 from uncnn.daemon.explain.explained import ExplainedFace
 from uncnn.daemon.explain.members import Member
 from uncnn.daemon.files.formats import WrittenAs
+from uncnn.daemon.ledger.decisions import FaceDecision
 from uncnn.daemon.people.store import People
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.wire import Ask
@@ -116,6 +117,7 @@ class Terms:
     uncertain: Uncertain
     who: Who
     people: People = field(default_factory=People)  # whom `who` speaks of
+    decisions: tuple[FaceDecision, ...] = ()  # of a person, about single faces of this one photo
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class Reviewed:
     """The faces of an original after the second look: the first ones are those that the worker found."""
 
     detections: tuple[Detection, ...]
-    spared: tuple[bool, ...]  # one a face: left alone because of whose it is
+    spared: tuple[bool, ...]  # one a face: left alone because of whose it is, or because a person decided so
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,20 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.ledger.decisions import NOT_A_PERSON, FaceDecision
 from uncnn.daemon.people.store import People, read_people
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.engine import Engine
 from uncnn.daemon.protect.messages import AttackChoice, Change, Judge, Look, Looked, Next, Review, Terms
 from uncnn.daemon.protect.wire import Report, Stage
-from uncnn.daemon.verify.statement import doubt_words, is_large, left_words, protected_words, unprotected_words
+from uncnn.daemon.verify.statement import (
+    asked_for_words,
+    doubt_words,
+    is_large,
+    left_words,
+    protected_words,
+    unprotected_words,
+)
 from uncnn.daemon.verify.verdict import Verdict
 from uncnn.plugins.api import Face
 from uncnn.plugins.registry import STRENGTHS, asks_for_people
@@ -29,6 +37,7 @@ class PhotoJob:
     name: str  # what a person calls it
     policy: Policy
     people: People = field(default_factory=People)  # who are enrolled
+    decisions: tuple[FaceDecision, ...] = ()  # of a person, about single faces of this one photo
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +134,7 @@ def protect(
         RequestError: it is no photo, or a plugin failed. ProcessDied: the engine did.
     """
     detected, policy = detected or detect(engine, job, report), job.policy
-    looked, terms = detected.looked, terms_of(policy, job.people)
+    looked, terms = detected.looked, terms_of(policy, job.people, job.decisions)
     reviewed = engine.judge(Review(job.photo, job.name, looked.faces, terms))
     detections, faces = reviewed.detections, [detection.face for detection in reviewed.detections]
     escalation = Escalation(escalation_levels(policy))
@@ -161,15 +170,26 @@ def escalation_levels(policy: Policy) -> tuple[str, ...]:
     return order[first : max(first, last) + 1]
 
 
+def next_strength(strengths: Iterable[str]) -> str | None:
+    """Return the weakest strength beyond all of these, "" being none; None: the strongest is among them."""
+    order = ("", *STRENGTHS)
+    return next(iter(order[max(map(order.index, strengths), default=0) + 1 :]), None)
+
+
 def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold", "skip"], str]:
     """Return what the policy does with a photo of this verdict, and the reason in one line."""
+    decision, reason = _decided(policy, verdict)
+    return decision, "; ".join((reason, *verdict.unapplied))
+
+
+def _decided(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold", "skip"], str]:
     required = [face for face in verdict.faces if face.required]
     doubtful = [face for face in verdict.faces if face.uncertain and not face.spared and is_large(policy, face)]
     if doubtful and policy.uncertain == "hold":
         return "hold", f"{doubt_words(doubtful)}: held (policy uncertain: hold)"
     rest = left_words(policy, verdict)
     if not required:
-        if any(face.spared for face in verdict.faces):
+        if any(face.spared and face.decided != NOT_A_PERSON for face in verdict.faces):
             return "publish", rest
         words = {"publish": "published with its metadata cleaned", "hold": "held", "skip": "skipped"}
         found = f"{'no sure face' if doubtful else 'no face'} found{f', {rest}' if rest else ''}"
@@ -182,6 +202,8 @@ def decide(policy: Policy, verdict: Verdict) -> tuple[Literal["publish", "hold",
     doubts = [face for face in required if face.uncertain and not face.protected]
     if doubts:
         reason += f"; in doubt: {doubt_words(doubts)}"
+    if asked := asked_for_words(verdict):
+        reason += f"; {asked}"
     if policy.unprotected == "publish-anyway":
         return "publish", f"{reason}; published all the same (policy unprotected: publish-anyway)"
     return "hold", reason
@@ -216,8 +238,11 @@ def attack_of(policy: Policy, people: People) -> AttackChoice:
     return AttackChoice(policy.attack.name, parameters, people if asks_for_people(parameters) else People())
 
 
-def terms_of(policy: Policy, people: People) -> Terms:
-    """Return what the verifier is asked under `policy`, with the enrolled people where it leaves some faces alone."""
+def terms_of(policy: Policy, people: People, decisions: tuple[FaceDecision, ...] = ()) -> Terms:
+    """Return what the verifier is asked under `policy`, with the enrolled people where it leaves some faces alone.
+
+    `decisions` are a person's about the one photo that is judged.
+    """
     return Terms(
         policy.protect.far,
         policy.protect.views,
@@ -227,4 +252,5 @@ def terms_of(policy: Policy, people: People) -> Terms:
         policy.uncertain,
         policy.faces.who,
         People() if policy.faces.who == "all" else people,
+        decisions,
     )

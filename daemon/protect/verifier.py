@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from uncnn.daemon.config.policies import Margin
+from uncnn.daemon.ledger.decisions import FaceDecision
 from uncnn.daemon.people.matching import Who, spared
 from uncnn.daemon.people.store import People
 from uncnn.daemon.photos import decode, reencode
@@ -42,6 +43,7 @@ from uncnn.daemon.protect.messages import (
 from uncnn.daemon.protect.moved import UNMOVED, Moved, read_moved
 from uncnn.daemon.protect.recognition import explain, portray
 from uncnn.daemon.protect.wire import Ask, Handlers, Report
+from uncnn.daemon.verify.decided import applied
 from uncnn.daemon.verify.detection import Detection, Uncertain
 from uncnn.daemon.verify.displays import on_displays
 from uncnn.daemon.verify.opinion import Opinion, opinion_of
@@ -75,10 +77,11 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Spare:
-    """Whose faces a policy leaves alone."""
+    """Whose faces a policy leaves alone, and which ones a person wants left as they are."""
 
     who: Who
     people: People
+    decisions: Sequence[FaceDecision] = ()  # of a person, whoever they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ class Verifier:
         ]
         judgements = self._judge(pair, look.similarities, far, views, margin)
         alone = self.spared(look, pair.faces, far, spare)
+        said = applied(spare.decisions if spare else (), pair.faces, len(detections))
         jod, zooms = on_displays(pair.original, pair.released, pair.faces)
         return Verdict(
             sha256,
@@ -144,21 +148,23 @@ class Verifier:
             tuple(
                 FaceVerdict(
                     face,
-                    face.size_px >= smallest_px and not left and detection.counts(uncertain),
+                    face.size_px >= smallest_px and not (left or kind) and detection.counts(uncertain),
                     found_again,
                     tuple(own),
-                    left,
+                    left or kind is not None,
                     moved.share(number),
-                    detection.uncertain,
+                    detection.uncertain if kind is None else "",  # a person says what it is
                     zoom,
+                    kind,
                 )
-                for number, (face, found_again, own, left, detection, zoom) in enumerate(
-                    zip(pair.faces, pair.found_again, judgements, alone, all_detections, zooms, strict=True)
+                for number, (face, found_again, own, left, kind, detection, zoom) in enumerate(
+                    zip(pair.faces, pair.found_again, judgements, alone, said.kinds, all_detections, zooms, strict=True)
                 )
             ),
             picture,
             margin,
             jod,
+            said.unapplied,
         )
 
     @property
@@ -281,8 +287,11 @@ def _review(verifier: Verifier, asked: Review) -> Reviewed:
     """Return the faces of an original that either look shows, and whether each is left alone."""
     look = verifier.look(asked.photo.read(), asked.name, asked.terms.rotated)
     detections = verifier.second_look.detections(look, asked.faces)
-    alone = verifier.spared(look, [each.face for each in detections], asked.terms.far, _spare(asked.terms))
-    return Reviewed(tuple(detections), tuple(alone))
+    faces = [each.face for each in detections]
+    alone = verifier.spared(look, faces, asked.terms.far, _spare(asked.terms))
+    kinds = applied(asked.terms.decisions, faces, len(faces)).kinds
+    spared = (left or kind is not None for left, kind in zip(alone, kinds, strict=True))
+    return Reviewed(tuple(detections), tuple(spared))
 
 
 def _judge(verifier: Verifier, asked: Judge) -> Verdict:
@@ -306,7 +315,8 @@ def _judge(verifier: Verifier, asked: Judge) -> Verdict:
 
 
 def _spare(terms: Terms) -> Spare | None:
-    return None if terms.who == "all" else Spare(terms.who, terms.people)
+    nobody = terms.who == "all" and not terms.decisions
+    return None if nobody else Spare(terms.who, terms.people, terms.decisions)
 
 
 def _paired(original: Pixels, released: Pixels, known: Sequence[Face], seen: Sequence[Face]) -> Pair:

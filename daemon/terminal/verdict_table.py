@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from uncnn.daemon.verify.figures import worst_views
 from uncnn.daemon.verify.jod import jod_words, seen_words
-from uncnn.daemon.verify.statement import asked_words
+from uncnn.daemon.verify.statement import DECIDED, asked_words
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 
 _HEAD = ("recogniser", "", "before", "after", "linked if", "view", "")
@@ -72,6 +72,7 @@ def _face_words(face: FaceVerdict, strength: str) -> str:
     state = "provisional" if face.provisional else "protected" if face.protected else "not protected"
     if not face.required:
         state = "left unchanged" if face.spared else "too small, left unchanged"
+        state = DECIDED[face.decided] if face.decided else state
     return f"{face.face.size_px:.0f} px{words}: {state}"
 
 

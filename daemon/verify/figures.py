@@ -28,6 +28,7 @@ def verdict_json(verdict: Verdict, strengths: Iterable[str] = ()) -> Mapping[str
         "judges": judges_of(judgements),
         "families": families_of(judgements),
         "closest": _closest_json(verdict.closest),
+        "decisions_not_applied": list(verdict.unapplied),
         "faces": [_face_json(face, strength) for face, strength in zip(verdict.faces, named, strict=False)],
     }
 
@@ -51,6 +52,7 @@ def _face_json(face: FaceVerdict, strength: str) -> Mapping[str, Any]:
         "score": face.face.score,
         "required": face.required,
         "uncertain": face.uncertain,
+        "decided": face.decided,
         "found_again": face.found_again,
         "strength": strength,
         "protected": face.protected,

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.ledger.decisions import Kind
 from uncnn.daemon.verify.jod import change_words
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict, families_of, judges_of
 from uncnn.plugins.recognisers.cards import rate_text
 
+DECIDED: Final[dict[Kind, str]] = {"leave": "left as you asked", "not-a-person": "left as you asked: not a person"}
 SECOND_JUDGE: Final = "get a judge of another family with `uncnn-daemon models pull --pack small`"
 
 
@@ -59,13 +61,20 @@ def verify_words(verdict: Verdict, policy: Policy) -> str:
 
 def left_words(policy: Policy, verdict: Verdict) -> str:
     """Return in words which faces were left as they are, and why; "" where none was."""
-    spared = sum(face.spared for face in verdict.faces)
+    spared = sum(face.spared and not face.decided for face in verdict.faces)
     small = sum(not face.spared and not is_large(policy, face) for face in verdict.faces)
     words = [f"{faces_words(spared)} left unchanged (policy faces.who: {policy.faces.who})"] if spared else []
+    words += [asked] if (asked := asked_for_words(verdict)) else []
     words += [f"{small} smaller than {policy.faces.smallest_px} px"] if small else []
     left = [face for face in verdict.faces if face.left_in_doubt and is_large(policy, face)]
     words += [f"{doubt_words(left)}, left unchanged"] if left else []
     return ", ".join(words)
+
+
+def asked_for_words(verdict: Verdict) -> str:
+    """Return in words which faces were left as they are because a person asked for it; "" where none was."""
+    counts = Counter(face.decided for face in verdict.faces if face.decided)
+    return ", ".join(f"{faces_words(number)} {DECIDED[kind]}" for kind, number in counts.items())
 
 
 def doubt_words(faces: Iterable[FaceVerdict]) -> str:

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from pydantic import TypeAdapter
 
 from uncnn.daemon.config.policies import Margin
+from uncnn.daemon.ledger.decisions import Kind
 from uncnn.daemon.verify.jod import Jod
 from uncnn.plugins.api import Face
 from uncnn.plugins.recognisers.cards import Metric, distance, value_at
@@ -56,10 +57,11 @@ class FaceVerdict:
     required: bool  # False: smaller than the policy asks for, or spared
     found_again: bool  # the detector finds it on the published bytes
     judgements: tuple[Judgement, ...]
-    spared: bool = False  # left alone because of whose it is
+    spared: bool = False  # left alone because of whose it is, or because a person decided so
     moved: float = 0.0  # how far its pixels were moved at most, as a share of the distance between the eyes
     uncertain: str = ""  # why it may be no face, or was not seen by all: "" where nothing is in doubt
     zoom: float | None = None  # how far its change shows to who looks closely, in JOD; None: it is too small to tell
+    decided: Kind | None = None  # what a person decided about it
 
     @property
     def protected(self) -> bool:
@@ -93,6 +95,7 @@ class Verdict:
     fingerprint: str | None = None  # of the picture in them, whatever the file says besides
     margin: Margin = "calibrated"
     jod: Jod | None = None  # how far the change shows, what was moved counted; None: nobody asked at that time
+    unapplied: tuple[str, ...] = ()  # decisions of a person that changed nothing, and why, a line each
 
     @property
     def required(self) -> tuple[FaceVerdict, ...]:

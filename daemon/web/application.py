@@ -22,7 +22,7 @@ from uncnn.daemon.web.bodies import Refused
 from uncnn.daemon.web.doors import Doors, Refusal
 from uncnn.daemon.web.events import send_events
 from uncnn.daemon.web.housekeeping import keep_house
-from uncnn.daemon.web.ledger_pictures import send_size, show_ledger_photo
+from uncnn.daemon.web.ledger_pictures import send_size, show_face, show_ledger_photo
 from uncnn.daemon.web.rendering import refused
 from uncnn.daemon.web.site import Site
 from uncnn.daemon.web.state import send_state, show_drop
@@ -56,6 +56,7 @@ def application(site: Site) -> ASGIApp:
             Route("/held", held.show_held, methods=["GET"]),
             Route("/held.json", held.send_held, methods=["GET"]),
             Route("/held/{number:int}/{decision}", held.decide, methods=["POST"]),
+            Route("/ledger/{number:int}/face/{face:int}.jpg", show_face, methods=["GET"]),
             Route("/ledger/{number:int}/{which}.json", send_size, methods=["GET"]),
             Route("/ledger/{number:int}/{which}/{size}.jpg", show_ledger_photo, methods=["GET"]),
             Route("/people", people.show_people, methods=["GET"]),

@@ -28,7 +28,7 @@ def chosen(site: Site, fields: Mapping[str, str]) -> tuple[Policy, str]:
     if policy is None or (strength and strength not in STRENGTHS):
         raise Refused(400, "choice")
     if strength:
-        policy = policy.model_copy(update={"attack": policy.attack.model_copy(update={"strength": strength})})
+        policy = policy.at_strength(strength)
     return policy, name
 
 

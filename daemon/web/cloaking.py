@@ -16,9 +16,9 @@ from uncnn.daemon.files.publish import PublishError, snapshot
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, detect, people_for, protect
 from uncnn.daemon.protect.wire import Stage
+from uncnn.daemon.verify.faces import faces_json
 from uncnn.daemon.verify.figures import verdict_json
 from uncnn.daemon.web.dropped import DroppedPhoto, DroppedPhotos, JudgedCopy, Status
-from uncnn.daemon.web.faces import faces_json
 from uncnn.daemon.web.likenesses import likenesses
 from uncnn.plugins.api import UncnnError
 

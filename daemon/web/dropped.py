@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, TypeAlias
 from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.web.changes import Changes
+from uncnn.daemon.web.messages import Box
 
 FORGET_SECONDS: Final = 3600.0
 """After this time a photo that is done is forgotten."""
@@ -27,9 +28,6 @@ MOST_BYTES: Final = 8_000_000_000
 
 Status: TypeAlias = Literal["waiting", "working", "protected", "uncertain", "held", "not-protected", "no-face", "error"]
 UNDONE: Final[frozenset[Status]] = frozenset({"waiting", "working"})
-
-Box: TypeAlias = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels of the photo."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.wire import Ask
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels of the photo."""
 
 PREVIEW: Final = "preview"
 """The ending of a picture of a photo, beside it."""
@@ -27,3 +30,4 @@ class Preview(Ask[Previewed]):
     photo: Content
     name: str  # what a person calls it
     longest: int  # pixels of the longer side at most
+    box: Box | None = None  # of a face: the picture is of it and of what is around it; None: of the whole photo

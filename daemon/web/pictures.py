@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, Response
 
 from uncnn.daemon.protect.wire import RequestError
 from uncnn.daemon.web.bodies import Refused
+from uncnn.daemon.web.messages import Box
 from uncnn.daemon.web.previews import SIZES, Picture
 from uncnn.daemon.web.site import site_of
 from uncnn.plugins.api import UncnnError
@@ -25,13 +26,18 @@ async def send_picture(request: Request, key: str, name: str, put: Callable[[Pat
     return FileResponse(picture.file, media_type="image/jpeg")
 
 
-async def made_picture(request: Request, key: str, size: str, name: str, put: Callable[[Path], None]) -> Picture:
-    """Return a picture of a photo. Raises Refused: there is no such size, or no picture can be made of it."""
+async def made_picture(
+    request: Request, key: str, size: str, name: str, put: Callable[[Path], None], box: Box | None = None
+) -> Picture:
+    """Return a picture of a photo, or of the face in that `box`.
+
+    Raises Refused: there is no such size, or no picture can be made of it.
+    """
     if size not in SIZES:
         raise Refused(404, "path")
     previews, loop = site_of(request).previews, asyncio.get_running_loop()
     try:
-        return await loop.run_in_executor(previews.thread, previews.of, key, size, name, put)
+        return await loop.run_in_executor(previews.thread, previews.of, key, size, name, put, box)
     except RequestError as error:
         raise Refused(422, "picture") from error
     except (UncnnError, OSError) as error:

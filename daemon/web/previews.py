@@ -23,7 +23,7 @@ from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.processes import Child
 from uncnn.daemon.protect.wire import Handlers
 from uncnn.daemon.sandbox.rules import sandbox_for
-from uncnn.daemon.web.messages import PREVIEW, Preview
+from uncnn.daemon.web.messages import PREVIEW, Box, Preview
 from uncnn.plugins.api import UncnnError
 
 SIZES: Final = {"small": 320, "large": 1600, "whole": 16_000}
@@ -69,8 +69,10 @@ class Previews:
         self._used = 0.0
         self._ended = False
 
-    def of(self, key: str, size: str, name: str, put: Callable[[Path], None]) -> Picture:
+    def of(self, key: str, size: str, name: str, put: Callable[[Path], None], box: Box | None = None) -> Picture:
         """Return the picture `key` in a size of `SIZES`; `put` copies the photo to where it is told.
+
+        With the `box` of a face it is a picture of that one.
 
         Called in any thread; one picture is made at a time.
 
@@ -81,7 +83,7 @@ class Previews:
         with self._lock:
             kept = self._kept.get(name_kept)
             if kept is None or not kept.file.exists():
-                kept = self._kept[name_kept] = self._made(self._folder / name_kept, name, SIZES[size], put)
+                kept = self._kept[name_kept] = self._made(self._folder / name_kept, name, SIZES[size], put, box)
         return kept
 
     def close_idle(self) -> None:
@@ -105,13 +107,13 @@ class Previews:
             self._end()
         self.thread.shutdown(wait=False, cancel_futures=True)
 
-    def _made(self, file: Path, name: str, longest: int, put: Callable[[Path], None]) -> Picture:
+    def _made(self, file: Path, name: str, longest: int, put: Callable[[Path], None], box: Box | None) -> Picture:
         """Have a picture made, and keep it."""
         child, spool = self._running()
         with tempfile.TemporaryDirectory(dir=spool, ignore_cleanup_errors=True) as own:
             photo = Path(own) / "photo.spool"
             put(photo)
-            answered = child.call(Preview(Content(photo), name, longest), MOST_SECONDS)
+            answered = child.call(Preview(Content(photo), name, longest, box), MOST_SECONDS)
             picture = Content(photo).check_beside(PREVIEW, answered.picture).file
             self._used = time.monotonic()
             assert picture is not None  # what is handed over as a file comes back as one

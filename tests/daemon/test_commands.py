@@ -210,6 +210,21 @@ def test_an_unprotected_photo_is_held_and_named(home: Home, portrait: Path, tmp_
 
 
 @pytest.mark.slow
+def test_a_face_that_is_left_is_published_as_it_is(home: Home, portrait: Path, tmp_path: Path) -> None:
+    photo, output = tmp_path / "friend.png", tmp_path / "out"
+    Image.open(portrait).crop((130, 0, 330, 200)).save(photo)
+    command = ("cloak", photo, "-o", output, "--policy", "feeble")
+    assert home.run(*command).returncode == 4
+    assert "face 1, " in home.run("held", "list").stdout
+    asked = home.run("held", "leave", photo, "--face", 1)
+    assert (asked.returncode, f"queued; run `uncnn-daemon cloak {photo} -o {output}`" in asked.stdout) == (0, True)
+    again = home.run(*command)
+    assert again.returncode == 0, again.stdout
+    assert "1 face left as you asked" in again.stdout
+    assert np.array_equal(np.asarray(Image.open(photo)), np.asarray(Image.open(output / "friend.png")))
+
+
+@pytest.mark.slow
 def test_verify_tells_a_cloak_from_a_copy(home: Home, cloaked: Cloaked, portrait: Path, tmp_path: Path) -> None:
     published = cloaked.photos["astronaut.png"]["published"]
     good = home.run("verify", portrait, published)

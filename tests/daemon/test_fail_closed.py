@@ -53,6 +53,8 @@ def verdict(*faces: FaceVerdict) -> Verdict:
 
 LINKED, FREE = judgement(linked=True), judgement(linked=False)
 GOOD, BAD = judged(FREE, FREE), judged(FREE, LINKED, left=100)
+ASKED = judged(LINKED, required=False, spared=True, decided="leave", left=400)
+ANIMAL = judged(LINKED, required=False, spared=True, decided="not-a-person", left=500)
 LEFT, SMALL = judged(LINKED, required=False, spared=True), judged(LINKED, required=False, size=12)
 
 
@@ -108,6 +110,12 @@ def test_a_photo_is_protected_where_some_face_is_asked_for_and_each_of_these_is(
         ([GOOD, SMALL, LEFT], "publish"),
         ([LEFT], "publish"),
         ([LEFT, SMALL], "publish"),
+        ([GOOD, ASKED, ANIMAL], "publish"),
+        ([BAD, ASKED], "unprotected"),
+        ([ASKED], "publish"),
+        ([ASKED, ANIMAL], "publish"),
+        ([ANIMAL], "no face"),
+        ([ANIMAL, LEFT], "publish"),
         ([SMALL], "no face"),
         ([], "no face"),
     ],
@@ -126,6 +134,8 @@ def test_what_a_policy_does_with_each_kind_of_photo(
     assert (f"no_face: {no_face}" in reason) == (decision == "no face")
     left, small = (decision != "unprotected" and any(each in faces for each in some) for some in ([LEFT], [SMALL]))
     assert ("1 face left unchanged" in reason) == left
+    assert re.findall("1 face left as you asked(?!:)", reason) == ["1 face left as you asked"] * faces.count(ASKED)
+    assert ("1 face left as you asked: not a person" in reason) == (ANIMAL in faces)
     assert (f"1 smaller than {policy.faces.smallest_px} px" in reason) == small
 
 
@@ -146,6 +156,7 @@ FAINT = judged(LINKED, uncertain="found only by the second search", required=Fal
         ([BAD, TURNED], "cloak", "hold"),
         ([GOOD, replace(FAINT, face=face(300, size=12))], "hold", "publish"),
         ([GOOD, replace(FAINT, spared=True)], "hold", "publish"),
+        ([GOOD, ANIMAL], "hold", "publish"),
         ([GOOD], "hold", "publish"),
         ([replace(BAD, uncertain="turned")], "cloak", "hold"),
         ([replace(BAD, uncertain="turned")], "hold", "hold"),
@@ -163,6 +174,15 @@ def test_a_face_in_doubt_is_never_passed_over(faces: list[FaceVerdict], uncertai
         assert ("), left unchanged" in reason) == (FAINT in faces and uncertain != "hold")
         assert ("among them" in reason) == (faces == [TURNED] and uncertain != "hold")
         assert ("in doubt" in reason) == (uncertain == "cloak" and decision == "hold" and bool(faces[0].uncertain))
+
+
+@pytest.mark.parametrize("faces", [[GOOD], [BAD], [LEFT], [TURNED], []])
+def test_a_decision_that_changed_nothing_is_said_whatever_becomes_of_the_photo(faces: list[FaceVerdict]) -> None:
+    for uncertain in ("hold", "cloak"):
+        policy = Policy(uncertain=uncertain)  # type: ignore[arg-type]
+        plain = decide(policy, verdict(*faces))
+        said = decide(policy, replace(verdict(*faces), unapplied=("your decision was not applied",)))
+        assert said == (plain[0], f"{plain[1]}; your decision was not applied")
 
 
 def test_what_a_policy_does_is_said_in_its_own_words() -> None:

@@ -6,7 +6,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const WRONG = new Set(["linked", "left-uncertain"]);
 
 /** @typedef {import("./state.js").Photo} Photo */
-/** @typedef {{box: [number, number, number, number], state: string}} Boxed */
+/** @typedef {{box: [number, number, number, number], state: string, number?: number}} Boxed */
 
 /**
  * Return the faces of a photo; before there is a verdict, those that were found.
@@ -30,14 +30,18 @@ export function wrong(faces) {
  * @param {SVGSVGElement} svg
  * @param {Boxed[]} faces
  * @param {[number, number] | null} size width and height, in the pixels of the boxes
+ * @param {boolean} numbered whether the number of each is written beside its box
  */
-export function draw(svg, faces, size) {
+export function draw(svg, faces, size, numbered = false) {
   if (size === null) return;
   const key = JSON.stringify([size, faces.map((face) => [face.box, face.state])]);
   if (svg.dataset.key === key) return;
   svg.dataset.key = key;
   svg.setAttribute("viewBox", `0 0 ${size[0]} ${size[1]}`);
   svg.replaceChildren(...faces.map((face) => group(face.box, face.state)));
+  if (!numbered) return;
+  const height = Math.max(...size) / 24;
+  for (const [place, face] of faces.entries()) svg.children[place].append(label(face, height));
 }
 
 /**
@@ -48,7 +52,20 @@ export async function drawNamed(svg) {
   const { faces, size, key } = svg.dataset;
   if (faces === undefined || size === undefined || key !== undefined) return;
   const { width, height } = await (await ask(size)).json();
-  draw(svg, JSON.parse(faces), [width, height]);
+  draw(svg, JSON.parse(faces), [width, height], true);
+}
+
+/**
+ * @param {Boxed} face
+ * @param {number} height of its letters, in the pixels of the boxes
+ */
+function label(face, height) {
+  const made = document.createElementNS(SVG, "text");
+  const [left, top, right] = face.box;
+  const values = { x: (left + right) / 2, y: Math.max(top - height / 4, height), "font-size": height, "text-anchor": "middle" };
+  for (const [name, value] of Object.entries(values)) made.setAttribute(name, String(value));
+  made.textContent = String(face.number ?? "");
+  return made;
 }
 
 /**

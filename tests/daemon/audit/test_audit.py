@@ -26,6 +26,7 @@ from uncnn.daemon.audit.last import last_file, read_last
 from uncnn.daemon.audit.progress import AuditError, Progress, progress_file, read_pass
 from uncnn.daemon.audit.released import ChoiceError
 from uncnn.daemon.commands.audit import Wanted, WrongDateError, audit_photos, show_last
+from uncnn.daemon.commands.jobs import leave
 from uncnn.daemon.commands.status import print_status
 from uncnn.daemon.ledger import Ledger, LedgerError
 from uncnn.daemon.output import DEGRADED, ERROR, OK
@@ -168,6 +169,17 @@ def test_what_was_judged_by_the_same_is_not_judged_again(audit: Audit) -> None:
     status, answer = audit.ask(judge=True)
     assert (status, answer["photos"], answer["notes"]) == (OK, 5, {})
     assert (data(audit.scene) / "verified").read_bytes() == asked
+
+
+def test_what_a_person_decided_about_a_face_holds_when_it_is_judged_again(audit: Audit) -> None:
+    audit.scene.put("poster.jpg", "unprotected")
+    audit.scene.run()
+    leave("poster.jpg", [1], not_a_person=True, undo=False, as_json=False)
+    assert audit.scene.run() == OK
+    assert audit.ask(judge=True)[1]["notes"] == {}, "it was judged by the same"
+    (data(audit.scene) / "models-of-the-stub").write_text("others")
+    _, answer = audit.ask(judge=True)
+    assert (answer["findings"], answer["notes"]) == ([], {"judged again": 6})
 
 
 def test_another_policy_is_another_question(audit: Audit) -> None:

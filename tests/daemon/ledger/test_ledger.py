@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from uncnn.daemon.ledger import Job, Ledger, LedgerError, Run, State, TransitionError
+from uncnn.daemon.ledger.decisions import FaceDecision
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.schema import APPLICATION_ID, MIGRATIONS
-from uncnn.daemon.ledger.states import ALLOWED, ATTEMPTS, IN_WORK, REPLACEABLE, retry_seconds
+from uncnn.daemon.ledger.states import ALLOWED, ATTEMPTS, DECIDABLE, IN_WORK, REPLACEABLE, retry_seconds
 from uncnn.daemon.ledger.view import view
 
 POLICY = "policy digest"
@@ -164,6 +165,28 @@ def test_what_a_dead_process_had_in_work_is_queued_again(ledger: Ledger, state: 
     published = brought_to(ledger, State.PUBLISHED, "b.jpg")
     assert [(each.id, each.state) for each in ledger.recover()] == [(job.id, State.QUEUED)]
     assert ledger.jobs(state=State.PUBLISHED) == [published]
+
+
+def test_where_a_person_may_decide_about_a_face(ledger: Ledger) -> None:
+    decision = FaceDecision("leave", (1, 2, 3, 4), "page", "2026-01-02T03:04:05+00:00")
+    for number, state in enumerate(State):
+        job = brought_to(ledger, state, f"{number}.jpg")
+        if state in DECIDABLE:
+            job = ledger.decide(job, [decision])
+            assert (job.state, job.decisions, job.attempts) == (State.QUEUED, (decision,), 0)
+            assert ledger.decide(job, []).decisions == ()
+        else:
+            with pytest.raises(TransitionError, match=f"it is {state}"):
+                ledger.decide(job, [decision])
+    assert {*State} - DECIDABLE == {*IN_WORK, State.PUBLISHED, State.SUPERSEDED}
+
+
+def test_a_strength_is_for_one_attempt_at_a_persons_word(ledger: Ledger) -> None:
+    job = ledger.let_go(brought_to(ledger, State.HELD))
+    job = ledger.again(ledger.move(ledger.claim(job), State.HELD), "strong")
+    assert (job.strength, job.anyway) == ("strong", False)
+    job = ledger.again(ledger.move(ledger.claim(job), State.HELD))
+    assert job.strength is None
 
 
 @pytest.mark.parametrize("state", State)

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from pydantic import TypeAdapter
 
 from uncnn.daemon.config import Models
 from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.ledger.decisions import FaceDecision
 from uncnn.daemon.photos import PhotoError
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.inline_engine import InlineEngine
 from uncnn.daemon.protect.messages import Look, Ready
 from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, protect
-from uncnn.daemon.protect.wire import RequestError
+from uncnn.daemon.protect.wire import RequestError, silent
 from uncnn.daemon.verify.verdict import Verdict
 
 POLICY = Policy.model_validate({"attack": {"steps": 6}, "protect": {"views": ["as-is"]}})
@@ -68,3 +69,25 @@ def test_bytes_go_in_and_the_judged_bytes_come_out(tmp_path: Path, monkeypatch: 
     assert 0 < np.abs(before - after).mean() < 8
     assert stages[0] == "looking for faces"
     assert "checking" in stages
+
+
+@pytest.mark.slow
+def test_a_face_that_a_person_wants_left_keeps_its_pixels_and_the_other_is_protected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skimage = pytest.importorskip("skimage")
+    monkeypatch.delenv("UNCNN_MODELS", raising=False)
+    face = Image.fromarray(skimage.data.astronaut()).crop((130, 0, 330, 200))
+    both, buffer = Image.new("RGB", (400, 200)), io.BytesIO()
+    both.paste(face, (0, 0))
+    both.paste(ImageOps.mirror(face), (200, 0))
+    both.save(buffer, "PNG")
+    engine, photo = InlineEngine.load(Models(), "cpu", tmp_path), Content(data=buffer.getvalue())
+    left, _ = sorted(engine.look(Look(photo, "photo.png", "auto")).faces, key=lambda each: each.box)
+    decision = FaceDecision("leave", left.box, "command", "2026-01-02T03:04:05+00:00")
+    outcome = protect(engine, PhotoJob(photo, "photo.png", POLICY, decisions=(decision,)), silent)
+    assert (outcome.decision, outcome.faces) == ("publish", 1)
+    assert outcome.reason.endswith("; 1 face left as you asked")
+    before, after = (np.asarray(Image.open(io.BytesIO(each))) for each in (photo.read(), outcome.candidate.read()))
+    assert np.array_equal(before[:, :200], after[:, :200])
+    assert not np.array_equal(before[:, 200:], after[:, 200:])

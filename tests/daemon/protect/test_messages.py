@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from uncnn.daemon.ledger.decisions import FaceDecision
 from uncnn.daemon.people.store import People, Person, Template
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import (
@@ -35,7 +36,8 @@ PHOTO = Content(Path("/spool/a.spool"))
 PEOPLE = People(
     people=[Person("ada", datetime(2026, 1, 2, tzinfo=UTC), [Template("dlib-resnet", "0" * 64, [[0.5, -0.25]])])]
 )
-TERMS = Terms(1e-3, ("as-is", "jpeg-75"), "calibrated", 24, "auto", "cloak", "only-enrolled", PEOPLE)
+DECISION = FaceDecision("not-a-person", (0.1, 1, 2.5, 3), "page", "2026-01-02T03:04:05+00:00")
+TERMS = Terms(1e-3, ("as-is", "jpeg-75"), "calibrated", 24, "auto", "cloak", "only-enrolled", PEOPLE, (DECISION,))
 ATTACK = AttackChoice("veil", {"steps": 3, "target": None}, PEOPLE)
 CHANGE = Change(PHOTO, "a", True, (FACE,), ("strong",), ATTACK, "JPEG", 90, following=(Next(PHOTO, "b"),))
 DETECTION = Detection(FACE, "turned", True, False)

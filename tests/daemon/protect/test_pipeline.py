@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.ledger.decisions import FaceDecision
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Change, Changed, Judge, Look, Looked, Next, Review, Reviewed
-from uncnn.daemon.protect.pipeline import Escalation, PhotoJob, decide, escalation_levels, protect
+from uncnn.daemon.protect.pipeline import Escalation, PhotoJob, decide, escalation_levels, next_strength, protect
 from uncnn.daemon.verify.detection import Detection
 from uncnn.daemon.verify.jod import Jod
 from uncnn.daemon.verify.statement import nearest_words, verify_words
@@ -72,7 +73,8 @@ class Scripted:
         self.asked.append(asked)
         if isinstance(asked, Review):
             assert asked.faces == tuple(self.faces)
-            return Reviewed(tuple(self.detections), (False,) * len(self.detections))
+            spared = (any(said.box == each.face.box for said in asked.terms.decisions) for each in self.detections)
+            return Reviewed(tuple(self.detections), tuple(spared))
         assert isinstance(asked, Judge)
         assert asked.detections == tuple(self.detections)
         known = [*(each.face for each in self.detections), *asked.late]
@@ -86,7 +88,8 @@ class Scripted:
                 each,
                 self.similar[each][levels.index(now.get(each, ""))],
                 uncertain=by_face[each].uncertain if each in by_face else "",
-                counts=each not in by_face or by_face[each].counts(asked.terms.uncertain),
+                counts=(each not in by_face or by_face[each].counts(asked.terms.uncertain))
+                and not any(said.box == each.box for said in asked.terms.decisions),
             )
             for each in known
         ]
@@ -343,3 +346,29 @@ def test_an_escalation_ends() -> None:
     assert escalation.escalate([1])
     assert not escalation.escalate([1])
     assert [escalation.strength(number) for number in (0, 1)] == ["", "strong"]
+
+
+def test_a_face_that_a_person_wants_left_is_not_cloaked(tmp_path: Path) -> None:
+    left, other = face(0), face(100)
+    engine = Scripted([left, other], {left: [1], other: [1, 0.1]})
+    decision = FaceDecision("leave", left.box, "command", "2026-01-02T03:04:05+00:00")
+    asked = replace(job("photo.png", Policy(), tmp_path), decisions=(decision,))
+    outcome = protect(engine, asked, lambda _: None)  # type: ignore[arg-type]
+    assert engine.strengths == [{other: "balanced"}]
+    assert (outcome.decision, outcome.strengths) == ("publish", ("", "balanced"))
+    terms = [each.terms for each in engine.asked if isinstance(each, Review | Judge)]
+    assert {each.decisions for each in terms} == {(decision,)}, "both looks are told"
+
+
+@pytest.mark.parametrize(
+    ("tried", "following"),
+    [
+        ([], "subtle"),
+        (["", ""], "subtle"),
+        (["", "balanced"], "strong"),
+        (["strong", "balanced"], "utmost"),
+        (["utmost", ""], None),
+    ],
+)
+def test_the_next_strength_is_beyond_all_that_were_tried(tried: list[str], following: str | None) -> None:
+    assert next_strength(tried) == following

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from uncnn.daemon.ledger.decisions import FaceDecision, Kind
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.measuring import compare_versions, embed
-from uncnn.daemon.protect.messages import Compare, Embed, Embedded, LookAhead, Review, Terms
+from uncnn.daemon.protect.messages import Compare, Embed, Embedded, Judge, LookAhead, Review, Terms
 from uncnn.daemon.protect.verifier import Verifier, handlers_of
 from uncnn.daemon.protect.wire import answer, silent
 from uncnn.daemon.verify.jod import Jod
@@ -197,6 +198,28 @@ def test_a_far_that_a_card_lacks_takes_the_stricter_one(verifier: Verifier, phot
     verdict = asked.verify(png(photo), png(photo), 1e-4, ("as-is",), 24)
     thresholds = {judgement.recogniser: judgement.threshold for judgement in verdict.faces[0].judgements}
     assert thresholds == {few.name: 0.3, other.card.name: other.card.thresholds[1e-4]}
+
+
+@pytest.mark.parametrize("kind", ["leave", "not-a-person"])
+def test_a_face_that_a_person_decided_about_is_left_and_not_counted(
+    verifier: Verifier, photo: np.ndarray, kind: Kind
+) -> None:
+    (found,) = verifier.detector.detect(photo)
+    decision = FaceDecision(kind, tuple(map(round, found.box)), "command", "")  # type: ignore[arg-type]
+    content = Content(data=png(photo))
+    terms = Terms(1e-3, VIEWS, "calibrated", 24, "auto", "cloak", "all", decisions=(decision,))
+    handlers = handlers_of(verifier, "cpu")
+    assert answer(handlers, Review(content, "a", (found,), terms), silent).spared == (True,)
+    verdict = answer(handlers, Judge(content, content, terms), silent)
+    (face,) = verdict.faces
+    assert (face.required, face.spared, face.decided, verdict.unapplied) == (False, True, kind, ())
+    left, top, right, bottom = decision.box
+    beside = replace(terms, decisions=(replace(decision, box=(left - 200, top, right - 200, bottom)),))
+    assert answer(handlers, Review(content, "a", (found,), beside), silent).spared == (False,)
+    verdict = answer(handlers, Judge(content, content, beside), silent)
+    (face,) = verdict.faces
+    assert (face.required, face.spared, face.decided) == (True, False, None)
+    assert "no face was found there" in verdict.unapplied[0]
 
 
 def test_two_photos_of_different_size_are_refused(verifier: Verifier, photo: np.ndarray) -> None:

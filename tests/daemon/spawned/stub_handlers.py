@@ -31,11 +31,13 @@ from uncnn.daemon.protect.messages import (
     Reviewed,
 )
 from uncnn.daemon.protect.wire import Handlers, Report
+from uncnn.daemon.verify.decided import applied
 from uncnn.daemon.verify.detection import Detection
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face, UncnnError
 
 FACE = Face((10.0, 10.0, 60.0, 60.0), ((20.0, 25.0), (50.0, 25.0), (35.0, 40.0), (25.0, 50.0), (45.0, 50.0)), 0.9)
+OTHER = Face((62.0, 30.0, 94.0, 62.0), ((70.0, 40.0), (86.0, 40.0), (78.0, 48.0), (72.0, 55.0), (84.0, 55.0)), 0.9)
 
 
 class PhotoError(UncnnError):
@@ -57,13 +59,15 @@ def make_worker(log: str) -> Handlers:
         with Path(log, "looked").open("ab") as writer:
             writer.write(content + b"\n")
         _fail(content, asked.name)
-        return Looked(() if b"no face" in content else (FACE,), "JPEG", (100, 100), (), _picture(content))
+        faces = () if b"no face" in content else (FACE, OTHER) if b"twins" in content else (FACE,)
+        return Looked(faces, "JPEG", (100, 100), (), _picture(content))
 
     def change(asked: Change, _report: Report) -> Changed:
         content = asked.photo.read()
         with Path(log, "cloaked").open("ab") as writer:
             writer.write(content + b"\n")
         released = content if b"unchanged" in content else b"cloaked " + content
+        released += f" at {asked.strengths[0]}".encode() if b"needs" in content else b""
         return Changed(asked.photo.beside(CANDIDATE, released), ())
 
     return {Ready: lambda _asked, _report: Loaded("stub"), Look: look, Change: change}
@@ -91,7 +95,8 @@ def make_verifier(log: str) -> Handlers:
 
     def review(asked: Review, _report: Report) -> Reviewed:
         detections = tuple(Detection(face, "", True, True) for face in asked.faces)
-        return Reviewed(detections, (False,) * len(detections))
+        kinds = applied(asked.terms.decisions, asked.faces, len(asked.faces)).kinds
+        return Reviewed(detections, tuple(kind is not None for kind in kinds))
 
     def judge(asked: Judge, _report: Report) -> Verdict:
         released = asked.released.read()
@@ -106,15 +111,18 @@ def make_verifier(log: str) -> Handlers:
             os.kill(os.getpid(), signal.SIGKILL)
         if b"hangs" in words and b"hangs" in released:
             time.sleep(600)
-        linked = any(word in released for word in words)
+        too_weak = b"needs utmost" in released and b"at utmost" not in released
+        linked = too_weak or any(word in released for word in words)
         judgement = Judgement("stub", "judge", "cosine", "as-is", 1.0, 0.9 if linked else 0.1, 0.5, linked)
         doubt = "it may be an animal" if b"animal" in released else ""
-        faces = (
-            ()
-            if b"no face" in released and not sees
-            else (FaceVerdict(FACE, True, True, (judgement,), uncertain=doubt),)
+        there = () if b"no face" in released and not sees else (FACE, OTHER) if b"twins" in released else (FACE,)
+        said = applied(asked.terms.decisions, there, len(there))
+        faces = tuple(
+            FaceVerdict(face, not kind, True, (judgement,), bool(kind), uncertain="" if kind else doubt, decided=kind)
+            for face, kind in zip(there, said.kinds, strict=True)
         )
-        return Verdict(hashlib.sha256(released).hexdigest(), 1e-3, ("as-is",), faces, _picture(released))
+        sha256 = hashlib.sha256(released).hexdigest()
+        return Verdict(sha256, 1e-3, ("as-is",), faces, _picture(released), unapplied=said.unapplied)
 
     def describe(asked: Describe, _report: Report) -> Described:
         content = asked.photo.read()

@@ -46,11 +46,22 @@ def test_a_photo_and_its_copy_are_shown(page: ServedPage, name: str, which: str)
     assert page.ask("GET", f"{path}.json").json() == {"width": 120, "height": 90}
 
 
+def test_a_face_is_shown_by_its_number(page: ServedPage) -> None:
+    held = number(page, "held.jpg")
+    answer = page.ask("GET", f"/ledger/{held}/face/1.jpg")
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
+    with Image.open(io.BytesIO(answer.body)) as opened:
+        assert opened.size == (75, 75), "the square around 10 to 60, cut at the border"
+    for path in (f"{held}/face/2.jpg", f"{held}/face/0.jpg", "999/face/1.jpg"):
+        assert page.ask("GET", f"/ledger/{path}").status == 404, path
+
+
 def test_a_file_that_is_another_by_now_is_not_shown(page: ServedPage, scene: Scene) -> None:
     (scene.publish / "out.jpg").write_bytes(photo("another"))
     (scene.watch / "held.jpg").write_bytes(photo("another"))
     assert page.ask("GET", f"/ledger/{number(page, 'out.jpg')}/cloaked/small.jpg").status == 409
     assert page.ask("GET", f"/ledger/{number(page, 'held.jpg')}/original/small.jpg").status == 409
+    assert page.ask("GET", f"/ledger/{number(page, 'held.jpg')}/face/1.jpg").status == 409
     assert page.ask("GET", f"/ledger/{number(page, 'out.jpg')}/original/small.jpg").status == 200
 
 

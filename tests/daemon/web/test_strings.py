@@ -12,7 +12,7 @@ from uncnn.daemon.ledger.states import State
 from uncnn.daemon.ledger.view import Life
 from uncnn.daemon.web import strings as module
 from uncnn.daemon.web.dropped import Status
-from uncnn.daemon.web.held import DECISIONS
+from uncnn.daemon.web.held import DECISIONS, FACE_DECISIONS
 from uncnn.daemon.web.strings import said, strings
 
 FOLDER = Path(module.__file__).parent
@@ -35,7 +35,7 @@ def test_every_string_that_a_script_names_is_there() -> None:
 def test_every_question_of_a_form_is_there() -> None:
     forms = "".join(file.read_text() for file in FOLDER.glob("templates/*.html"))
     asked = "".join(re.findall(r'data-confirm="([^"]*)"', forms))
-    for name in ("forget-all", "publish", "drop", "end-own"):
+    for name in ("forget-all", "publish", "drop", "end-own", "leave", "not-a-person"):
         assert name in asked
         assert said("script", f"{name}-heading")
         assert said("script", f"{name}-words")
@@ -54,8 +54,11 @@ def test_every_reason_of_a_refusal_is_there() -> None:
         ("state", tuple(State)),
         ("service", (*get_args(Life), "not-run")),
         ("stage", ("loading", "looking", "changing", "judging")),
-        ("face", ("protected", "provisional", "linked", "spared", "small", "left-uncertain")),
-        ("held", DECISIONS),
+        (
+            "face",
+            ("protected", "provisional", "linked", "spared", "small", "left-uncertain", "left-as-asked", "no-person"),
+        ),
+        ("held", (*DECISIONS, *FACE_DECISIONS)),
     ],
 )
 def test_every_word_that_data_stand_for_is_there(section: str, names: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The faces of a verdict, as the page shows them."""
+"""The faces of a verdict, as they are listed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from verdict_sample import JUDGEMENTS, VERDICT_OF_ONE
 
+from uncnn.daemon.verify.faces import faces_json
 from uncnn.daemon.verify.verdict import FaceVerdict
-from uncnn.daemon.web.faces import faces_json
 
 (FACE,) = VERDICT_OF_ONE.faces
 
@@ -27,6 +27,8 @@ def shown(face: FaceVerdict) -> dict[str, object]:
         (replace(FACE, judgements=(replace(JUDGEMENTS[0], linked=True),)), "linked"),
         (replace(FACE, required=False), "small"),
         (replace(FACE, required=False, spared=True), "spared"),
+        (replace(FACE, required=False, spared=True, decided="leave"), "left-as-asked"),
+        (replace(FACE, required=False, spared=True, decided="not-a-person"), "no-person"),
         (replace(FACE, required=False, uncertain="turned"), "left-uncertain"),
     ],
 )
