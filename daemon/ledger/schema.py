@@ -145,6 +145,10 @@ _SCHEMA_8: Final = (
     "ALTER TABLE folders ADD COLUMN ignored TEXT NOT NULL DEFAULT '{}'",  # JSON: what is not taken, by reason
 )
 
+_SCHEMA_9: Final = (
+    "ALTER TABLE runs ADD COLUMN canaries TEXT NOT NULL DEFAULT '[]'",  # JSON: what the models said of known pictures
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _SCHEMA_1,
     _SCHEMA_2,
@@ -154,5 +158,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _SCHEMA_6,
     _SCHEMA_7,
     _SCHEMA_8,
+    _SCHEMA_9,
 )
 """Number n leads from `user_version` n to n + 1; all that stand here are kept, new ones are added at the end."""

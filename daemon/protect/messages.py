@@ -20,6 +20,7 @@ from uncnn.daemon.verify.detection import Detection, Uncertain
 from uncnn.daemon.verify.jod import Jod, Visibility
 from uncnn.daemon.verify.verdict import Verdict
 from uncnn.plugins.api import Face, Rotated
+from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 CANDIDATE: Final = "candidate"
 MOVED: Final = "moved"
@@ -34,11 +35,12 @@ class Loaded:
 
     device: str
     providers: tuple[str, ...] = ()  # of ONNX Runtime
+    canaries: CanaryAnswers | None = None  # when its models were last asked
 
 
 @dataclass(frozen=True, slots=True)
 class Ready(Ask[Loaded]):
-    """Load the models."""
+    """Load the models, or say how those are that are loaded."""
 
 
 @dataclass(frozen=True, slots=True)
