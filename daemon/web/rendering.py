@@ -12,7 +12,7 @@ from uncnn.daemon.web.assets import assets
 from uncnn.daemon.web.doors import Refusal
 from uncnn.daemon.web.strings import said, strings
 
-PAGES: Final = ("drop", "today", "held", "people", "settings", "health", "sessions")
+PAGES: Final = ("drop", "today", "held", "people", "models", "settings", "health", "sessions")
 
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
