@@ -52,6 +52,7 @@ def application(site: Site) -> ASGIApp:
             Route("/photos/{identity}/retry", dropping.retry_photo, methods=["POST"]),
             Route("/photos/{identity}/forget", dropping.forget_photo, methods=["POST"]),
             Route("/today", today.show_today, methods=["GET"]),
+            Route("/today", today.watch_folder, methods=["POST"]),
             Route("/today.json", today.send_today, methods=["GET"]),
             Route("/held", held.show_held, methods=["GET"]),
             Route("/held.json", held.send_held, methods=["GET"]),
