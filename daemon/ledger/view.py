@@ -149,6 +149,12 @@ def view(file: Path, concerns: int) -> View | None:
     return View(run, folders, found, in_all, uncertain, given) if run is not None or given else None
 
 
+def concerns_in_all(file: Path) -> int:
+    """Return how many photos wait for a person. Raises LedgerError."""
+    with opened(file) as database:
+        return 0 if database is None else int(database.rows(f"SELECT count(*) {_CONCERNS}")[0][0])
+
+
 def entries(file: Path, states: Collection[State], newest: int | None, named: str = "") -> tuple[list[Entry], int]:
     """Return the newest photos in one of `states` (all where it is empty), oldest first, and how many there are in all.
 
