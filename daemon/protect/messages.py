@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from uncnn.daemon.config.policies import Margin, Metadata, Who
-from uncnn.daemon.explain.explained import ExplainedFace
+from uncnn.daemon.explain.explained import ExplainedFace, RecogniserAnswer
 from uncnn.daemon.explain.members import Member
 from uncnn.daemon.files.formats import WrittenAs
 from uncnn.daemon.people.store import People
@@ -208,6 +208,30 @@ class Explain(Ask[Explained]):
     smallest_px: float
     most: int  # faces at most
     members: tuple[Member, ...]  # of the gallery, beside the strangers
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """Whom the classifier takes each of the faces for."""
+
+    answers: tuple[RecogniserAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Classify(Ask[Classification]):
+    """Say whom a closed-set classifier takes faces of a photo for, and those of its copy."""
+
+    photo: Content
+    name: str  # of the photo, for a person
+    copy: Content | None
+    model: Content  # an ONNX file
+    classifier: str  # what a person calls it
+    names: tuple[str, ...]  # of its classes, in their order
+    faces: tuple[Face, ...]
+    again: tuple[Face | None, ...]  # in the copy
+    order: Literal["RGB", "BGR"]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
