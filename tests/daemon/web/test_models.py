@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mirror import Mirror, mirror_of
 from served_page import ServedPage
 
 from uncnn.daemon.config import Config, Models
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from mirror import Mirror, mirror_of
 
 CASIA = "mobilefacenet-casia"
 Y1 = "mobilefacenet-y1"  # the one that is converted fastest

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 from browsing import PATIENCE_MS, Visitor
+from mirror import mirror_of
 from playwright.sync_api import expect
 from served_page import ServedPage
 
 from uncnn.daemon.config import Config, Models
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from mirror import mirror_of
 
 pytestmark = pytest.mark.slow
 
