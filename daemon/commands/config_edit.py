@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from uncnn.daemon.config import find_config
-from uncnn.daemon.config.document import Location, read
-from uncnn.daemon.config.editing import REMOVED, Edit, edit_file, location_of
+from uncnn.daemon.config.document import Location
+from uncnn.daemon.config.editing import REMOVED, Edit, added_folder, edit_file, location_of
 from uncnn.daemon.files.folders import named
 from uncnn.daemon.files.opening import make_durable
 from uncnn.daemon.output import OK, USAGE
@@ -41,13 +41,7 @@ def add_folder(explicit: Path | None, watch: Path, publish: Path, policy: str | 
     Raises EditError: they cannot be made. ConfigError: the file cannot be changed, or would be wrong.
     """
     file = find_config(explicit)
-    before = read(file).value.get("folders")
-    number = len(before) if isinstance(before, list) else 0
-    values = {"watch": str(named(watch)), "publish": str(named(publish)), **({"policy": policy} if policy else {})}
-    edits = [Edit(("folders", number), values)]
-    if before is not None and not isinstance(before, list):
-        edits = [Edit(("folders",), REMOVED), *edits]
-    status = _edit(explicit, edits)
+    status = _edit(explicit, added_folder(file, str(named(watch)), str(named(publish)), policy))
     try:
         for folder in (watch, publish):
             make_durable(named(folder))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from rich.markup import escape
 
 from uncnn.daemon.control.service_engine import EitherEngine
+from uncnn.daemon.explain.class_names import read_names
 from uncnn.daemon.explain.explained import ExplainedFace
 from uncnn.daemon.explain.members import Member, enrolled
 from uncnn.daemon.explain.people_folder import photos_of_people
@@ -17,8 +19,11 @@ from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.output import NO_FACE, OK, print_json
 from uncnn.daemon.people.store import read_people
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.messages import PICTURE, Describe, Explain, Portray
-from uncnn.daemon.protect.wire import RequestError
+from uncnn.daemon.protect.messages import PICTURE, Classify, Describe, Explain, Portray
+from uncnn.daemon.protect.process_engine import JOB_SECONDS
+from uncnn.daemon.protect.processes import Child
+from uncnn.daemon.protect.wire import Handlers, RequestError
+from uncnn.daemon.sandbox.rules import sandbox_for
 from uncnn.daemon.settings import Settings, SettingsError, taken, work
 from uncnn.daemon.terminal.explanation_table import say_explanation
 from uncnn.daemon.terminal.progress import Bar, progress_bar
@@ -28,6 +33,18 @@ from uncnn.exporters.registry.store import Installed
 from uncnn.plugins.api import Rotated
 
 MOST_FACES: Final = 1000
+_CLASSIFIES: Final = ("uncnn.daemon.protect.classifier",)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierFiles:
+    """A closed-set classifier of the user's own, and how it is fed."""
+
+    model: Path
+    names: Path
+    order: str
+    mean: float
+    std: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +56,7 @@ class Wanted:
     copy: Path | None
     output: Path | None  # a picture
     surrogates: bool  # whether the attacked recognisers are asked too
+    classifier: ClassifierFiles | None = None
 
     @property
     def titles(self) -> list[str]:
@@ -55,9 +73,11 @@ def explain_photo(settings: Settings, wanted: Wanted, as_json: bool) -> int:
     Raises:
         SettingsError: the output is no PNG or one of the photos, or the copy has another size. PeopleFolderError,
         PeopleError: there is nobody in the folder, or the enrolled people cannot be read. PublishError: a file cannot
-        be read or written. RequestError: one is no photo. StrangersError: a model is damaged.
+        be read or written. RequestError: one is no photo, or the classifier cannot be asked. NamesError: it has none.
+    StrangersError: a model is damaged. ProcessDied: the classifier brought its process to an end.
     """
     _check_output(wanted)
+    classes = () if wanted.classifier is None else read_names(wanted.classifier.names)
     named = photos_of_people(wanted.gallery) if wanted.gallery is not None else []
     with progress_bar(len(named) + 1, as_json) as bar, work(settings.models, settings.device) as (engine, spool):
         members, notes = _members(engine, spool, named, settings.policy.faces.rotated, bar)
@@ -68,6 +88,8 @@ def explain_photo(settings: Settings, wanted: Wanted, as_json: bool) -> int:
         copy = None if wanted.copy is None else Content(taken(wanted.copy, spool).path)
         faces, more = _faces(engine, settings, models, members, wanted, photo, copy)
         notes += more
+        if wanted.classifier is not None and faces:
+            faces = _classified(wanted.classifier, classes, wanted, spool, photo, copy, faces)
         if wanted.output is not None and faces:
             _draw(engine, wanted, photo, copy, faces)
     if not members:
@@ -158,6 +180,42 @@ def _faces(
     if said.further:
         notes.append(f"{said.further} more faces, which are not explained")
     return said.faces, notes
+
+
+def _classified(
+    files: ClassifierFiles,
+    names: tuple[str, ...],
+    wanted: Wanted,
+    spool: Path,
+    photo: Content,
+    copy: Content | None,
+    faces: tuple[ExplainedFace, ...],
+) -> tuple[ExplainedFace, ...]:
+    """Return the faces with the answer of a classifier, which runs in a sandboxed process that ends with it."""
+    asked = Classify(
+        photo,
+        printable(wanted.photo.name),
+        copy,
+        Content(taken(files.model, spool).path),
+        printable(files.model.name),
+        names,
+        tuple(face.face for face in faces),
+        tuple(face.again for face in faces),
+        "BGR" if files.order == "BGR" else "RGB",
+        (files.mean,) * 3,
+        (files.std,) * 3,
+    )
+    with closing(Child("classifier", _make_classifier, sandbox_for(spool, (), "cpu"), _CLASSIFIES)) as child:
+        said = child.call(asked, JOB_SECONDS)
+    return tuple(
+        replace(face, answers=(*face.answers, answer)) for face, answer in zip(faces, said.answers, strict=True)
+    )
+
+
+def _make_classifier() -> Handlers:
+    from uncnn.daemon.protect.classifier import make_classifier  # ONNX Runtime: only in the spawned process
+
+    return make_classifier()
 
 
 def _draw(

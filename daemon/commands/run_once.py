@@ -134,8 +134,13 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
     ):
         summary.bar = bar
         context = JobContext(ledger, engine, spool, bar.report, _starter(engine, run, bar))
-        for seen in looks:
-            _drain_folder(context, seen, bar, summary)
+        try:
+            for seen in looks:
+                _drain_folder(context, seen, bar, summary)
+            engine.hear_canaries()
+        finally:
+            with suppress(LedgerError):  # which may be what ended it
+                run.canaries_said(engine.canaries)
 
 
 def _drain_folder(context: JobContext, seen: ScanResult, bar: Bar, summary: Summary) -> None:

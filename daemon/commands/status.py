@@ -20,6 +20,7 @@ from uncnn.daemon.ledger.states import State
 from uncnn.daemon.ledger.view import Entry, FolderView, LastRun, Life, View, exit_status, problem, view
 from uncnn.daemon.output import OK, print_json
 from uncnn.daemon.text import ago, photos, printable
+from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 WATCH_SECONDS: Final = 2.0
 CONCERNS: Final = 20
@@ -97,7 +98,9 @@ def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
     else:
         yield f"  last run ended {ago(run.ended, now)} with exit status {run.exit_status}"
     if run.device is None:
-        if run.ended is not None:
+        if run.canaries:
+            yield from _canary_lines(run.canaries, now)
+        elif run.ended is not None:
             yield "  no models were loaded, because there was nothing to cloak"
         else:
             yield f"  now: {run.doing or 'waiting for the first photo; the models are loaded then'}"
@@ -111,8 +114,18 @@ def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
     yield f"  device: {run.device}{verifier}"
     yield f"  attacked recognisers: {', '.join(run.surrogates) or 'none'}"
     yield f"  judges: {', '.join(run.judges) or 'none'}"
+    yield from _canary_lines(run.canaries, now)
     if run.protection is not None:
         yield f"  {run.protection.words}"
+
+
+def _canary_lines(canaries: Sequence[CanaryAnswers], now: datetime) -> Iterator[str]:
+    """Yield which models said of known faces what they must when they were last asked, and which did not."""
+    for each in canaries:
+        when = ago(datetime.fromisoformat(each.asked), now)
+        yield f"  canaries of the {each.process}, asked {when}: passed by {', '.join(each.passed) or 'none'}"
+        if each.failed:
+            yield f"    failed by {', '.join(each.failed)}: {each.problem}"
 
 
 def _folder_lines(folder: FolderView, now: datetime) -> Iterator[str]:
@@ -230,6 +243,7 @@ def _run_json(run: LastRun, now: datetime) -> dict[str, Any]:
         "protection": None if run.protection is None else asdict(run.protection),
         "surrogates": list(run.surrogates),
         "judges": list(run.judges),
+        "canaries": [{**asdict(each), "problem": each.problem or None} for each in run.canaries],
     }
 
 

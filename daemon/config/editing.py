@@ -23,7 +23,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from uncnn.daemon.config import config_of
-from uncnn.daemon.config.document import ConfigError, Document, Location, Problem, parse, spelled
+from uncnn.daemon.config.document import ConfigError, Document, Location, Problem, parse, read, spelled
 from uncnn.daemon.text import printable, system_words
 
 REMOVED: Final = object()
@@ -96,6 +96,15 @@ def edit_file(file: Path, edits: Sequence[Edit], seen_sha256: str | None = None)
             draft.replace(file)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def added_folder(file: Path, watch: str, publish: str, policy: str | None) -> list[Edit]:
+    """Return the edits that add a pair of folders to a configuration file. Raises ConfigError: it cannot be read."""
+    before = read(file).value.get("folders")
+    number = len(before) if isinstance(before, list) else 0
+    values = {"watch": watch, "publish": publish, **({"policy": policy} if policy else {})}
+    edits = [Edit(("folders", number), values)]
+    return edits if before is None or isinstance(before, list) else [Edit(("folders",), REMOVED), *edits]
 
 
 def _editor() -> YAML:

@@ -161,8 +161,7 @@ class Guest:
             try:
                 self._answer(_understood(document), files)
             except RequestError as error:
-                refused = {"message": str(error), "fault": error.fault, "kind": error.kind}
-                self._send({"error": refused})
+                self._send({"error": error.values})
             finally:
                 close_all(files)
 

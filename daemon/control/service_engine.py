@@ -131,7 +131,7 @@ class ServiceEngine:
                 return received["result"], files
             close_all(files)
             if "error" in received:
-                raise RequestError(**received["error"])
+                raise RequestError.read(received["error"])
             if "refused" in received:
                 raise ServiceLost(str(received["refused"]))
             report(Stage(**received["progress"]))

@@ -22,6 +22,7 @@ from uncnn.daemon.protect.wire import Ask, Report
 from uncnn.daemon.sandbox.protection import Protection
 from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import UncnnError
+from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 Answer = TypeVar("Answer")
 
@@ -86,6 +87,7 @@ class SharedEngine:
         self._looks = 0  # at photos, since the engine was made
         self._at_photo = False  # of the worker thread: until it is done the engine stays the same
         self._was_lent = False  # since the worker thread's last call
+        self._canaries: tuple[CanaryAnswers, ...] = ()
         self._ending = False
         self._waits = False
         self._waited = 0.0
@@ -124,12 +126,20 @@ class SharedEngine:
         finally:
             with self._turn():
                 self._at_photo = False
+                if self._engine is not None:
+                    self._engine.hear_canaries()
+                self._note_canaries()
                 if self._looks >= self._config().service.recycle_after:
                     self._end()
 
     def waited(self) -> float | None:
         """Return how many seconds the worker thread waited for commands at this photo; None: at present it does."""
         return None if self._waits else self._waited
+
+    @property
+    def canaries(self) -> tuple[CanaryAnswers, ...]:
+        """Return what the models said of known pictures, as it was after the worker thread's last photo."""
+        return self._canaries
 
     @property
     def started(self) -> bool:
@@ -167,7 +177,10 @@ class SharedEngine:
     def load(self, engine: ProcessEngine) -> str:
         """Load the models of the engine whose turn it is, where they are not loaded, and return the device."""
         if not engine.started:
-            self._device = engine.start()
+            try:
+                self._device = engine.start()
+            finally:
+                self._note_canaries()
             self._loaded(self._device, engine)
         return self._device
 
@@ -228,6 +241,10 @@ class SharedEngine:
                 raise EngineUnavailable("the service is starting or ending")
             self._engine = self._make(config, self._spool)
             self._footing = Footing.of(config.models, config.device, data_dir())
+
+    def _note_canaries(self) -> None:
+        if self._engine is not None and self._engine.canaries:
+            self._canaries = self._engine.canaries
 
     def _end(self) -> None:
         if self._engine is not None:

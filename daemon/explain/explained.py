@@ -42,10 +42,10 @@ class RecogniserAnswer:
     """Whom one recogniser takes one face for."""
 
     recogniser: str
-    role: Literal["surrogate", "judge"]
+    role: Literal["surrogate", "judge", "classifier"]  # a classifier has to name one of those that it knows
     family: str
-    metric: str
-    names: int  # in its gallery
+    metric: str  # of a classifier: softmax
+    names: int  # in its gallery, or that it knows
     original: Identification
     copy: Identification | None  # None: there is no copy
 

@@ -10,6 +10,11 @@ UNEXPECTED: Final = "none, cloak unexpected"
 """The same of a cloaked face, to a recogniser that expects no cloaks."""
 
 
+def classifier_words(name: str, names: int) -> str:
+    """Return what a closed-set classifier's chances are."""
+    return f"{name}: chances among the {names:,} names it knows (softmax): it must name one of them, whoever it is"
+
+
 def chance_words(chance: float) -> str:
     """Return a chance in percent, never as certain."""
     if chance < 0.001:

@@ -15,6 +15,7 @@ from uncnn.daemon.ledger.file import Database, LedgerError
 from uncnn.daemon.ledger.rows import utc_now, utc_text
 from uncnn.daemon.sandbox.protection import Protection
 from uncnn.daemon.text import printable
+from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 BEAT_SECONDS: Final = 10.0
 KEPT: Final = 1000
@@ -68,6 +69,10 @@ class Run:
         values = (utc_text(utc_now()), printable(problem), printable(doing), published, faces, busy_seconds)
         columns = "beat = ?, problem = ?, doing = ?, published = ?, faces = ?, busy_seconds = ?"
         self._write(f"UPDATE runs SET {columns} WHERE id = ?", *values)
+
+    def canaries_said(self, answers: Sequence[CanaryAnswers]) -> None:
+        """Note what the models said of known pictures when they were last asked. Raises LedgerError."""
+        self._write("UPDATE runs SET canaries = ? WHERE id = ?", json.dumps([asdict(each) for each in answers]))
 
     def end(self) -> None:
         """Note that the run ended. Raises LedgerError."""

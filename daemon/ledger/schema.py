@@ -150,6 +150,10 @@ _SCHEMA_9: Final = (
     "ALTER TABLE jobs ADD COLUMN strength TEXT",  # that a person wants tried first, NULL: that of the policy
 )
 
+_SCHEMA_10: Final = (
+    "ALTER TABLE runs ADD COLUMN canaries TEXT NOT NULL DEFAULT '[]'",  # JSON: what the models said of known pictures
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _SCHEMA_1,
     _SCHEMA_2,
@@ -160,5 +164,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _SCHEMA_7,
     _SCHEMA_8,
     _SCHEMA_9,
+    _SCHEMA_10,
 )
 """Number n leads from `user_version` n to n + 1; all that stand here are kept, new ones are added at the end."""

@@ -20,6 +20,7 @@ from uncnn.daemon.ledger.schema import MIGRATIONS
 from uncnn.daemon.ledger.states import NEEDS_PERSON, SETTLED, State
 from uncnn.daemon.output import DEGRADED, NOT_RUNNING, OK
 from uncnn.daemon.sandbox.protection import Protection
+from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 Life: TypeAlias = Literal["running", "silent", "ended", "died"]
 
@@ -40,6 +41,7 @@ class LastRun:
     judges: tuple[str, ...]
     providers: tuple[str, ...]  # of ONNX Runtime, that the verifier uses
     protection: Protection | None  # of its decoders; None: it started none
+    canaries: tuple[CanaryAnswers, ...]  # of each of its processes, when their models were last asked
     kind: str  # once, or service
     problem: str  # what keeps the service as a whole from working, "" where nothing does
     doing: str  # the photo at hand and its stage
@@ -147,6 +149,12 @@ def view(file: Path, concerns: int) -> View | None:
     return View(run, folders, found, in_all, uncertain, given) if run is not None or given else None
 
 
+def concerns_in_all(file: Path) -> int:
+    """Return how many photos wait for a person. Raises LedgerError."""
+    with opened(file) as database:
+        return 0 if database is None else int(database.rows(f"SELECT count(*) {_CONCERNS}")[0][0])
+
+
 def entries(file: Path, states: Collection[State], newest: int | None, named: str = "") -> tuple[list[Entry], int]:
     """Return the newest photos in one of `states` (all where it is empty), oldest first, and how many there are in all.
 
@@ -203,6 +211,7 @@ def _last_run(database: Database) -> LastRun | None:
             judges=tuple(json.loads(row["judges"])),
             providers=tuple(json.loads(row["providers"])),
             protection=Protection.of(json.loads(row["protection"])) if row["protection"] else None,
+            canaries=tuple(map(CanaryAnswers.of, json.loads(row["canaries"]))),
             **{name: row[name] for name in ("kind", "problem", "doing", "published", "faces", "busy_seconds")},
         )
     return None

@@ -8,7 +8,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from uncnn.daemon.explain.explained import ExplainedFace, Identification
+from uncnn.daemon.explain.explained import ExplainedFace, Identification, RecogniserAnswer
 from uncnn.daemon.explain.words import NONE_OF_THESE, OTHERS, UNEXPECTED, chance_words
 from uncnn.daemon.pictures.contact_sheet import png
 from uncnn.daemon.verify.visibility import face_square
@@ -88,11 +88,17 @@ def _face(
     _text(draw, (left, top), words, PANEL_PX, 14, _PALE)
     top += 2 * _LINE - _LINE // 4
     for answer in face.answers:
-        _text(draw, (left, top), f"{answer.recogniser}, {answer.names:,} names", PANEL_PX, 14)
+        _text(draw, (left, top), _title(answer), PANEL_PX, 14)
         found = (answer.copy if copy else None) or answer.original
         for number, bar in enumerate(_bars(found), 1):
             _bar(draw, (left, top + number * _LINE), bar)
         top += (1 + len(_bars(answer.copy or answer.original))) * _LINE + _GAP
+
+
+def _title(answer: RecogniserAnswer) -> str:
+    if answer.role == "classifier":
+        return f"{answer.recogniser}: must name one of the {answer.names:,} it knows (softmax)"
+    return f"{answer.recogniser}, {answer.names:,} names"
 
 
 def _bars(found: Identification) -> list[_Bar]:
@@ -105,8 +111,9 @@ def _bars(found: Identification) -> list[_Bar]:
         )
         for each in found.candidates
     ]
-    if found.nobody is not None and found.others is not None:
+    if found.others is not None:
         bars.append(_Bar(OTHERS, found.others, chance_words(found.others), _STRANGER))
+    if found.nobody is not None:
         bars.append(_Bar(NONE_OF_THESE, found.nobody, chance_words(found.nobody), _NOBODY))
     if found.unaware is not None:
         bars.append(_Bar(UNEXPECTED, found.unaware, chance_words(found.unaware), _UNEXPECTED))

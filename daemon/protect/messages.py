@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from uncnn.daemon.config.policies import Margin, Metadata, Who
-from uncnn.daemon.explain.explained import ExplainedFace
+from uncnn.daemon.explain.explained import ExplainedFace, RecogniserAnswer
 from uncnn.daemon.explain.members import Member
 from uncnn.daemon.files.formats import WrittenAs
 from uncnn.daemon.ledger.decisions import FaceDecision
@@ -21,6 +21,7 @@ from uncnn.daemon.verify.detection import Detection, Uncertain
 from uncnn.daemon.verify.jod import Jod, Visibility
 from uncnn.daemon.verify.verdict import Verdict
 from uncnn.plugins.api import Face, Rotated
+from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 CANDIDATE: Final = "candidate"
 MOVED: Final = "moved"
@@ -35,11 +36,12 @@ class Loaded:
 
     device: str
     providers: tuple[str, ...] = ()  # of ONNX Runtime
+    canaries: CanaryAnswers | None = None  # when its models were last asked
 
 
 @dataclass(frozen=True, slots=True)
 class Ready(Ask[Loaded]):
-    """Load the models."""
+    """Load the models, or say how those are that are loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,30 @@ class Explain(Ask[Explained]):
     smallest_px: float
     most: int  # faces at most
     members: tuple[Member, ...]  # of the gallery, beside the strangers
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """Whom the classifier takes each of the faces for."""
+
+    answers: tuple[RecogniserAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Classify(Ask[Classification]):
+    """Say whom a closed-set classifier takes faces of a photo for, and those of its copy."""
+
+    photo: Content
+    name: str  # of the photo, for a person
+    copy: Content | None
+    model: Content  # an ONNX file
+    classifier: str  # what a person calls it
+    names: tuple[str, ...]  # of its classes, in their order
+    faces: tuple[Face, ...]
+    again: tuple[Face | None, ...]  # in the copy
+    order: Literal["RGB", "BGR"]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)

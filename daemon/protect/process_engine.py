@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from uncnn.daemon.sandbox.protection import Protection, held_in_all
 from uncnn.daemon.sandbox.rules import Sandbox, sandbox_for
 from uncnn.daemon.verify.programs import BUTTERAUGLI
 from uncnn.exporters.registry import detectors, store
+from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 Answer = TypeVar("Answer")
 Model = TypeVar("Model")
@@ -53,6 +55,7 @@ class ProcessEngine:
         self._roster: store.Roster | None = None
         self._worker: Child | None = None
         self._verifier: Child | None = None
+        self._canaries: dict[str, CanaryAnswers] = {}  # by the name of the process
 
     @property
     def roster(self) -> store.Roster:
@@ -104,7 +107,7 @@ class ProcessEngine:
             RequestError: a model is missing or broken. ProcessDied: a process ended.
         """
         both = (self.worker, self.verifier)
-        answers = [_load(child) for child in both]
+        answers = [self._load(child) for child in both]
         self.started = True
         self.providers = answers[1].providers
         return answers[0].device
@@ -127,12 +130,38 @@ class ProcessEngine:
         """Return what the verifier says, of an original or of a copy. Raises RequestError, ProcessDied."""
         return self._ask(self.verifier, asked)
 
+    @property
+    def canaries(self) -> tuple[CanaryAnswers, ...]:
+        """Return what the models of each process said of known pictures, as far as it is known here."""
+        return tuple(self._canaries.values())
+
+    def hear_canaries(self) -> None:
+        """Hear from the processes that run what their models said last."""
+        for child in (self._worker, self._verifier):
+            if child is not None and child.alive and child.answered:
+                with suppress(RequestError, ProcessDied):  # the next photo meets the same, and says it
+                    self._load(child)
+
     def _ask(self, child: Child, asked: Ask[Answer], report: Report | None = None) -> Answer:
         if not child.answered:  # one started anew loads its models first: that is no part of the photo's time
             if report is not None:
                 report(Stage(LOADING))
-            _load(child)
+            self._load(child)
         return child.call(asked, self._job_seconds, report)
+
+    def _load(self, child: Child) -> Loaded:
+        """Wait until a process has loaded its models, and return what it says of itself."""
+        said: CanaryAnswers | None = None
+        try:
+            loaded = child.call(Ready(), PREPARE_SECONDS)
+            said = loaded.canaries
+        except RequestError as error:
+            said = error.canaries
+            raise
+        finally:
+            if said is not None:
+                self._canaries[child.name] = replace(said, process=child.name)
+        return loaded
 
     def kill(self) -> None:
         """End both processes now, from any thread: what is asked of them fails with ProcessDied."""
@@ -157,11 +186,6 @@ class ProcessEngine:
     ) -> None:
         """End both processes."""
         self.close()
-
-
-def _load(child: Child) -> Loaded:
-    """Wait until a process has loaded its models, and return what it says of itself."""
-    return child.call(Ready(), PREPARE_SECONDS)
 
 
 def models_found(find: Callable[[Callable[[Path, Path], store.DetectorFiles]], Model]) -> Model:

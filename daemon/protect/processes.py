@@ -121,7 +121,7 @@ class Child:
             self.kill()
             raise ProcessDied(f"the {self.name} ended unexpectedly ({self._ending()})") from error
         if "error" in received:
-            raise RequestError(**received["error"])
+            raise RequestError.read(received["error"])
         try:
             result = unpack_answer(asked, received["result"])
         except ValidationError as error:
@@ -229,5 +229,4 @@ def _answer_all(connection: Connection, handlers: Handlers, send: Callable[[dict
 
 
 def _refused(error: Exception) -> dict[str, Any]:
-    said = RequestError.of(error)
-    return {"error": {"message": str(said), "fault": said.fault, "kind": said.kind}}
+    return {"error": RequestError.of(error).values}

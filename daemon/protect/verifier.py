@@ -262,8 +262,9 @@ def handlers_of(
 
         return handler
 
+    providers = tuple(recognisers[0].session.get_providers())
     return {
-        Ready: lambda _asked, _report: Loaded(device, tuple(recognisers[0].session.get_providers())),
+        Ready: lambda _asked, _report: Loaded(device, providers, canaries.answers),
         LookAhead: counted(partial(_look_ahead, verifier)),
         Review: counted(partial(_review, verifier)),
         Judge: counted(partial(_judge, verifier)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_origin
 
@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import Fault, UncnnError
+from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 Answer = TypeVar("Answer")
 
@@ -50,13 +51,17 @@ class RequestError(UncnnError):
     """The process answered with an error that a person can fix.
 
     `fault` is where it lies, `kind` what it is: of a PhotoError its own, of an OSError that of `system_words`.
+    `canaries` is what the models said of known pictures, where one of them is not sound.
     """
 
-    def __init__(self, message: str, fault: Fault = "other", kind: str = "") -> None:
+    def __init__(
+        self, message: str, fault: Fault = "other", kind: str = "", canaries: CanaryAnswers | None = None
+    ) -> None:
         """Keep what went wrong."""
         super().__init__(message)
         self.fault: Fault = fault  # type: ignore[misc] # that of the error in the process
         self.kind = kind
+        self.canaries = canaries
 
     @classmethod
     def of(cls, error: Exception) -> RequestError:
@@ -66,11 +71,24 @@ class RequestError(UncnnError):
         if isinstance(error, MemoryError):
             return cls("not enough memory for this photo: close other programs, or make the photo smaller")
         if isinstance(error, UncnnError):
-            return cls(str(error), error.fault, str(getattr(error, "kind", "")))
+            kind, canaries = str(getattr(error, "kind", "")), getattr(error, "canaries", None)
+            return cls(str(error), error.fault, kind, canaries)
         if isinstance(error, OSError) and error.errno:
             kind, words = system_words(error)
             return cls(f"{printable(str(error.filename))}: {words}" if error.filename else words, kind=kind)
         return cls(f"internal error, {type(error).__name__}: {error}; please report it")
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> RequestError:
+        """Return the one that `values` was called of in the process."""
+        canaries = values["canaries"]
+        return cls(**{**values, "canaries": None if canaries is None else CanaryAnswers.of(canaries)})
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        canaries = None if self.canaries is None else asdict(self.canaries)
+        return {"message": str(self), "fault": self.fault, "kind": self.kind, "canaries": canaries}
 
 
 class UnknownMessage(UncnnError):

@@ -221,7 +221,7 @@ def make_worker(roster: Roster, device: str) -> Handlers:
         canaries.count()
         return worker.looked(asked)
 
-    return {Ready: lambda _asked, _report: Loaded(chosen), Look: look, Change: worker.change}
+    return {Ready: lambda _asked, _report: Loaded(chosen, canaries=canaries.answers), Look: look, Change: worker.change}
 
 
 def torch_device(wanted: str) -> str:

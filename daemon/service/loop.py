@@ -32,6 +32,7 @@ from uncnn.daemon.service.worker_thread import Finished, WorkerThread
 from uncnn.daemon.text import printable, system_words
 from uncnn.daemon.watch.backlog import source_folders
 from uncnn.daemon.watch.folder import WatchedFolder
+from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 MAINTENANCE_SECONDS: Final = 10.0
 """Between two rounds of maintenance: health, retries, the heartbeat."""
@@ -61,6 +62,7 @@ class Service:
         self._pruned = time.monotonic()  # when old copies of held photos were last removed
         self._ready = False
         self._said = ""
+        self._canaries: tuple[CanaryAnswers, ...] = ()  # as the ledger has them
         self._reported = ""  # of what is being done, to the ledger
         self._desktop = Desktop()
         self._elsewhere = Elsewhere(state_dir())
@@ -191,6 +193,10 @@ class Service:
         problem = self._problem or self._worker.problem
         totals, self._reported = self._worker.totals, self._worker.doing
         self._run.report(problem, self._reported, totals.published, totals.faces, totals.busy_seconds)
+        canaries = self._worker.engine.canaries
+        if canaries != self._canaries:
+            self._run.canaries_said(canaries)
+            self._canaries = canaries
         return problem
 
     def _notify(self) -> None:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from uncnn.daemon.explain.explained import FALSE_NAMES, ExplainedFace, Identification
-from uncnn.daemon.explain.words import NONE_OF_THESE, OTHERS, UNEXPECTED, chance_words
+from uncnn.daemon.explain.words import NONE_OF_THESE, OTHERS, UNEXPECTED, chance_words, classifier_words
 from uncnn.daemon.terminal.results import say_words
 from uncnn.daemon.text import printable
 
@@ -54,7 +54,9 @@ def face_table(face: ExplainedFace, titles: Sequence[str]) -> Table:
         versions = [answer.original] if answer.copy is None else [answer.original, answer.copy]
         lists = [list(_rows(each)) for each in versions]
         for number, row in enumerate(zip_longest(*lists, fillvalue=_EMPTY)):
-            table.add_row(answer.recogniser if number == 0 else "", *(cell for pair in row for cell in pair))
+            table.add_row(
+                escape(printable(answer.recogniser)) if number == 0 else "", *(cell for pair in row for cell in pair)
+            )
         table.add_row()
     return table
 
@@ -65,8 +67,12 @@ def explanation_words(faces: Sequence[ExplainedFace]) -> Iterator[str]:
     found = [each for answer in answers for each in (answer.original, answer.copy) if each is not None]
     if any(each.named for each in found):
         yield f"{NAMED} near enough for who names at most {FALSE_NAMES:.0%} of strangers"
-    if any(each.nobody is None for each in found):
-        names = ", ".join(sorted({answer.recogniser for answer in answers if answer.original.nobody is None}))
+    yield from sorted(
+        {classifier_words(printable(each.recogniser), each.names) for each in answers if each.role == "classifier"}
+    )
+    uncertain = {each.recogniser for each in answers if each.original.nobody is None and each.role != "classifier"}
+    if uncertain:
+        names = ", ".join(sorted(uncertain))
         yield f"no chances of {names}, which was not calibrated for them: similarities instead"
     if any(each.unaware is not None for each in found):
         yield (
@@ -82,8 +88,9 @@ def _rows(found: Identification) -> Iterator[tuple[str, str]]:
         chance = f"{each.score:.3f}" if each.confidence is None else chance_words(each.confidence)
         name = escape(f"{printable(each.name)}{mark}")
         yield (f"[bold]{name}[/bold]" if mark else name), chance
-    if found.nobody is not None and found.others is not None:
+    if found.others is not None:
         yield OTHERS, chance_words(found.others)
+    if found.nobody is not None:
         yield NONE_OF_THESE, chance_words(found.nobody)
     if found.unaware is not None:
         yield UNEXPECTED, chance_words(found.unaware)

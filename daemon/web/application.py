@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from uncnn.daemon.web import dropping, entering, health, held, people, settings, today
+from uncnn.daemon.web import dropping, entering, health, held, models, people, settings, today
 from uncnn.daemon.web.announcing import another_on_enter
 from uncnn.daemon.web.assets import send_asset
 from uncnn.daemon.web.bodies import Refused
@@ -52,6 +52,7 @@ def application(site: Site) -> ASGIApp:
             Route("/photos/{identity}/retry", dropping.retry_photo, methods=["POST"]),
             Route("/photos/{identity}/forget", dropping.forget_photo, methods=["POST"]),
             Route("/today", today.show_today, methods=["GET"]),
+            Route("/today", today.watch_folder, methods=["POST"]),
             Route("/today.json", today.send_today, methods=["GET"]),
             Route("/held", held.show_held, methods=["GET"]),
             Route("/held.json", held.send_held, methods=["GET"]),
@@ -62,6 +63,9 @@ def application(site: Site) -> ASGIApp:
             Route("/people", people.show_people, methods=["GET"]),
             Route("/people/enroll", people.enroll_person, methods=["POST"]),
             Route("/people/forget", people.forget_person, methods=["POST"]),
+            Route("/models", models.show_models, methods=["GET"]),
+            Route("/models.json", models.send_models, methods=["GET"]),
+            Route("/models/{name}/pull", models.pull_model, methods=["POST"]),
             Route("/settings", settings.show_settings, methods=["GET"]),
             Route("/settings", settings.change_settings, methods=["POST"]),
             Route("/health", health.show_health, methods=["GET"]),
@@ -90,6 +94,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
             yield
     finally:
         keeping.cancel()
+        site.pulls.close()
         await asyncio.to_thread(site.worker.stop)
         await asyncio.to_thread(site.previews.close)
 

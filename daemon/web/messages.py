@@ -1,9 +1,9 @@
-"""What the process that makes pictures of photos is asked, and what it answers."""
+"""What the processes of the page are asked, that make pictures of photos and pull models, and what they answer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.wire import Ask
@@ -31,3 +31,20 @@ class Preview(Ask[Previewed]):
     name: str  # what a person calls it
     longest: int  # pixels of the longer side at most
     box: Box | None = None  # of a face: the picture is of it and of what is around it; None: of the whole photo
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPulled:
+    """What became of a model that was to be pulled."""
+
+    state: Literal["installed", "present", "refused", "failed"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PullModel(Ask[ModelPulled]):
+    """Pull a model of the catalog."""
+
+    name: str
+    licences: tuple[str, ...]  # that are accepted
+    mirror: str | None  # where its files are taken from; None: from their publishers

@@ -11,8 +11,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from uncnn.daemon.web.assets import assets
 from uncnn.daemon.web.doors import Refusal
 from uncnn.daemon.web.strings import said, strings
+from uncnn.daemon.web.waiting import waiting
 
-PAGES: Final = ("drop", "today", "held", "people", "settings", "health", "sessions")
+PAGES: Final = ("drop", "today", "held", "people", "models", "settings", "health", "sessions")
 
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -26,7 +27,8 @@ _TEMPLATES: Final = Environment(
 
 def render(page: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Return one of the pages with `values` filled in."""
-    own = {"strings": strings(), "pages": PAGES, "page": page, "scripts": [name for name in assets() if ".js" in name]}
+    scripts = [name for name in assets() if ".js" in name]
+    own = {"strings": strings(), "pages": PAGES, "page": page, "scripts": scripts, "waiting": waiting()}
     content = _TEMPLATES.get_template(f"{page}.html").render(own, **values)
     return HTMLResponse(content, status)
 

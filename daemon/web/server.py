@@ -31,6 +31,7 @@ from uncnn.daemon.web.links import links_folder, use_code
 from uncnn.daemon.web.network import own_address
 from uncnn.daemon.web.previews import Previews
 from uncnn.daemon.web.protocol import LONGEST_HEAD, TimedProtocol
+from uncnn.daemon.web.pulls import Pulls
 from uncnn.daemon.web.sessions import Sessions
 from uncnn.daemon.web.site import Site
 from uncnn.daemon.web.worker_thread import WorkerThread
@@ -65,20 +66,27 @@ def serve(config: Path | None, port: int, origins: Sequence[str], device: str | 
         if address is not None:
             opened.append(stack.enter_context(closing(listening(port, address))))
         sessions = Sessions(made_elsewhere=partial(use_code, links_folder()))
-        site = new_site(configured, device, Addresses.of(port, origins, address), sessions, folder)
+        addresses = Addresses.of(port, origins, address)
+        site = new_site(configured, device, addresses, sessions, folder, network=handed is None)
         warnings.filterwarnings("ignore", r"coroutine 'Server\.serve'")  # a signal came before it began
         PageServer(site, quiet=handed is not None).run(sockets=opened)
     return OK
 
 
 def new_site(
-    configured: Configured, device: str | None, addresses: Addresses, sessions: Sessions, folder: Path
+    configured: Configured,
+    device: str | None,
+    addresses: Addresses,
+    sessions: Sessions,
+    folder: Path,
+    network: bool = True,
 ) -> Site:
-    """Return a page, which keeps dropped photos in a private `folder`."""
+    """Return a page, which keeps dropped photos in a private `folder`; `network`: models can be pulled from it."""
     changes, found = Changes(), configured.config
     photos = DroppedPhotos(folder, changes)
     worker = WorkerThread(found, device or found.device, photos)
-    return Site(addresses, sessions, configured, changes, photos, Previews(folder), worker)
+    pulls = Pulls(changes, network)
+    return Site(addresses, sessions, configured, changes, photos, Previews(folder), worker, pulls)
 
 
 def listening(port: int, address: str = LOOPBACK) -> socket.socket:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import yaml
@@ -100,7 +99,7 @@ async def change_settings(request: Request) -> Response:
     if not edits:
         return RedirectResponse("/settings?outcome=unchanged", 303)
     try:
-        problem = await asyncio.to_thread(_save, site.configured, edits, given.get(_SEEN, ""))
+        problem = await asyncio.to_thread(save, site.configured, edits, given.get(_SEEN, ""))
     except ConfigError as error:
         return _page(site, 422, outcome="not-saved", problems=[str(each.message) for each in error.problems])
     if problem:
@@ -124,7 +123,7 @@ def _edits(config: Config, given: Mapping[str, str]) -> list[Edit]:
     return edits
 
 
-def _save(configured: Configured, edits: list[Edit], seen: str) -> str | None:
+def save(configured: Configured, edits: list[Edit], seen: str) -> str | None:
     """Write the file; return what the service says against it, "" where it works by it, None where none runs.
 
     Raises ConfigError: the file cannot be changed, would be wrong, or was changed since it was shown.
@@ -140,17 +139,12 @@ def _save(configured: Configured, edits: list[Edit], seen: str) -> str | None:
 
 
 def _page(site: Site, status: int = 200, outcome: str = "", problems: list[str] | None = None) -> Response:
-    file = site.configured.file
-    try:
-        content = file.read_bytes()
-    except OSError:
-        content = None
     values = yaml.safe_dump(site.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return render(
         "settings",
         status,
-        file=printable(file),
-        seen=None if content is None else sha256(content).hexdigest(),
+        file=printable(site.configured.file),
+        seen=site.configured.seen(),
         fields=fields_of(site.config),
         policies=list(site.config.policies),
         values=values,

@@ -14,6 +14,7 @@ from uncnn.daemon.web.changes import Changes
 from uncnn.daemon.web.configured import Configured
 from uncnn.daemon.web.dropped import DroppedPhotos
 from uncnn.daemon.web.previews import Previews
+from uncnn.daemon.web.pulls import Pulls
 from uncnn.daemon.web.sessions import Sessions
 from uncnn.daemon.web.worker_thread import WorkerThread
 
@@ -29,6 +30,7 @@ class Site:
     photos: DroppedPhotos
     previews: Previews
     worker: WorkerThread
+    pulls: Pulls
     enrolling: asyncio.Lock = field(default_factory=asyncio.Lock)  # one person at a time: it may load models
 
     @property

@@ -16,6 +16,7 @@ from uncnn.daemon.web.choices import choices_json
 from uncnn.daemon.web.dropped import MOST_PHOTOS, UNDONE, DroppedPhoto, DroppedPhotos, JudgedCopy
 from uncnn.daemon.web.rendering import render
 from uncnn.daemon.web.site import Site, site_of
+from uncnn.daemon.web.waiting import waiting
 
 WRITTEN: Final = 20
 """So many of the newest photos are written into the page itself, for a browser without scripts; others ask for all."""
@@ -44,6 +45,7 @@ def state_json(site: Site) -> dict[str, Any]:
         "version": version,
         "photos": [photo_json(site.photos, photo) for photo in photos],
         "undone": sum(photo.status in UNDONE for photo in photos),
+        "waiting": waiting(),
         "processes": site.worker.whose or None,
         "choices": choices_json(site),
         "limits": {"photos": MOST_PHOTOS, "bytes": SIZE_LIMIT},

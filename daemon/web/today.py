@@ -15,8 +15,10 @@ from uncnn.daemon.ledger.states import State
 from uncnn.daemon.ledger.view import Entry, View, entries, view
 from uncnn.daemon.output import SCHEMA_VERSION
 from uncnn.daemon.text import printable
-from uncnn.daemon.web.bodies import Refused
+from uncnn.daemon.web.adding import Adding, add_folder, form_json
+from uncnn.daemon.web.bodies import Refused, form
 from uncnn.daemon.web.rendering import render
+from uncnn.daemon.web.site import site_of
 
 NEWEST: Final = 60
 MOST: Final = 500
@@ -27,7 +29,18 @@ _LONGEST_SEARCH: Final = 200
 
 async def show_today(request: Request) -> Response:
     """Answer with the watched folders and the newest photos."""
-    return render("today", today=await asyncio.to_thread(_today_json, request))
+    return await _page(request, Adding({}))
+
+
+async def watch_folder(request: Request) -> Response:
+    """Add a folder to the watched ones, and answer with all, and what became of it. Raises Refused: no such policy."""
+    adding = await asyncio.to_thread(add_folder, site_of(request), await form(request))
+    return await _page(request, adding, 422 if adding.failed else 200)
+
+
+async def _page(request: Request, adding: Adding, status: int = 200) -> Response:
+    today = await asyncio.to_thread(_today_json, request)
+    return render("today", status, today=today, adding=form_json(site_of(request), adding))
 
 
 async def send_today(request: Request) -> Response:

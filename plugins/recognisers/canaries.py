@@ -8,8 +8,9 @@ The picture is `canary.png`, two faces of nobody (`exporters.train.canary_pictur
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from uncnn.plugins.api import Detector, Face, Pixels, UncnnError
+from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 from uncnn.plugins.recognisers.cards import Card, compare, rate_text
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
@@ -44,6 +46,7 @@ class CanaryError(UncnnError):
     """A model does not say of a known picture what it must: nothing is published by it."""
 
     fault = "model"
+    canaries: CanaryAnswers | None = None  # of all that were asked with it
 
 
 class Canaries:
@@ -68,6 +71,7 @@ class Canaries:
         self._second_detector = second_detector
         self._every = every
         self._left = 0
+        self.answers = CanaryAnswers("", ())  # when they were last asked
         self.count()
 
     def count(self) -> None:
@@ -77,12 +81,35 @@ class Canaries:
             CanaryError: a model is not sound.
         """
         if self._left == 0:
-            check_detector(self._detector, self._plugin)
-            if self._second_detector is not None:
-                check_second_detector(self._second_detector)
-            check_recognisers(self._recognisers)
+            self._ask()
             self._left = self._every
         self._left -= 1
+
+    def _ask(self) -> None:
+        """Ask every model, also after one that is not sound. Raises CanaryError: of the first one that is not."""
+        passed, failed = list[str](), dict[str, CanaryError]()
+        for name, check in self._checks():
+            try:
+                check()
+            except CanaryError as error:
+                failed[name] = error
+            else:
+                passed.append(name)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        problem = "; ".join(map(str, failed.values()))
+        self.answers = CanaryAnswers(now, tuple(passed), tuple(failed), problem)
+        if failed:
+            first = next(iter(failed.values()))
+            first.canaries = self.answers
+            raise first
+
+    def _checks(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """Yield the name of each model, and what asks it."""
+        yield self._plugin or "detector", partial(check_detector, self._detector, self._plugin)
+        if self._second_detector is not None:
+            yield "second detector", partial(check_second_detector, self._second_detector)
+        for recogniser in self._recognisers:
+            yield recogniser.card.name, partial(check_recognisers, [recogniser])
 
 
 def check_detector(detector: Detector, plugin: str = "") -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from uncnn.daemon.explain.explained import Candidate, ExplainedFace, Identification, RecogniserAnswer
 from uncnn.plugins.api import Face
 
@@ -42,3 +44,16 @@ def face(*, copy: bool) -> ExplainedFace:
             RecogniserAnswer("own", "judge", "own", "cosine", 1, scored(), scored() if copy else None),
         ),
     )
+
+
+def classified(*, copy: bool) -> ExplainedFace:
+    """Return the face, as a classifier of the user's own names it besides."""
+    known = face(copy=copy)
+    before = Identification(
+        (Candidate("Grace", "person", 0.9, 0.9), Candidate("Ada", "person", 0.06, 0.06)), 0.04, None, None
+    )
+    after = Identification(
+        (Candidate("Ada", "person", 0.7, 0.7), Candidate("Grace", "person", 0.2, 0.2)), 0.1, None, None
+    )
+    answer = RecogniserAnswer("mine.onnx", "classifier", "closed set", "softmax", 40, before, after if copy else None)
+    return replace(known, answers=(*known.answers, answer))

@@ -7,6 +7,7 @@ import { Refused, ask, follow } from "./live.js";
 import { Row, isDone } from "./row.js";
 import { fetchState } from "./state.js";
 import { Uploads } from "./uploads.js";
+import { showWaiting } from "./waiting.js";
 
 /** @typedef {import("./state.js").Photo} Photo */
 
@@ -45,7 +46,8 @@ export function start() {
   }
 
   async function refresh() {
-    const { photos } = await fetchState();
+    const { photos, waiting } = await fetchState();
+    showWaiting(waiting);
     const known = new Set(photos.map((photo) => photo.id));
     for (const [key, row] of rows) {
       if (row.upload !== null || known.has(key)) continue;

@@ -3,6 +3,7 @@
 import { find, write, writeTimes } from "./elements.js";
 import { SessionEnded, follow } from "./live.js";
 import { bringToLife } from "./pair.js";
+import { showWaiting } from "./waiting.js";
 
 /** Return where this page is got: what a form answered with lies elsewhere. */
 function address() {
@@ -23,6 +24,7 @@ export function start() {
   document.querySelector("details.pair")?.setAttribute("open", "");
   follow(async () => {
     const fresh = await fetchPage();
+    showWaiting(Number(find(fresh, "#waiting", HTMLElement).dataset.number));
     for (const region of document.querySelectorAll("[data-live]")) {
       const other = fresh.getElementById(region.id);
       if (other !== null) renew(region, other);

@@ -48,7 +48,7 @@ import { ask } from "./live.js";
  * @property {number} forgotten_in_seconds
  */
 
-/** @typedef {{photos: Photo[]}} State */
+/** @typedef {{photos: Photo[], waiting: number}} State */
 
 /**
  * Return the state as it is now. Throws what `ask` throws.

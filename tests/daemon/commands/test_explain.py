@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from colour_classifier import NAMES, colour_classifier
 from models_home import ModelsHome
 from PIL import Image
 
@@ -90,3 +91,53 @@ def test_what_cannot_be_is_refused_and_nothing_overwritten(
         answer = home.run("explain", photos / "photo.png", *more)
         assert (answer.returncode, words in answer.stderr) == (status, True), answer
     assert (photos / "photo.png").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_classifier_of_the_users_own_is_asked_too(photos: Path, own_detector_folder: Path, tmp_path: Path) -> None:
+    home = ModelsHome(tmp_path / "home").having(own_detector_folder)
+    (tmp_path / "mine.onnx").write_bytes(colour_classifier())
+    (tmp_path / "mine.txt").write_text("\n".join(NAMES))
+    own = ("--classifier", tmp_path / "mine.onnx", "--names", tmp_path / "mine.txt")
+    picture = tmp_path / "made.png"
+    copy = ("--against", photos / "copy.png")
+    status, answer = home.json("explain", photos / "photo.png", *copy, *own, "-o", picture)
+    assert status == 0
+    (face,) = answer["faces"]
+    mine = face["answers"][-1]
+    assert (mine["recogniser"], mine["role"], mine["metric"], mine["names"]) == (
+        "mine.onnx",
+        "classifier",
+        "softmax",
+        3,
+    )
+    for found in (mine["original"], mine["copy"]):
+        assert {each["name"] for each in found["candidates"]} == set(NAMES)
+        assert sum(each["confidence"] for each in found["candidates"]) == pytest.approx(1)
+        assert found["nobody"] is None
+    with Image.open(picture) as image:
+        assert image.format == "PNG"
+    said = home.run("explain", photos / "photo.png", *own)
+    assert "mine.onnx: chances among the 3 names it knows (softmax): it must name one of them" in " ".join(
+        said.stdout.split()
+    )
+    (tmp_path / "mine.txt").write_text("Ada")
+    refused = home.run("explain", photos / "photo.png", *own)
+    assert refused.returncode == 1
+    assert "gives 3 numbers, but there are 1 names" in " ".join(refused.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--classifier", "mine.onnx"), "--classifier and --names belong together"),
+        (("--names", "mine.txt"), "--classifier and --names belong together"),
+        (("--classifier", "a.onnx", "--names", "a.txt", "--order", "GRB"), "--order GRB: use RGB or BGR"),
+    ],
+)
+def test_options_of_a_classifier_that_do_not_fit_are_refused(
+    tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    refused = ModelsHome(tmp_path).run("explain", "photo.png", *arguments)
+    assert refused.returncode == 2
+    assert words in " ".join(refused.stderr.split())

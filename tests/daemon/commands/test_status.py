@@ -21,6 +21,7 @@ from uncnn.daemon.ledger import Job, Ledger, LedgerError, Proof, Run, State
 from uncnn.daemon.ledger.view import View, exit_status, view
 from uncnn.daemon.output import DEGRADED, NOT_RUNNING, OK
 from uncnn.daemon.service.metrics import write_metrics
+from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 HEAVY = ("torch", "onnxruntime", "numpy", "PIL", "rich", "pydantic", "yaml", "multiprocessing")
 
@@ -153,6 +154,28 @@ def test_the_service_says_how_it_watches_what_waits_and_what_it_does(file: Path,
         assert words in said
     answer = status_json(seen(file), datetime.now(UTC))
     assert (answer["service"]["kind"], answer["folders"][0]["waiting"]) == ("service", 7)
+
+
+def test_it_says_which_models_know_the_known_faces(file: Path, ledger: Ledger) -> None:
+    run = Run(file, "service")
+    assert status_json(seen(file), datetime.now(UTC))["service"]["canaries"] == []
+    asked = (datetime.now(UTC) - timedelta(minutes=3)).isoformat(timespec="seconds")
+    sound = CanaryAnswers(asked, ("detector",), process="worker")
+    numb = CanaryAnswers(asked, ("detector",), ("a",), "a links two strangers: nothing is published", "verifier")
+    run.canaries_said([sound, numb])
+    said = text(file).splitlines()
+    lines = [
+        "  canaries of the worker, asked 3 minutes ago: passed by detector",
+        "  canaries of the verifier, asked 3 minutes ago: passed by detector",
+        "    failed by a: a links two strangers: nothing is published",
+    ]
+    assert said[2:5] == lines, "before any model is in use"
+    run.works_with("cpu", ["a"], ["b"])
+    assert "\n".join(lines) in text(file)
+    answer = json.loads(json.dumps(status_json(seen(file), datetime.now(UTC))))
+    worker, verifier = answer["service"]["canaries"]
+    assert worker == {"asked": asked, "passed": ["detector"], "failed": [], "problem": None, "process": "worker"}
+    assert (verifier["failed"], verifier["problem"]) == (["a"], "a links two strangers: nothing is published")
 
 
 def test_what_keeps_the_service_from_working_degrades_it_while_it_runs(file: Path, ledger: Ledger) -> None:

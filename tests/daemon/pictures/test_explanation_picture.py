@@ -6,17 +6,19 @@ from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
-from explained_face import FACE, face
+from explained_face import FACE, classified, face
 from PIL import Image
 
 from uncnn.daemon.pictures.explanation_picture import (
     _BAR_PX,
     _GAP,
+    _NOBODY,
     _PERSON,
     FACE_PX,
     MOST_FACES,
     PANEL_PX,
     Version,
+    _title,
     explanation_png,
 )
 from uncnn.plugins.api import Pixels
@@ -63,3 +65,14 @@ def test_a_face_at_the_edge_and_one_of_a_crowd_are_drawn():
     crowd = explanation_png(versions, [edge, small, *[face(copy=True)] * 20])
     with Image.open(BytesIO(crowd)) as image, Image.open(BytesIO(explanation_png(versions, [edge]))) as one:
         assert MOST_FACES * (one.height - 80) < image.height < (MOST_FACES + 1) * one.height
+
+
+def test_a_classifier_has_bars_for_its_names_and_none_for_nobody():
+    without, made = (
+        explanation_png([Version("photo.jpg", RED)], [each]) for each in (face(copy=False), classified(copy=False))
+    )
+    with Image.open(BytesIO(without)) as before, Image.open(BytesIO(made)) as after:
+        added = np.asarray(after.convert("RGB"))[before.height - 2 * _GAP :]
+    assert abs(longest(added, _PERSON) - 0.9 * _BAR_PX) <= 2
+    assert longest(added, _NOBODY) == 0
+    assert _title(classified(copy=False).answers[-1]) == "mine.onnx: must name one of the 40 it knows (softmax)"

@@ -73,6 +73,12 @@ def test_the_verifier_looks_at_a_photo_while_the_worker_does(tmp_path: Path) -> 
     Image.new("RGB", (64, 64)).save(tmp_path / "photo", "PNG")
     with ProcessEngine(Models(), "cpu", tmp_path / "data", tmp_path) as engine:
         engine.start()
+        worker, verifier = engine.canaries
+        assert (worker.process, worker.passed, worker.failed) == ("worker", ("detector",), ())
+        names = [model.card.name for model in (*engine.roster.judges, *engine.roster.surrogates)]
+        assert (verifier.process, verifier.passed) == ("verifier", ("detector", "second detector", *names))
+        engine.hear_canaries()
+        assert engine.canaries == (worker, verifier), "they were not asked again"
         looked = engine.look(Look(photo, "photo", "auto"))
         assert engine.verifier._posted == 1
         terms = Terms(1e-3, ("as-is",), "calibrated", 24, "auto", "cloak", "all")

@@ -306,6 +306,24 @@ def test_the_status_says_that_models_are_being_loaded(scene: Scene, capsys: pyte
     assert running.stop() == 0
 
 
+def test_the_status_says_which_model_the_service_does_not_trust(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unsound = scene.root / "data" / "uncnn" / "unsound"
+    unsound.parent.mkdir(parents=True)
+    unsound.touch()
+    scene.put("a.jpg", "good")
+    running = Running(scene)
+    running.until(lambda: "failed by stub: stub links two strangers" in status_of(capsys))
+    assert scene.published() == {}
+    unsound.unlink()
+    running.process.send_signal(signal.SIGHUP)  # it tries again at once
+    running.until_published("a.jpg")
+    running.until(lambda: "passed by stub" in status_of(capsys))
+    assert "failed by" not in status_of(capsys)
+    assert running.stop() == 0
+
+
 def status_of(capsys: pytest.CaptureFixture[str]) -> str:
     print_status(as_json=False)
     return capsys.readouterr().out

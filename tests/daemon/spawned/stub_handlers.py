@@ -35,6 +35,7 @@ from uncnn.daemon.verify.decided import applied
 from uncnn.daemon.verify.detection import Detection
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement, Verdict
 from uncnn.plugins.api import Face, UncnnError
+from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 FACE = Face((10.0, 10.0, 60.0, 60.0), ((20.0, 25.0), (50.0, 25.0), (35.0, 40.0), (25.0, 50.0), (45.0, 50.0)), 0.9)
 OTHER = Face((62.0, 30.0, 94.0, 62.0), ((70.0, 40.0), (86.0, 40.0), (78.0, 48.0), (72.0, 55.0), (84.0, 55.0)), 0.9)
@@ -90,8 +91,20 @@ def _fail(content: bytes, name: str) -> None:
         time.sleep(600)
 
 
+class UnsoundError(UncnnError):
+    """Raised as the real one is: with what all models said."""
+
+    fault = "model"
+    canaries = CanaryAnswers("2026-01-02T03:04:05+00:00", ("detector",), ("stub",), "stub links two strangers")
+
+
 def make_verifier(log: str) -> Handlers:
-    """Return a verifier; the words in the file `links` link a photo too, `sees` lets it find faces everywhere."""
+    """Return a verifier; the words in the file `links` link a photo too, `sees` lets it find faces everywhere.
+
+    Where there is a file `unsound` its models are not what they should be.
+    """
+    if Path(log, "unsound").exists():
+        raise UnsoundError(UnsoundError.canaries.problem)
 
     def review(asked: Review, _report: Report) -> Reviewed:
         detections = tuple(Detection(face, "", True, True) for face in asked.faces)
@@ -142,7 +155,7 @@ def make_verifier(log: str) -> Handlers:
         return Explained((ExplainedFace(1, FACE, FACE, True, answers),), 0, 0, (100, 100), (100, 100))
 
     return {
-        Ready: lambda _asked, _report: Loaded("stub"),
+        Ready: lambda _asked, _report: Loaded("stub", (), CanaryAnswers("2026-01-02T03:05:00+00:00", ("stub",))),
         Review: review,
         Judge: judge,
         Describe: describe,

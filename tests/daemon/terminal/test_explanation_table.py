@@ -6,7 +6,7 @@ import io
 from dataclasses import replace
 
 import pytest
-from explained_face import face
+from explained_face import classified, face
 from rich.console import Console
 
 from uncnn.daemon.terminal.explanation_table import explanation_words, face_table, face_words
@@ -45,3 +45,19 @@ def test_what_has_to_be_known_is_said_once():
 def test_a_face_is_said_to_be_missing_in_the_copy():
     assert face_words(face(copy=True)) == "face 1: 120 px, at 10,20"
     assert "the copy shows none there" in face_words(replace(face(copy=True), found_again=False))
+
+
+def test_a_classifier_is_shown_as_what_it_is():
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(face_table(classified(copy=True), ["holiday.jpg", "cloaked/holiday.jpg"]))
+    lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    place = lines.index("mine.onnx Grace 90.0 % Ada 70.0 %")
+    assert lines[place + 1 : place + 3] == ["Ada 6.0 % Grace 20.0 %", "all others 4.0 % all others 10.0 %"]
+    assert "none of these" not in " ".join(lines[place:])
+    words = list(explanation_words([classified(copy=True), classified(copy=True)]))
+    assert (
+        words.count("mine.onnx: chances among the 40 names it knows (softmax): it must name one of them, whoever it is")
+        == 1
+    )
+    (uncalibrated,) = [each for each in words if "was not calibrated" in each]
+    assert "mine.onnx" not in uncalibrated

@@ -10,6 +10,8 @@ from scene import Scene
 from served_page import ServedPage
 
 from uncnn.daemon.audit.last import LastAudit, write_last
+from uncnn.daemon.ledger import Run
+from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 
 def test_health_is_what_the_status_says_and_more(
@@ -25,12 +27,20 @@ def test_health_is_what_the_status_says_and_more(
     assert health["status"]["needs_you_in_all"] == 1
     assert health["status"]["audit"]["counts"] == {"changed": 2}
     assert health["audit_words"].startswith("last audit: just now, 5 photos: ")
+    (canaries,) = health["status"]["service"]["canaries"]
+    assert (canaries["process"], canaries["passed"], canaries["failed"]) == ("verifier", ["stub"], [])
     state, publish = health["disks"]
     assert (state["what"], publish["what"], publish["folder"]) == ("state", "publish", str(scene.publish))
     assert 0 < publish["free_bytes"] < publish["total_bytes"]
     shown = page.ask("GET", "/health").body.decode()
     assert version("uncnn") in shown
     assert health["audit_words"] in shown
+    assert 'data-process="verifier"' in shown
+    assert canaries["asked"] in shown
+    with Run(scene.state / "ledger.sqlite3").beating() as run:
+        run.canaries_said([CanaryAnswers(canaries["asked"], (), ("a",), "a links two strangers: <b>", "verifier")])
+        shown = page.ask("GET", "/health").body.decode()
+    assert "Failed by a: a links two strangers: &lt;b&gt;" in shown
 
 
 def test_a_disk_that_is_not_there_is_said(scene: Scene, page: ServedPage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_what_a_killed_page_left_is_gone_at_the_next_start(running: Page, tmp_pa
 
 def test_it_is_small_and_decodes_nothing(running: Page) -> None:
     cookie = running.enter()
-    for path in ("/", "/today", "/held", "/health", "/sessions", "/state.json", "/static/page.css"):
+    for path in ("/", "/today", "/held", "/models", "/health", "/sessions", "/state.json", "/static/page.css"):
         assert running.answered(path, cookie).status == 200, path
     mapped = Path(f"/proc/{running.process.pid}/maps").read_text()
     assert [name for name in ("torch", "onnxruntime", "numpy", "PIL", "imagecodecs") if f"/{name}/" in mapped] == []

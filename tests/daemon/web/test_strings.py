@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -13,7 +13,10 @@ from uncnn.daemon.ledger.view import Life
 from uncnn.daemon.web import strings as module
 from uncnn.daemon.web.dropped import Status
 from uncnn.daemon.web.held import DECISIONS, FACE_DECISIONS
+from uncnn.daemon.web.models import Whence
+from uncnn.daemon.web.puller import CONVERTING, DOWNLOADING
 from uncnn.daemon.web.strings import said, strings
+from uncnn.exporters.pulling.pull import State as PullState
 
 FOLDER = Path(module.__file__).parent
 FILES = sorted((*FOLDER.glob("*.py"), *FOLDER.glob("templates/*.html")))
@@ -35,7 +38,7 @@ def test_every_string_that_a_script_names_is_there() -> None:
 def test_every_question_of_a_form_is_there() -> None:
     forms = "".join(file.read_text() for file in FOLDER.glob("templates/*.html"))
     asked = "".join(re.findall(r'data-confirm="([^"]*)"', forms))
-    for name in ("forget-all", "publish", "drop", "end-own", "leave", "not-a-person"):
+    for name in ("forget-all", "publish", "drop", "end-own", "leave", "not-a-person", "pull"):
         assert name in asked
         assert said("script", f"{name}-heading")
         assert said("script", f"{name}-words")
@@ -59,10 +62,18 @@ def test_every_reason_of_a_refusal_is_there() -> None:
             ("protected", "provisional", "linked", "spared", "small", "left-uncertain", "left-as-asked", "no-person"),
         ),
         ("held", (*DECISIONS, *FACE_DECISIONS)),
+        ("models.role", ("detector", "surrogate", "judge", "-")),
+        ("models.use", ("permissive", "research")),
+        ("models.whence", get_args(Whence)),
+        ("models.pulled", (*get_args(PullState), "working", CONVERTING, DOWNLOADING)),
+        ("process", ("worker", "verifier")),
     ],
 )
 def test_every_word_that_data_stand_for_is_there(section: str, names: tuple[str, ...]) -> None:
-    assert [name for name in names if not said(section, name)] == []
+    words: Any = strings()
+    for part in section.split("."):
+        words = words[part]
+    assert [name for name in names if not words[name]] == []
 
 
 def test_templates_have_no_words_of_their_own() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from uncnn.daemon.protect.wire import RequestError
 from uncnn.exporters.registry.detectors import OWN_ONNX, second_onnx
 from uncnn.exporters.registry.pins import EMBEDDED
 from uncnn.exporters.train.canary_picture import picture as drawn
@@ -186,3 +188,29 @@ def test_it_looks_again_after_so_many_requests_and_stays_with_a_failure(detector
             watch.count()
     seer.known = detector.detect(canaries.picture())
     watch.count()
+
+
+def test_what_each_model_said_is_known_also_where_one_of_them_fails(
+    detector: RetinaFace, second: CenterFace, students: OnnxRecogniser
+) -> None:
+    sound = Canaries(detector, [students], second).answers
+    assert (sound.passed, sound.failed, sound.problem) == (("detector", "second detector", "mobileface-v2"), (), "")
+    assert datetime.now(UTC) - datetime.fromisoformat(sound.asked) < timedelta(minutes=5)
+    numb = OnnxRecogniser(students.card, Session(lambda _: np.ones(256)))
+    with pytest.raises(CanaryError, match=r"^the detector blind misses") as caught:
+        Canaries(Seer([], []), [numb, students], second, plugin="blind")
+    said = caught.value.canaries
+    assert said is not None
+    assert (said.passed, said.failed) == (("second detector", "mobileface-v2"), ("blind", "mobileface-v2"))
+    assert said.problem.startswith("the detector blind misses")
+    assert "; mobileface-v2 links two strangers" in said.problem
+    assert RequestError.read(RequestError.of(caught.value).values).canaries == said
+
+
+def test_the_time_of_the_last_round_is_kept(detector: RetinaFace) -> None:
+    watch = Canaries(Seer(detector.detect(canaries.picture()), []), every=2)
+    watch.answers = first = replace(watch.answers, asked="2000-01-01T00:00:00+00:00")
+    watch.count()
+    assert watch.answers == first, "nobody was asked"
+    watch.count()
+    assert watch.answers.asked > first.asked

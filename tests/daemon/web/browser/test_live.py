@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from browsing import Visitor, files, photo
+from browsing import PATIENCE_MS, Visitor, files, photo
 from playwright.sync_api import expect
 from scene import Scene
 from served_page import ServedPage
@@ -59,6 +59,23 @@ def test_what_comes_into_a_folder_is_shown_and_what_a_person_looks_at_stays(
     scene.run()
     expect(seen.locator("#shown")).to_have_text("3 of 3")
     expect(seen.locator("#photos > li").first).to_contain_text("published")
+
+
+def test_how_many_photos_wait_is_seen_and_said_wherever_one_is(
+    scene: Scene, page: ServedPage, visitor: Visitor
+) -> None:
+    drop = visitor.open(page)
+    people = drop.context.new_page()
+    people.goto(f"http://{page.host}/people")
+    for each in (drop, people):
+        expect(each.get_by_role("link", name="Held", exact=True)).to_be_visible()
+        expect(each.locator("body")).to_have_attribute("data-presence", "here")
+    for number in (1, 2):
+        (scene.watch / f"{number}.png").write_bytes(photo(f"unchanged unprotected {number}"))
+        scene.run()
+        for each in (drop, people):
+            expect(each.get_by_role("link", name=f"Held ({number})")).to_be_visible(timeout=PATIENCE_MS)
+            expect(each.locator("#announced")).to_have_text(f"Photos that wait for your decision: {number}")
 
 
 def start(port: int, root: Path) -> tuple[subprocess.Popen[str], str]:

@@ -14,7 +14,7 @@ from served_page import ServedPage
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("/", "/today", "/held", "/people", "/settings", "/health", "/sessions")
+PAGES = ("/", "/today", "/held", "/people", "/models", "/settings", "/health", "/sessions")
 LOOKS: dict[str, dict[str, Any]] = {
     "light": DESKTOP,
     "dark": {**DESKTOP, "color_scheme": "dark"},
@@ -35,6 +35,10 @@ def full_page(scene: Scene, page: ServedPage) -> ServedPage:
         (scene.watch / f"{name}.png").write_bytes(photo(words))
     (scene.watch / "notes.txt").write_text("no photo")
     scene.run()
+    file = scene.root / "config.yaml"
+    file.write_text(f"{file.read_text()}models: {{licences: [permissive, research]}}\n")
+    page.site.configured.file = file
+    page.site.configured.read_again()
     for words in ("unchanged", "unchanged unprotected", "damaged"):
         page.until_done(page.put("me.png", photo(words))["id"])
     return page
