@@ -1,7 +1,8 @@
 """Trains the detector that comes with uncnn: `python -m uncnn.exporters.train --data ../shared/data -o pack`.
 
-Its teacher is read from `--models`. With `--harden FOLDER`, the recogniser of that folder is made robust instead. One
-core is used. `--device cuda` trains on a GPU. README.md beside this file says what came of it.
+Its teacher is read from `--models`. With `--harden FOLDER`, the recogniser of that folder is made robust instead; with
+`--generator`, the generator of `onepass` is taught against the recognisers that come with uncnn as surrogates. One core
+is used. `--device cuda` trains on a GPU. README.md beside this file says what came of it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from pathlib import Path
 
 import torch
 
-from uncnn.exporters.train import detector, robust
+from uncnn.exporters.registry.store import EMBEDDED
+from uncnn.exporters.train import detector, generator, robust
 from uncnn.exporters.train.faces import TrainingError, read_faces
 from uncnn.exporters.train.scenes import read_scenes
-from uncnn.exporters.train.ship import ship_detector, ship_recogniser
+from uncnn.exporters.train.ship import ship_detector, ship_generator, ship_recogniser
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.detectors.retinaface_forward import InputFormat
 from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace, load_network
+from uncnn.plugins.recognisers.cards import read_card
 from uncnn.plugins.recognisers.sessions import known_device
 from uncnn.plugins.recognisers.torch_recogniser import load_recogniser
 
@@ -34,7 +37,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = _options(arguments)
     torch.set_num_threads(options.threads)
     try:
-        _recogniser(options) if options.harden else _detector(options)
+        if options.generator:
+            _generator(options)
+        elif options.harden:
+            _recogniser(options)
+        else:
+            _detector(options)
     except UncnnError as error:
         sys.exit(f"uncnn.exporters.train: {error}")
 
@@ -60,6 +68,19 @@ def _recogniser(options: argparse.Namespace) -> None:
     faces, _ = read_faces(options.data / FACES, training=True)
     network = robust.harden(teacher, start, faces, course, options.seed, _Progress(course.samples))
     print(ship_recogniser(network, teacher, options.name, course.epsilon_255, options.output))
+
+
+def _generator(options: argparse.Namespace) -> None:
+    surrogates = [
+        load_recogniser(card.parent, options.device)
+        for card in sorted(EMBEDDED.glob("*/card.yaml"))
+        if read_card(card.parent).role == "surrogate"
+    ]
+    course = generator.Course()
+    course = replace(course, samples=options.samples or course.samples, rate=options.rate or course.rate)
+    faces, people = read_faces(options.data / FACES, training=True)
+    network = generator.teach(surrogates, faces, people, course, options.seed, _Progress(course.samples))
+    print(ship_generator(network, surrogates, course.samples, options.seed, options.output))
 
 
 def _retinaface(weights: Path) -> tuple[MobileNetRetinaFace, InputFormat]:
@@ -110,7 +131,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--harden", type=Path, metavar="FOLDER", help="make the recogniser of this folder robust")
     parser.add_argument("--epsilon", type=float, default=2.0, help="to changes of so many grey levels")
     parser.add_argument("--passes", type=int, choices=range(1, 11), default=1, help="found in so many steps")
-    parser.add_argument("--rate", type=float, help="of learning, with --harden, instead of the usual one")
+    parser.add_argument("--generator", action="store_true", help="teach the generator of the attack onepass")
+    parser.add_argument("--rate", type=float, help="of learning, instead of the usual one; not of the detector")
     parser.add_argument("--name", default="uncnn-robust", help="what to call it")
     parser.add_argument("--data", type=Path, required=True, help=f"the folder that has {folders}")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the folder of models to write to")

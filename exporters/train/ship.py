@@ -1,18 +1,25 @@
-"""What the recipes write: the detector and a recogniser with half-precision weights."""
+"""What the recipes write: the detector, a recogniser and the generator, with half-precision weights."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
+import torch
+import yaml
 from safetensors.torch import save_file
 from torch import fx
 
 from uncnn.exporters.convert.build import build
+from uncnn.exporters.convert.formats.torch_export import onnx_of
 from uncnn.exporters.convert.half_precision import halved
 from uncnn.exporters.train.trained import with_weights
 from uncnn.plugins.detectors.retinaface_network import MobileNetRetinaFace
+from uncnn.plugins.generator.generated import CARD_FILE, FILE, INPUT, OUTPUTS
+from uncnn.plugins.generator.network import MARGIN, SIDE, BoundedGenerator, GeneratorNetwork
 from uncnn.plugins.recognisers.cards import MODEL_FILE, Card
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 
@@ -54,6 +61,35 @@ def ship_recogniser(
     changed = CHANGED.format(name=name, teacher=teacher.card.name, epsilon=epsilon_255)
     (folder / "NOTICE").write_text(f"{changed}\n{notice}", encoding="utf-8")
     return folder
+
+
+def ship_generator(
+    network: GeneratorNetwork, surrogates: Sequence[Recogniser], samples: int, seed: int, destination: Path
+) -> Path:
+    """Write the generator and its card into `destination` and return the file.
+
+    Raises:
+        OSError: `destination` cannot be written.
+    """
+    destination.mkdir(parents=True, exist_ok=True)
+    pictures = torch.zeros(2, 3, SIDE, SIDE)
+    content = halved(onnx_of(BoundedGenerator(network.cpu()), [pictures], [INPUT], OUTPUTS)).SerializeToString()
+    (destination / FILE).write_bytes(content)
+    card = {
+        "name": "onepass",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "faces": f"(N, 3, {SIDE}, {SIDE}) RGB in 0..255, the ArcFace-112 template with {MARGIN} px on every side",
+        "outputs": "(N, 3, s, s), s 128, 64, 32, 16, 8: shares of the bounds of luminance, red-green, yellow-violet",
+        "taught_against": [surrogate.card.name for surrogate in surrogates],
+        "training_data": DATA,
+        "faces_shown": samples,
+        "seed": seed,
+        "recipe": "exporters/train/generator.py",
+        "licence": "MIT",
+        "made_by": "uncnn",
+    }
+    (destination / CARD_FILE).write_text(yaml.safe_dump(card, sort_keys=False, width=120), encoding="utf-8")
+    return destination / FILE
 
 
 def _card(teacher: Card, name: str, epsilon_255: float) -> Card:

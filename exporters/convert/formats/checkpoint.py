@@ -39,7 +39,7 @@ def convert(files: Sequence[Path], architecture: str | None = None) -> ModelProt
         FormatError: it is no checkpoint, is damaged or hostile, or is of a network that is not known.
     """
     network = torch_network(files, architecture)
-    return onnx_of(network, int(network.height), int(network.width))  # type: ignore[arg-type]
+    return onnx_of(network, [torch.zeros(2, 3, int(network.height), int(network.width))])  # type: ignore[arg-type]
 
 
 def torch_network(files: Sequence[Path], architecture: str | None = None) -> nn.Module:

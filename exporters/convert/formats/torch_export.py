@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import torch
 from onnx import ModelProto
-from torch import nn
+from torch import Tensor, nn
 
 OPSET = 18
 
 
-def onnx_of(network: nn.Module, height: int, width: int) -> ModelProto:
-    """Return `network`, (N, 3, `height`, `width`) -> (N, D), as ONNX from `input` to `embedding`.
+def onnx_of(
+    network: nn.Module,
+    examples: Sequence[Tensor],
+    inputs: Sequence[str] = ("input",),
+    outputs: Sequence[str] = ("embedding",),
+) -> ModelProto:
+    """Return `network` as ONNX whose inputs and outputs have these names, for any number of what `examples` has two of.
 
     torch.onnx folds each normalisation that follows a convolution. What it notes about each node, the paths of this
     machine among it, is left out: the same weights give the same bytes anywhere.
     """
+    number = torch.export.Dim("N")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.onnx speaks of its own parts
         program = torch.onnx.export(
             network.eval(),
-            (torch.zeros(2, 3, height, width),),
-            input_names=["input"],
-            output_names=["embedding"],
-            dynamic_shapes=({0: torch.export.Dim("N")},),
+            tuple(examples),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes=({0: number},) * len(examples),
             dynamo=True,
             opset_version=OPSET,
             verbose=False,

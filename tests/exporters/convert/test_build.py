@@ -60,7 +60,7 @@ class Straightened(Small):
 
 
 def exported(network: nn.Module) -> ModelProto:
-    return onnx_of(network.requires_grad_(False), 112, 112)
+    return onnx_of(network.requires_grad_(False), [torch.zeros(2, 3, 112, 112)])
 
 
 @pytest.fixture(scope="module")
