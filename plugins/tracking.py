@@ -27,6 +27,9 @@ FAINT: Final = 0.15
 NEAR_IOU: Final = 0.2
 """Boxes of one face, a look later, overlap so much at least."""
 
+MOVED_ON: Final = 2
+"""Times as long as from one look to the next a face is expected to move on as it did; then it is waited for there."""
+
 SMOOTHED_LOOKS: Final = 0.6
 """Standard deviation, in looks, of the weights by which landmarks are averaged: detectors jitter by 1 to 2 %."""
 
@@ -158,7 +161,8 @@ def _expected(track: Track, frame: int) -> Floats:
     if len(seen) < 2:
         return latest
     step = (latest - np.array(track.seen[seen[1]].box)) / (seen[0] - seen[1])
-    moved: Floats = latest + step * (frame - seen[0])
+    most = MOVED_ON * abs(seen[0] - seen[1])
+    moved: Floats = latest + step * min(max(frame - seen[0], -most), most)
     return moved
 
 

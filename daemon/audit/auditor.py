@@ -20,6 +20,7 @@ from uncnn.daemon.audit.today import (
     read_kept,
 )
 from uncnn.daemon.config import Config
+from uncnn.daemon.files.names import is_video_name
 from uncnn.daemon.files.standing import elsewhere, standing
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import ProcessDied
@@ -29,6 +30,8 @@ from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import UncnnError
 
 _OTHERWISE: Final = "verified by other models or under another policy than today's"
+
+VIDEO: Final = "videos, whose faces are not judged again"
 
 DIED: Final = 3
 """Where the verifier died over so many photos in a row, the audit ends; it goes on with the next call."""
@@ -95,6 +98,8 @@ class Auditor:
             progress.count(NO_VERDICT if kept is None else _OTHERWISE)
             for name in new_judges(kept, self.today.roster) if kept is not None else ():
                 progress.count(f"not verified by the judge {name}")
+        elif is_video_name(photo.relative.name):
+            progress.count(VIDEO)
         else:
             bar.report(Stage("judging"))
             try:
