@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.audit.findings import BY_DECISION, Finding, Kind
+from uncnn.daemon.audit.findings import BY_DECISION, VIDEO, Finding, Kind
 from uncnn.daemon.audit.progress import Progress
 from uncnn.daemon.audit.released import Library, Released
 from uncnn.daemon.audit.today import (
@@ -30,8 +30,6 @@ from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import UncnnError
 
 _OTHERWISE: Final = "verified by other models or under another policy than today's"
-
-VIDEO: Final = "videos, whose faces are not judged again"
 
 DIED: Final = 3
 """Where the verifier died over so many photos in a row, the audit ends; it goes on with the next call."""
@@ -86,6 +84,9 @@ class Auditor:
         if photo.job.anyway:
             progress.count(BY_DECISION)
             return
+        if is_video_name(photo.relative.name):  # its views are no photo's
+            progress.count(VIDEO)
+            return
         configured = self.today.configured(photo)
         if self.today.is_same(photo, configured):
             return
@@ -98,8 +99,6 @@ class Auditor:
             progress.count(NO_VERDICT if kept is None else _OTHERWISE)
             for name in new_judges(kept, self.today.roster) if kept is not None else ():
                 progress.count(f"not verified by the judge {name}")
-        elif is_video_name(photo.relative.name):
-            progress.count(VIDEO)
         else:
             bar.report(Stage("judging"))
             try:

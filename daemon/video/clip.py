@@ -6,11 +6,13 @@ never opened. What a decoder reports as wrong ends the work: a picture that was 
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import av
 import av.container
@@ -39,7 +41,17 @@ _MP4_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pno
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _ATTACHED_PICTURE: Final = 1024
 _QUICKTIME: Final = "qt"
-_BAD: Final = (av.error.FFmpegError, ValueError, RuntimeError, EOFError, OverflowError, ArithmeticError)
+_MACHINE: Final = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EFBIG,
+    errno.EMFILE,
+    errno.ENOMEM,
+}
+"""What is no fault of the file that is read."""
 
 av.logging.set_level(None)
 
@@ -59,33 +71,39 @@ def demuxer_of(file: Path) -> str:
 def opened(file: Path, name: str) -> Iterator[av.container.InputContainer]:
     """Yield a video file, open; `name` is what a person calls it.
 
-    Raises VideoError: it is none, or is damaged; what goes wrong in the block too. OSError.
+    Raises VideoError: it is none, or is damaged, which may show in the block only. OSError: the disk is full, and the
+    like.
     """
     try:
-        with (
-            file.open("rb") as stream,
-            av.open(stream, "r", format=demuxer_of(file), metadata_errors="replace") as container,
-        ):
+        with file.open("rb") as stream, _container_in(stream, demuxer_of(file)) as container:
             yield container
     except VideoError as error:
-        words = str(error)
-        raise (
-            error if words.startswith(printable(name)) else VideoError(error.kind, f"{printable(name)}: {words}")
-        ) from None
-    except _BAD as error:
-        if isinstance(error, OSError) and not isinstance(error, av.error.FFmpegError):
+        if str(error).startswith(printable(name)):  # of a file that is open inside of another
             raise
-        raise VideoError(
-            "damaged", f"{printable(name)} is damaged or not whole ({_words(error)}): {_REMEDY}"
-        ) from error
+        raise VideoError(error.kind, f"{printable(name)}: {error}") from error
+    except av.error.FFmpegError as error:
+        if error.errno in _MACHINE:
+            raise OSError(error.errno, os.strerror(error.errno)) from error
+        raise VideoError("damaged", f"{printable(name)}: {_damaged(error)}") from error
+
+
+def _container_in(stream: BinaryIO, demuxer: str) -> av.container.InputContainer:
+    """Return a file, open. Raises VideoError: it is damaged; FFmpegError."""
+    try:
+        return av.open(stream, "r", format=demuxer, metadata_errors="replace")
+    except av.error.FFmpegError:
+        raise
+    except (ValueError, RuntimeError, ArithmeticError) as error:  # what PyAV itself cannot make sense of
+        raise VideoError("damaged", _damaged(error)) from error
 
 
 _REMEDY: Final = "copy it from the camera again, or repair it"
 
 
-def _words(error: Exception) -> str:
+def _damaged(error: Exception) -> str:
+    """Return in words that a file is damaged, and in which way."""
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(said).split())[:120]
+    return f"damaged or not whole ({' '.join(str(said).split())[:120]}): {_REMEDY}"
 
 
 def video_stream(container: av.container.InputContainer) -> Any:

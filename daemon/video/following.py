@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from uncnn.daemon.protect.wire import Report, Stage
+from uncnn.daemon.text import printable
 from uncnn.daemon.video.clip import MOST_FRAMES, frames_of, look_at, opened
 from uncnn.daemon.video.clip_info import ClipInfo
 from uncnn.daemon.video.errors import VideoError
@@ -83,4 +84,4 @@ def _check_whole(info: ClipInfo, frames: int, name: str) -> None:
     """Raise VideoError: the file says that it has more frames than could be read."""
     if info.frames_declared > frames:
         words = f"only {frames} of its {info.frames_declared} frames can be read: copy it from the camera again"
-        raise VideoError("damaged", f"{name} is not whole, {words}")
+        raise VideoError("damaged", f"{printable(name)}: not whole, {words}")

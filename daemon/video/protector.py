@@ -21,7 +21,7 @@ from typing import Final
 from uncnn.daemon.files.folders import private, state_dir
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.pipeline import Outcome, PhotoJob
-from uncnn.daemon.protect.wire import Report
+from uncnn.daemon.protect.wire import Report, RequestError
 from uncnn.daemon.video.engine import VideoEngine
 from uncnn.daemon.video.pipeline import protect_clip
 from uncnn.exporters.registry.store import Roster
@@ -66,7 +66,12 @@ class ClipProtector:
             clip = folder / _SOURCE
             if not clip.exists():
                 _put(job.photo, clip)
-            outcome = protect_clip(self._started(roster, root), _moved(job, clip), report)
+            try:
+                outcome = protect_clip(self._started(roster, root), _moved(job, clip), report)
+            except RequestError as error:
+                if error.fault == "photo":  # another run finds the same
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
         self._done = folder
         return outcome
 

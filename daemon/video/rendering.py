@@ -123,7 +123,9 @@ class SegmentRenderer:
             weaker = self._kept(number, window, tuple(earlier)) if earlier else None
             start = weaker if weaker is not None else changes.get((number, window - 1))
             shares: tuple[float, ...] = RAISED if weaker is not None else BEGUN if start is None else CONTINUED
-            groups.setdefault((strength, shares), []).append((number, replace(keys[number, window], start=start)))
+            own = keys[number, window]
+            keyed = replace(own, patches=own.patches.float(), inside=own.inside.float() / 255, start=start)
+            groups.setdefault((strength, shares), []).append((number, keyed))
         for (strength, shares), members in groups.items():
             words = "cloaking" if strength == self.order.strength else f"cloaking, {strength}"
             self.report(Stage(words, window, self.timeline.windows))
@@ -153,7 +155,10 @@ class SegmentRenderer:
             pixels = picture(frame)
             for number, window in where[frame_number]:
                 landmarks = self.timeline.tracks[number].landmarks(frame_number)
-                pictures[number, window, frame_number] = (*aligned(pixels, landmarks), scale_of(landmarks))
+                patch, inside = aligned(pixels, landmarks)
+                # a crowd has hundreds of them in a segment: a byte a sample
+                kept = patch.round().byte(), (255 * inside).round().byte()
+                pictures[number, window, frame_number] = (*kept, scale_of(landmarks))
         result = {}
         for number, window in wanted:
             frames = self.timeline.key_frames(self.timeline.tracks[number], window)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
+import av.error
 import numpy as np
 import pytest
 
@@ -102,3 +104,14 @@ def test_a_codec_that_cannot_be_written_again_is_named(make_clip: Callable[..., 
     clip = make_clip("old.mp4", codec="mpeg4")
     with pytest.raises(VideoError, match=r"its codec mpeg4 cannot be written again: convert it to H\.264"):
         look_at(clip, clip.name)
+
+
+def test_a_full_disk_is_no_fault_of_the_clip(make_clip: Callable[..., Path]) -> None:
+    clip = make_clip()
+    with pytest.raises(OSError, match="No space") as caught, opened(clip, clip.name):
+        av.error.err_check(-errno.ENOSPC)
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(VideoError, match=r"clip\.mp4: damaged or not whole"), opened(clip, clip.name):
+        av.error.err_check(-errno.EIO)
+    with pytest.raises(ZeroDivisionError), opened(clip, clip.name):  # ours, and not to be taken for damage
+        raise ZeroDivisionError
