@@ -28,13 +28,13 @@ from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import make_attack, make_budget, make_target
 from uncnn.plugins.tracking import Track
 
-BEGUN: Final = (1.0,)
+BEGUN: Final = (0.5, 0.5)
 """Of the steps of a budget: how many each run of the attack has that begins a change."""
 
 CONTINUED: Final = (0.25,)
 """And where it goes on from that of the window before."""
 
-RAISED: Final = (1.0,)
+RAISED: Final = (0.5,)
 """And where it goes on with more strength."""
 
 _ENDING: Final = "segment.mp4"
@@ -86,11 +86,11 @@ class SegmentRenderer:
         if target.is_file() or not self.timeline.frames_of_segment(segment):
             return False
         windows = self.timeline.windows_of_segment(segment)
-        changes = self._changes(windows)
+        changes = self.changes(windows)
         self._encode(self.timeline.frames_of_segment(segment), changes, target)
         return True
 
-    def _changes(self, windows: range) -> dict[tuple[int, int], Tensor]:
+    def changes(self, windows: range) -> dict[tuple[int, int], Tensor]:
         """Return each track's change in each of some windows, and in the one before them, by track and window."""
         changes: dict[tuple[int, int], Tensor] = {}
         missing: list[tuple[int, int]] = []
@@ -179,7 +179,7 @@ class SegmentRenderer:
         writer = SegmentWriter(temporary, self.timeline.info)
         try:
             for number, frame in self._frames(frames):
-                self._change(frame, number, changes)
+                self.change(frame, number, changes)
                 writer.write(frame)
             writer.close()
         except BaseException:
@@ -187,7 +187,7 @@ class SegmentRenderer:
             raise
         temporary.replace(target)
 
-    def _change(self, frame: Any, number: int, changes: dict[tuple[int, int], Tensor]) -> None:
+    def change(self, frame: Any, number: int, changes: dict[tuple[int, int], Tensor]) -> None:
         """Change every face of a frame in place; what no face touches keeps its samples."""
         info, window = self.timeline.info, self.timeline.window_of(number)
         full = planes.is_full_range(info.pixel_format, info.colours[0])
