@@ -24,8 +24,11 @@ SURE: Final = 0.46
 FAINT: Final = 0.15
 """From this score on it continues one."""
 
-NEAR_IOU: Final = 0.2
-"""Boxes of one face, a look later, overlap so much at least."""
+FAR: Final = 1.3
+"""Times its size: farther from where it is expected a face is not found. Boxes of one that runs do not overlap."""
+
+LIKE: Final = 1.6
+"""Times as large or as small a face becomes at most from one look to the next."""
 
 MOVED_ON: Final = 2
 """Times as long as from one look to the next a face is expected to move on as it did; then it is waited for there."""
@@ -139,15 +142,15 @@ def _take(track: Track, frame: int, face: Face, left: Mapping[int, list[Face]]) 
 
 
 def _matched(tracks: Sequence[Track], frame: int, faces: Sequence[Face]) -> list[tuple[Track, Face]]:
-    """Return which of `faces` belongs to which track, the pairs that overlap most first, each in one pair."""
+    """Return which of `faces` belongs to which track, the nearest pairs first, each in one pair."""
     pairs = []
     for one, track in enumerate(tracks):
         expected = _expected(track, frame)
-        pairs += [(iou(expected, np.array(face.box)), one, other) for other, face in enumerate(faces)]
+        pairs += [(_nearness(expected, np.array(face.box)), one, other) for other, face in enumerate(faces)]
     found: list[tuple[Track, Face]] = []
     taken_tracks, taken_faces = set[int](), set[int]()
-    for overlap, one, other in sorted(pairs, key=lambda pair: -pair[0]):
-        if overlap >= NEAR_IOU and one not in taken_tracks and other not in taken_faces:
+    for nearness, one, other in sorted(pairs, key=lambda pair: -pair[0]):
+        if nearness > 0 and one not in taken_tracks and other not in taken_faces:
             taken_tracks.add(one)
             taken_faces.add(other)
             found.append((tracks[one], faces[other]))
@@ -164,6 +167,15 @@ def _expected(track: Track, frame: int) -> Floats:
     most = MOVED_ON * abs(seen[0] - seen[1])
     moved: Floats = latest + step * min(max(frame - seen[0], -most), most)
     return moved
+
+
+def _nearness(expected: Floats, box: Floats) -> float:
+    """Return how near a box lies to where one is expected, 0..1; 0: it is another face's."""
+    sizes = [max(float((each[2:] - each[:2]).max()), 1e-6) for each in (expected, box)]
+    if max(sizes) > LIKE * min(sizes):
+        return 0.0
+    apart = float(np.linalg.norm((expected[:2] + expected[2:] - box[:2] - box[2:]) / 2))
+    return max(1 - apart / (FAR * min(sizes)), 0.0)
 
 
 def iou(one: Floats, other: Floats) -> float:
@@ -209,11 +221,11 @@ def _smoothed(seen: Mapping[int, Face]) -> dict[int, Face]:
 
 
 def _between(frames: Floats, values: Floats, frame: int) -> Floats:
-    """Return the value at a frame of what is known at `frames`; before the first and after the last it is theirs."""
-    after = int(np.searchsorted(frames, frame))
-    if after == 0 or after == len(frames):
-        nearest: Floats = values[min(after, len(frames) - 1)]
-        return nearest
+    """Return the value at a frame of what is known at `frames`; before the first and after the last it goes on."""
+    if len(frames) < 2:
+        only: Floats = values[0]
+        return only
+    after = min(max(int(np.searchsorted(frames, frame)), 1), len(frames) - 1)
     share = (frame - frames[after - 1]) / (frames[after] - frames[after - 1])
     between: Floats = (1 - share) * values[after - 1] + share * values[after]
     return between

@@ -41,6 +41,17 @@ def test_two_people_who_cross_keep_their_tracks() -> None:
         assert set(steps) == {30.0} or set(steps) == {-30.0}
 
 
+def test_a_face_that_runs_is_one_track_though_its_boxes_do_not_overlap() -> None:
+    (track,) = tracks(looks_at(*([face_at(10.0 + 95 * n)] for n in range(6))))
+    assert track.box(0)[0] == 10
+    assert track.box(28)[0] == pytest.approx(10 + 95 * 28 / LOOK), "it goes on as it did after it was seen last"
+
+
+def test_another_face_is_another_track() -> None:
+    assert len(tracks(looks_at([face_at(10)], [face_at(10, side=200)]))) == 2
+    assert len(tracks(looks_at([face_at(10)], [face_at(10 + 1.4 * 80)]))) == 2
+
+
 def test_a_gap_is_bridged_and_a_longer_one_is_not() -> None:
     bridged = tracks(looks_at([face_at(10)], [face_at(10)], [], [], [], [face_at(10)]))
     assert len(bridged) == 1

@@ -141,8 +141,8 @@ def test_shots_and_people_have_tracks_of_their_own(worker: VideoWorker, tmp_path
     assert all(track.covers(frame) for frame in range(72))
     crossing = clips.write(tmp_path / "crossing.mp4", clips.crossing(astronaut, mirrored, 2.0), 2.0, (640, 360))
     timeline = followed(worker, crossing)
-    assert {len(there) for frame, there in timeline.samples().items() if frame in (2, 57)} <= {2}
-    assert len(timeline.tracks) >= 2
+    assert [sum(track.covers(frame) for track in timeline.tracks) for frame in (0, 59)] == [2, 2]
+    assert len(timeline.tracks) in (2, 3), "who was hidden may be another one afterwards"
 
 
 def test_what_no_face_touches_stays_as_it_was(worker: VideoWorker, make_clip: Callable[..., Path]) -> None:
