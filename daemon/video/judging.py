@@ -61,6 +61,10 @@ class TrackJudge:
     frames: int = 0
     shown: tuple[float, Face] | None = None  # the largest
 
+    def is_shown(self, frame: int, faces: Sequence[Face]) -> bool:
+        """Return whether one of `faces`, of a frame, is this one."""
+        return _same(self.track.landmarks(frame), self.track.box(frame), faces) is not None
+
     def look(self, frame: int, before: Pixels, after: Pixels, faces: Sequence[Face]) -> None:
         """Compare a frame with its original; `faces` are those that the copy shows, of which one may be this."""
         there = self.track.landmarks(frame)

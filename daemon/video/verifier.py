@@ -31,7 +31,7 @@ from uncnn.plugins.detectors.retinaface import DEFAULT_THRESHOLD
 from uncnn.plugins.recognisers.canaries import Canaries
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.recognisers.sessions import providers_for
-from uncnn.plugins.tracking import Track, iou
+from uncnn.plugins.tracking import FAINT, Track, iou
 
 LOOK_PIXELS: Final = 1_000_000
 """Of the frames that are judged: twice as many as the worker looked at, so that what it missed is seen."""
@@ -62,35 +62,59 @@ class VideoVerifier:
         uncovered: list[Uncovered] = []
         samples = timeline.samples()
         squeezer = Squeezer(timeline.info)
-        waiting: dict[int, tuple[int, Pixels, list[Face]]] = {}  # by time stamp: what is not decoded again yet
+        waiting: dict[
+            int, tuple[int, Pixels, list[Face], list[int]]
+        ] = {}  # by time stamp: what is not decoded again yet
 
         def squeezed(frame: Any | None) -> None:
             for shown in squeezer.squeezed(frame):
                 if shown.pts in waiting:
-                    number, before, faces = waiting.pop(shown.pts)
+                    number, before, faces, there = waiting.pop(shown.pts)
                     pixels = picture(shown)
-                    for place in samples[number]:
+                    for place in there:
                         judges[place].look_squeezed(number, before, pixels, faces)
 
         for number, before, after in _both(original, released, timeline, asked.name):
             if number in samples:
                 faces = faces_in(looking, after, timeline.info.quarter_turns, LOOK_PIXELS)
-                pixels = picture(before)
-                for place in samples[number]:
-                    judges[place].look(number, pixels, picture(after), faces)
+                pixels, shown = picture(before), picture(after)
+                there = self._shown(timeline, judges, samples[number], number, before, faces)
+                for place in there:
+                    judges[place].look(number, pixels, shown, faces)
                 uncovered += _uncovered(timeline, number, faces, asked.smallest_px)
-                waiting[int(after.pts)] = number, pixels, faces
+                waiting[int(after.pts)] = number, pixels, faces, there
             if timeline.tracks:
                 squeezed(after)
             if number % _EVERY == 0:
                 report(Stage("checking", number, timeline.frames))
         if timeline.tracks:
             squeezed(None)
-            _check_all_seen(waiting, samples, asked.name)
+            _check_all_seen(waiting, asked.name)
         tracks = tuple(judge.verdict(timeline, asked.far, asked.margin, asked.smallest_px) for judge in judges)
         with released.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         return ClipVerdict(sha256, VIEWS, tracks, tuple(uncovered), len(samples))
+
+    def _shown(
+        self,
+        timeline: Timeline,
+        judges: Sequence[TrackJudge],
+        places: Sequence[int],
+        number: int,
+        before: Any,
+        faces: Sequence[Face],
+    ) -> list[int]:
+        """Return which of the tracks that cover a frame have to be judged in it.
+
+        All whose face the copy shows, and those whose face the original does, as faint as it may be. Where neither
+        does, because somebody stands before it, there is no face that could be linked.
+        """
+        hidden = [place for place in places if not judges[place].is_shown(number, faces)]
+        if not hidden:
+            return list(places)
+        fainter = detector_for(self.detector, LOOK_PIXELS, FAINT)
+        there = faces_in(fainter, before, timeline.info.quarter_turns, LOOK_PIXELS)
+        return [place for place in places if place not in hidden or judges[place].is_shown(number, there)]
 
 
 def _both(original: Path, released: Path, timeline: Timeline, name: str) -> Iterator[tuple[int, Any, Any]]:
@@ -155,9 +179,9 @@ def _is_at(track: Track, frame: int, face: Face) -> bool:
     return inside and iou(track.box(frame), np.array(face.box)) > COVERED_IOU
 
 
-def _check_all_seen(waiting: dict[int, Any], samples: dict[int, list[int]], name: str) -> None:
+def _check_all_seen(waiting: dict[int, Any], name: str) -> None:
     """Raise VideoError: a frame that was to be judged after it was encoded once more was not decoded again."""
-    if any(samples[number] for number, _, _ in waiting.values()):
+    if any(there for _, _, _, there in waiting.values()):
         raise VideoError("changed", f"{name}: a frame of the copy could not be judged after it was encoded again")
 
 

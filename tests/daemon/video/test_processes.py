@@ -159,3 +159,15 @@ def test_what_no_face_touches_stays_as_it_was(worker: VideoWorker, make_clip: Ca
             assert face.mean() > 1.5 * difference[:, :60].mean()
     with av.open(str(copy)) as container:
         assert len(container.streams) == 2
+
+
+def test_a_face_that_is_hidden_is_not_judged_meanwhile(
+    worker: VideoWorker, verifier: VideoVerifier, tmp_path: Path
+) -> None:
+    astronaut = clips.portrait(Path(__file__).resolve().parents[3] / "docs" / "examples" / "astronaut.png")
+    clip = clips.write(tmp_path / "hidden.mp4", clips.hidden(astronaut, 1.2, 2.0), 2.6, (640, 360))
+    timeline = followed(worker, clip)
+    assert any(1.2 < timeline.seconds(frame) < 2.0 for frame in timeline.samples())
+    (track,) = judged(verifier, clip, clip).tracks  # type: ignore[attr-defined]
+    assert track.linked_seconds
+    assert not [seconds for seconds in track.linked_seconds if 1.2 < seconds < 1.99]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -96,20 +97,20 @@ def test_what_tells_of_a_person_is_gone(make_clip: Callable[..., Path]) -> None:
 
 
 def test_cover_pictures_chapters_and_subtitles_are_left_out(make_clip: Callable[..., Path], tmp_path: Path) -> None:
-    clip, rich = make_clip(), tmp_path / "rich.mkv"
+    clip, rich = make_clip(), tmp_path / "rich.mp4"
     with av.open(str(clip)) as source, av.open(str(rich), "w") as target:
         streams = {each.index: target.add_stream_from_template(each, opaque=True) for each in source.streams}
         cover = target.add_stream("mjpeg", rate=1)
         cover.width, cover.height, cover.pix_fmt, cover.disposition = 64, 64, "yuvj420p", 1024
         shown = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24").reformat(format="yuvj420p")
-        target.set_chapters([{"id": 1, "start": 0, "end": 500, "time_base": cover.time_base, "metadata": {}}])
+        target.set_chapters([{"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {}}])
         for packet in cover.encode(shown):
             target.mux(packet)
         for packet in source.demux():
             if packet.size:
                 packet.stream = streams[packet.stream_index]
                 target.mux(packet)
-    info = look_at(rich, "rich.mkv")
+    info = look_at(rich, "rich.mp4")
     assert "left out: cover picture" in info.notes
     made = written_again(rich)
     with av.open(str(made)) as container:
