@@ -63,6 +63,7 @@ bench: setup
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/sameness.py
 	$(BIN)/python benchmarks/explain.py
+	$(BIN)/python benchmarks/video.py
 	$(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python benchmarks/mutants.py
 

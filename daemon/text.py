@@ -71,6 +71,15 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def clock(seconds: float) -> str:
+    """Return a time in a clip as players show it: 0:12.4, 1:02:05.0."""
+    tenths = max(round(seconds * 10), 0)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    shown = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{shown}:{rest // 10:02}.{rest % 10}"
+
+
 def size_words(size: int) -> str:
     """Return so many bytes in words."""
     if size < 1000:

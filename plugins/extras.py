@@ -19,6 +19,7 @@ REMEDIES: Final = {
     **dict.fromkeys(("matplotlib", "ssimulacra2"), 'pip install "uncnn[evaluate]"'),
     "apprise": 'pip install "uncnn[notify]"',
     **dict.fromkeys(("starlette", "uvicorn", "h11", "jinja2", "segno"), 'pip install "uncnn[web]"'),
+    "av": 'pip install "uncnn[video]"',
 }
 """How to get a package, by the name that it is imported by."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from uncnn.daemon.audit.findings import BY_DECISION, Finding, Kind
+from uncnn.daemon.audit.findings import BY_DECISION, VIDEO, Finding, Kind
 from uncnn.daemon.audit.progress import Progress
 from uncnn.daemon.audit.released import Library, Released
 from uncnn.daemon.audit.today import (
@@ -20,6 +20,7 @@ from uncnn.daemon.audit.today import (
     read_kept,
 )
 from uncnn.daemon.config import Config
+from uncnn.daemon.files.names import is_video_name
 from uncnn.daemon.files.standing import elsewhere, standing
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import ProcessDied
@@ -82,6 +83,9 @@ class Auditor:
         """Yield where a photo that stands as it was published would not be published any more."""
         if photo.job.anyway:
             progress.count(BY_DECISION)
+            return
+        if is_video_name(photo.relative.name):  # its views are no photo's
+            progress.count(VIDEO)
             return
         configured = self.today.configured(photo)
         if self.today.is_same(photo, configured):

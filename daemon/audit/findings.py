@@ -26,6 +26,7 @@ WORDS: Final[dict[str, str]] = {
 TROUBLE: Final = frozenset({"missing", "replaced", "rotten", "not-passed"})
 
 BY_DECISION: Final = "published by a person's decision (held release), so not judged"
+VIDEO: Final = "a video, so not judged again"
 """The note about photos that were never protected."""
 
 

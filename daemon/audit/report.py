@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from uncnn.daemon.audit.findings import BY_DECISION, count, in_words
+from uncnn.daemon.audit.findings import BY_DECISION, VIDEO, count, in_words
 from uncnn.daemon.audit.progress import Pass
 from uncnn.daemon.output import print_json
 from uncnn.daemon.text import photos
@@ -46,7 +46,7 @@ def _lines(audit: Pass, before: int, total: int, counts: dict[str, int]) -> Iter
     if len(findings) > NAMED:
         yield f"{len(findings) - NAMED} more, not listed here: --json lists them"
     yield from (f"note: {photos(number)} {name}" for name, number in sorted(audit.notes.items()))
-    if not audit.asked.get("judge") and any(name != BY_DECISION for name in audit.notes):
+    if not audit.asked.get("judge") and any(name not in (BY_DECISION, VIDEO) for name in audit.notes):
         yield "uncnn-daemon audit --judge verifies them with today's models"
     far = "" if audit.ended else f" of {total}; run it again to continue"
     yield f"checked {photos(audit.photos)}{far}: {in_words(counts) or 'all as they were published'}"

@@ -64,7 +64,8 @@ def cloak(
     photos: Annotated[
         list[Path],
         typer.Argument(
-            help="Photos, or folders (with their subfolders). Originals are not changed.", show_default=False
+            help="Photos, folders (with their subfolders), or video files. Originals are not changed.",
+            show_default=False,
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the cloaked copies.")],
@@ -97,12 +98,17 @@ def cloak(
     policy and the models are the same. For more than 10 photos, tables are printed only with --all or --verbose. While
     the service runs with the same models on the same device, they are not loaded once more.
 
+    A video file (MP4, QuickTime, Matroska, WebM) is cloaked the same way, if you name it yourself: in a folder it is
+    passed over. It needs the extra `video` and takes minutes; a command that was stopped continues where it was.
+
     Exit status: 0 all photos published, 1 a photo could not be read or written, 4 a photo was held, 6 all photos
     published, but an uncertain face was left unchanged: it may be an animal, or the policy says `uncertain: publish`.
 
     Example: uncnn-daemon cloak holiday.jpg party.png -o cloaked/
 
     Example: uncnn-daemon cloak ~/Pictures/2024 -o ~/Pictures/Cloaked
+
+    Example: uncnn-daemon cloak clip.mp4 -o cloaked/
     """
     from uncnn.daemon.commands.cloak import cloak_photos
     from uncnn.daemon.settings import settings_for

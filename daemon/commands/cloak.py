@@ -38,6 +38,7 @@ from uncnn.daemon.settings import Settings, SettingsError, work
 from uncnn.daemon.terminal.progress import Bar, progress_bar
 from uncnn.daemon.terminal.results import counts_of, done_json, exit_status, say, say_counts, say_summary
 from uncnn.daemon.text import printable
+from uncnn.daemon.video.protector import ClipProtector
 from uncnn.daemon.watch.backlog import SourceFolder, source_of
 
 FULL: Final = 10
@@ -156,10 +157,9 @@ def cloak_photos(
                 printer.add(each)
         earlier = EarlierRuns(ledger, engine, again)
         todo = [each for each in tasks if not earlier.passes_over(each, printer)]
-        with progress_bar(len(todo), as_json) as bar:
-            context = JobContext(
-                ledger, engine, spool, bar.report, _starter(engine, bar, verbose), renew=earlier.renewed
-            )
+        with progress_bar(len(todo), as_json) as bar, ClipProtector(settings.device) as clips:
+            start = _starter(engine, bar, verbose)
+            context = JobContext(ledger, engine, spool, bar.report, start, renew=earlier.renewed, clips=clips)
             _work(context, todo, printer, bar)
         protection = engine.protection
     if as_json:

@@ -12,11 +12,18 @@ from typing import Final
 
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.files.kept import kept_dir
+from uncnn.daemon.files.names import is_video_name
 from uncnn.daemon.jobs.actions import find, pair_of
 from uncnn.daemon.ledger import Job, Ledger, State
+from uncnn.daemon.output import OK
 from uncnn.daemon.text import ago, printable
+from uncnn.plugins.api import UncnnError
 
 _OPENER: Final = "xdg-open"
+
+
+class NoComparison(UncnnError):
+    """A held file that no comparison is made of."""
 
 
 def show(text: str, config: Path | None, device: str | None, output: Path | None, as_json: bool) -> int:
@@ -34,6 +41,8 @@ def show(text: str, config: Path | None, device: str | None, output: Path | None
         sys.stdout.write(
             f"  {pair.job.reason}\n  before: {printable(pair.original)}\n  after:  {printable(pair.copy)}\n"
         )
+    if is_video_name(pair.original.name):
+        return _show_no_video(pair.job.id, as_json)
     page = output or page_of(pair.job)
     settings = settings_for(config, None, None, None, None, None, device)
     status = compare_photos(settings, pair.original, pair.copy, page, as_json)
@@ -42,11 +51,23 @@ def show(text: str, config: Path | None, device: str | None, output: Path | None
         if not as_json:
             open_page(page)
     if not as_json:
-        number = pair.job.id
-        sys.stdout.write(
-            f"to publish this copy: uncnn-daemon held release {number}; not to: uncnn-daemon held drop {number}\n"
-        )
+        _say_what_next(pair.job.id)
     return status
+
+
+def _show_no_video(number: int, as_json: bool) -> int:
+    """Say that two videos are compared by playing them. Raises NoComparison: the answer was to be JSON."""
+    if as_json:
+        raise NoComparison(f"number {number} is a video: play both files, held show has no figures of videos")
+    sys.stdout.write("this is a video: play both files to compare them\n")
+    _say_what_next(number)
+    return OK
+
+
+def _say_what_next(number: int) -> None:
+    sys.stdout.write(
+        f"to publish this copy: uncnn-daemon held release {number}; not to: uncnn-daemon held drop {number}\n"
+    )
 
 
 def page_of(job: Job) -> Path:

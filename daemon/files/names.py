@@ -90,6 +90,8 @@ _RAW: Final = "3fr|arw|cr[23w]|dng|erf|fff|iiq|kdc|mef|mos|mrw|nef|nrw|orf|pef|r
 _PHOTO_NAME: Final = re.compile(rf".+\.({_PHOTO}|{_RAW})", re.IGNORECASE | re.DOTALL)
 _BESIDE_PHOTO: Final = re.compile(rf".+\.({_PHOTO}|{_RAW})[._~-].*", re.IGNORECASE | re.DOTALL)
 
+_VIDEO_NAME: Final = re.compile(r".+\.(mp4|m4v|mov|mkv|webm)", re.IGNORECASE | re.DOTALL)
+
 _OTHER_KINDS: Final = (
     "xmp aae thm dop pp3 cos cof cop nksc dxo on1 mie arp exv ctx rpp vrd"  # sidecars
     " mov mp4 m4v avi mkv mts m2ts m2t 3gp 3g2 mpe?g wmv webm flv insv lrv ts vob ogv"
@@ -205,6 +207,11 @@ def is_ignored(name: str) -> bool:
 def is_photo_name(name: str) -> bool:
     """Return whether a name ends as photos do, RAW included; the content is looked at later."""
     return _PHOTO_NAME.fullmatch(name) is not None
+
+
+def is_video_name(name: str) -> bool:
+    """Return whether a file of this name is taken for a video that can be cloaked; a watched folder takes none."""
+    return _VIDEO_NAME.fullmatch(name) is not None
 
 
 def other_name(name: str) -> Reason | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.files.kept import one_release_at_a_time
+from uncnn.daemon.files.names import is_video_name
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.jobs.actions import (
     OTHER_COPY,
@@ -101,7 +102,10 @@ def _decisions(job: Job, wish: Wish) -> tuple[FaceDecision, ...]:
 
 def _faces(job: Job, numbers: Sequence[int]) -> list[Face]:
     """Return all faces of the verdict on a photo. Raises AskedError: one of these numbers is not among them."""
-    kept, name = kept_verdict(job.id), printable(job.relative)
+    name = printable(job.relative)
+    if is_video_name(job.relative.name):
+        raise AskedError(f"{name} is a video, whose faces are not decided about one by one: release it or drop it")
+    kept = kept_verdict(job.id)
     if kept is None:
         raise AskedError(f"{name} has not been checked yet, so that its faces have no numbers: uncnn-daemon held list")
     faces = [each.face for each in kept.verdict.faces]

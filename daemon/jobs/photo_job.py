@@ -12,9 +12,10 @@ from typing import Final, TypeAlias
 
 from uncnn.daemon.files.folders import FolderError
 from uncnn.daemon.files.kept import discard, keep
-from uncnn.daemon.files.names import longest_name
+from uncnn.daemon.files.names import is_video_name, longest_name
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
 from uncnn.daemon.files.scan import Found
+from uncnn.daemon.files.spool import SIZE_LIMIT
 from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.jobs.duplicates import (
     EarlierResult,
@@ -37,6 +38,7 @@ from uncnn.daemon.protect.processes import ProcessDied
 from uncnn.daemon.protect.wire import Report, RequestError
 from uncnn.daemon.text import printable
 from uncnn.daemon.verify.keeping import proof_of
+from uncnn.daemon.video.protector import CLIP_LIMIT, ClipProtector, why_not
 from uncnn.daemon.watch.backlog import SourceFolder, source_of
 from uncnn.plugins.api import Fault, UncnnError
 
@@ -92,7 +94,8 @@ class JobContext:
     """What photos are worked on with.
 
     `start` is called before a photo needs the models, `stopping` says whether a process that died was ended on purpose,
-    `following` copies the photos that come next into a folder, `renew` queues what was done if it is to be done again.
+    `following` copies the photos that come next into a folder, `renew` queues what was done if it is to be done again,
+    `clips` protects video files, where they are taken.
     """
 
     ledger: Ledger
@@ -103,6 +106,7 @@ class JobContext:
     stopping: Callable[[], bool] = lambda: False
     following: Callable[[Path], list[Next]] = lambda _folder: []
     renew: Callable[[Job, SourceFolder], Job] = lambda job, _place: job
+    clips: ClipProtector | None = None
 
 
 def take(context: JobContext, source: SourceFolder, found: Found, still_settling: Callable[[Found], bool]) -> Done:
@@ -111,9 +115,12 @@ def take(context: JobContext, source: SourceFolder, found: Found, still_settling
     Raises FolderBlocked, LedgerError, and what `context.start` raises.
     """
     name = source.name(found.relative)
+    is_clip = is_video_name(found.relative.name)
+    if is_clip and (refused := why_not(context.clips)):
+        return Done(name, "error", f"{name}: {refused}", taken=False)
     with _own_folder(context.spool) as own:
         try:
-            taken = snapshot(source.folder.watch, found.relative, own)
+            taken = snapshot(source.folder.watch, found.relative, own, CLIP_LIMIT if is_clip else SIZE_LIMIT)
         except PublishError as error:
             if error.kind in {"no-space", "read-only", "too-many-files", "stale"}:  # no fault of this one file
                 raise FolderBlocked(str(error)) from error
@@ -150,7 +157,7 @@ def _work(context: JobContext, source: SourceFolder, job: Job, taken: Snapshot) 
     """Claim a queued photo, and protect and release it; the models are not loaded for a published copy."""
     outcome: Result | None = find_published_copy(context.ledger, job) or find_judged_copy(job, taken.path.parent)
     stands = released_before(source.folder.publish, job)
-    if outcome is None and stands is None:
+    if outcome is None and stands is None and not is_video_name(job.relative.name):  # which has processes of its own
         context.start()
     job = context.ledger.claim(job)
     if job.state is not State.RUNNING:
@@ -162,6 +169,8 @@ def _work(context: JobContext, source: SourceFolder, job: Job, taken: Snapshot) 
         job = _judge(context, job, source, outcome, taken)
         if job.state is State.PUBLISHING:
             job = _release(context.ledger, job, source, outcome, taken)
+        if context.clips is not None:
+            context.clips.forget()
     except (LedgerError, TransitionError):
         raise
     except (UncnnError, OSError) as error:
@@ -192,6 +201,9 @@ def _found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snaps
     name, own = printable(job.relative.name), taken.path.parent
     policy = source.policy if job.strength is None else source.policy.at_strength(job.strength)
     photo = PhotoJob(Content(taken.path), name, policy, people_for(policy), job.decisions)
+    if is_video_name(name):
+        assert context.clips is not None  # `take`
+        return _all_the_same(job, context.clips.protect(photo, taken.sha256, context.engine.roster, context.report))
     detected = detect(context.engine, photo, context.report)
     if detected.looked.fingerprint is not None:
         models = made_for(job, made_with(context.engine.roster))
@@ -202,7 +214,11 @@ def _found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snaps
         if earlier is not None:
             return earlier
     following = context.following(own)
-    outcome = protect(context.engine, photo, context.report, following, detected)
+    return _all_the_same(job, protect(context.engine, photo, context.report, following, detected))
+
+
+def _all_the_same(job: Job, outcome: Outcome) -> Outcome:
+    """Return the outcome, to be published where it would be held and a person asked for it all the same."""
     if job.anyway and outcome.decision == "hold":
         return replace(outcome, decision="publish", reason=f"{outcome.reason}; a person published it all the same")
     return outcome
@@ -307,4 +323,8 @@ def _where(source: SourceFolder, job: Job) -> Path | None:
 
 
 def _wanted(source: SourceFolder, job: Job) -> Path:
-    return source.policy.released_name(job.relative, longest_name(source.folder.publish))
+    policy = source.policy
+    if is_video_name(job.relative.name):  # a format is one of photos
+        output = policy.output.model_copy(update={"format": "same"})
+        policy = policy.model_copy(update={"output": output})
+    return policy.released_name(job.relative, longest_name(source.folder.publish))

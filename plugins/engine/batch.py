@@ -116,6 +116,25 @@ def cut(
     everywhere = np.broadcast_to(np.uint8(1), (*photo.shape[:2], 1))
     inside = torch.cat([_square(everywhere, region, device) for region in regions])
     patches = torch.cat([_square(photo, region, device) for region in regions])
+    seeds = [_face_seed(seed, face) for face in faces]
+    return bounded_batch(patches, inside, points, list(1 / scales), photo.shape[:2], budget, seeds)
+
+
+def bounded_batch(
+    patches: Tensor,
+    inside: Tensor,
+    points: geometry.Floats,
+    scales: Sequence[float],
+    size: tuple[int, int],
+    budget: Budget,
+    seeds: list[int],
+) -> FaceBatch:
+    """Return `patches` (N, 3, P, P) in 0..255 with the bounds that `budget` gives them.
+
+    `inside` (N, 1, P, P) is how much of each pixel lies in the photo, `points` (N, 5, 2) where the landmarks are,
+    patch pixels; `scales` how many pixels of the photo a patch pixel is, `size` the photo's height and width.
+    """
+    device = str(patches.device)
     to_template = geometry.similarities(points, geometry.ARCFACE_112)
     windows = torch.cat([window(matrix, PATCH_PX, device) for matrix in to_template])
     units = 1 / np.hypot(to_template[:, 0, 0], to_template[:, 1, 0])
@@ -125,13 +144,11 @@ def cut(
     chroma, bands = luma * budget.chroma, None
     if budget.visibility:
         most = may * budget.visibility
-        pixels_each, sides = list(1 / scales), photo.shape[:2]
-        bands = contrast.bands_of(patches, most, pixels_each, list(units), sides, budget.colour, budget.contrast)
+        bands = contrast.bands_of(patches, most, scales, list(units), size, budget.colour, budget.contrast)
         limits = bands.limits()
         luma, chroma = (torch.minimum(each, limits) for each in (luma, chroma))
     eyes = np.linalg.norm(points[:, 0] - points[:, 1], axis=1)
     flow = _each(eyes * budget.flow, device) * windows
-    seeds = [_face_seed(seed, face) for face in faces]
     return FaceBatch(patches, points, units, luma, chroma, flow, seeds, rms, bands)
 
 

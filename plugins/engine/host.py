@@ -104,12 +104,14 @@ def perturb_all(
     loss = target.loss(surrogates, inputs)
     if on_step is not None:
         loss = replace(loss, on_step=_counted(on_step, budget.steps))
-    held = _held(
+    change = held(
         attack.perturb(inputs, _joint(loss, faces_in_photos, regions, inputs), budget), batch, type(attack).__name__
     )
     bounds = batch.luma_limits + 1.772 * batch.chroma_limits
-    flows = [None] * len(regions) if held.flow is None else [flow if bool(flow.any()) else None for flow in held.flow]
-    return [Patch(*parts) for parts in zip(regions, held.pixels, bounds, flows, batch.eyes.tolist(), strict=True)]
+    flows = (
+        [None] * len(regions) if change.flow is None else [flow if bool(flow.any()) else None for flow in change.flow]
+    )
+    return [Patch(*parts) for parts in zip(regions, change.pixels, bounds, flows, batch.eyes.tolist(), strict=True)]
 
 
 def _joint(loss: Loss, faces_in_photos: Sequence[FaceInPhoto], regions: Sequence[Region], batch: FaceBatch) -> Loss:
@@ -130,18 +132,19 @@ def _counted(on_step: OnStep, steps: int) -> Callable[[], None]:
 
 
 def _cut(face_in_photo: FaceInPhoto, region: Region, budget: Budget, device: str) -> FaceBatch:
-    is_grey = face_in_photo.grey or _is_colourless(face_in_photo.photo[region.clipped(*face_in_photo.photo.shape[:2])])
+    is_grey = face_in_photo.grey or is_colourless(face_in_photo.photo[region.clipped(*face_in_photo.photo.shape[:2])])
     own = replace(budget, chroma=0.0, colour=0.0) if is_grey else budget
     batch = cut(face_in_photo.photo, [face_in_photo.face], [region], own, face_in_photo.seed, device)
     part = share(face_in_photo.face, face_in_photo.beside, region, PATCH_PX, device)
     return batch if part is None else batch.bounded(part)
 
 
-def _is_colourless(pixels: Pixels) -> bool:
+def is_colourless(pixels: Pixels) -> bool:
+    """Return whether `pixels` (H, W, 3) are a black-and-white picture, whatever it was stored as."""
     return bool(np.ptp(pixels, axis=2).max(initial=0) <= COLOURLESS_255)
 
 
-def _held(change: object, batch: FaceBatch, name: str) -> Change:
+def held(change: object, batch: FaceBatch, name: str) -> Change:
     """Return what an attack returned, inside the budget. Raises PluginError."""
     if not isinstance(change, Change):
         raise PluginError(f"attack {name} returned {type(change).__name__}: return a Change")

@@ -1,0 +1,124 @@
+"""The path of a clip: follow its faces, change them segment by segment, judge the copy, escalate, decide."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, attack_of, decide, escalation_levels
+from uncnn.daemon.protect.wire import Report, Stage
+from uncnn.daemon.text import clock
+from uncnn.daemon.verify.verdict import Verdict
+from uncnn.daemon.video.engine import VideoEngine
+from uncnn.daemon.video.messages import (
+    ClipVerdict,
+    Follow,
+    Join,
+    JudgeClip,
+    Raised,
+    Render,
+    TrackVerdict,
+)
+from uncnn.plugins.api import UncnnError
+
+
+class VideoPolicyError(UncnnError):
+    """A policy asks for what is not done with clips."""
+
+    fault = "policy"
+
+
+@dataclass(slots=True)
+class Escalation:
+    """How far each face is escalated in each window, by track and window: how many levels above the first."""
+
+    levels: tuple[str, ...]
+    raised: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def escalate(self, places: Iterable[tuple[int, int]]) -> bool:
+        """Put these one level higher; return whether any could."""
+        able = [place for place in places if self.raised.get(place, 0) + 1 < len(self.levels)]
+        for place in able:
+            self.raised[place] = self.raised.get(place, 0) + 1
+        return bool(able)
+
+    def strength(self, track: int) -> str:
+        """Return the highest strength of a face."""
+        own = [level for (other, _), level in self.raised.items() if other == track]
+        return self.levels[max(own, default=0)]
+
+    def messages(self) -> tuple[Raised, ...]:
+        """Return it as the worker is told."""
+        return tuple(
+            Raised(track, window, self.levels[1 : level + 1]) for (track, window), level in sorted(self.raised.items())
+        )
+
+
+def protect_clip(engine: VideoEngine, job: PhotoJob, report: Report) -> Outcome:
+    """Return what becomes of a clip; the verdict is on exactly the bytes of the outcome's candidate.
+
+    Raises:
+        RequestError: it cannot be taken, or a plugin failed. ProcessDied. VideoPolicyError: the policy asks for what is
+        not done with clips.
+    """
+    began, policy = time.monotonic(), job.policy
+    if policy.faces.who != "all":
+        remedy = "use a policy with `faces: {who: all}` for it"
+        raise VideoPolicyError(f"{job.name}: faces of enrolled people cannot be told apart in a video: {remedy}")
+    followed = engine.follow(Follow(job.photo, job.name, policy.faces.smallest_px), report)
+    escalation, attack = Escalation(escalation_levels(policy)), attack_of(policy, job.people)
+    first = escalation.levels[0]
+    while True:
+        raised = escalation.messages()
+        for segment in range(followed.segments):
+            report(Stage("cloaking", segment, followed.segments))
+            engine.render(Render(job.photo, job.name, segment, first, raised, attack), report)
+        candidate = engine.join(Join(job.photo, job.name, first, raised, attack), report)
+        report(Stage("checking"))
+        far, margin = policy.protect.far, policy.protect.margin
+        asked = JudgeClip(job.photo, candidate, job.name, far, margin, policy.faces.smallest_px)
+        verdict = engine.judge(asked, report)
+        if not escalation.escalate(_weak(verdict.tracks)):
+            break
+    judged = _verdict(verdict, policy)
+    decision, reason = decide(policy, judged)
+    if verdict.uncovered and policy.unprotected == "hold":
+        first_one = verdict.uncovered[0]
+        left, top = first_one.place
+        decision, reason = (
+            "hold",
+            f"a face at {left},{top} is not followed, first at {clock(first_one.seconds)}; {reason}",
+        )
+    reason += _when(verdict.tracks)
+    strengths = tuple(escalation.strength(number) for number in range(len(verdict.tracks)))
+    seconds = time.monotonic() - began
+    return Outcome(
+        decision, reason, candidate, judged, strengths, followed.info.container, followed.info.notes, seconds
+    )
+
+
+def _weak(tracks: Sequence[TrackVerdict]) -> list[tuple[int, int]]:
+    """Return the tracks and windows in which a face is linked: all of a track's where the mean of its frames is."""
+    return [
+        (number, window)
+        for number, track in enumerate(tracks)
+        if track.face.required and not track.face.protected
+        for window in (track.windows if track.mean_linked else track.linked_windows)
+    ]
+
+
+def _verdict(verdict: ClipVerdict, policy: Policy) -> Verdict:
+    """Return it in the form of a photo's: a track is a face."""
+    faces = tuple(track.face for track in verdict.tracks)
+    return Verdict(verdict.sha256, policy.protect.far, verdict.views, faces, None, policy.protect.margin)
+
+
+def _when(tracks: Sequence[TrackVerdict]) -> str:
+    """Return in words when a face is linked, "" where none is."""
+    seconds = sorted(each for track in tracks if track.face.required for each in track.linked_seconds)
+    if not seconds:
+        return ""
+    several = f" and {len(seconds) - 1} more times until {clock(seconds[-1])}" if len(seconds) > 1 else ""
+    return f"; linked at {clock(seconds[0])}{several}"

@@ -1,0 +1,163 @@
+"""Clips on their way: the folder in which each is worked on, and the processes, started when the first clip comes.
+
+The folder is known by the clip, the policy and the models, and stays until it is known what becomes of the clip: after
+a kill the segments that are done are not done again. Nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from uncnn.daemon.files.folders import private, state_dir
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.pipeline import Outcome, PhotoJob
+from uncnn.daemon.protect.wire import Report, RequestError
+from uncnn.daemon.video.engine import VideoEngine
+from uncnn.daemon.video.pipeline import protect_clip
+from uncnn.exporters.registry.store import Roster
+from uncnn.plugins.api import UncnnError
+from uncnn.plugins.extras import MissingPackage, require
+
+CLIP_LIMIT: Final = 200_000_000_000
+"""Bytes of a clip at most."""
+
+OLDEST_SECONDS: Final = 7 * 86400.0
+"""So long the folder of a clip that nobody went on with is kept."""
+
+_FORM: Final = 1  # counts up when what lies in a folder means something else: it is begun anew
+_SOURCE: Final = "source.clip"
+
+
+class ClipBusy(UncnnError):
+    """Another command works on the same clip."""
+
+
+class ClipProtector:
+    """Protects clips one after another. Use it in a `with` block."""
+
+    def __init__(self, device: str) -> None:
+        """Nothing is started yet; `device` is that of the configuration."""
+        self._device = device
+        self._engine: VideoEngine | None = None
+        self._roster: Roster | None = None
+        self._done: Path | None = None
+
+    def protect(self, job: PhotoJob, sha256: str, roster: Roster, report: Report) -> Outcome:
+        """Return what becomes of a clip, whose bytes have this `sha256`; `forget` when its copy is not needed any more.
+
+        Raises:
+            RequestError, ProcessDied, VideoPolicyError: as `protect_clip`. ClipBusy. FolderError, OSError.
+        """
+        root = clips_dir()
+        _sweep(root)
+        told = "\0".join([sha256, job.policy.digest(), roster.digest(), str(_FORM)])
+        folder = root / hashlib.sha256(told.encode()).hexdigest()[:32]
+        with _locked(folder):
+            clip = folder / _SOURCE
+            if not clip.exists():
+                _put(job.photo, clip)
+            try:
+                outcome = protect_clip(self._started(roster, root), _moved(job, clip), report)
+            except RequestError as error:
+                if error.fault == "photo":  # another run finds the same
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
+        self._done = folder
+        return outcome
+
+    def forget(self) -> None:
+        """Remove the folder of the clip whose outcome was the last."""
+        if self._done is not None:
+            shutil.rmtree(self._done, ignore_errors=True)
+        self._done = None
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._engine is not None:
+            self._engine.close()
+        self._engine = None
+
+    def __enter__(self) -> ClipProtector:
+        """Return the protector."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the processes."""
+        self.close()
+
+    def _started(self, roster: Roster, root: Path) -> VideoEngine:
+        if self._engine is None or self._roster != roster:
+            self.close()
+            self._engine, self._roster = VideoEngine(roster, self._device, root), roster
+        return self._engine
+
+
+def why_not(clips: ClipProtector | None) -> str:
+    """Return in words why clips are not taken, "" where they are."""
+    if clips is None:
+        return "videos are cloaked by the command `uncnn-daemon cloak`, not here"
+    try:
+        require("av")
+    except MissingPackage as error:
+        return f"a video needs the extra video ({error})"
+    return ""
+
+
+def clips_dir() -> Path:
+    """Return the folder of the clips that are worked on, made 0700. Raises FolderError."""
+    return private(state_dir() / "clips")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder of a clip inside the block, made where it is missing. Raises ClipBusy, OSError."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ClipBusy("another command works on the same video: wait for it to end") from error
+        os.utime(folder)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _put(photo: Content, clip: Path) -> None:
+    """Put the private copy of a clip into its folder: by a second name where the file system can."""
+    assert photo.file is not None  # `take` hands a file over
+    temporary = clip.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(photo.file, temporary)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK):
+            raise
+        shutil.copyfile(photo.file, temporary)
+        temporary.chmod(0o600)
+    temporary.replace(clip)
+
+
+def _moved(job: PhotoJob, clip: Path) -> PhotoJob:
+    return PhotoJob(Content(clip), job.name, job.policy, job.people)
+
+
+def _sweep(root: Path) -> None:
+    """Remove the folders that nobody went on with for long."""
+    oldest = time.time() - OLDEST_SECONDS
+    for folder in root.iterdir():
+        if folder.is_dir() and folder.stat().st_mtime < oldest:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,109 @@
+"""What becomes of a clip by what its judges say: escalated where a face is linked, held with the second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uncnn.daemon.config.policies import FacesSection, Policy
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.pipeline import Outcome, PhotoJob
+from uncnn.daemon.protect.wire import silent
+from uncnn.daemon.verify.verdict import FaceVerdict, Judgement
+from uncnn.daemon.video.clip_info import ClipInfo
+from uncnn.daemon.video.messages import ClipVerdict, Followed, Raised, Render, Rendered, TrackVerdict, Uncovered
+from uncnn.daemon.video.pipeline import VideoPolicyError, protect_clip
+from uncnn.plugins.api import Face
+
+INFO = ClipInfo("mp4", "h264", 320, 180, 0, (1, 1000), "yuv420p", (0, 2, 2, 2), 1, 30.0, 0, 1, ("left out: chapters",))
+FACE = Face((10, 20, 90, 100), ((1, 1), (2, 1), (1.5, 2), (1, 3), (2, 3)), 0.9)
+
+
+def judgement(linked: bool) -> Judgement:
+    after = 0.6 if linked else 0.1
+    return Judgement("judge", "judge", "cosine", "as-is", 1.0, after, 0.4, linked, 0.0, "one")
+
+
+def track(linked_at: Sequence[float] = (), windows: Sequence[int] = (), mean: bool = False) -> TrackVerdict:
+    linked = bool(linked_at) or mean
+    face = FaceVerdict(FACE, True, True, (judgement(linked),))
+    return TrackVerdict(face, tuple(linked_at), (0, 1, 2), tuple(windows), mean)
+
+
+class ScriptedEngine:
+    """Says in turn what it was told to say of each copy, and notes what it was asked to make."""
+
+    def __init__(self, *verdicts: Sequence[TrackVerdict], uncovered: Sequence[Uncovered] = ()) -> None:
+        self.verdicts, self.uncovered = list(verdicts), tuple(uncovered)
+        self.rendered: list[tuple[int, tuple[Raised, ...]]] = []
+
+    def follow(self, _asked: Any, _report: Any) -> Followed:
+        return Followed(INFO, 90, 1, 2)
+
+    def render(self, asked: Render, _report: Any) -> Rendered:
+        self.rendered.append((asked.segment, asked.raised))
+        return Rendered(asked.segment, True)
+
+    def join(self, _asked: Any, _report: Any) -> Content:
+        return Content(data=b"copy")
+
+    def judge(self, _asked: Any, _report: Any) -> ClipVerdict:
+        return ClipVerdict("ab" * 32, ("as-is",), tuple(self.verdicts.pop(0)), self.uncovered, 3)
+
+
+def outcome_of(engine: ScriptedEngine, policy: Policy | None = None) -> Outcome:
+    job = PhotoJob(Content(Path("source.clip")), "clip.mp4", policy or Policy())
+    return protect_clip(engine, job, silent)  # type: ignore[arg-type] # it is asked as an engine is
+
+
+def test_a_clip_whose_faces_nobody_links_is_published() -> None:
+    engine = ScriptedEngine([track(), track()])
+    outcome = outcome_of(engine)
+    assert outcome.decision == "publish"
+    assert "2 faces protected" in outcome.reason
+    assert outcome.notes == ("left out: chapters",)
+    assert engine.rendered == [(0, ()), (1, ())]
+
+
+def test_only_the_windows_in_which_a_face_is_linked_are_done_more_strongly() -> None:
+    engine = ScriptedEngine([track([2.5], [1])], [track()])
+    outcome = outcome_of(engine)
+    assert outcome.decision == "publish"
+    assert engine.rendered[2:] == [(number, (Raised(0, 1, ("strong",)),)) for number in (0, 1)]
+    assert outcome.strengths == ("strong",)
+
+
+def test_a_face_that_all_its_frames_together_give_away_is_done_more_strongly_everywhere() -> None:
+    engine = ScriptedEngine([track(mean=True)], [track()])
+    outcome_of(engine)
+    assert [each.window for each in engine.rendered[2][1]] == [0, 1, 2]
+
+
+def test_what_stays_linked_is_held_with_the_second() -> None:
+    linked = [track([62.25, 65.0], [0])]
+    outcome = outcome_of(ScriptedEngine(linked, linked, linked))
+    assert outcome.decision == "hold"
+    assert "1 of 1 face not protected" in outcome.reason
+    assert outcome.reason.endswith("linked at 1:02.2 and 1 more times until 1:05.0")
+    assert outcome.strengths == ("utmost",)
+
+
+def test_a_face_that_no_track_covers_is_not_released() -> None:
+    outcome = outcome_of(ScriptedEngine([track()], uncovered=[Uncovered(12.4, (30, 40))]))
+    assert outcome.decision == "hold"
+    assert outcome.reason.startswith("a face at 30,40 is not followed, first at 0:12.4")
+
+
+def test_a_face_that_no_judge_was_asked_about_is_not_released() -> None:
+    unjudged = TrackVerdict(FaceVerdict(FACE, True, False, ()), (), (0,), (), False)
+    outcome = outcome_of(ScriptedEngine([unjudged]))
+    assert outcome.decision == "hold"
+
+
+def test_a_policy_that_spares_somebody_is_refused() -> None:
+    policy = Policy(faces=FacesSection(who="all-but-enrolled"))
+    with pytest.raises(VideoPolicyError, match=r"clip\.mp4: faces of enrolled people cannot be told apart"):
+        outcome_of(ScriptedEngine(), policy)

@@ -1,0 +1,59 @@
+"""Clips and the commands: what is needed, what is said where it is not there, and where a clip lies meanwhile."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from uncnn.daemon.files.names import is_photo_name, is_video_name
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.video import protector
+from uncnn.daemon.video.protector import ClipBusy, ClipProtector, clips_dir, why_not
+
+
+def test_names_of_videos_are_no_names_of_photos() -> None:
+    for name in ("a.mp4", "A.MOV", "b.m4v", "c.mkv", "d.webm"):
+        assert is_video_name(name)
+        assert not is_photo_name(name)
+    assert not any(map(is_video_name, ("mp4", "a.mp4.jpg", "a.avi", "a.heic")))
+
+
+def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert why_not(ClipProtector("cpu")) == ""
+    monkeypatch.setattr("uncnn.plugins.extras.find_spec", lambda _name: None)
+    words = why_not(ClipProtector("cpu"))
+    assert words == 'a video needs the extra video (av is not installed: pip install "uncnn[video]")'
+    assert "uncnn-daemon cloak" in why_not(None)
+
+
+def test_a_clip_has_a_private_folder_that_one_command_has_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNCNN_STATE", str(tmp_path / "state"))
+    folder = clips_dir() / "one"
+    assert clips_dir().stat().st_mode & 0o777 == 0o700
+    with protector._locked(folder):
+        assert folder.stat().st_mode & 0o777 == 0o700
+        opened = os.open(folder, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(opened)
+        with pytest.raises(ClipBusy, match="wait for it to end"), protector._locked(folder):
+            pass
+    spooled = tmp_path / "a.spool"
+    spooled.write_bytes(b"a clip")
+    protector._put(Content(spooled), folder / "source.clip")
+    assert (folder / "source.clip").read_bytes() == b"a clip"
+
+
+def test_folders_that_nobody_goes_on_with_are_removed(tmp_path: Path) -> None:
+    for name, age in (("old", protector.OLDEST_SECONDS + 60), ("new", 60.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "source.clip").write_bytes(b"a clip")
+        then = (tmp_path / name).stat().st_mtime - age
+        os.utime(tmp_path / name, (then, then))
+    protector._sweep(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["new"]
