@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,10 @@ def test_what_is_tried_stronger_is_not_published_unproven(weak: Scene) -> None:
     retry(["a.jpg"], every=False, as_json=False, strength="strong")
     assert weak.run() == DEGRADED
     assert weak.published() == {}
+
+
+def test_the_faces_of_a_video_are_not_decided_about_one_by_one(ran: Scene) -> None:
+    with sqlite3.connect(ran.state / "ledger.sqlite3") as ledger:
+        ledger.execute("UPDATE jobs SET relative = CAST('clip.mp4' AS BLOB)")
+    with pytest.raises(AskedError, match=r"clip\.mp4 is a video, .*: release it or drop it"):
+        decided(1, photo="clip.mp4")
