@@ -37,6 +37,7 @@ def test_models_are_found_without_a_process_and_without_what_computes(tmp_path: 
     assert done.stdout.split() == []
 
 
+@pytest.mark.slow
 def test_weights_of_the_user_are_converted_in_a_process_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def test_the_checkpoint_equals_the_reference_on_real_faces(
     assert cosines(ours, embeddings(reference / "model.onnx", pictures)).min() >= 0.9999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_the_graph_is_in_the_one_form(shared_models: Path, name: str) -> None:
     model, card = converted(shared_models / "upstream" / FILES[name]), read_card(shared_models / "reference" / name)
