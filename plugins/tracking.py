@@ -8,8 +8,8 @@ expected to move on as it did. Pure functions of numbers: frames are counted in 
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -52,6 +52,16 @@ class Track:
     seen: dict[int, Face] = field(default_factory=dict)
     first: int = 0
     last: int = 0
+    frames: list[int] = field(init=False, repr=False)  # of `seen`, in their order
+
+    def __post_init__(self) -> None:
+        """Put the frames in order, once: a track of an hour has thousands, and is asked for every frame."""
+        self.frames = sorted(self.seen)
+
+    def take(self, frame: int, face: Face) -> None:
+        """Note that the face was seen in a frame in which it was not yet."""
+        self.seen[frame] = face
+        insort(self.frames, frame)
 
     def covers(self, frame: int) -> bool:
         """Return whether the face is changed in a frame."""
@@ -64,18 +74,20 @@ class Track:
 
     def landmarks(self, frame: int) -> Floats:
         """Return the five points in a frame, (5, 2): between two looks on the line from one to the other."""
-        frames, points = self._points()
-        return _between(frames, points, frame)
+        return self._between(frame, lambda face: np.array(face.landmarks))
 
     def box(self, frame: int) -> Floats:
         """Return the box in a frame, (4,)."""
-        frames = np.array(sorted(self.seen))
-        boxes = np.array([self.seen[each].box for each in sorted(self.seen)])
-        return _between(frames, boxes, frame)
+        return self._between(frame, lambda face: np.array(face.box))
 
-    def _points(self) -> tuple[Floats, Floats]:
-        frames = np.array(sorted(self.seen))
-        return frames, np.array([self.seen[frame].landmarks for frame in sorted(self.seen)])
+    def _between(self, frame: int, of: Callable[[Face], Floats]) -> Floats:
+        """Return a value of the face at a frame; before the first look and after the last one it goes on."""
+        if len(self.frames) < 2:
+            return of(self.seen[self.frames[0]])
+        after = min(max(bisect_left(self.frames, frame), 1), len(self.frames) - 1)
+        one, other = self.frames[after - 1], self.frames[after]
+        share = (frame - one) / (other - one)
+        return (1 - share) * of(self.seen[one]) + share * of(self.seen[other])
 
 
 def tracks_of(
@@ -92,9 +104,8 @@ def tracks_of(
     tracks = _forward(looks, left, shots, patience)
     _backward(tracks, left, sorted(left, reverse=True), shots, patience)
     for track in tracks:
-        seen = sorted(track.seen)
-        start, end = _shot(seen[0], shots, frames)
-        track.first, track.last = max(seen[0] - prolonged, start), min(seen[-1] + prolonged, end)
+        start, end = _shot(track.frames[0], shots, frames)
+        track.first, track.last = max(track.frames[0] - prolonged, start), min(track.frames[-1] + prolonged, end)
         track.seen = _smoothed(track.seen)
     return sorted(tracks, key=lambda track: (track.first, -track.size_px))
 
@@ -123,8 +134,8 @@ def _backward(
         open_ones = [
             track
             for track in tracks
-            if frame < min(track.seen) <= frame + patience
-            and _shot_number(min(track.seen), cuts) == _shot_number(frame, cuts)
+            if frame < track.frames[0] <= frame + patience
+            and _shot_number(track.frames[0], cuts) == _shot_number(frame, cuts)
         ]
         faces = [face for face in left[frame] if face.score >= FAINT]
         for track, face in _matched(open_ones, frame, faces):
@@ -132,12 +143,12 @@ def _backward(
 
 
 def _continues(track: Track, frame: int, cuts: Sequence[int], patience: int) -> bool:
-    latest = max(track.seen)
+    latest = track.frames[-1]
     return latest < frame <= latest + patience and _shot_number(latest, cuts) == _shot_number(frame, cuts)
 
 
 def _take(track: Track, frame: int, face: Face, left: Mapping[int, list[Face]]) -> None:
-    track.seen[frame] = face
+    track.take(frame, face)
     left[frame].remove(face)
 
 
@@ -159,7 +170,8 @@ def _matched(tracks: Sequence[Track], frame: int, faces: Sequence[Face]) -> list
 
 def _expected(track: Track, frame: int) -> Floats:
     """Return the box in which a face is expected: it moves on as between the two looks nearest to `frame`."""
-    seen = sorted(track.seen, key=lambda each: abs(each - frame))
+    place = bisect_left(track.frames, frame)
+    seen = sorted(track.frames[max(place - 2, 0) : place + 2], key=lambda each: abs(each - frame))
     latest = np.array(track.seen[seen[0]].box)
     if len(seen) < 2:
         return latest
@@ -218,14 +230,3 @@ def _smoothed(seen: Mapping[int, Face]) -> dict[int, Face]:
         face = seen[int(frame)]
         result[int(frame)] = Face(face.box, (left_eye, right_eye, nose, left, right), face.score)
     return result
-
-
-def _between(frames: Floats, values: Floats, frame: int) -> Floats:
-    """Return the value at a frame of what is known at `frames`; before the first and after the last it goes on."""
-    if len(frames) < 2:
-        only: Floats = values[0]
-        return only
-    after = min(max(int(np.searchsorted(frames, frame)), 1), len(frames) - 1)
-    share = (frame - frames[after - 1]) / (frames[after] - frames[after - 1])
-    between: Floats = (1 - share) * values[after - 1] + share * values[after]
-    return between

@@ -43,7 +43,7 @@ def _place(stream: BinaryIO) -> int | None:
     """Return where the matrix of the first video track begins."""
     end = stream.seek(0, 2)
     header = None
-    for name, start, stop in _boxes(stream, 0, end):
+    for name, start in _boxes(stream, 0, end):
         if name == b"tkhd":
             stream.seek(start)
             version = stream.read(1)
@@ -54,12 +54,11 @@ def _place(stream: BinaryIO) -> int | None:
                 return header
         elif name == b"trak":
             header = None
-        del stop
     return None
 
 
-def _boxes(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the boxes in their order, also those inside of tracks: name, and where their content begins and ends."""
+def _boxes(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int]]:
+    """Yield the boxes in their order, also those inside of tracks: name, and where their content begins."""
     waiting, number = [(start, end)], 0
     while waiting and number < _MOST_BOXES:
         place, stop = waiting.pop()
@@ -75,6 +74,6 @@ def _boxes(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int,
         if over <= place or over > stop:
             return
         waiting.append((over, stop))
-        yield name, begin, over
+        yield name, begin
         if name in _CONTAINERS:
             waiting.append((begin, over))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from uncnn.daemon.protect.content import Content
@@ -23,7 +22,7 @@ JOB_SECONDS: Final = 24 * 3600.0
 
 
 class VideoEngine:
-    """A worker and a verifier of clips, started when they are first asked. Use it in a `with` block.
+    """A worker and a verifier of clips, started when they are first asked, until `close`.
 
     All calls raise RequestError, which says whether the clip or a model is at fault, and ProcessDied.
     """
@@ -58,16 +57,6 @@ class VideoEngine:
             if child is not None:
                 child.close()
         self._worker = self._verifier = None
-
-    def __enter__(self) -> VideoEngine:
-        """Return the engine."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End both processes."""
-        self.close()
 
     def _working(self) -> Child:
         if self._worker is None or not self._worker.alive:

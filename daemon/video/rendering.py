@@ -26,7 +26,6 @@ from uncnn.plugins.engine.aligned import aligned, placed, scale_of
 from uncnn.plugins.engine.joint_frames import KeyFrames, perturb_tracks
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import make_attack, make_budget, make_target
-from uncnn.plugins.tracking import Track
 
 BEGUN: Final = (0.5, 0.5)
 """Of the steps of a budget: how many each run of the attack has that begins a change."""
@@ -198,7 +197,7 @@ class SegmentRenderer:
             change, before = changes[place, window], changes.get((place, window - 1))
             if before is not None and share < 1:
                 change = share * change + (1 - share) * before
-            region, pixels = _placed(change, track, number)
+            region, pixels = placed(change, track.landmarks(number))
             if not writable:
                 frame.make_writable()  # a decoder may still look at it
                 writable = True
@@ -241,7 +240,3 @@ class SegmentRenderer:
         taken = self.order.strengths(track, window) if strengths is None else strengths
         key = Order(self.order.attack, "-".join(taken), ()).key([window])
         return self.clip.with_name(f"{track}-{window}-{key}.change.npy")
-
-
-def _placed(change: Tensor, track: Track, frame: int) -> Any:
-    return placed(change, track.landmarks(frame))

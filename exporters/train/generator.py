@@ -26,13 +26,12 @@ from torch.nn import functional
 from uncnn.exporters.train.augment import FACE_PX
 from uncnn.exporters.train.descent import Descent
 from uncnn.plugins import geometry
-from uncnn.plugins.engine.backdrop import backdrop
+from uncnn.plugins.engine.batch import bounded_batch
 from uncnn.plugins.engine.objectives import RIGHT_ANGLE, Cosine
 from uncnn.plugins.engine.views import CLEAN_EVERY, draw_view
 from uncnn.plugins.generator.network import SIDE, GeneratorNetwork, bounded
-from uncnn.plugins.perception import contrast
 from uncnn.plugins.perception.contrast import Bands
-from uncnn.plugins.perception.pixel_bounds import bound_chroma_and_luma, luma_of, pixel_limits, window
+from uncnn.plugins.perception.pixel_bounds import bound_chroma_and_luma
 from uncnn.plugins.perception.vision import OPPONENT
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.recognisers.warp import warp
@@ -51,6 +50,7 @@ APART: Final = (0.1, 0.05)  # cosines below which two cloaked photos of one pers
 SATURATED: Final = 3.0  # an output beyond which its bound has hardly a slope
 SATURATION: Final = 0.02  # weight of what is beyond
 
+LEAST_LIGHT: Final = 1e-4  # cd/m2: half precision has rounded less than that to 0
 CHUNK: Final = 16  # faces that are prepared at once
 AVERAGE: Final = 0.995  # of the weights
 DECAY: Final = 1e-4
@@ -212,19 +212,14 @@ def _prepared(faces: Pictures, surrogates: Sequence[Recogniser], random: np.rand
 
 
 def _budget(pictures: Tensor, points: geometry.Floats, random: np.random.Generator) -> tuple[Bands, Tensor]:
-    """Return what the budget gives faces, as `engine.batch.cut` has it, and the bounds of luma."""
-    to_template = geometry.similarities(points, geometry.ARCFACE_112)
-    everywhere = torch.ones(len(pictures), 1, SIDE, SIDE, dtype=torch.bool, device=pictures.device)
-    windows = torch.cat([window(matrix, SIDE, str(pictures.device)) for matrix in to_template])
-    may = windows * (1 - backdrop(pictures, everywhere, to_template))
-    units = 1 / np.hypot(to_template[:, 0, 0], to_template[:, 1, 0])
+    """Return what the budget gives faces, and the bounds of luma."""
     low, high = np.log(SHOWN)
     scales = np.exp(random.uniform(low, high, len(pictures)))
     side = int(scales.mean() * random.uniform(*PHOTO_PX))
-    bands = contrast.bands_of(
-        pictures, may * BUDGET.visibility, list(scales), list(units), (side, side), BUDGET.colour, BUDGET.contrast
-    )
-    return bands, torch.minimum(pixel_limits(luma_of(pictures), BUDGET) * may, bands.limits())
+    inside, seeds = torch.ones_like(pictures[:, :1]), [0] * len(pictures)
+    faces = bounded_batch(pictures, inside, points, list(scales), (side, side), BUDGET, seeds)
+    assert faces.bands is not None, "the budget bounds what is seen"
+    return faces.bands, faces.luma_limits
 
 
 def _batch(faces: Sequence[_Face], mirrored: bool, device: torch.device) -> _Batch:
@@ -244,8 +239,8 @@ def _batch(faces: Sequence[_Face], mirrored: bool, device: torch.device) -> _Bat
     bounds = tuple(stacked(each) for each in zip(*(face.bounds for face in faces), strict=True))
     bands = Bands(
         bounds,
-        ground.clamp(min=_LEAST),
-        slope.clamp(min=_LEAST),
+        ground.clamp(min=LEAST_LIGHT),
+        slope.clamp(min=LEAST_LIGHT),
         to_light.expand(len(faces), 3, 3),
         to_opponent.expand(len(faces), 3, 3),
     )
@@ -253,6 +248,3 @@ def _batch(faces: Sequence[_Face], mirrored: bool, device: torch.device) -> _Bat
     return _Batch(
         stacked([face.picture for face in faces]), points, bands, stacked([face.luma for face in faces]), known
     )
-
-
-_LEAST = 1e-4  # cd/m2: half precision has rounded less than that to 0

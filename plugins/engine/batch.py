@@ -136,7 +136,7 @@ def bounded_batch(
     """
     device = str(patches.device)
     to_template = geometry.similarities(points, geometry.ARCFACE_112)
-    windows = torch.cat([window(matrix, PATCH_PX, device) for matrix in to_template])
+    windows = torch.cat([window(matrix, patches.shape[3], device) for matrix in to_template])
     units = 1 / np.hypot(to_template[:, 0, 0], to_template[:, 1, 0])
     may = windows * (1 - backdrop(patches, inside > 0.999, to_template)) * (inside > 0.999)
     luma = pixel_limits(luma_of(patches), budget) * may
