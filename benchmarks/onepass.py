@@ -1,7 +1,7 @@
 """One pass of a generator beside `veil`: links to outside recognisers, how far both show, seconds a face.
 
     python benchmarks/onepass.py --generator DIR    24 LFW photos of 8 people, and portraits of five
-    python benchmarks/onepass.py --generator DIR --steps 16    and `veil` with other steps than 32
+    python benchmarks/onepass.py --set steps=16,momentum=0.8    `veil` with other values; can be given several times
     python benchmarks/onepass.py --smoke            four photos, and a generator that was taught nothing
 
 DIR is what `python -m uncnn.exporters.train --generator` wrote. The three recognisers that ship are attacked; six
@@ -16,19 +16,19 @@ import io
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, permutations
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import yaml
 from common import CPU, JUDGES, REFERENCE, detector, is_missing, options_of, set_torch_up, surrogates
 from PIL import Image
 
 from uncnn.daemon.verify.displays import on_displays
 from uncnn.exporters.train.ship import ship_generator
-from uncnn.plugins.api import Attack, Face, Pixels
-from uncnn.plugins.attacks.veil import Veil
+from uncnn.plugins.api import Attack, Budget, Face, Pixels
 from uncnn.plugins.engine.host import FaceInPhoto, compose, perturb_all
 from uncnn.plugins.generator.generated import Generator
 from uncnn.plugins.generator.network import GeneratorNetwork
@@ -36,7 +36,7 @@ from uncnn.plugins.generator.one_pass import OnePass
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import compare
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
-from uncnn.plugins.registry import STRENGTHS
+from uncnn.plugins.registry import STRENGTHS, make_attack, make_budget
 
 OUTSIDE: Final = ("edgeface-xxs", "mobilefacenet-y1", "mobilefacenet-sirius", "mobilefacenet-casia", *JUDGES)
 PHOTOS: Final = 3  # a person
@@ -57,29 +57,35 @@ def main() -> None:
     """Print a table a set of photos."""
     parser = options_of(__doc__)
     parser.add_argument("--generator", type=Path, help="the folder of a generator; without: veil alone")
-    parser.add_argument("--steps", type=int, action="append", help="of veil (default 32); can be given several times")
+    parser.add_argument("--set", action="append", help="parameters of veil and of its budget, with commas between")
     options = parser.parse_args()
     people = sorted((options.data / "lfw" / "identities").glob("*"))[100:200:12][:8]
     if is_missing(options.data / "lfw", options.data / "people", REFERENCE):
         return
     set_torch_up()
     sets = {"LFW": people, "portraits": sorted((options.data / "people").iterdir())}
-    attacks: dict[str, tuple[Attack, int]] = {
-        f"veil, {steps} steps": (Veil(), steps) for steps in options.steps or [32]
-    }
+    attacks = {f"veil {words}".strip(): _veil(words) for words in options.set or [""]}
     with tempfile.TemporaryDirectory() as scratch:
         if options.smoke:
             ship_generator(GeneratorNetwork().eval(), [], 0, 0, Path(scratch))
-            sets, attacks = {"LFW": people[:2]}, {"veil, 1 step": (Veil(), 1)}
+            sets, attacks = {"LFW": people[:2]}, {"veil, 1 step": _veil("steps=1")}
         folder = Path(scratch) if options.smoke else options.generator
         if folder is not None:
-            attacks["one pass"] = (OnePass(Generator.load(folder)), 1)
+            attacks["one pass"] = (OnePass(Generator.load(folder)), STRENGTHS["balanced"])
     asked = [OnnxRecogniser.load(REFERENCE / name, CPU) for name in OUTSIDE]
     for name, folders in sets.items():
         portraits = list(_portraits(folders, 2 if options.smoke else PHOTOS))
         print(f"{name}: {len(portraits)} photos\n{HEAD}", flush=True)
-        for title, (attack, steps) in attacks.items():
-            print(f"| {title} | {_row(portraits, attack, steps, asked)} |", flush=True)
+        for title, (attack, budget) in attacks.items():
+            print(f"| {title} | {_row(portraits, attack, budget, asked)} |", flush=True)
+
+
+def _veil(words: str) -> tuple[Attack, Budget]:
+    """Return `veil` and its budget with the values of `words`, such as "steps=16,momentum=0.8"."""
+    pairs = (each.split("=", 1) for each in words.split(",") if each)
+    values = {name: yaml.safe_load(value) for name, value in pairs}
+    strength = values.pop("strength", "balanced")
+    return make_attack("veil", values), make_budget(strength, values)
 
 
 def _portraits(folders: Sequence[Path], number: int) -> Iterator[Portrait]:
@@ -98,8 +104,8 @@ def _portraits(folders: Sequence[Path], number: int) -> Iterator[Portrait]:
                 yield Portrait(folder.name, photo, max(faces, key=lambda face: face.size_px))
 
 
-def _row(portraits: Sequence[Portrait], attack: Attack, steps: int, asked: Sequence[OnnxRecogniser]) -> str:
-    attacked, budget = surrogates(), replace(STRENGTHS["balanced"], steps=steps)
+def _row(portraits: Sequence[Portrait], attack: Attack, budget: Budget, asked: Sequence[OnnxRecogniser]) -> str:
+    attacked = surrogates()
     began = time.perf_counter()
     patches = [
         perturb_all([FaceInPhoto(each.photo, each.face, seed)], attack, attacked, budget)
