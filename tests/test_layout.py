@@ -28,7 +28,7 @@ def test_every_package_folder_ships() -> None:
         for path in (ROOT / top).rglob("__init__.py")
     }
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == {"uncnn", *folders}
-    assert {path.name for path in (ROOT / "uncnn").glob("*.py")} == {"__init__.py", "__main__.py"}
+    assert {path.name for path in (ROOT / "uncnn").glob("*.py")} == {"__init__.py", "__main__.py", "augment.py"}
     loose = [path for top in TOPS for path in (ROOT / top).rglob("*.py") if not (path.parent / "__init__.py").is_file()]
     assert not loose, "a module outside of any package is missing from the wheel"
 

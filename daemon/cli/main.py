@@ -10,6 +10,7 @@ import typer
 
 from uncnn.daemon.cli import jobs
 from uncnn.daemon.cli.audit import audit
+from uncnn.daemon.cli.augment import augment
 from uncnn.daemon.cli.config import app as config_commands
 from uncnn.daemon.cli.evaluate import evaluate
 from uncnn.daemon.cli.explain import explain
@@ -274,6 +275,7 @@ app.command()(audit)
 app.command()(inspect)
 app.command()(explain)
 app.command()(evaluate)
+app.command()(augment)
 app.command()(web)
 app.command()(jobs.jobs)
 app.command()(jobs.retry)

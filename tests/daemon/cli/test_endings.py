@@ -234,6 +234,7 @@ def test_every_command_ends_in_order(tmp_path: Path, condition: Callable[[Bed, S
 
 
 LESS: dict[str, tuple[list[object], int]] = {
+    "augment": (["people/person0", "-o", "spoofed", "--set", "steps=1"], OK),
     "evaluate": (["people", "--people", "2", "--photos", "2", "--strength", "subtle", "--view", "as-is"], OK),
     "models add": ([OWN, "--name", "own", "--role", "judge", *OWN_INPUT, "--yes"], OK),
     "models check": (["dlib-resnet"], OK),

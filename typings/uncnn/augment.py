@@ -1,0 +1,1 @@
+../../uncnn/augment.py
