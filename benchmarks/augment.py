@@ -115,10 +115,12 @@ def _wrong(outputs: Tensor, known: Tensor) -> Tensor:
 
 def _measure(published: Recogniser, network: Embedding, identities: Path, people: int) -> None:
     folders = [each for each in sorted(identities.iterdir()) if len(list(each.iterdir())) >= 2]
-    step = max(len(folders) // (people + STRANGERS), 1)
-    photos = [_photo(file) for each in folders[::step][:people] for file in sorted(each.iterdir())[:2]]
+    step = max(len(folders) // people, 2)
+    chosen = folders[::step][:people]
+    photos = [_photo(file) for each in chosen for file in sorted(each.iterdir())[:2]]
     pairs = [(one, other) for one, other in zip(photos[::2], photos[1::2], strict=True) if one and other]
-    strangers = [_photo(sorted(each.iterdir())[0]) for each in folders[1::step][: min(STRANGERS, 5 * people)]]
+    others = [each for each in folders if each not in chosen][: min(STRANGERS, 5 * people)]
+    strangers = [_photo(sorted(each.iterdir())[0]) for each in others]
     taught = _recogniser(published, network)
     cloaks = {"published": _cloaked([one for one, _ in pairs], published)}
     cloaks["itself"] = _cloaked([one for one, _ in pairs], taught)
