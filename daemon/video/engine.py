@@ -51,6 +51,12 @@ class VideoEngine:
         """Return what the verifier says of a copy."""
         return self._ask(self._verifying(), asked, report)
 
+    def kill(self) -> None:
+        """End both processes now, from any thread: what is asked of them fails with ProcessDied."""
+        for child in (self._worker, self._verifier):
+            if child is not None:
+                child.end_now()
+
     def close(self) -> None:
         """End both processes."""
         for child in (self._worker, self._verifier):

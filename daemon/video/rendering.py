@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -174,7 +175,7 @@ class SegmentRenderer:
 
     def _encode(self, frames: range, changes: dict[tuple[int, int], Tensor], target: Path) -> None:
         """Write the frames with their faces changed, whole or not at all."""
-        temporary = target.with_suffix(".part")
+        temporary = target.with_suffix(f".{os.getpid()}.part")  # another, whose parent was killed, may still be at it
         writer = SegmentWriter(temporary, self.timeline.info)
         try:
             for number, frame in self._frames(frames):
@@ -231,7 +232,7 @@ class SegmentRenderer:
 
     def _keep(self, track: int, window: int, change: Tensor) -> None:
         file = self._change_file(track, window, None)
-        temporary = file.with_suffix(".part")
+        temporary = file.with_suffix(f".{os.getpid()}.part")
         with temporary.open("wb") as stream:
             np.save(stream, change.numpy())
         temporary.replace(file)
