@@ -92,7 +92,10 @@ _RAW: Final = "3fr|arw|cr[23w]|dng|erf|fff|iiq|kdc|mef|mos|mrw|nef|nrw|orf|pef|r
 _PHOTO_NAME: Final = re.compile(rf".+\.({_PHOTO}|{_RAW})", re.IGNORECASE | re.DOTALL)
 _BESIDE_PHOTO: Final = re.compile(rf".+\.({_PHOTO}|{_RAW})[._~-].*", re.IGNORECASE | re.DOTALL)
 
-_VIDEO_NAME: Final = re.compile(r".+\.(mp4|m4v|mov|mkv|webm)", re.IGNORECASE | re.DOTALL)
+VIDEO_ENDINGS: Final = ("mp4", "m4v", "mov", "mkv", "webm")
+"""Of the names of videos that can be cloaked."""
+
+_VIDEO_NAME: Final = re.compile(rf".+\.({'|'.join(VIDEO_ENDINGS)})", re.IGNORECASE | re.DOTALL)
 _OTHER_VIDEO_NAME: Final = re.compile(
     r".+\.(avi|mts|m2ts?|3gp|3g2|mpe?g|mpe|wmv|flv|insv|lrv|vob|ogv)", re.IGNORECASE | re.DOTALL
 )

@@ -55,14 +55,15 @@ class ClipGone(UncnnError):
 class ClipProtector:
     """Protects clips one after another. Use it in a `with` block."""
 
-    def __init__(self, device: str, rest: Callable[[], None] | None = None) -> None:
-        """Nothing is started yet; `device` is that of the configuration.
+    def __init__(self, device: str, rest: Callable[[], None] | None = None, root: Path | None = None) -> None:
+        """Nothing is started yet; `device` is that of the configuration, `root` a private folder, else `clips_dir`.
 
         `rest` is called between two steps of a clip, and while another command works on it, which ends `protect` where
         there is none. What it raises ends the clip.
         """
         self.device = device
         self._rest = rest
+        self._root = root
         self._engine: VideoEngine | None = None
         self._made_for: tuple[Roster, str] | None = None  # the engine
         self._done: Path | None = None
@@ -78,8 +79,9 @@ class ClipProtector:
             RequestError, ProcessDied, VideoPolicyError: as `protect_clip`. ClipBusy. ClipGone, from `check`.
             FolderError, OSError.
         """
-        root = clips_dir()
-        _sweep(root)
+        root = self._root or clips_dir()
+        if self._root is None:
+            _sweep(root)
         told = "\0".join([sha256, job.policy.digest(), roster.digest(), str(_FORM)])
         folder = root / hashlib.sha256(told.encode()).hexdigest()[:32]
         with self._locked_soon(folder, report):
