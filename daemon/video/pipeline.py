@@ -15,11 +15,14 @@ from uncnn.daemon.video.engine import VideoEngine
 from uncnn.daemon.video.messages import (
     ClipVerdict,
     Follow,
+    Followed,
     Join,
     JudgeClip,
+    JudgeTrial,
     Raised,
     Render,
     TrackVerdict,
+    Try,
 )
 from uncnn.daemon.video.needed import what_keeps_videos
 from uncnn.plugins.api import UncnnError
@@ -74,6 +77,8 @@ def protect_clip(
     followed = engine.follow(Follow(job.photo, job.name, policy.faces.smallest_px), report)
     escalation, attack = Escalation(escalation_levels(policy)), attack_of(policy, job.people)
     first = escalation.levels[0]
+    if followed.faces and len(escalation.levels) > 1:
+        _try_out(engine, job, followed, escalation, report, pause)
     while True:
         raised = escalation.messages()
         for segment in range(followed.segments):
@@ -102,6 +107,38 @@ def protect_clip(
     return Outcome(
         decision, reason, candidate, judged, strengths, followed.info.container, followed.info.notes, seconds
     )
+
+
+def _try_out(
+    engine: VideoEngine,
+    job: PhotoJob,
+    followed: Followed,
+    escalation: Escalation,
+    report: Report,
+    pause: Callable[[], None],
+) -> None:
+    """Escalate by the frames that will be judged, encoded alone: to encode and judge all takes most of a round.
+
+    What is published is judged as a whole all the same. Raises as `protect_clip`.
+    """
+    policy, attack, first = job.policy, attack_of(job.policy, job.people), escalation.levels[0]
+    while True:
+        raised = escalation.messages()
+        for segment in range(followed.segments):
+            report(Stage("cloaking", segment, followed.segments))
+            pause()
+            engine.try_out(Try(job.photo, job.name, segment, first, raised, attack), report)
+        report(Stage("trying it"))
+        asked = JudgeTrial(
+            job.photo,
+            job.name,
+            followed.segments,
+            policy.protect.far,
+            policy.protect.margin,
+            policy.faces.smallest_px,
+        )
+        if not escalation.escalate(_weak(engine.judge_trial(asked, report).tracks)):
+            return
 
 
 def _weak(tracks: Sequence[TrackVerdict]) -> list[tuple[int, int]]:

@@ -31,9 +31,12 @@ from uncnn.daemon.video.messages import (
     Followed,
     Join,
     JudgeClip,
+    JudgeTrial,
     Render,
     Rendered,
     TrackVerdict,
+    Tried,
+    Try,
 )
 
 INFO = ClipInfo("mp4", "h264", 320, 180, 0, (1, 1000), "yuv420p", (0, 2, 2, 2), 1, 30.0, 0, 1, ())
@@ -79,12 +82,18 @@ def make_worker(log: str) -> Handlers:
     def join(asked: Join, _report: Report) -> Content:
         return asked.clip.beside(CANDIDATE, b"cloaked " + asked.clip.read())
 
-    return {Ready: lambda _asked, _report: Loaded("stub"), Follow: follow, Render: render, Join: join}
+    return {
+        Ready: lambda _asked, _report: Loaded("stub"),
+        Follow: follow,
+        Try: lambda asked, _report: Tried(asked.segment),
+        Render: render,
+        Join: join,
+    }
 
 
 def make_verifier(_log: str) -> Handlers:
-    def judge(asked: JudgeClip, _report: Report) -> ClipVerdict:
-        released = asked.released.read()
+    def judge(asked: JudgeClip | JudgeTrial, _report: Report) -> ClipVerdict:
+        released = (asked.released if isinstance(asked, JudgeClip) else asked.original).read()
         linked = b"unprotected" in released
         judgement = Judgement("stub", "judge", "cosine", "as-is", 1.0, 0.9 if linked else 0.1, 0.5, linked)
         face = FaceVerdict(FACE, True, True, (judgement,))
@@ -92,4 +101,4 @@ def make_verifier(_log: str) -> Handlers:
         track = TrackVerdict(face, seconds, (0,), windows, False)
         return ClipVerdict(hashlib.sha256(released).hexdigest(), ("as-is",), (track,), (), 3)
 
-    return {Ready: lambda _asked, _report: Loaded("stub"), JudgeClip: judge}
+    return {Ready: lambda _asked, _report: Loaded("stub"), JudgeClip: judge, JudgeTrial: judge}
