@@ -45,7 +45,7 @@ def test_photos_do_not_wait_behind_a_clip_and_the_status_says_how_far_it_is(
     running.until(lambda: "a.mp4 1" in rendered(scene))
     scene.put("b.jpg", "good")
     running.until_published("b.jpg")
-    assert scene.states() == {"a.mp4": State.RUNNING, "b.jpg": State.PUBLISHED}
+    running.until(lambda: scene.states() == {"a.mp4": State.RUNNING, "b.jpg": State.PUBLISHED})
     running.until(lambda: "a.mp4: cloaking 33%" in status_of(capsys))
     (scene.root / "data" / "uncnn" / "go on").touch()
     running.until_published("a.mp4")
