@@ -67,7 +67,8 @@ def test_photos_do_not_wait_behind_a_clip_and_the_status_says_how_far_it_is(
     scene.check()
 
 
-@pytest.mark.parametrize("how", ["stop", pytest.param("kill", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["stop", "kill"])
 def test_a_clip_is_gone_on_with_after_the_service_ended_in_the_middle(running: Running, how: str) -> None:
     scene = running.scene
     scene.put("a.mp4", "hanging")

@@ -55,6 +55,7 @@ def test_a_video_that_is_linked_is_held_and_one_that_is_damaged_is_said(page: Se
     assert page.ask("GET", f"/photos/{held['id']}/cloaked").body == b"cloaked unprotected"
 
 
+@pytest.mark.slow
 def test_a_video_that_is_forgotten_in_work_is_given_up_and_leaves_nothing(page: ServedPage) -> None:
     clip = page.put("a.mp4", b"hanging")
     page.until(lambda: log(page, "rendered").exists() and "a.mp4 1" in log(page, "rendered").read_text())
