@@ -173,6 +173,8 @@ def _work(context: JobContext, source: SourceFolder, job: Job, taken: Snapshot) 
     except (LedgerError, TransitionError):
         raise
     except ClipGone as error:
+        if context.clips is not None:
+            context.clips.forget()
         job = context.ledger.give_back(job, State.QUEUED)
         context.ledger.supersede([job], str(error))
         return Done(source.name(job.relative), "skipped", str(error), number=job.id)
