@@ -99,8 +99,8 @@ def cloak(
     policy and the models are the same. For more than 10 photos, tables are printed only with --all or --verbose. While
     the service runs with the same models on the same device, they are not loaded once more.
 
-    A video file (MP4, QuickTime, Matroska, WebM) is cloaked the same way, if you name it yourself: in a folder it is
-    passed over. It needs the extra `video` and takes minutes; a command that was stopped continues where it was.
+    A video file (MP4, QuickTime, Matroska, WebM) is cloaked the same way, also one in a folder, after the photos. It
+    needs the extra `video` and takes minutes; a command that was stopped continues where it was.
 
     Exit status: 0 all photos published, 1 a photo could not be read or written, 4 a photo was held, 6 all photos
     published, but an uncertain face was left unchanged: it may be an animal, or the policy says `uncertain: publish`.

@@ -20,6 +20,7 @@ from typing import Final
 from uncnn.daemon.config import Folder
 from uncnn.daemon.control.service_engine import EitherEngine
 from uncnn.daemon.files.folders import ledger_file, state_dir
+from uncnn.daemon.files.names import is_video_name
 from uncnn.daemon.files.opening import make_durable
 from uncnn.daemon.files.publish import PublishError, sweep, way_into
 from uncnn.daemon.files.scan import Found, ScanError, candidates
@@ -157,6 +158,7 @@ def cloak_photos(
                 printer.add(each)
         earlier = EarlierRuns(ledger, engine, again)
         todo = [each for each in tasks if not earlier.passes_over(each, printer)]
+        todo.sort(key=lambda each: is_video_name(each.found.relative.name))  # minutes each: no photo waits for them
         with progress_bar(len(todo), as_json) as bar, ClipProtector(settings.device) as clips:
             start = _starter(engine, bar, verbose)
             context = JobContext(ledger, engine, spool, bar.report, start, renew=earlier.renewed, clips=clips)
@@ -214,13 +216,13 @@ def _named(request: Request, ledger: Ledger, photos: Sequence[Path]) -> Iterator
 
 
 def _in_folder(request: Request, real: Path, named: Path) -> Iterator[tuple[Path, Found, str]]:
-    """Yield the photos in a folder and those below it, but not what lies in the output. Raises SettingsError."""
+    """Yield the photos and videos in a folder and below it, but nothing of the output. Raises SettingsError."""
     if real == request.output:
         raise SettingsError(
             f"--output {printable(request.output)} is the folder of the photos itself: name another folder"
         )
     try:
-        for found in candidates(real):
+        for found in candidates(real, videos=request.settings.policy.videos == "cloak"):
             if not (real / found.relative).is_relative_to(request.output):
                 yield real, found, printable(named / found.relative)
     except ScanError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,11 @@ def print_ignored(as_json: bool) -> int:
     """
     passed: list[tuple[Path, Ignored]] = []
     problems: list[str] = []
+    ignoring = _folders_without_videos()
     for watch in watched_folders(ledger_file()):
         try:
-            passed += [(watch / each.relative, each) for each in scan(watch) if isinstance(each, Ignored)]
+            found = scan(watch, videos=watch not in ignoring)
+            passed += [(watch / each.relative, each) for each in found if isinstance(each, Ignored)]
         except ScanError as error:
             problems.append(str(error))
     if as_json:
@@ -54,6 +57,16 @@ def print_ignored(as_json: bool) -> int:
     lines = [f"{printable(path)}: {each.words}" for path, each in passed] + problems
     sys.stdout.write("\n".join(lines or ["no file in the watched folders is ignored"]) + "\n")
     return ERROR if problems else OK
+
+
+def _folders_without_videos() -> set[Path]:
+    """Return the watched folders whose policy takes no videos, as far as the configuration can be read."""
+    from uncnn.daemon.config import ConfigError, find_config, load  # a library that only this takes
+
+    with suppress(ConfigError):
+        config = load(find_config(None))
+        return {folder.watch for folder in config.folders if config.policy_of(folder).videos == "ignore"}
+    return set()
 
 
 def print_held(as_json: bool) -> int:

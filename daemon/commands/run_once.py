@@ -13,7 +13,7 @@ from pathlib import Path
 from uncnn.daemon.audit.last import read_last
 from uncnn.daemon.config import Config, ConfigError, find_config, load
 from uncnn.daemon.files.folders import data_dir, ledger_file, state_dir
-from uncnn.daemon.files.names import Reason, ignored_words
+from uncnn.daemon.files.names import Reason, ignored_words, is_video_name
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.scan import ScanError
 from uncnn.daemon.files.workspace import only_run, sweep_workspaces, workspace
@@ -30,6 +30,7 @@ from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.terminal.progress import Bar, progress_bar
 from uncnn.daemon.terminal.results import counts_of, done_json, exit_status, say, say_line
 from uncnn.daemon.text import printable, system_words
+from uncnn.daemon.video.protector import ClipProtector
 from uncnn.daemon.watch.backlog import (
     ScanResult,
     SourceFolder,
@@ -51,6 +52,7 @@ class Summary:
     done: list[Done] = field(default_factory=list)
     standing: list[tuple[str, Job]] = field(default_factory=list)  # from earlier runs, waiting for a person
     problems: dict[Path, str] = field(default_factory=dict)  # of watched folders
+    refusals: dict[Path, list[str]] = field(default_factory=dict)  # what of each cannot be taken, and why
     ignored: dict[Path, Counter[Reason]] = field(default_factory=dict)  # what of each is not taken
 
     def add(self, done: Done) -> None:
@@ -131,12 +133,16 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
         workspace() as spool,
         ProcessEngine(config.models, config.device, data_dir(), spool) as engine,
         progress_bar(new, summary.quiet) as bar,
+        ClipProtector(config.device) as clips,
     ):
         summary.bar = bar
-        context = JobContext(ledger, engine, spool, bar.report, _starter(engine, run, bar))
+        context = JobContext(ledger, engine, spool, bar.report, _starter(engine, run, bar), clips=clips)
         try:
-            for seen in looks:
-                _drain_folder(context, seen, bar, summary)
+            for is_clip in (False, True):  # minutes each: no photo waits for them
+                for seen in looks:
+                    own = tuple(found for found in seen.new if is_video_name(found.relative.name) == is_clip)
+                    if seen.source.folder.watch not in summary.problems:
+                        _drain_folder(context, replace(seen, new=own), bar, summary)
             engine.hear_canaries()
         finally:
             with suppress(LedgerError):  # which may be what ended it
@@ -145,7 +151,7 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
 
 def _drain_folder(context: JobContext, seen: ScanResult, bar: Bar, summary: Summary) -> None:
     watch = seen.source.folder.watch
-    refusals = seen.refusals()
+    refusals = summary.refusals.setdefault(watch, seen.refusals())
     for source, found in enumerate(seen.new):
         bar.begin(seen.source.name(found.relative))
         wait = seen.settle_seconds(found)
@@ -180,6 +186,8 @@ def _look(ledger: Ledger, source: SourceFolder, summary: Summary) -> ScanResult 
         return None
     summary.ignored[source.folder.watch] = seen.ignored
     ledger.folders.refused(source.number, refused_words(seen.refusals()))
+    for words in seen.videos_words():
+        summary.add(Done(printable(source.folder.watch), "error", words, taken=False))
     for refused in seen.refused:
         summary.add(Done(source.name(refused.relative), "error", refused.refused or ""))
     summary.standing += [(source.name(job.relative), job) for job in seen.standing]

@@ -192,6 +192,7 @@ class Policy(Section):
     unprotected: Literal["hold", "publish-anyway"] = "hold"
     no_face: Literal["publish", "hold", "skip"] = "publish"
     uncertain: Literal["hold", "cloak", "publish"] = "cloak"
+    videos: Literal["cloak", "ignore"] = "cloak"
     faces: FacesSection = FacesSection()
     metadata: Metadata = "none"
     output: Output = Output()
@@ -217,6 +218,9 @@ class Policy(Section):
         return self.model_copy(update={"attack": self.attack.model_copy(update={"strength": strength})})
 
     def digest(self) -> str:
-        """Return the sha256 of the policy's canonical JSON: another digest means that photos would come out else."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """Return the sha256 of the policy's canonical JSON: another digest means that photos would come out else.
+
+        Whether videos are taken changes nothing of what comes out.
+        """
+        canonical = json.dumps(self.model_dump(mode="json", exclude={"videos"}), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

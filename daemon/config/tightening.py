@@ -132,6 +132,7 @@ TABLE: Final[Mapping[FieldPath, Rule]] = {
     # A skipped photo waits for nobody: that is no stricter than publishing it, and laxer than holding it.
     ("no_face",): Ranked("passes over photos unlike", {"publish": 0, "skip": 0, "hold": 1}),
     ("uncertain",): Ranked("leaves alone what may be a face, unlike", {"publish": 0, "cloak": 1, "hold": 2}),
+    ("videos",): Refused("choose whether videos are taken"),
     ("faces", "who"): Ranked("leaves other faces alone than", {"only-enrolled": 0, "all-but-enrolled": 0, "all": 1}),
     ("faces", "smallest_px"): Number("leaves larger faces alone than", up=False),
     ("faces", "rotated"): Ranked("looks for fewer rotated faces than", {False: 0, "auto": 1, True: 2}),

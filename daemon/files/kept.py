@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.files.folders import private, state_dir
+from uncnn.daemon.files.names import is_video_name
 
 MOST: Final = 200
 MOST_BYTES: Final = 4_000_000_000
+MOST_VIDEO_BYTES: Final = 40_000_000_000
+"""Of videos, which count apart: one of them would take the room of all photos."""
+
 OLDEST_SECONDS: Final = 30 * 86400.0
 YOUNG_SECONDS: Final = 3600.0
 """So old is a copy that the ledger does not name before it is removed: its row may be about to be written."""
@@ -68,13 +72,15 @@ def prune(held: Collection[int], now: float | None = None) -> None:
     Raises FolderError.
     """
     now = time.time() if now is None else now
-    number = size = 0
+    number, sizes = 0, {False: 0, True: 0}
     for file in sorted(_files(kept_dir()), key=_changed, reverse=True):
         with suppress(OSError):  # another process removed it
             age = now - _changed(file)
-            number, size = number + 1, size + file.stat().st_size
+            is_video = is_video_name(file.name)
+            number, sizes[is_video] = number + 1, sizes[is_video] + file.stat().st_size
+            too_many = number > MOST or sizes[is_video] > (MOST_VIDEO_BYTES if is_video else MOST_BYTES)
             unknown = _number(file) not in held and age > YOUNG_SECONDS
-            if unknown or age > OLDEST_SECONDS or number > MOST or size > MOST_BYTES:
+            if unknown or age > OLDEST_SECONDS or too_many:
                 file.unlink()
 
 

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     FOREIGN = "foreign"
     LINK = "link"
     UNSUPPORTED = "unsupported"
+    VIDEO = "video"
     EMPTY = "empty"
     OTHER = "other"
 
@@ -46,6 +47,7 @@ _WORDS: Final[dict[Reason, str]] = {
     Reason.FOREIGN: "a file of another program",
     Reason.LINK: "a symbolic link",
     Reason.UNSUPPORTED: "a picture in an unsupported format",
+    Reason.VIDEO: "a video that is not cloaked",
     Reason.EMPTY: "empty",
     Reason.OTHER: "not a photo",
 }
@@ -90,16 +92,21 @@ _RAW: Final = "3fr|arw|cr[23w]|dng|erf|fff|iiq|kdc|mef|mos|mrw|nef|nrw|orf|pef|r
 _PHOTO_NAME: Final = re.compile(rf".+\.({_PHOTO}|{_RAW})", re.IGNORECASE | re.DOTALL)
 _BESIDE_PHOTO: Final = re.compile(rf".+\.({_PHOTO}|{_RAW})[._~-].*", re.IGNORECASE | re.DOTALL)
 
-_VIDEO_NAME: Final = re.compile(r".+\.(mp4|m4v|mov|mkv|webm)", re.IGNORECASE | re.DOTALL)
+VIDEO_ENDINGS: Final = ("mp4", "m4v", "mov", "mkv", "webm")
+"""Of the names of videos that can be cloaked."""
+
+_VIDEO_NAME: Final = re.compile(rf".+\.({'|'.join(VIDEO_ENDINGS)})", re.IGNORECASE | re.DOTALL)
+_OTHER_VIDEO_NAME: Final = re.compile(
+    r".+\.(avi|mts|m2ts?|3gp|3g2|mpe?g|mpe|wmv|flv|insv|lrv|vob|ogv)", re.IGNORECASE | re.DOTALL
+)
 
 _OTHER_KINDS: Final = (
     "xmp aae thm dop pp3 cos cof cop nksc dxo on1 mie arp exv ctx rpp vrd"  # sidecars
-    " mov mp4 m4v avi mkv mts m2ts m2t 3gp 3g2 mpe?g wmv webm flv insv lrv ts vob ogv"
     " mp3 wav m4a flac ogg aac opus wma aif aiff mid amr"
     " txt md rtf pdf docx? odt xlsx? ods pptx? odp csv tsv epub html? xml json ya?ml toml log ini cfg conf srt vtt"
     " gpx kml zip rar 7z gz bz2 xz zst tar tgz iso dmg img jar apk exe dll msi deb rpm so dylib bin dat"
     " db sqlite3? db-(wal|shm|journal) lrcat lrprev lnk url webloc desktop torrent aria2"
-    " py js css c h sh bat ps1 ttf otf woff2? svgz? eps ai"
+    " py js ts css c h sh bat ps1 ttf otf woff2? svgz? eps ai"
 ).replace(" ", "|")
 _OTHER_NAME: Final = re.compile(rf".+\.({_OTHER_KINDS})", re.IGNORECASE | re.DOTALL)
 
@@ -210,12 +217,14 @@ def is_photo_name(name: str) -> bool:
 
 
 def is_video_name(name: str) -> bool:
-    """Return whether a file of this name is taken for a video that can be cloaked; a watched folder takes none."""
+    """Return whether a file of this name is taken for a video that can be cloaked."""
     return _VIDEO_NAME.fullmatch(name) is not None
 
 
 def other_name(name: str) -> Reason | None:
     """Return why a file whose name does not end as photos do is none; None: its name says nothing."""
+    if _OTHER_VIDEO_NAME.fullmatch(name):
+        return Reason.VIDEO
     if _OTHER_NAME.fullmatch(name):
         return Reason.OTHER
     return Reason.UNFINISHED if _BESIDE_PHOTO.fullmatch(name) else None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.files import kinds
-from uncnn.daemon.files.names import Reason, ignored, is_ignored, is_photo_name, other_name
+from uncnn.daemon.files.names import Reason, ignored, is_ignored, is_photo_name, is_video_name, other_name
 from uncnn.daemon.files.trash import is_bin
 from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import UncnnError
@@ -47,18 +47,21 @@ class Ignored:
     words: str
 
 
-def candidates(watch: Path) -> Iterator[Found]:
-    """Yield every photo below `watch` by name in a fixed order; links are not followed.
+def candidates(watch: Path, videos: bool = True) -> Iterator[Found]:
+    """Yield every photo, and video where wanted, below `watch` by name in a fixed order; links are not followed.
 
-    What has the name of a photo but is no regular file, and folders that cannot be read, come with `refused` set.
+    What has the name of one but is no regular file, and folders that cannot be read, come with `refused` set.
 
     Raises ScanError where `watch` itself cannot be read.
     """
-    yield from (each for each in scan(watch) if isinstance(each, Found))
+    yield from (each for each in scan(watch, videos) if isinstance(each, Found))
 
 
-def scan(watch: Path) -> Iterator[Found | Ignored]:
-    """Yield the same, and what is not taken; of a folder that is not taken, only itself. Raises ScanError."""
+def scan(watch: Path, videos: bool = True) -> Iterator[Found | Ignored]:
+    """Yield the same, and what is not taken; of a folder that is not taken, only itself.
+
+    `videos`: whether they are taken. Raises ScanError.
+    """
     try:
         os.listdir(watch)  # noqa: PTH208 (one that can be opened may still not be listed)
     except OSError as error:
@@ -82,6 +85,8 @@ def scan(watch: Path) -> Iterator[Found | Ignored]:
             relative = folder / entry.name
             if entry.is_dir(follow_symlinks=False) and not is_ignored(entry.name):
                 folders.append(relative)
+            elif not videos and is_video_name(entry.name) and not is_ignored(entry.name):
+                yield _ignored(relative, Reason.VIDEO, "it is a video, and the policy says `videos: ignore`")
             elif (found := _look(watch, relative, partial(entry.stat, follow_symlinks=False))) is not None:
                 yield found
         waiting += reversed(folders)
@@ -114,17 +119,20 @@ def _look(watch: Path, relative: Path, look: Callable[[], os.stat_result]) -> Fo
         found = look()
     except OSError:  # removed since it was listed
         return None
-    return _found(relative, found) if is_photo_name(relative.name) else _by_content(watch, relative, found)
+    taken = is_photo_name(relative.name) or is_video_name(relative.name)
+    return _found(relative, found) if taken else _by_content(watch, relative, found)
 
 
 def _by_content(watch: Path, relative: Path, found: os.stat_result) -> Found | Ignored:
-    """Return what a file is whose name does not end as photos do."""
+    """Return what a file is whose name ends neither as photos nor as videos do."""
     if stat.S_ISLNK(found.st_mode):
         what = "folder" if (watch / relative).is_dir() else "file"
         return _ignored(relative, Reason.LINK, f"it is a symbolic link: put the {what} itself there")
     if not stat.S_ISREG(found.st_mode):
         return _ignored(relative, Reason.OTHER, "it is a FIFO, a socket or a device, not a file")
     reason = other_name(relative.name)
+    if reason is Reason.VIDEO:
+        return _ignored(relative, reason, "videos of its format are not cloaked: convert it to MP4")
     if reason is not None:
         return _ignored(relative, reason)
     try:

@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon.files.names import is_video_name
 from uncnn.daemon.files.opening import PublishError, opened_folder, refuse_other, safe_parts
 from uncnn.daemon.text import printable
 
 SIZE_LIMIT: Final = 500_000_000  # bytes
+
+CLIP_LIMIT: Final = 200_000_000_000
+"""Bytes of a video at most."""
 
 _SOURCE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -36,8 +40,15 @@ class Snapshot:
     inode: int
 
 
-def snapshot(root: Path, relative: Path, spool: Path, size_limit: int = SIZE_LIMIT) -> Snapshot:
+def size_limit_of(relative: Path) -> int:
+    """Return how many bytes a file of this name may have."""
+    return CLIP_LIMIT if is_video_name(relative.name) else SIZE_LIMIT
+
+
+def snapshot(root: Path, relative: Path, spool: Path, size_limit: int | None = None) -> Snapshot:
     """Copy `relative` below `root` into the folder `spool` as a private file of random name, hashing it.
+
+    It may have `size_limit` bytes, by default as many as a file of its name.
 
     `root` itself may be reached through links of this user's or root's, nothing below it may be a link. The spool
     folder is made 0700 where missing.
@@ -48,7 +59,7 @@ def snapshot(root: Path, relative: Path, spool: Path, size_limit: int = SIZE_LIM
     parts = safe_parts(relative)
     try:
         with opened_folder(root, parts[:-1]) as folder:
-            return _copied(folder, parts[-1], source, spool, size_limit)
+            return _copied(folder, parts[-1], source, spool, size_limit or size_limit_of(relative))
     except OSError as error:
         raise PublishError.of(error, source, "read") from error
 

@@ -15,7 +15,6 @@ from uncnn.daemon.files.kept import discard, keep
 from uncnn.daemon.files.names import is_video_name, longest_name
 from uncnn.daemon.files.publish import PublishError, Snapshot, snapshot
 from uncnn.daemon.files.scan import Found
-from uncnn.daemon.files.spool import SIZE_LIMIT
 from uncnn.daemon.files.standing import state_of
 from uncnn.daemon.jobs.duplicates import (
     EarlierResult,
@@ -38,7 +37,7 @@ from uncnn.daemon.protect.processes import ProcessDied
 from uncnn.daemon.protect.wire import Report, RequestError
 from uncnn.daemon.text import printable
 from uncnn.daemon.verify.keeping import proof_of
-from uncnn.daemon.video.protector import CLIP_LIMIT, ClipProtector, why_not
+from uncnn.daemon.video.protector import ClipGone, ClipProtector, room_missing, why_not
 from uncnn.daemon.watch.backlog import SourceFolder, source_of
 from uncnn.plugins.api import Fault, UncnnError
 
@@ -116,11 +115,11 @@ def take(context: JobContext, source: SourceFolder, found: Found, still_settling
     """
     name = source.name(found.relative)
     is_clip = is_video_name(found.relative.name)
-    if is_clip and (refused := why_not(context.clips)):
+    if is_clip and (refused := why_not(context.clips, source.policy) or room_missing(context.spool, found.size)):
         return Done(name, "error", f"{name}: {refused}", taken=False)
     with _own_folder(context.spool) as own:
         try:
-            taken = snapshot(source.folder.watch, found.relative, own, CLIP_LIMIT if is_clip else SIZE_LIMIT)
+            taken = snapshot(source.folder.watch, found.relative, own)
         except PublishError as error:
             if error.kind in {"no-space", "read-only", "too-many-files", "stale"}:  # no fault of this one file
                 raise FolderBlocked(str(error)) from error
@@ -173,6 +172,12 @@ def _work(context: JobContext, source: SourceFolder, job: Job, taken: Snapshot) 
             context.clips.forget()
     except (LedgerError, TransitionError):
         raise
+    except ClipGone as error:
+        if context.clips is not None:
+            context.clips.forget()
+        job = context.ledger.give_back(job, State.QUEUED)
+        context.ledger.supersede([job], str(error))
+        return Done(source.name(job.relative), "skipped", str(error), number=job.id)
     except (UncnnError, OSError) as error:
         if context.stopping():
             context.ledger.give_back(job, State.QUEUED)
@@ -202,8 +207,7 @@ def _found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snaps
     policy = source.policy if job.strength is None else source.policy.at_strength(job.strength)
     photo = PhotoJob(Content(taken.path), name, policy, people_for(policy), job.decisions)
     if is_video_name(name):
-        assert context.clips is not None  # `take`
-        return _all_the_same(job, context.clips.protect(photo, taken.sha256, context.engine.roster, context.report))
+        return _clip_found_out(context, source, job, taken, photo)
     detected = detect(context.engine, photo, context.report)
     if detected.looked.fingerprint is not None:
         models = made_for(job, made_with(context.engine.roster))
@@ -215,6 +219,33 @@ def _found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snaps
             return earlier
     following = context.following(own)
     return _all_the_same(job, protect(context.engine, photo, context.report, following, detected))
+
+
+def _clip_found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snapshot, clip: PhotoJob) -> Result:
+    """Return what is to become of a clip; the same one is known by its bytes. Raises ClipGone: it changed meanwhile."""
+    assert context.clips is not None  # `take`
+    roster, ledger = context.engine.roster, context.ledger
+    job = ledger.pictures.note(job, f"video {taken.sha256}", made_for(job, made_with(roster)))
+    earlier = find_same_picture(ledger, job, source.policy.metadata, taken.path.parent)
+    if earlier is not None:
+        return earlier
+
+    def check() -> None:
+        if source.watched and not _stands_as(source.folder.watch / job.relative, taken):
+            raise ClipGone("the video was removed or changed while it was being cloaked")
+
+    outcome = context.clips.protect(clip, taken.sha256, roster, context.report, check)
+    check()
+    return _all_the_same(job, outcome)
+
+
+def _stands_as(path: Path, taken: Snapshot) -> bool:
+    """Return whether a file is what it was when it was copied."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return (found.st_size, found.st_mtime_ns, found.st_ino) == (taken.size, taken.mtime_ns, taken.inode)
 
 
 def _all_the_same(job: Job, outcome: Outcome) -> Outcome:

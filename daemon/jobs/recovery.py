@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.files.kept import one_release_at_a_time, prune
-from uncnn.daemon.files.names import LEAST_BYTES, longest_name, numbered
+from uncnn.daemon.files.names import LEAST_BYTES, is_video_name, longest_name, numbered
 from uncnn.daemon.files.opening import open_file, opened_folder, safe_parts, sync_folder
 from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.standing import state_of
@@ -19,17 +19,18 @@ from uncnn.daemon.ledger import Job, Ledger, State
 _NUMBERED: Final = re.compile(r".* \(([1-9][0-9]*)\)", re.DOTALL)
 
 
-def recover(ledger: Ledger, died: bool = True, given: bool = False) -> None:
+def recover(ledger: Ledger, died: bool = True, given: bool = False, videos: bool | None = None) -> None:
     """Bring the ledger in line with what was done last by a process that died, or that could not write to the ledger.
 
-    Only where no other works on it: on the watched folders, or on those `given` to `cloak`.
+    Only where no other works on it: on the watched folders, or on those `given` to `cloak`; there on the `videos`
+    alone, or on all but these.
 
     Cloaking again may give other bytes (another device, another model), which would be published beside the first.
 
     Raises LedgerError.
     """
     with one_release_at_a_time():
-        _recover(ledger, died, given)
+        _recover(ledger, died, given, videos)
     prune_kept(ledger)
 
 
@@ -41,16 +42,17 @@ def prune_kept(ledger: Ledger, *also: Job) -> None:
     prune({job.id for job in (*ledger.jobs(state=State.HELD), *also)})
 
 
-def _recover(ledger: Ledger, died: bool, given: bool) -> None:
+def _recover(ledger: Ledger, died: bool, given: bool, videos: bool | None) -> None:
     for job in ledger.jobs(state=State.PUBLISHING):
-        if ledger.folders.is_given(job.folder) != given:
+        of_others = videos is not None and is_video_name(job.relative.name) != videos
+        if of_others or ledger.folders.is_given(job.folder) != given:
             continue
         _, publish_folder = ledger.folders.paths(job.folder)
         placed = released_before(publish_folder, job)
         if placed is not None:
             stands = state_of(publish_folder / placed)
             ledger.move(job, State.PUBLISHED, job.reason, published=placed, placed=stands)
-    ledger.recover(died, given)
+    ledger.recover(died, given, videos)
 
 
 def released_before(folder: Path, job: Job) -> Path | None:

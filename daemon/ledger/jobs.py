@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from uncnn.daemon.files.names import is_video_name
 from uncnn.daemon.ledger.decisions import FaceDecision, packed
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.folders import Folders
@@ -167,14 +168,19 @@ class Ledger:
             job = current(connection, job)
             return change(connection, job, state, reason, attempts=max(job.attempts - 1, 0))
 
-    def recover(self, died: bool = True, given: bool = False) -> list[Job]:
+    def recover(self, died: bool = True, given: bool = False, videos: bool | None = None) -> list[Job]:
         """Return to the queue what a process had in work; a photo without attempts left is quarantined.
 
         An attempt is spent where the process `died`, which the photo may have caused. `given`: what commands had in
-        work, not what the service had.
+        work, not what the service had. `videos`: these alone, or all but these.
         """
         with self.database.transaction() as connection:
-            left = [job for state in sorted(IN_WORK) for job in jobs_in(connection, state, given)]
+            left = [
+                job
+                for state in sorted(IN_WORK)
+                for job in jobs_in(connection, state, given)
+                if videos is None or is_video_name(job.relative.name) == videos
+            ]
             if not died:
                 return [change(connection, job, State.QUEUED, attempts=max(job.attempts - 1, 0)) for job in left]
             return [

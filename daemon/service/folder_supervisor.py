@@ -16,7 +16,8 @@ from uncnn.daemon.files.publish import PublishError
 from uncnn.daemon.files.scan import ScanError
 from uncnn.daemon.ledger import Ledger
 from uncnn.daemon.ledger.rows import utc_now
-from uncnn.daemon.service.worker_thread import Task, WorkerThread
+from uncnn.daemon.service.worker_thread import Task
+from uncnn.daemon.service.workers import Workers
 from uncnn.daemon.text import printable, system_words
 from uncnn.daemon.watch.backlog import SourceFolder, prepare_publish, refused_words, scan_folder
 from uncnn.daemon.watch.folder import NotMounted, WatchedFolder
@@ -33,7 +34,7 @@ class RemovedError(UncnnError):
 class FolderSupervisor:
     """A watched folder, and what of it is done. All raise LedgerError."""
 
-    def __init__(self, source: SourceFolder, watched: WatchedFolder, ledger: Ledger, worker: WorkerThread) -> None:
+    def __init__(self, source: SourceFolder, watched: WatchedFolder, ledger: Ledger, worker: Workers) -> None:
         self.source = source
         self.blocked = ""
         self._unclean = True  # until what killed runs left in the publish folder was removed
@@ -62,8 +63,12 @@ class FolderSupervisor:
             self._scan(now)
         for found in self._watched.settled(now):
             try:
-                self._worker.put(Task(self.source.at(found.relative), found, now))
-            except ConfigError:  # the scan says what is wrong with it
+                own = self.source.at(found.relative)
+            except ConfigError:
+                own = None
+            if own is not None and own.can_do(found.relative):
+                self._worker.put(Task(own, found, now))
+            else:  # the scan says what keeps it
                 self._watched.ask_for_scan(now)
 
     def check(self, now: float) -> None:

@@ -28,7 +28,8 @@ from uncnn.daemon.service.folder_supervisor import FolderSupervisor, say, say_un
 from uncnn.daemon.service.notify import notify, watchdog_seconds
 from uncnn.daemon.service.requests import LoopRequests
 from uncnn.daemon.service.wakeup import Wakeup
-from uncnn.daemon.service.worker_thread import Finished, WorkerThread
+from uncnn.daemon.service.worker_thread import Finished
+from uncnn.daemon.service.workers import Workers
 from uncnn.daemon.text import printable, system_words
 from uncnn.daemon.watch.backlog import source_folders
 from uncnn.daemon.watch.folder import WatchedFolder
@@ -53,7 +54,7 @@ class Service:
         self._ledger = ledger
         self._run = run
         self._wakeup = Wakeup()
-        self._worker = WorkerThread(config, self._wakeup.ring, self._works_with)
+        self._worker = Workers(config, self._wakeup.ring, self._works_with)
         self._served: dict[Path, FolderSupervisor] = {}
         self._problem = ""  # of the configuration
         self._requests = LoopRequests(self._wakeup)
@@ -285,7 +286,9 @@ def _greet(file: Path, config: Config) -> None:
     """Say what a person who starts it by hand wants to know: what is passed over, and how it ends."""
     if not config.folders:
         say(f"no folder is watched: add folders to {printable(file)}, then run uncnn-daemon reload")
-    say_unless_quiet("ignored: hidden and unfinished files (*.part, *.crdownload, ...), and files that are not photos")
+    say_unless_quiet(
+        "ignored: hidden and unfinished files (*.part, *.crdownload, ...), and files that are neither photos nor videos"
+    )
     if sys.stderr.isatty():
         say_unless_quiet("stop with Ctrl-C; originals are never changed; uncnn-daemon status shows the state")
 

@@ -1,4 +1,4 @@
-"""The thread that takes photos down their path, one after another, and what it does when a plugin fails."""
+"""The thread that takes photos, or videos, down their path, one after another, and what it does when a plugin fails."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from uncnn.daemon.protect.messages import Next
 from uncnn.daemon.protect.process_engine import LOADING, ProcessEngine
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.text import printable
+from uncnn.daemon.video.protector import ClipProtector
 from uncnn.daemon.watch.backlog import SourceFolder
 from uncnn.plugins.api import UncnnError
 
@@ -97,8 +98,13 @@ class WorkerThread:
     """Takes tasks in the order they came. `ring` is called when one is finished."""
 
     def __init__(
-        self, config: Config, ring: Callable[[], None], engine_started: Callable[[str, ProcessEngine], None]
+        self,
+        config: Config,
+        ring: Callable[[], None],
+        engine_started: Callable[[str, ProcessEngine], None],
+        clips: ClipProtector | None = None,
     ) -> None:
+        """Nothing is begun yet. With `clips` all tasks are videos: the processes for photos are never started then."""
         self.problem = ""  # what keeps all photos from being done
         self.doing = ""  # the photo and its stage
         self.totals = Totals()
@@ -112,6 +118,7 @@ class WorkerThread:
         self._stopping = False
         self._poked = False
         self.engine = SharedEngine(lambda: self._config, _make_engine, engine_started)
+        self._clips = clips
         self._breaker = _Breaker()
         self._batched: set[Key] = set()  # photos whose faces were in the batch of one before
         self._thread = threading.Thread(target=self._run, name="uncnn-worker", daemon=True)
@@ -125,6 +132,16 @@ class WorkerThread:
         """Return when the present photo was begun, on the monotonic clock that stands while commands are served."""
         began, waited = self._began, self.engine.waited()
         return None if began is None or waited is None else began + waited
+
+    @property
+    def busy(self) -> bool:
+        """Return whether something waits or is being done."""
+        return self._present is not None or bool(self._tasks)
+
+    @property
+    def stopping(self) -> bool:
+        """Return whether it is to end."""
+        return self._stopping
 
     @property
     def alive(self) -> bool:
@@ -168,17 +185,22 @@ class WorkerThread:
             self._poked = True
             self._lock.notify_all()
 
-    def stop(self, seconds: float) -> bool:
-        """End: what is being done is given back. Return whether the thread ended in this time."""
+    def stop(self, deadline: float) -> bool:
+        """End: what is being done is given back. Return whether the thread ended by this time, monotonic."""
+        self.ask_to_stop()
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            self.engine.kill()
+            if self._clips is not None:
+                self._clips.kill()
+            self._thread.join(0.2)
+        return not self._thread.is_alive()
+
+    def ask_to_stop(self) -> None:
+        """Begin nothing more."""
         with self._lock:
             self._stopping = True
             self._tasks.clear()
             self._lock.notify_all()
-        deadline = time.monotonic() + seconds
-        while self._thread.is_alive() and time.monotonic() < deadline:
-            self.engine.kill()
-            self._thread.join(0.2)
-        return not self._thread.is_alive()
 
     def _run(self) -> None:
         died = True  # whoever worked before
@@ -186,19 +208,30 @@ class WorkerThread:
             while not self._stopping:
                 try:
                     with Ledger(ledger_file()) as ledger, workspace() as spool, self.engine.opened(spool):
-                        recover(ledger, died)
+                        recover(ledger, died, videos=self._clips is not None)
                         died = False
                         self._work(ledger, spool)
                 except UncnnError as error:  # of the ledger or the spool
                     self._fail(str(error), 5.0)
         finally:
+            if self._clips is not None:
+                self._clips.close()
             self._ring()
 
     def _work(self, ledger: Ledger, spool: Path) -> None:
         while (task := self._next()) is not None:
             following = partial(self._following, task, ledger)
+            if self._clips is not None:
+                self._clips.device = self._config.device
             context = JobContext(
-                ledger, self.engine, spool, self._report, self._start, lambda: self._stopping, following
+                ledger,
+                self.engine,
+                spool,
+                self._report,
+                self._start,
+                lambda: self._stopping,
+                following,
+                clips=self._clips,
             )
             began = self._began = time.monotonic()
             self.doing = task.source.name(task.found.relative)
@@ -220,6 +253,8 @@ class WorkerThread:
                 continue
             finally:
                 self._count(began)
+            if self._clips is not None and not self._tasks:
+                self._clips.close()  # a gigabyte, for what comes seldom
             self._note(finished)
 
     def _note(self, finished: Finished) -> None:

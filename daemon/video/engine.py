@@ -12,7 +12,18 @@ from uncnn.daemon.protect.process_engine import LOADING, PREPARE_SECONDS
 from uncnn.daemon.protect.processes import Child
 from uncnn.daemon.protect.wire import Ask, Handlers, Report, Stage
 from uncnn.daemon.sandbox.rules import sandbox_for
-from uncnn.daemon.video.messages import ClipVerdict, Follow, Followed, Join, JudgeClip, Render, Rendered
+from uncnn.daemon.video.messages import (
+    ClipVerdict,
+    Follow,
+    Followed,
+    Join,
+    JudgeClip,
+    JudgeTrial,
+    Render,
+    Rendered,
+    Tried,
+    Try,
+)
 from uncnn.exporters.registry.store import Roster
 
 Answer = TypeVar("Answer")
@@ -39,6 +50,14 @@ class VideoEngine:
         """Return what there is in a clip."""
         return self._ask(self._working(), asked, report)
 
+    def try_out(self, asked: Try, report: Report) -> Tried:
+        """Change a segment, and encode those of its frames that are judged."""
+        return self._ask(self._working(), asked, report)
+
+    def judge_trial(self, asked: JudgeTrial, report: Report) -> ClipVerdict:
+        """Return what the verifier says of what was tried."""
+        return self._ask(self._verifying(), asked, report)
+
     def render(self, asked: Render, report: Report) -> Rendered:
         """Change and encode a segment."""
         return self._ask(self._working(), asked, report)
@@ -50,6 +69,12 @@ class VideoEngine:
     def judge(self, asked: JudgeClip, report: Report) -> ClipVerdict:
         """Return what the verifier says of a copy."""
         return self._ask(self._verifying(), asked, report)
+
+    def kill(self) -> None:
+        """End both processes now, from any thread: what is asked of them fails with ProcessDied."""
+        for child in (self._worker, self._verifier):
+            if child is not None:
+                child.end_now()
 
     def close(self) -> None:
         """End both processes."""

@@ -12,6 +12,11 @@ TIMELINE: Final = "timeline"
 """Ending of what is known of a clip."""
 
 
+def trial_file(clip: Path, segment: int) -> Path:
+    """Return where the frames of a segment lie that are judged before all of it is encoded."""
+    return clip.with_suffix(f".{segment:05d}.trial.mp4")
+
+
 def file_of(clip: Content) -> Path:
     """Return the file of a clip. Raises UncnnError: it lies in memory."""
     if clip.file is None:

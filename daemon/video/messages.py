@@ -45,6 +45,25 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """A segment of which the frames that are judged are encoded."""
+
+    segment: int
+
+
+@dataclass(frozen=True, slots=True)
+class Try(Ask[Tried]):
+    """Change the faces of one segment, and encode those of its frames that are judged."""
+
+    clip: Content
+    name: str
+    segment: int
+    strength: str
+    raised: tuple[Raised, ...]
+    attack: AttackChoice
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
     """A segment that is encoded."""
 
@@ -112,6 +131,18 @@ class JudgeClip(Ask[ClipVerdict]):
     original: Content
     released: Content
     name: str
+    far: float
+    margin: Margin
+    smallest_px: float
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeTrial(Ask[ClipVerdict]):
+    """Judge what was tried of a clip: no copy that could be published, so that the verdict names no bytes."""
+
+    original: Content
+    name: str
+    segments: int
     far: float
     margin: Margin
     smallest_px: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from uncnn.daemon.config.policies import Policy
@@ -15,12 +15,16 @@ from uncnn.daemon.video.engine import VideoEngine
 from uncnn.daemon.video.messages import (
     ClipVerdict,
     Follow,
+    Followed,
     Join,
     JudgeClip,
+    JudgeTrial,
     Raised,
     Render,
     TrackVerdict,
+    Try,
 )
+from uncnn.daemon.video.needed import what_keeps_videos
 from uncnn.plugins.api import UncnnError
 
 
@@ -56,24 +60,30 @@ class Escalation:
         )
 
 
-def protect_clip(engine: VideoEngine, job: PhotoJob, report: Report) -> Outcome:
+def protect_clip(
+    engine: VideoEngine, job: PhotoJob, report: Report, pause: Callable[[], None] = lambda: None
+) -> Outcome:
     """Return what becomes of a clip; the verdict is on exactly the bytes of the outcome's candidate.
+
+    `pause` is called between two steps; what it raises ends the clip, and the steps that are done are kept.
 
     Raises:
         RequestError: it cannot be taken, or a plugin failed. ProcessDied. VideoPolicyError: the policy asks for what is
         not done with clips.
     """
     began, policy = time.monotonic(), job.policy
-    if policy.faces.who != "all":
-        remedy = "use a policy with `faces: {who: all}` for it"
-        raise VideoPolicyError(f"{job.name}: faces of enrolled people cannot be told apart in a video: {remedy}")
+    if keeps := what_keeps_videos(policy):
+        raise VideoPolicyError(f"{job.name}: {keeps}")
     followed = engine.follow(Follow(job.photo, job.name, policy.faces.smallest_px), report)
     escalation, attack = Escalation(escalation_levels(policy)), attack_of(policy, job.people)
     first = escalation.levels[0]
+    if followed.faces and len(escalation.levels) > 1:
+        _try_out(engine, job, followed, escalation, report, pause)
     while True:
         raised = escalation.messages()
         for segment in range(followed.segments):
             report(Stage("cloaking", segment, followed.segments))
+            pause()
             engine.render(Render(job.photo, job.name, segment, first, raised, attack), report)
         candidate = engine.join(Join(job.photo, job.name, first, raised, attack), report)
         report(Stage("checking"))
@@ -97,6 +107,38 @@ def protect_clip(engine: VideoEngine, job: PhotoJob, report: Report) -> Outcome:
     return Outcome(
         decision, reason, candidate, judged, strengths, followed.info.container, followed.info.notes, seconds
     )
+
+
+def _try_out(
+    engine: VideoEngine,
+    job: PhotoJob,
+    followed: Followed,
+    escalation: Escalation,
+    report: Report,
+    pause: Callable[[], None],
+) -> None:
+    """Escalate by the frames that will be judged, encoded alone: to encode and judge all takes most of a round.
+
+    What is published is judged as a whole all the same. Raises as `protect_clip`.
+    """
+    policy, attack, first = job.policy, attack_of(job.policy, job.people), escalation.levels[0]
+    while True:
+        raised = escalation.messages()
+        for segment in range(followed.segments):
+            report(Stage("cloaking", segment, followed.segments))
+            pause()
+            engine.try_out(Try(job.photo, job.name, segment, first, raised, attack), report)
+        report(Stage("trying it"))
+        asked = JudgeTrial(
+            job.photo,
+            job.name,
+            followed.segments,
+            policy.protect.far,
+            policy.protect.margin,
+            policy.faces.smallest_px,
+        )
+        if not escalation.escalate(_weak(engine.judge_trial(asked, report).tracks)):
+            return
 
 
 def _weak(tracks: Sequence[TrackVerdict]) -> list[tuple[int, int]]:

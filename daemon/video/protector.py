@@ -12,24 +12,30 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.files.folders import private, state_dir
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.pipeline import Outcome, PhotoJob
-from uncnn.daemon.protect.wire import Report, RequestError
+from uncnn.daemon.protect.wire import Report, RequestError, Stage
+from uncnn.daemon.text import printable
 from uncnn.daemon.video.engine import VideoEngine
+from uncnn.daemon.video.needed import what_keeps_videos
 from uncnn.daemon.video.pipeline import protect_clip
 from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import UncnnError
-from uncnn.plugins.extras import MissingPackage, require
 
-CLIP_LIMIT: Final = 200_000_000_000
-"""Bytes of a clip at most."""
+ROOM: Final = 3
+"""So many times its own bytes a clip needs: its private copy, its segments, and the copy that they make."""
+
+BUSY_SECONDS: Final = 1.0
+"""Between two looks whether another command is done with a clip."""
 
 OLDEST_SECONDS: Final = 7 * 86400.0
 """So long the folder of a clip that nobody went on with is kept."""
@@ -42,32 +48,53 @@ class ClipBusy(UncnnError):
     """Another command works on the same clip."""
 
 
+class ClipGone(UncnnError):
+    """The clip in the folder is no longer the one that is worked on."""
+
+
 class ClipProtector:
     """Protects clips one after another. Use it in a `with` block."""
 
-    def __init__(self, device: str) -> None:
-        """Nothing is started yet; `device` is that of the configuration."""
-        self._device = device
+    def __init__(self, device: str, rest: Callable[[], None] | None = None, root: Path | None = None) -> None:
+        """Nothing is started yet; `device` is that of the configuration, `root` a private folder, else `clips_dir`.
+
+        `rest` is called between two steps of a clip, and while another command works on it, which ends `protect` where
+        there is none. What it raises ends the clip.
+        """
+        self.device = device
+        self._rest = rest
+        self._root = root
         self._engine: VideoEngine | None = None
-        self._roster: Roster | None = None
+        self._made_for: tuple[Roster, str] | None = None  # the engine
         self._done: Path | None = None
 
-    def protect(self, job: PhotoJob, sha256: str, roster: Roster, report: Report) -> Outcome:
+    def protect(
+        self, job: PhotoJob, sha256: str, roster: Roster, report: Report, check: Callable[[], None] = lambda: None
+    ) -> Outcome:
         """Return what becomes of a clip, whose bytes have this `sha256`; `forget` when its copy is not needed any more.
 
+        `check` is called between two steps, and raises where the clip is not wanted any more.
+
         Raises:
-            RequestError, ProcessDied, VideoPolicyError: as `protect_clip`. ClipBusy. FolderError, OSError.
+            RequestError, ProcessDied, VideoPolicyError: as `protect_clip`. ClipBusy. ClipGone, from `check`.
+            FolderError, OSError.
         """
-        root = clips_dir()
-        _sweep(root)
+        root = self._root or clips_dir()
+        if self._root is None:
+            _sweep(root)
         told = "\0".join([sha256, job.policy.digest(), roster.digest(), str(_FORM)])
         folder = root / hashlib.sha256(told.encode()).hexdigest()[:32]
-        with _locked(folder):
+        with self._locked_soon(folder, report):
             clip = folder / _SOURCE
             if not clip.exists():
                 _put(job.photo, clip)
             try:
-                outcome = protect_clip(self._started(roster, root), _moved(job, clip), report)
+                outcome = protect_clip(
+                    self._started(roster, root), _moved(job, clip), report, partial(self._pause, check)
+                )
+            except ClipGone:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
             except RequestError as error:
                 if error.fault == "photo":  # another run finds the same
                     shutil.rmtree(folder, ignore_errors=True)
@@ -80,6 +107,12 @@ class ClipProtector:
         if self._done is not None:
             shutil.rmtree(self._done, ignore_errors=True)
         self._done = None
+
+    def kill(self) -> None:
+        """End the processes now, from any thread: what is asked of them fails with ProcessDied."""
+        engine = self._engine
+        if engine is not None:
+            engine.kill()
 
     def close(self) -> None:
         """End the processes."""
@@ -98,21 +131,51 @@ class ClipProtector:
         self.close()
 
     def _started(self, roster: Roster, root: Path) -> VideoEngine:
-        if self._engine is None or self._roster != roster:
+        if self._engine is None or self._made_for != (roster, self.device):
             self.close()
-            self._engine, self._roster = VideoEngine(roster, self._device, root), roster
+            self._engine, self._made_for = VideoEngine(roster, self.device, root), (roster, self.device)
         return self._engine
 
+    def _pause(self, check: Callable[[], None]) -> None:
+        """Let others go first, and see whether the clip is still wanted."""
+        if self._rest is not None:
+            self._rest()
+        check()
 
-def why_not(clips: ClipProtector | None) -> str:
-    """Return in words why clips are not taken, "" where they are."""
+    @contextmanager
+    def _locked_soon(self, folder: Path, report: Report) -> Iterator[None]:
+        """Hold the folder of a clip inside the block, once nobody else does. Raises ClipBusy where none waits."""
+        with ExitStack() as held:
+            while True:
+                try:
+                    held.enter_context(_locked(folder))
+                    break
+                except ClipBusy:
+                    if self._rest is None:
+                        raise
+                report(Stage("another command works on it"))
+                time.sleep(BUSY_SECONDS)
+                self._rest()
+            yield
+
+
+def why_not(clips: ClipProtector | None, policy: Policy) -> str:
+    """Return in words why clips are not taken under a policy, "" where they are."""
     if clips is None:
         return "videos are cloaked by the command `uncnn-daemon cloak`, not here"
+    return what_keeps_videos(policy)
+
+
+def room_missing(spool: Path, size: int) -> str:
+    """Return in words that there is no room for a clip of so many bytes, "" where there is or nobody knows."""
     try:
-        require("av")
-    except MissingPackage as error:
-        return f"a video needs the extra video ({error})"
-    return ""
+        free, needed = shutil.disk_usage(spool).free, ROOM * size
+    except OSError:
+        return ""
+    if free >= needed:
+        return ""
+    room = f"{needed / 1e9:.1f} GB of room in {printable(spool.parent)}"
+    return f"the video needs {room}, where {free / 1e9:.1f} GB are free: make room"
 
 
 def clips_dir() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from uncnn.daemon.protect.wire import Report, Stage
 from uncnn.daemon.video import planes
 from uncnn.daemon.video.clip import frames_of, opened, picture
 from uncnn.daemon.video.errors import VideoError
+from uncnn.daemon.video.files import trial_file
 from uncnn.daemon.video.messages import Raised
 from uncnn.daemon.video.timeline import Timeline
 from uncnn.daemon.video.writing import SegmentWriter
@@ -88,6 +90,19 @@ class SegmentRenderer:
         changes = self.changes(windows)
         self._encode(self.timeline.frames_of_segment(segment), changes, target)
         return True
+
+    def try_out(self, segment: int) -> None:
+        """Change a segment, and encode those of its frames alone that are judged; the changes are kept.
+
+        They follow each other as if they were the whole, so that the encoder spends as many bits on each.
+
+        Raises VideoError, OSError.
+        """
+        frames, target = self.timeline.frames_of_segment(segment), trial_file(self.clip, segment)
+        judged = [number for number in self.timeline.samples() if number in frames]
+        target.unlink(missing_ok=True)
+        if judged:
+            self._encode(judged, self.changes(self.timeline.windows_of_segment(segment)), target, packed=True)
 
     def changes(self, windows: range) -> dict[tuple[int, int], Tensor]:
         """Return each track's change in each of some windows, and in the one before them, by track and window."""
@@ -172,13 +187,19 @@ class SegmentRenderer:
             )
         return result
 
-    def _encode(self, frames: range, changes: dict[tuple[int, int], Tensor], target: Path) -> None:
-        """Write the frames with their faces changed, whole or not at all."""
-        temporary = target.with_suffix(".part")
+    def _encode(
+        self, frames: Sequence[int], changes: dict[tuple[int, int], Tensor], target: Path, packed: bool = False
+    ) -> None:
+        """Write the frames with their faces changed, whole or not at all; `packed`: one right after the other."""
+        info = self.timeline.info
+        ticks = max(round(1 / (info.frames_per_second * info.tick_seconds)), 1)
+        temporary = target.with_suffix(f".{os.getpid()}.part")  # another, whose parent was killed, may still be at it
         writer = SegmentWriter(temporary, self.timeline.info)
         try:
-            for number, frame in self._frames(frames):
+            for place, (number, frame) in enumerate(self._frames(frames)):
                 self.change(frame, number, changes)
+                if packed:
+                    frame.pts = place * ticks
                 writer.write(frame)
             writer.close()
         except BaseException:
@@ -231,7 +252,7 @@ class SegmentRenderer:
 
     def _keep(self, track: int, window: int, change: Tensor) -> None:
         file = self._change_file(track, window, None)
-        temporary = file.with_suffix(".part")
+        temporary = file.with_suffix(f".{os.getpid()}.part")
         with temporary.open("wb") as stream:
             np.save(stream, change.numpy())
         temporary.replace(file)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +19,9 @@ from uncnn.daemon.protect.wire import Handlers, Report, Stage
 from uncnn.daemon.video.clip import frames_of, look_at, opened, picture
 from uncnn.daemon.video.errors import VideoError
 from uncnn.daemon.video.faces import detector_for, faces_in
-from uncnn.daemon.video.files import TIMELINE, file_of
+from uncnn.daemon.video.files import TIMELINE, file_of, trial_file
 from uncnn.daemon.video.judging import VIEWS, TrackJudge
-from uncnn.daemon.video.messages import ClipVerdict, JudgeClip, Uncovered
+from uncnn.daemon.video.messages import ClipVerdict, JudgeClip, JudgeTrial, Uncovered
 from uncnn.daemon.video.squeezing import Squeezer
 from uncnn.daemon.video.timeline import Timeline, read_timeline
 from uncnn.daemon.video.writing import sounds_of
@@ -57,6 +57,24 @@ class VideoVerifier:
         original, released = file_of(asked.original), file_of(asked.released)
         timeline = read_timeline(original.with_suffix(f".{TIMELINE}"))
         _check_same(original, released, timeline, asked.name)
+        verdict = self._verdict(asked, timeline, _both(original, released, timeline, asked.name), report)
+        with released.open("rb") as stream:
+            return replace(verdict, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
+
+    def judge_trial(self, asked: JudgeTrial, report: Report) -> ClipVerdict:
+        """Return the verdict on the frames that were tried. Raises VideoError: they cannot be read. OSError."""
+        original = file_of(asked.original)
+        timeline = read_timeline(original.with_suffix(f".{TIMELINE}"))
+        return self._verdict(asked, timeline, _tried(original, timeline, asked), report)
+
+    def _verdict(
+        self,
+        asked: JudgeClip | JudgeTrial,
+        timeline: Timeline,
+        pairs: Iterator[tuple[int, Any, Any]],
+        report: Report,
+    ) -> ClipVerdict:
+        """Return the verdict on frames, each with its number and its original."""
         judges = [TrackJudge(self.recognisers, track) for track in timeline.tracks]
         looking = detector_for(self.detector, LOOK_PIXELS, DEFAULT_THRESHOLD)
         uncovered: list[Uncovered] = []
@@ -74,7 +92,7 @@ class VideoVerifier:
                     for place in there:
                         judges[place].look_squeezed(number, before, pixels, faces)
 
-        for number, before, after in _both(original, released, timeline, asked.name):
+        for number, before, after in pairs:
             if number in samples:
                 faces = faces_in(looking, after, timeline.info.quarter_turns, LOOK_PIXELS)
                 pixels, shown = picture(before), picture(after)
@@ -91,9 +109,7 @@ class VideoVerifier:
             squeezed(None)
             _check_all_seen(waiting, asked.name)
         tracks = tuple(judge.verdict(timeline, asked.far, asked.margin, asked.smallest_px) for judge in judges)
-        with released.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        return ClipVerdict(sha256, VIEWS, tracks, tuple(uncovered), len(samples))
+        return ClipVerdict("", VIEWS, tracks, tuple(uncovered), len(samples))
 
     def _shown(
         self,
@@ -133,6 +149,27 @@ def _both(original: Path, released: Path, timeline: Timeline, name: str) -> Iter
             yield number, before, after
     if count != timeline.frames:
         raise VideoError("changed", f"{name}: the copy does not have all frames of the original")
+
+
+def _tried(original: Path, timeline: Timeline, asked: JudgeTrial) -> Iterator[tuple[int, Any, Any]]:
+    """Yield both versions of each frame that was tried, with its number. Raises VideoError: one is not there."""
+    samples, tried = timeline.samples(), _frames_tried(original, asked)
+    with opened(original, asked.name) as container:
+        for number, before in enumerate(frames_of(container)):
+            if number in samples:
+                after = next(tried, None)
+                if after is None:
+                    raise VideoError("changed", f"{asked.name}: a frame that was tried is not there")
+                after.pts = before.pts  # which it did not have where it was encoded
+                yield number, before, after
+
+
+def _frames_tried(original: Path, asked: JudgeTrial) -> Iterator[Any]:
+    for segment in range(asked.segments):
+        file = trial_file(original, segment)
+        if file.is_file():
+            with opened(file, asked.name) as container:
+                yield from frames_of(container)
 
 
 def _check_same(original: Path, released: Path, timeline: Timeline, name: str) -> None:
@@ -200,4 +237,5 @@ def make_video_verifier(roster: Roster, device: str) -> Handlers:
     return {
         Ready: lambda _asked, _report: Loaded(device, tuple(recognisers[0].session.get_providers())),
         JudgeClip: judge,
+        JudgeTrial: verifier.judge_trial,
     }

@@ -13,7 +13,7 @@ from uncnn.daemon.protect.wire import Handlers, Report, Stage
 from uncnn.daemon.protect.worker import torch_device
 from uncnn.daemon.video.files import TIMELINE, file_of
 from uncnn.daemon.video.following import follow
-from uncnn.daemon.video.messages import Follow, Followed, Join, Render, Rendered
+from uncnn.daemon.video.messages import Follow, Followed, Join, Render, Rendered, Tried, Try
 from uncnn.daemon.video.rendering import Order, SegmentRenderer, segment_file
 from uncnn.daemon.video.timeline import Timeline, read_timeline, write_timeline
 from uncnn.daemon.video.writing import join
@@ -48,6 +48,13 @@ class VideoWorker:
         made = SegmentRenderer(self.surrogates, file, asked.name, timeline, order, report).render(asked.segment)
         return Rendered(asked.segment, made)
 
+    def try_out(self, asked: Try, report: Report) -> Tried:
+        """Change a segment, and encode those of its frames that are judged. Raises VideoError, OSError."""
+        file, timeline = file_of(asked.clip), _timeline(asked.clip)
+        order = Order(asked.attack, asked.strength, asked.raised)
+        SegmentRenderer(self.surrogates, file, asked.name, timeline, order, report).try_out(asked.segment)
+        return Tried(asked.segment)
+
     def join(self, asked: Join, report: Report) -> Content:
         """Put a clip together. Raises VideoError, OSError."""
         report(Stage("putting it together"))
@@ -81,6 +88,7 @@ def make_video_worker(roster: Roster, device: str) -> Handlers:
     return {
         Ready: lambda _asked, _report: Loaded(chosen),
         Follow: follow,
+        Try: worker.try_out,
         Render: worker.render,
         Join: worker.join,
     }

@@ -14,7 +14,7 @@ from uncnn.daemon.config import Config, Folder
 from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.config.overrides import overridden
 from uncnn.daemon.config.policies import Policy
-from uncnn.daemon.files.names import Reason
+from uncnn.daemon.files.names import Reason, is_video_name
 from uncnn.daemon.files.opening import make_durable
 from uncnn.daemon.files.publish import PublishError, sweep, way_into
 from uncnn.daemon.files.scan import Found, Ignored, scan
@@ -22,6 +22,7 @@ from uncnn.daemon.files.spool import Snapshot
 from uncnn.daemon.ledger import Job, Ledger
 from uncnn.daemon.ledger.states import NEEDS_PERSON
 from uncnn.daemon.text import printable
+from uncnn.daemon.video.needed import what_keeps_videos
 
 REFUSED_NAMED: Final = 3
 """So many files that are not taken are named."""
@@ -45,6 +46,11 @@ class SourceFolder:
         policy = overridden(self.policy, self.folder.watch, relative)
         return self if policy is self.policy else replace(self, policy=policy, digest=policy.digest())
 
+    def can_do(self, relative: Path) -> bool:
+        """Return whether a file is taken by its kind: a video, where the policy and what is installed allow it."""
+        is_video = is_video_name(relative.name)
+        return not is_video or (self.policy.videos == "cloak" and not what_keeps_videos(self.policy))
+
     def name(self, relative: Path) -> str:
         """Return what a person calls a photo of the folder."""
         return printable(self.folder.watch / relative)
@@ -62,10 +68,15 @@ class ScanResult:
     refused: tuple[Found, ...]  # cannot be taken as what they are
     ignored: Counter[Reason]  # how many files and folders are not looked at
     standing: tuple[Job, ...]  # done before, and waiting for a person
+    videos: Counter[str]  # that are not done, by what keeps them
 
     def refusals(self) -> list[str]:
         """Return what cannot be taken, and why, a line each."""
-        return [f"{printable(each.relative)}: {each.refused}" for each in self.refused]
+        return self.videos_words() + [f"{printable(each.relative)}: {each.refused}" for each in self.refused]
+
+    def videos_words(self) -> list[str]:
+        """Return how many videos are not done, and why, a line each."""
+        return [videos_words(number, keeps) for keeps, number in self.videos.items()]
 
     def settle_seconds(self, found: Found) -> float:
         """Return how long to wait until a file has not been changed for as long as the folder asks."""
@@ -97,13 +108,14 @@ def scan_folder(ledger: Ledger, source: SourceFolder) -> ScanResult:
     Raises ScanError, and LedgerError.
     """
     seen_at = time.monotonic()
-    everything = list(scan(source.folder.watch))
+    everything = list(scan(source.folder.watch, videos=source.policy.videos == "cloak"))
     found = [each for each in everything if isinstance(each, Found)]
     passed = Counter(each.reason for each in everything if isinstance(each, Ignored))
     waiting = ledger.replaceable(source.number)
     give_up_gone(ledger, waiting, found)
     sources: dict[Path, SourceFolder | str] = {}  # by the folder that a photo is in
     done: dict[Found, Job | None] = {}
+    videos: dict[Found, str] = {}
     refused = [each for each in found if each.refused is not None]
     for each in found:
         own = _source_at(source, each.relative, sources)
@@ -111,8 +123,12 @@ def scan_folder(ledger: Ledger, source: SourceFolder) -> ScanResult:
             continue
         if isinstance(own, str):
             refused.append(replace(each, refused=own))
+            continue
+        job = ledger.done(source.number, each.relative, source_of(each), own.digest)
+        if job is None and is_video_name(each.relative.name) and (keeps := what_keeps_videos(own.policy)):
+            videos[each] = keeps
         else:
-            done[each] = ledger.done(source.number, each.relative, source_of(each), own.digest)
+            done[each] = job
     tried = {job.relative: job.attempts for job in waiting}  # one that ends the process keeps no other waiting
     todo = (each for each, job in done.items() if job is None)
     new = sorted(todo, key=lambda each: (tried.get(each.relative, 0), each.ctime_ns))
@@ -122,11 +138,17 @@ def scan_folder(ledger: Ledger, source: SourceFolder) -> ScanResult:
         seen_at,
         len(done),
         tuple(new),
-        tuple(done),
+        (*done, *videos),
         tuple(refused),
         passed,
         tuple(job for job in done.values() if job is not None and job.state in NEEDS_PERSON),
+        Counter(videos.values()),
     )
+
+
+def videos_words(number: int, keeps: str) -> str:
+    """Return in words that so many videos are not done, and what keeps them."""
+    return f"{'1 video waits' if number == 1 else f'{number} videos wait'}, not cloaked: {keeps}"
 
 
 def refused_words(problems: Sequence[str]) -> str:

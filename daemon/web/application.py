@@ -88,6 +88,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     site: Site = app.state.site
     site.changes.opened()
     site.worker.start()
+    site.video_worker.start()
     keeping = asyncio.create_task(keep_house(site))
     try:
         with another_on_enter(site):
@@ -95,7 +96,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     finally:
         keeping.cancel()
         site.pulls.close()
-        await asyncio.to_thread(site.worker.stop)
+        await asyncio.gather(*(asyncio.to_thread(each.stop) for each in (site.worker, site.video_worker)))
         await asyncio.to_thread(site.previews.close)
 
 

@@ -18,8 +18,10 @@ from uncnn.daemon.protect.pipeline import Outcome, PhotoJob, detect, people_for,
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.verify.faces import faces_json
 from uncnn.daemon.verify.figures import verdict_json
-from uncnn.daemon.web.dropped import DroppedPhoto, DroppedPhotos, JudgedCopy, Status
+from uncnn.daemon.video.protector import ClipGone, ClipProtector, room_missing
+from uncnn.daemon.web.dropped import VIDEO_LIMIT, DroppedPhoto, DroppedPhotos, JudgedCopy, Status
 from uncnn.daemon.web.likenesses import likenesses
+from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import UncnnError
 
 _CHUNK: Final = 1 << 20
@@ -46,23 +48,60 @@ def cloak(
         looked = detected.looked
         photos.change(photo.id, picture=looked.size, boxes=tuple(face.box for face in looked.faces))
         outcome = protect(engine, job, report, detected=detected)
-        copy = _kept(photos, photo, outcome)
-        known = photos.change(
-            photo.id,
-            status=_status(outcome),
-            stage=None,
-            words=outcome.reason,
-            seconds=round(outcome.seconds, 1),
-            faces=faces_json(outcome.verdict, outcome.strengths),
-            notes=outcome.notes,
-            verdict=zlib.compress(json.dumps(verdict_json(outcome.verdict, outcome.strengths)).encode()),
-            copy=copy,
-        )
-        if not known:  # it was forgotten meanwhile
-            photos.file(photo.id, "copy").unlink(missing_ok=True)
-        elif copy is not None and outcome.verdict.faces:
+        if _noted(photos, photo, outcome) and outcome.verdict.faces:
             alike = likenesses(engine, job.photo, photo.name, outcome.candidate, photo.policy)
             photos.change(photo.id, likenesses=alike)
+
+
+def cloak_clip(
+    roster: Roster,
+    clips: ClipProtector,
+    spool: Path,
+    photos: DroppedPhotos,
+    photo: DroppedPhoto,
+    report: Callable[[Stage], None],
+) -> None:
+    """Take a video down its path.
+
+    Raises what `ClipProtector.protect` does, ClipGone where it was forgotten meanwhile. CopyError. PublishError: there
+    is no room. VideoPolicyError.
+    """
+
+    def check() -> None:
+        if photos.get(photo.id) is None:
+            raise ClipGone(f"{photo.name} was forgotten")
+
+    if keeps := room_missing(spool, photo.size):
+        raise PublishError("no-space", f"{photo.name}: {keeps}")
+    with tempfile.TemporaryDirectory(dir=spool, ignore_cleanup_errors=True) as own:
+        taken = snapshot(photos.folder, Path(photos.file(photo.id, "photo").name), Path(own), VIDEO_LIMIT)
+        job = PhotoJob(Content(taken.path), photo.name, photo.policy, people_for(photo.policy))
+        try:
+            _noted(photos, photo, clips.protect(job, taken.sha256, roster, report, check))
+        finally:
+            clips.forget()
+
+
+def _noted(photos: DroppedPhotos, photo: DroppedPhoto, outcome: Outcome) -> bool:
+    """Keep the copy, and note what became of a photo; return whether it is known yet and has a copy.
+
+    Raises CopyError, PublishError.
+    """
+    copy = _kept(photos, photo, outcome)
+    known = photos.change(
+        photo.id,
+        status=_status(outcome),
+        stage=None,
+        words=outcome.reason,
+        seconds=round(outcome.seconds, 1),
+        faces=faces_json(outcome.verdict, outcome.strengths),
+        notes=outcome.notes,
+        verdict=zlib.compress(json.dumps(verdict_json(outcome.verdict, outcome.strengths)).encode()),
+        copy=copy,
+    )
+    if not known:  # it was forgotten meanwhile
+        photos.file(photo.id, "copy").unlink(missing_ok=True)
+    return known and copy is not None
 
 
 def _status(outcome: Outcome) -> Status:

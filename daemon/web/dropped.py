@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.files.names import is_video_name
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.web.changes import Changes
 from uncnn.daemon.web.messages import Box
@@ -25,6 +26,8 @@ FORGET_SECONDS: Final = 3600.0
 
 MOST_PHOTOS: Final = 500
 MOST_BYTES: Final = 8_000_000_000
+VIDEO_LIMIT: Final = 2_000_000_000
+"""Bytes of a video: with its copy it takes half of the room; a larger one is for the command, or a watched folder."""
 
 Status: TypeAlias = Literal["waiting", "working", "protected", "uncertain", "held", "not-protected", "no-face", "error"]
 UNDONE: Final[frozenset[Status]] = frozenset({"waiting", "working"})
@@ -64,6 +67,11 @@ class DroppedPhoto:
     verdict: bytes | None = None  # JSON, compressed
     copy: JudgedCopy | None = None
     likenesses: bytes | None = None  # JSON, compressed: whom recognisers take its faces for
+
+    @property
+    def is_video(self) -> bool:
+        """Return whether it is taken for a video: by its name."""
+        return is_video_name(self.name)
 
 
 class NoRoom(Exception):
@@ -138,11 +146,11 @@ class DroppedPhotos:
         with self._arrived:
             return self._photos.get(identity)
 
-    def take(self, patience_seconds: float) -> DroppedPhoto | None:
-        """Return the next photo that waits, which is in work from now on; None: none came in so much time."""
+    def take(self, patience_seconds: float, videos: bool = False) -> DroppedPhoto | None:
+        """Return the next photo, or video, that waits, which is in work from then on; None: none came in time."""
         with self._arrived:
-            self._arrived.wait_for(lambda: self._closed or self._waiting() is not None, patience_seconds)
-            found = self._waiting()
+            self._arrived.wait_for(lambda: self._closed or self._waiting(videos) is not None, patience_seconds)
+            found = self._waiting(videos)
             if found is None or self._closed:
                 return None
             taken = self._photos[found.id] = replace(found, status="working", changed=self._clock())
@@ -190,5 +198,6 @@ class DroppedPhotos:
         """Return where a file of a photo lies; the id is one that this made, or one that is known."""
         return self.folder / f"{identity}.{ending}"
 
-    def _waiting(self) -> DroppedPhoto | None:
-        return next((photo for photo in self._photos.values() if photo.status == "waiting"), None)
+    def _waiting(self, videos: bool) -> DroppedPhoto | None:
+        found = self._photos.values()
+        return next((each for each in found if each.status == "waiting" and each.is_video == videos), None)

@@ -29,7 +29,7 @@ async def show_photo(request: Request) -> Response:
     """Answer with a picture of a photo or of its copy, in one of the sizes. Raises Refused."""
     site, photo = site_of(request), _photo(request)
     which = request.path_params["which"]
-    if which not in _FILES or (which == "cloaked" and photo.copy is None):
+    if photo.is_video or which not in _FILES or (which == "cloaked" and photo.copy is None):
         raise Refused(404, "path")
     source = site.photos.file(photo.id, _FILES[which])
 

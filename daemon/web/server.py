@@ -84,9 +84,9 @@ def new_site(
     """Return a page, which keeps dropped photos in a private `folder`; `network`: models can be pulled from it."""
     changes, found = Changes(), configured.config
     photos = DroppedPhotos(folder, changes)
-    worker = WorkerThread(found, device or found.device, photos)
+    worker, video_worker = (WorkerThread(found, device or found.device, photos, videos) for videos in (False, True))
     pulls = Pulls(changes, network)
-    return Site(addresses, sessions, configured, changes, photos, Previews(folder), worker, pulls)
+    return Site(addresses, sessions, configured, changes, photos, Previews(folder), worker, video_worker, pulls)
 
 
 def listening(port: int, address: str = LOOPBACK) -> socket.socket:

@@ -44,6 +44,7 @@ _OF_A_POLICY: Final[dict[Location, tuple[str, ...]]] = {
     ("unprotected",): _choices(Policy, "unprotected"),
     ("no_face",): _choices(Policy, "no_face"),
     ("uncertain",): _choices(Policy, "uncertain"),
+    ("videos",): _choices(Policy, "videos"),
     ("faces", "who"): _choices(FacesSection, "who"),
     ("metadata",): _choices(Policy, "metadata"),
     ("output", "format"): _choices(Output, "format"),

@@ -30,6 +30,7 @@ class Site:
     photos: DroppedPhotos
     previews: Previews
     worker: WorkerThread
+    video_worker: WorkerThread
     pulls: Pulls
     enrolling: asyncio.Lock = field(default_factory=asyncio.Lock)  # one person at a time: it may load models
 

@@ -8,12 +8,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from uncnn.daemon.files.formats import FORMATS
+from uncnn.daemon.files.names import VIDEO_ENDINGS
 from uncnn.daemon.files.spool import SIZE_LIMIT
 from uncnn.daemon.output import SCHEMA_VERSION
 from uncnn.daemon.protect.process_engine import LOADING
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.web.choices import choices_json
-from uncnn.daemon.web.dropped import MOST_PHOTOS, UNDONE, DroppedPhoto, DroppedPhotos, JudgedCopy
+from uncnn.daemon.web.dropped import MOST_PHOTOS, UNDONE, VIDEO_LIMIT, DroppedPhoto, DroppedPhotos, JudgedCopy
 from uncnn.daemon.web.rendering import render
 from uncnn.daemon.web.site import Site, site_of
 from uncnn.daemon.web.waiting import waiting
@@ -26,7 +27,7 @@ _STAGES: Final = {LOADING: "loading", "looking for faces": "looking", "checking"
 
 async def show_drop(request: Request) -> Response:
     """Answer with the page on which photos are dropped."""
-    endings = [ending for each in FORMATS for ending in each.endings.split()]
+    endings = [*(ending for each in FORMATS for ending in each.endings.split()), *VIDEO_ENDINGS]
     state = state_json(site_of(request))
     return render("drop", state=state, written=state["photos"][-WRITTEN:], endings=endings)
 
@@ -48,7 +49,7 @@ def state_json(site: Site) -> dict[str, Any]:
         "waiting": waiting(),
         "processes": site.worker.whose or None,
         "choices": choices_json(site),
-        "limits": {"photos": MOST_PHOTOS, "bytes": SIZE_LIMIT},
+        "limits": {"photos": MOST_PHOTOS, "bytes": SIZE_LIMIT, "video_bytes": VIDEO_LIMIT},
     }
 
 
@@ -67,6 +68,7 @@ def photo_json(photos: DroppedPhotos, photo: DroppedPhoto) -> dict[str, Any]:
         "stage": _stage_json(photo.stage),
         "words": photo.words,
         "seconds": photo.seconds,
+        "video": photo.is_video,
         "picture": photo.picture,
         "boxes": photo.boxes,
         "faces": photo.faces,

@@ -12,11 +12,14 @@ from typing import Final
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.files.names import is_video_name
 from uncnn.daemon.files.spool import SIZE_LIMIT
 from uncnn.daemon.text import printable
+from uncnn.daemon.video.needed import what_keeps_videos
 from uncnn.daemon.web.bodies import Refused, pieces
 from uncnn.daemon.web.choices import chosen
-from uncnn.daemon.web.dropped import DroppedPhotos, NoRoom, TooManyAtOnce
+from uncnn.daemon.web.dropped import VIDEO_LIMIT, DroppedPhotos, NoRoom, TooManyAtOnce
 from uncnn.daemon.web.site import site_of
 from uncnn.daemon.web.state import photo_json
 
@@ -36,6 +39,8 @@ async def put_photo(request: Request) -> Response:
     site = site_of(request)
     policy, policy_name = chosen(site, request.query_params)
     name = plain_name(request.path_params["name"])
+    if is_video_name(name) and what_keeps_videos(Policy()):  # what is installed; a policy is said once it is there
+        raise Refused(415, "video")
     try:
         identity = site.photos.begin(AT_ONCE)
     except TooManyAtOnce as error:
@@ -43,7 +48,7 @@ async def put_photo(request: Request) -> Response:
     except NoRoom as error:
         raise Refused(507, "room") from error
     try:
-        sha256 = await _receive(request, site.photos, identity)
+        sha256 = await _receive(request, site.photos, identity, VIDEO_LIMIT if is_video_name(name) else SIZE_LIMIT)
         photo = site.photos.add(identity, name, sha256, policy, policy_name)
     except NoRoom as error:
         raise Refused(507, "room") from error
@@ -56,12 +61,15 @@ async def put_photo(request: Request) -> Response:
     return JSONResponse(photo_json(site.photos, photo), 201)
 
 
-async def _receive(request: Request, photos: DroppedPhotos, identity: str) -> str:
-    """Write the body of a request into the file of a photo, and return its sha256. Raises Refused, NoRoom, OSError."""
+async def _receive(request: Request, photos: DroppedPhotos, identity: str, limit: int) -> str:
+    """Write the body of a request, of so many bytes at most, into the file of a photo, and return its sha256.
+
+    Raises Refused, NoRoom, OSError.
+    """
     file, digest, waiting, size, pending = photos.file(identity, "part"), hashlib.sha256(), list[bytes](), 0, 0
     opened = os.open(file, _CREATE, 0o600)
     try:
-        async for piece in pieces(request, SIZE_LIMIT):
+        async for piece in pieces(request, limit):
             photos.grow(identity, len(piece))
             size, pending = size + len(piece), pending + len(piece)
             waiting.append(piece)

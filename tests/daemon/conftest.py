@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "spawned"))
 
 from scene import Scene
+from stub_clips import StubVideoEngine
 from stub_engine import StubEngine
 
 
@@ -19,5 +20,6 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     monkeypatch.setenv("UNCNN_STATE", str(made.state))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr("uncnn.daemon.commands.run_once.ProcessEngine", StubEngine)
+    monkeypatch.setattr("uncnn.daemon.video.protector.VideoEngine", StubVideoEngine)
     yield made
     made.close()

@@ -115,8 +115,8 @@ export class Row {
   /** @param {Photo | null} photo */
   #details(photo) {
     const image = find(this.element, ".thumb img", HTMLImageElement);
-    image.hidden = photo === null || (photo.status === "error" && photo.picture === null);
-    this.pair.hidden = !photo?.cloaked;
+    image.hidden = photo === null || photo.video || (photo.status === "error" && photo.picture === null);
+    this.pair.hidden = !photo?.cloaked || photo.video;
     find(this.element, ".asked", HTMLElement).hidden = !photo?.faces.length;
     likenesses(find(this.element, ".likenesses", HTMLDetailsElement), photo);
     if (photo === null) return;
@@ -125,7 +125,7 @@ export class Row {
     write(find(this.element, ".whole", HTMLElement), photo.words);
     draw(find(this.element, ".thumb .boxes", SVGSVGElement), facesOf(photo), photo.picture);
     draw(find(this.pair, ".boxes", SVGSVGElement), wrong(photo.faces), photo.picture);
-    if (photo.cloaked) fill(this.pair, photo.name, folder, photo.cloaked.sha256.slice(0, 16));
+    if (photo.cloaked && !photo.video) fill(this.pair, photo.name, folder, photo.cloaked.sha256.slice(0, 16));
     list(find(this.element, ".notes", HTMLElement), photo.notes);
     table(find(this.element, ".asked tbody", HTMLElement), photo);
   }

@@ -39,6 +39,7 @@ import { ask } from "./live.js";
  * @property {{name: string, words: string, share: number | null} | null} stage
  * @property {string} words
  * @property {number | null} seconds
+ * @property {boolean} video there are no pictures of it
  * @property {[number, number] | null} picture width and height
  * @property {[number, number, number, number][]} boxes
  * @property {Face[]} faces

@@ -16,7 +16,7 @@ from stub_engine import StubEngine
 from uncnn.daemon.commands.cloak import at_work, cloak_photos
 from uncnn.daemon.commands.jobs import drop, print_held, release, retry
 from uncnn.daemon.commands.status import print_status
-from uncnn.daemon.config import Models, Policy
+from uncnn.daemon.config import FacesSection, Models, Policy
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.jobs.actions import AskedError
 from uncnn.daemon.jobs.recovery import recover
@@ -272,3 +272,29 @@ def test_a_command_that_uses_the_services_models_waits_for_no_library_of_arrays(
         "import sys, uncnn.daemon.commands.cloak; print(*{'numpy', 'PIL', 'torch', 'onnxruntime'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def test_a_folder_with_videos_is_done_photos_first_and_without_the_extra_says_so(
+    given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given.put("a.mp4", "good")
+    given.put("b.jpg", "good too")
+    told = given.cloak()
+    assert {name: each["status"] for name, each in told.items()} == {"b.jpg": "published", "a.mp4": "published"}
+    assert next(iter(told)) == "b.jpg"
+    assert given.cloak()["a.mp4"]["done_before"]
+    monkeypatch.setattr("uncnn.plugins.extras.find_spec", lambda _name: None)
+    given.put("c.mov", "good three")
+    told = given.cloak()
+    assert given.status == ERROR
+    assert "c.mov: a video needs the extra video" in told["c.mov"]["message"]
+    assert told["b.jpg"]["done_before"]
+    assert told["a.mp4"]["done_before"]
+    assert set(given.cloak(policy=Policy(videos="ignore"))) == {"b.jpg"}
+
+
+def test_a_video_that_the_policy_cannot_do_keeps_no_photo_that_is_named_with_it(given: Given) -> None:
+    clip, photo = given.put("a.mp4", "good"), given.put("b.jpg", "good")
+    told = given.cloak(clip, photo, policy=Policy(faces=FacesSection(who="all-but-enrolled")))
+    assert "faces of enrolled people cannot be told apart in a video" in told["a.mp4"]["message"]
+    assert told["b.jpg"]["status"] == "published"

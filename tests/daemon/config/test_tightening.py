@@ -29,6 +29,7 @@ VALUES: dict[FieldPath, list[Any]] = {
     ("unprotected",): ["publish-anyway", "hold"],
     ("no_face",): ["publish", "skip", "hold"],
     ("uncertain",): ["publish", "cloak", "hold"],
+    ("videos",): ["ignore", "cloak"],
     ("faces", "who"): ["only-enrolled", "all-but-enrolled", "all"],
     ("faces", "smallest_px"): [100, 24, 1],
     ("faces", "rotated"): [False, True],

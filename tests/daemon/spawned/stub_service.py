@@ -3,6 +3,7 @@
 `$STUB_KILL`, as `uncnn.daemon.jobs.release:publish after`, kills it there, once: `$STUB_KILLED` is the
 file that says so.
 `$STUB_FAIL`, as `uncnn.daemon.files.publish:_link 16`, lets it fail there by that errno while `$STUB_FAILING` is there.
+`$STUB_NO_VIDEO`: the extra `video` is not installed.
 `$STUB_CLOCK` sets its clock, in seconds ahead, once `$STUB_CLOCK_SET` is there.
 """
 
@@ -67,12 +68,19 @@ if __name__ == "__main__":
 
     catch_early()
 
+    import stub_clips
     import stub_engine
 
     from uncnn.daemon.service import loop, worker_thread
+    from uncnn.daemon.video import protector
     from uncnn.plugins.api import UncnnError
 
     worker_thread.ProcessEngine = stub_engine.StubEngine
+    protector.VideoEngine = stub_clips.StubVideoEngine
+    if "STUB_NO_VIDEO" in os.environ:
+        from uncnn.plugins import extras
+
+        extras.find_spec = lambda _name: None
     if "STUB_KILL" in os.environ:
         kill_at(*os.environ["STUB_KILL"].split(), Path(os.environ["STUB_KILLED"]))
     if "STUB_FAIL" in os.environ:

@@ -14,7 +14,17 @@ from uncnn.daemon.protect.pipeline import Outcome, PhotoJob
 from uncnn.daemon.protect.wire import silent
 from uncnn.daemon.verify.verdict import FaceVerdict, Judgement
 from uncnn.daemon.video.clip_info import ClipInfo
-from uncnn.daemon.video.messages import ClipVerdict, Followed, Raised, Render, Rendered, TrackVerdict, Uncovered
+from uncnn.daemon.video.messages import (
+    ClipVerdict,
+    Followed,
+    Raised,
+    Render,
+    Rendered,
+    TrackVerdict,
+    Tried,
+    Try,
+    Uncovered,
+)
 from uncnn.daemon.video.pipeline import VideoPolicyError, protect_clip
 from uncnn.plugins.api import Face
 
@@ -36,8 +46,14 @@ def track(linked_at: Sequence[float] = (), windows: Sequence[int] = (), mean: bo
 class ScriptedEngine:
     """Says in turn what it was told to say of each copy, and notes what it was asked to make."""
 
-    def __init__(self, *verdicts: Sequence[TrackVerdict], uncovered: Sequence[Uncovered] = ()) -> None:
-        self.verdicts, self.uncovered = list(verdicts), tuple(uncovered)
+    def __init__(
+        self,
+        *verdicts: Sequence[TrackVerdict],
+        uncovered: Sequence[Uncovered] = (),
+        trials: Sequence[Sequence[TrackVerdict]] = ((),),
+    ) -> None:
+        self.verdicts, self.uncovered, self.trials = list(verdicts), tuple(uncovered), list(trials)
+        self.tried: list[tuple[int, tuple[Raised, ...]]] = []
         self.rendered: list[tuple[int, tuple[Raised, ...]]] = []
 
     def follow(self, _asked: Any, _report: Any) -> Followed:
@@ -46,6 +62,13 @@ class ScriptedEngine:
     def render(self, asked: Render, _report: Any) -> Rendered:
         self.rendered.append((asked.segment, asked.raised))
         return Rendered(asked.segment, True)
+
+    def try_out(self, asked: Try, _report: Any) -> Tried:
+        self.tried.append((asked.segment, asked.raised))
+        return Tried(asked.segment)
+
+    def judge_trial(self, _asked: Any, _report: Any) -> ClipVerdict:
+        return ClipVerdict("", ("as-is",), tuple(self.trials.pop(0)), (), 3)
 
     def join(self, _asked: Any, _report: Any) -> Content:
         return Content(data=b"copy")
@@ -74,6 +97,27 @@ def test_only_the_windows_in_which_a_face_is_linked_are_done_more_strongly() -> 
     assert outcome.decision == "publish"
     assert engine.rendered[2:] == [(number, (Raised(0, 1, ("strong",)),)) for number in (0, 1)]
     assert outcome.strengths == ("strong",)
+
+
+def test_what_a_few_frames_show_to_be_linked_is_done_more_strongly_before_all_are_encoded() -> None:
+    engine = ScriptedEngine([track()], trials=[[track([2.5], [1])], [track()]])
+    outcome = outcome_of(engine)
+    assert (outcome.decision, outcome.strengths) == ("publish", ("strong",))
+    stronger = (Raised(0, 1, ("strong",)),)
+    assert engine.tried == [(0, ()), (1, ()), (0, stronger), (1, stronger)]
+    assert engine.rendered == [(0, stronger), (1, stronger)]
+
+
+def test_what_is_linked_all_the_same_goes_on_from_there() -> None:
+    engine = ScriptedEngine([track([2.5], [1])], [track()], trials=[[track([2.5], [1])], [track()]])
+    assert outcome_of(engine).strengths == ("utmost",)
+    assert engine.rendered[2:] == [(number, (Raised(0, 1, ("strong", "utmost")),)) for number in (0, 1)]
+
+
+def test_one_strength_alone_is_not_tried_before() -> None:
+    engine = ScriptedEngine([track()])
+    outcome_of(engine, Policy(escalate=()))
+    assert engine.tried == []
 
 
 def test_a_face_that_all_its_frames_together_give_away_is_done_more_strongly_everywhere() -> None:

@@ -16,7 +16,7 @@ from uncnn.daemon.protect.messages import AttackChoice
 from uncnn.daemon.protect.wire import silent
 from uncnn.daemon.video.clip import frames_of, opened
 from uncnn.daemon.video.errors import VideoError
-from uncnn.daemon.video.messages import Follow, Join, JudgeClip, Raised, Render
+from uncnn.daemon.video.messages import ClipVerdict, Follow, Join, JudgeClip, JudgeTrial, Raised, Render, Try
 from uncnn.daemon.video.timeline import Timeline, read_timeline
 from uncnn.daemon.video.verifier import VideoVerifier
 from uncnn.daemon.video.worker import VideoWorker
@@ -57,6 +57,13 @@ def made(worker: VideoWorker, clip: Path, raised: tuple[Raised, ...] = ()) -> Pa
     return copy
 
 
+def trial(worker: VideoWorker, verifier: VideoVerifier, clip: Path, timeline: Timeline) -> ClipVerdict:
+    for segment in range(timeline.segments):
+        worker.try_out(Try(Content(clip), clip.name, segment, "balanced", (), QUICK), silent)
+    asked = JudgeTrial(Content(clip), clip.name, timeline.segments, 1e-3, "calibrated", 24)
+    return verifier.judge_trial(asked, silent)
+
+
 def judged(verifier: VideoVerifier, clip: Path, copy: Path, smallest_px: float = 24) -> object:
     return verifier.judge(JudgeClip(Content(clip), Content(copy), clip.name, 1e-3, "calibrated", smallest_px), silent)
 
@@ -79,6 +86,12 @@ def test_a_clip_is_changed_where_its_face_is_and_judged(
     assert 0.2 < similarity < 0.97
     assert set(track.linked_windows) == {0, 1}, "three steps take nobody off himself"
     assert track.linked_seconds == tuple(sorted(track.linked_seconds))
+    tried = trial(worker, verifier, clip, timeline)
+    assert tried.sha256 == "", "nothing that could be published was judged"
+    assert (tried.samples, tried.tracks[0].linked_windows) == (verdict.samples, (0, 1))  # type: ignore[attr-defined]
+    for few, whole in zip(tried.tracks[0].face.judgements, track.face.judgements, strict=True):
+        assert (few.recogniser, few.view) == (whole.recogniser, whole.view)
+        assert abs(few.after - whole.after) < 0.1
 
 
 def test_what_is_done_is_not_done_again_and_more_strength_is_for_its_window_alone(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from uncnn.daemon.config.policies import Policy
+from uncnn.daemon.files import kept
 from uncnn.daemon.files.names import is_photo_name, is_video_name
 from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.wire import silent
 from uncnn.daemon.video import protector
-from uncnn.daemon.video.protector import ClipBusy, ClipProtector, clips_dir, why_not
+from uncnn.daemon.video.protector import ClipBusy, ClipProtector, clips_dir, room_missing, why_not
 
 
 def test_names_of_videos_are_no_names_of_photos() -> None:
@@ -22,11 +26,11 @@ def test_names_of_videos_are_no_names_of_photos() -> None:
 
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert why_not(ClipProtector("cpu")) == ""
+    assert why_not(ClipProtector("cpu"), Policy()) == ""
     monkeypatch.setattr("uncnn.plugins.extras.find_spec", lambda _name: None)
-    words = why_not(ClipProtector("cpu"))
+    words = why_not(ClipProtector("cpu"), Policy())
     assert words == 'a video needs the extra video (av is not installed: pip install "uncnn[video]")'
-    assert "uncnn-daemon cloak" in why_not(None)
+    assert "uncnn-daemon cloak" in why_not(None, Policy())
 
 
 def test_a_clip_has_a_private_folder_that_one_command_has_at_a_time(
@@ -57,3 +61,34 @@ def test_folders_that_nobody_goes_on_with_are_removed(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (then, then))
     protector._sweep(tmp_path)
     assert [each.name for each in tmp_path.iterdir()] == ["new"]
+
+
+def test_copies_of_videos_that_are_held_take_no_room_of_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCNN_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(kept, "MOST_BYTES", 10)
+    monkeypatch.setattr(kept, "MOST_VIDEO_BYTES", 100)
+    for age, (name, size) in enumerate({"5.mp4": 60, "4.jpg": 8, "3.jpg": 8, "2.mp4": 30, "1.mp4": 30}.items()):
+        file = kept.kept_dir() / name
+        file.write_bytes(bytes(size))
+        os.utime(file, (1e9 - age, 1e9 - age))
+    kept.prune({1, 2, 3, 4, 5}, 1e9)
+    assert {file.name for file in kept.kept_dir().glob("[0-9]*")} == {"5.mp4", "4.jpg", "2.mp4"}
+
+
+def test_a_clip_without_room_is_said_before_it_is_copied(tmp_path: Path) -> None:
+    assert room_missing(tmp_path, 1) == ""
+    assert "GB are free: make room" in room_missing(tmp_path, 10**15)
+
+
+def test_the_service_waits_for_a_clip_that_a_command_works_on(tmp_path: Path) -> None:
+    folder, rests = tmp_path / "one", []
+    with ExitStack() as other:
+        other.enter_context(protector._locked(folder))
+
+        def rest() -> None:
+            rests.append(1)
+            if len(rests) == 2:
+                other.close()
+
+        with ClipProtector("cpu", rest)._locked_soon(folder, silent):
+            assert len(rests) == 2

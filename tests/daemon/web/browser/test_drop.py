@@ -11,6 +11,7 @@ import pytest
 from browsing import DESKTOP, Visitor, files, photo
 from playwright.sync_api import Locator, Page, Route, expect
 from served_page import ServedPage
+from stub_clips import StubVideoEngine
 
 pytestmark = pytest.mark.slow
 
@@ -129,7 +130,7 @@ def test_a_folder_is_chosen_and_what_is_no_photo_is_counted(page: ServedPage, vi
     seen = visitor.open(page)
     seen.set_input_files("#folder", chosen.parent)
     shown(seen, "me.png", "protected")
-    expect(seen.locator("#ignored")).to_contain_text("no photos by their names: 2")
+    expect(seen.locator("#ignored")).to_contain_text("neither photos nor videos by their names: 2")
     assert len(page.state()["photos"]) == 1
 
 
@@ -167,3 +168,22 @@ def test_a_photo_that_is_being_sent_is_forgotten_and_the_others_go_on(page: Serv
     expect(seen.locator("#photos > li")).to_have_count(2)
     assert len(held) == 1
     assert {photo["name"] for photo in page.state()["photos"]} == {"us.png", "they.png"}
+
+
+def test_a_video_is_dropped_with_a_photo_and_shown_without_pictures(
+    page: ServedPage, visitor: Visitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uncnn.daemon.video.protector.VideoEngine", StubVideoEngine)
+    seen = visitor.open(page)
+    (tmp_path / "me.png").write_bytes(photo("unchanged"))
+    (tmp_path / "clip.mp4").write_bytes(b"a clip")
+    drop(seen, tmp_path / "me.png", tmp_path / "clip.mp4")
+    shown(seen, "me.png", "protected")
+    clip = shown(seen, "clip.mp4", "protected")
+    expect(clip.locator(".words").first).to_contain_text("Not recognised by 1 of 1 face recognisers")
+    expect(clip.locator(".thumb img")).to_be_hidden()
+    expect(clip.locator(".pair")).to_be_hidden()
+    with seen.expect_download() as downloaded:
+        clip.get_by_role("link", name="Download").click()
+    assert Path(downloaded.value.path()).read_bytes() == b"cloaked a clip"
+    assert downloaded.value.suggested_filename == "clip.mp4"
