@@ -10,6 +10,7 @@ torch is imported where a mask is drawn, so that commands which only keep masks 
 
 from __future__ import annotations
 
+import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,13 +61,24 @@ class PersonMask:
         """Return the mask in a file that `save` wrote. Raises MaskError: it is none, or cannot be read."""
         try:
             with file.open("rb") as opened:
-                if opened.seek(0, 2) > MOST_BYTES:
-                    raise MaskError(f"{file} is no mask: it is larger than {MOST_BYTES} bytes")
-                opened.seek(0)
-                with np.load(opened, allow_pickle=False) as arrays:
-                    return cls._of(arrays)
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
-            raise MaskError(f"the mask in {file} cannot be read ({error}); make it anew") from error
+                data = opened.read(MOST_BYTES + 1)
+        except OSError as error:
+            raise MaskError(f"the mask in {file} cannot be read: {error}; make it anew") from error
+        try:
+            return cls.unpacked(data)
+        except MaskError as error:
+            raise MaskError(f"{file}: {error}") from error
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> PersonMask:
+        """Return the mask that `packed` made these bytes of. Raises MaskError: it is none."""
+        if len(data) > MOST_BYTES:
+            raise MaskError(f"it is no mask: more than {MOST_BYTES} bytes; make it anew")
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                return cls._of(arrays)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            raise MaskError(f"it is no mask ({error}); make it anew") from error
 
     @classmethod
     def _of(cls, arrays: Any) -> PersonMask:
@@ -80,15 +92,20 @@ class PersonMask:
         heads = tuple((each / _STEPS).astype(np.float32).clip(-1, 1) for each in kept)
         return cls(heads, tuple(str(each) for each in arrays["surrogates"]))
 
-    def save(self, file: Path) -> None:
-        """Write the mask, a byte a value, into `file` as it stands. Raises MaskError: it cannot be written."""
+    def packed(self) -> bytes:
+        """Return the mask as the bytes of a file, one a value: an archive of arrays."""
         kept: dict[str, Any] = {
             f"values_{side}": np.rint(head * _STEPS).astype(np.int8)
             for side, head in zip(SIDES, self.heads, strict=True)
         }
+        with io.BytesIO() as file:
+            np.savez_compressed(file, form=np.int64(FORM), surrogates=np.array(self.surrogates, np.str_), **kept)
+            return file.getvalue()
+
+    def save(self, file: Path) -> None:
+        """Write the mask into `file`. Raises MaskError: it cannot be written."""
         try:
-            with file.open("wb") as opened:
-                np.savez_compressed(opened, form=np.int64(FORM), surrogates=np.array(self.surrogates, np.str_), **kept)
+            file.write_bytes(self.packed())
         except OSError as error:
             raise MaskError(f"the mask cannot be written into {file}: {error}") from error
 
