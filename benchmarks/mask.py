@@ -3,6 +3,7 @@
     python benchmarks/mask.py                              6 people of LFW: masks from 5 photos each, judged on 4 others
     python benchmarks/mask.py --masks DIR                  the same, and masks are kept in DIR and not made again
     python benchmarks/mask.py --attack mask --strength utmost    some of the rows
+    python benchmarks/mask.py --attack mask --strength utmost --times 1.5    wider bounds than any strength has
     python benchmarks/mask.py --smoke                      two people, masks of 2 steps
 
 The three recognisers that ship are attacked; six others are asked, at FAR 1e-3: mean cosine to the own original, links
@@ -70,6 +71,7 @@ def main() -> None:
     parser.add_argument("--masks", type=Path, help="a folder for the masks")
     parser.add_argument("--attack", choices=ROWS, action="append")
     parser.add_argument("--strength", choices=[*STRENGTHS], action="append")
+    parser.add_argument("--times", type=float, default=1.0, help="so many times the bounds of the strength")
     parser.add_argument("--steps", type=int, default=MASK_STEPS)
     parser.add_argument("--made-for", choices=[*STRENGTHS], default=MASK_STRENGTH)
     parser.add_argument("--enrolled", type=int, default=ENROLLED)
@@ -91,13 +93,21 @@ def main() -> None:
     asked = [OnnxRecogniser.load(REFERENCE / name, CPU) for name in OUTSIDE[: 1 if options.smoke else None]]
     print(f"{len(judged)} people, {sum(map(len, judged))} photos; {', '.join(JUDGES)} and others are asked\n{HEAD}")
     for strength in strengths:
-        budget = replace(STRENGTHS[strength], steps=1) if options.smoke else STRENGTHS[strength]
+        budget = _wider(STRENGTHS[strength], options.times)
+        if options.smoke:
+            budget = replace(budget, steps=1)
         for row in rows:
             photos = enrolled if row == "seen" else judged
             attacks: list[Attack] = [Drawn(mask) for mask in masks]
             if row in {"none", "veil"}:
                 attacks = [Untouched() if row == "none" else Veil()] * len(photos)
             print(f"| {row}, {strength} | {_row(photos, attacks, attacked, budget, asked)} |", flush=True)
+
+
+def _wider(budget: Budget, times: float) -> Budget:
+    """Return a budget with so many times the bounds."""
+    bounds = ("visibility", "contrast", "epsilon_255", "texture", "cap_255", "rms")
+    return replace(budget, **{name: times * getattr(budget, name) for name in bounds})
 
 
 def _people(folder: Path, number: int) -> Iterator[list[Portrait]]:
