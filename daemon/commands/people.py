@@ -25,8 +25,8 @@ from uncnn.daemon.text import photos as photos_in_words
 from uncnn.plugins.api import Rotated
 
 MASK_STEPS: Final = 120
-MASK_STRENGTH: Final = "balanced"
-"""What a mask is made for; it can be drawn at any strength."""
+MASK_STRENGTH: Final = "utmost"
+"""What a mask is made for; it can be drawn at any strength, but protects at this one alone (docs/mask.md)."""
 
 
 def enroll(
