@@ -20,19 +20,9 @@ from typing import Final
 HERE: Final = Path(__file__).parent
 LONGEST_FIRST: Final = (
     *("mutants", "looks", "kinds", "attacks", "rotations", "pack", "cloak", "formats", "fuzz", "sameness", "overlap"),
-    *(
-        "service",
-        "explain",
-        "portraits",
-        "backdrops",
-        "margin",
-        "recognisers",
-        "detector",
-        "blind",
-        "attack_speed",
-        "augment",
-    ),
-    *("video", "half_written", "canaries", "audit", "displays", "frontier", "cold", "web", "onepass"),
+    *("service", "explain", "portraits", "backdrops", "margin", "recognisers", "detector", "blind", "attack_speed"),
+    *("video", "half_written", "canaries", "audit", "displays", "frontier", "cold", "web"),
+    *("augment", "onepass", "mask"),
 )
 """So that no core is idle at the end."""
 
