@@ -1,0 +1,88 @@
+"""Frame by frame: faces are found and followed, hidden, and the frame goes on, one behind the camera.
+
+A frame waits until the next one was looked at: a face that is found there first was there a moment before. Nothing goes
+on that was not looked at, however slow the machine is: frames are dropped then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from uncnn.daemon.live import caption
+from uncnn.daemon.live.counting import Counts
+from uncnn.daemon.live.errors import LiveError
+from uncnn.daemon.live.following import Following, LiveFace
+from uncnn.daemon.live.hiding import cell_of, hide
+from uncnn.daemon.live.sinks import Sink
+from uncnn.daemon.live.sources import Taken
+from uncnn.daemon.protect.wire import Report, Stage
+from uncnn.plugins.api import Detector, Pixels
+
+CUT_255: Final = 16.0
+"""Mean difference of light from one frame to the next from which on it is another shot."""
+
+_EVERY: Final = 12  # pixels, of which one is compared for that
+_REPORT_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A frame that waits for the next one."""
+
+    number: int
+    taken: Taken
+    pixels: Pixels
+
+
+@dataclass(slots=True)
+class Loop:
+    """Takes frames and sends them on."""
+
+    detector: Detector
+    sink: Sink
+    report: Report
+    following: Following = field(default_factory=Following)
+    counts: Counts = field(default_factory=Counts)
+    _reported: float = 0.0
+
+    def run(self, frames: Iterable[Taken], stopped: Callable[[], bool]) -> None:
+        """Send all frames on until it is told to stop. Raises LiveError; what the frames and the sink raise."""
+        held: Held | None = None
+        for number, taken in enumerate(frames):
+            pixels = taken.pixels()
+            is_cut = held is not None and self._is_cut(held.pixels, pixels)
+            known = list(self.following.faces)
+            self.following.look(number, self.detector.detect(pixels), taken.arrived, is_cut)
+            if held is not None:
+                gone = [face for face in known if not any(face is other for other in self.following.faces)]
+                self._send(held, [*self.following.faces, *gone], number, taken.arrived)
+            held = Held(number, taken, pixels)
+            if stopped():
+                break
+        if held is not None:
+            self._send(held, self.following.faces, held.number, held.taken.arrived)
+
+    def _send(self, held: Held, faces: Sequence[LiveFace], later: int, now: float) -> None:
+        """Hide the faces of a frame, `later` being the latest that was looked at, and let it go."""
+        picture = held.pixels
+        for face in faces:
+            hide(picture, self.following.place(face, held.number, later, now), cell_of(face.box(held.number)))
+        caption.put(picture)
+        self.sink.send(picture, held.taken.stamp)
+        self.counts.sent(len(faces), held.taken.arrived)
+        if self.counts.seconds - self._reported >= _REPORT_SECONDS:
+            self._reported = self.counts.seconds
+            rate = self.counts.frames / self.counts.seconds
+            self.report(Stage(f"{rate:.0f} frames a second, {len(faces)} faces, {self.counts.within_ms(0.95)} ms"))
+
+    @staticmethod
+    def _is_cut(before: Pixels, now: Pixels) -> bool:
+        """Return whether a frame begins another shot. Raises LiveError: it has another size."""
+        if before.shape != now.shape:
+            raise LiveError("source", "the source changes the size of its frames: start again")
+        one, other = (each[::_EVERY, ::_EVERY, 1].astype(np.int16) for each in (before, now))
+        return float(np.abs(one - other).mean()) > CUT_255

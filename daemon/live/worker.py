@@ -1,0 +1,103 @@
+"""The process that takes frames, hides faces and sends the frames on. torch is not imported."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import av.error
+
+from uncnn.daemon.live.errors import LiveError
+from uncnn.daemon.live.handing import HandedOver
+from uncnn.daemon.live.loop import Loop
+from uncnn.daemon.live.messages import GoLive, LiveEnded
+from uncnn.daemon.live.sinks import FileSink, LoopbackSink, Sink
+from uncnn.daemon.live.sources import Latest, Taken, frames_of_camera, frames_of_clip
+from uncnn.daemon.live.v4l2 import words_of
+from uncnn.daemon.protect.messages import Loaded, Ready
+from uncnn.daemon.protect.wire import Handlers, Report
+from uncnn.daemon.video.errors import VideoError
+from uncnn.daemon.video.faces import detector_for
+from uncnn.exporters.registry.store import Roster
+from uncnn.plugins.api import Detector
+from uncnn.plugins.recognisers.canaries import Canaries
+from uncnn.plugins.tracking import FAINT
+
+LOOK_PIXELS: Final = 480 * 360
+"""Of the picture in which faces are looked for, in every frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The open files of the process."""
+
+    sink: HandedOver
+    sink_is_device: bool
+    stop: HandedOver  # can be read from when it is to end
+
+    def opened(self) -> Sink:
+        """Return the sink."""
+        return (LoopbackSink if self.sink_is_device else FileSink)(self.sink.descriptor)
+
+    def stopped(self) -> bool:
+        """Return whether it is to end, as it is when whoever started it is gone."""
+        return bool(select.select([self.stop.descriptor], [], [], 0)[0])
+
+
+def go_live(detector: Detector, ends: Ends, asked: GoLive, report: Report) -> LiveEnded:
+    """Send what the source shows on, and return what became of it.
+
+    Raises LiveError, VideoError, OSError: nothing went on.
+    """
+    sink, latest, problem = ends.opened(), Latest(), ""
+    loop = Loop(detector_for(detector, LOOK_PIXELS, FAINT), sink, report)
+    try:
+        loop.run(_frames(asked, latest, ends), ends.stopped)
+    except (LiveError, VideoError, OSError) as error:
+        if not loop.counts.frames:
+            raise
+        problem = _words(error)
+    seconds = loop.counts.seconds
+    with suppress(OSError, av.error.FFmpegError):  # a full disk, which was said by then
+        sink.close()
+    counts = loop.counts
+    return LiveEnded(
+        counts.frames,
+        latest.dropped,
+        seconds,
+        loop.following.count,
+        counts.hidden,
+        counts.within_ms(0.5),
+        counts.within_ms(0.95),
+        problem,
+    )
+
+
+def _frames(asked: GoLive, latest: Latest, ends: Ends) -> Iterator[Taken]:
+    """Return the frames: all of a file, or those for which there is time."""
+    if asked.is_camera:
+        latest.follow(frames_of_camera(asked.source))
+    elif asked.paced:
+        latest.follow(frames_of_clip(asked.source, asked.name, True))
+    else:
+        return frames_of_clip(asked.source, asked.name, False)
+    return latest.frames(ends.stopped, asked.name)
+
+
+def _words(error: Exception) -> str:
+    return words_of(error) if isinstance(error, OSError) else str(error)
+
+
+def make_live_worker(roster: Roster, device: str, ends: Ends) -> Handlers:
+    """Return what the process answers. Raises what loading the detector does."""
+    detector = roster.detector.load(device, torch=False)
+    canaries = Canaries(detector, plugin=roster.detector.plugin)
+
+    def live(asked: GoLive, report: Report) -> LiveEnded:
+        canaries.count()
+        return go_live(detector, ends, asked, report)
+
+    return {Ready: lambda _asked, _report: Loaded(device), GoLive: live}
