@@ -76,13 +76,13 @@ def main() -> None:
             attacks["one pass"] = (OnePass(Generator.load(folder)), 1)
     asked = [OnnxRecogniser.load(REFERENCE / name, CPU) for name in OUTSIDE]
     for name, folders in sets.items():
-        portraits = list(_portraits(folders, 2 if options.smoke else PHOTOS))
+        portraits = list(portraits_of(folders, 2 if options.smoke else PHOTOS))
         print(f"{name}: {len(portraits)} photos\n{HEAD}", flush=True)
         for title, (attack, steps) in attacks.items():
             print(f"| {title} | {_row(portraits, attack, steps, asked)} |", flush=True)
 
 
-def _portraits(folders: Sequence[Path], number: int) -> Iterator[Portrait]:
+def portraits_of(folders: Sequence[Path], number: int) -> Iterator[Portrait]:
     """Yield the first photos of each person that show a face."""
     finder = detector()
     for folder in folders:
@@ -106,17 +106,17 @@ def _row(portraits: Sequence[Portrait], attack: Attack, steps: int, asked: Seque
         for seed, each in enumerate(portraits)
     ]
     seconds = (time.perf_counter() - began) / len(portraits)
-    copies = [_as_jpeg(compose(each.photo, own)[0]) for each, own in zip(portraits, patches, strict=True)]
-    rows = [_links(portraits, copies, recogniser) for recogniser in asked]
-    cosine, *links = np.array(rows).T
+    copies = [as_jpeg(compose(each.photo, own)[0]) for each, own in zip(portraits, patches, strict=True)]
+    rows = [links(portraits, copies, recogniser) for recogniser in asked]
+    cosine, *shares = np.array(rows).T
     shown = [on_displays(each.photo, copy, [each.face])[0] for each, copy in zip(portraits, copies, strict=True)]
     seen = [np.mean([jod.phone for jod in shown]), np.mean([jod.desktop for jod in shown])]
     seen.append(np.mean([jod.zoom for jod in shown if jod.zoom is not None]))
-    cells = [f"{cosine.mean():.3f}", *(f"{each.mean():.0%}, {each.max():.0%}" for each in links)]
+    cells = [f"{cosine.mean():.3f}", *(f"{each.mean():.0%}, {each.max():.0%}" for each in shares)]
     return " | ".join([*cells, ", ".join(f"{value:.2f}" for value in seen), f"{seconds:.2f}"])
 
 
-def _links(
+def links(
     portraits: Sequence[Portrait], copies: Sequence[Pixels], recogniser: OnnxRecogniser
 ) -> tuple[float, float, float, float]:
     """Return the mean cosine to the own original and the shares of links: own, cross, cloaked to cloaked."""
@@ -145,7 +145,8 @@ def _embedded(recogniser: OnnxRecogniser, photo: Pixels, face: Face) -> Floats:
     return embedding
 
 
-def _as_jpeg(photo: Pixels) -> Pixels:
+def as_jpeg(photo: Pixels) -> Pixels:
+    """Return a photo as it comes out of a JPEG file of quality 92, 4:4:4."""
     with io.BytesIO() as file:
         Image.fromarray(photo).save(file, "JPEG", quality=92, subsampling=0)
         return np.asarray(Image.open(file))

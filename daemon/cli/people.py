@@ -20,6 +20,10 @@ def enroll(
         bool,
         typer.Option("--consent", help="The person agrees that other faces may be made to resemble theirs."),
     ] = False,
+    mask: Annotated[
+        bool,
+        typer.Option("--mask", help="Also make a mask of the person, from at least 3 photos; takes minutes."),
+    ] = False,
     config: ConfigFile = None,
     device: Device = None,
 ) -> None:
@@ -27,13 +31,15 @@ def enroll(
 
     Replaces an earlier enrolment of that name. With `faces.who` in a policy you can then cloak all faces but theirs
     (all-but-enrolled), or only theirs (only-enrolled). Only the recognisers' embeddings of the face are stored, in the
-    state folder, readable by you alone.
+    state folder, readable by you alone; with --mask also a mask: one change that is drawn at once on any later picture
+    of the person, for live camera and video. Masked pictures are linked to each other more than cloaked photos are.
 
     Example: uncnn-daemon people enroll Ada ada1.jpg ada2.jpg ada3.jpg
     """
+    from uncnn.daemon.commands.people import MASK_STEPS
     from uncnn.daemon.commands.people import enroll as enroll_person
 
-    raise typer.Exit(enroll_person(name, photos, consent, config, device))
+    raise typer.Exit(enroll_person(name, photos, consent, config, device, MASK_STEPS if mask else None))
 
 
 @app.command("list")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
+from uncnn.daemon.people import masks
 from uncnn.daemon.people.sameness import groups
-from uncnn.daemon.people.store import PeopleError, Person, Template, people_file, read_people, write_people
+from uncnn.daemon.people.store import Mask, PeopleError, Person, Template, people_file, read_people, write_people
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.engine import LoadedEngine
 from uncnn.daemon.protect.messages import Describe
@@ -23,10 +25,23 @@ class Portrait:
     name: str  # what a person calls it
 
 
-def enroll(engine: LoadedEngine, name: str, photos: Sequence[Portrait], rotated: Rotated, consent: bool) -> Person:
+MASK_PHOTOS: Final = 3
+"""So many photos at least a mask is made from: of fewer it holds for these alone."""
+
+
+def enroll(
+    engine: LoadedEngine,
+    name: str,
+    photos: Sequence[Portrait],
+    rotated: Rotated,
+    consent: bool,
+    make_mask: Callable[[], bytes] | None = None,
+) -> Person:
     """Enroll a person, or enroll them anew, and return what is kept of them: no photo.
 
     With `consent`, attacks may be aimed at them: it is recorded with the time. `rotated`: how faces are looked for.
+    `make_mask` makes a mask of them, as `PersonMask.packed` returns it; it is asked once the photos have been found
+    good. Without, an earlier mask of theirs is deleted.
 
     Raises:
         PeopleError: a photo shows nobody or several people, or they show different ones; or the name is none.
@@ -34,6 +49,8 @@ def enroll(engine: LoadedEngine, name: str, photos: Sequence[Portrait], rotated:
     """
     if not name.strip() or not name.isprintable():
         raise PeopleError(f"{name!r} is not a name: use printable characters")
+    if make_mask is not None and len(photos) < MASK_PHOTOS:
+        raise PeopleError(f"a mask of {name} from {len(photos)} photos: give at least {MASK_PHOTOS}, all different")
     described = [engine.judge(Describe(each.photo, each.name, rotated)) for each in photos]
     cards = {model.card.sha256: model.card for model in (*engine.roster.surrogates, *engine.roster.judges)}
     for each, answer in zip(photos, described, strict=True):
@@ -46,11 +63,16 @@ def enroll(engine: LoadedEngine, name: str, photos: Sequence[Portrait], rotated:
     ]
     check_sameness(name, [each.name for each in photos], groups(templates, cards))
     file = people_file()
-    others = read_people(file).without(name)
     now = datetime.now(UTC)
-    person = Person(name, now, templates, now if consent else None)
+    mask = None
+    if make_mask is not None:
+        attacked = [model.card.name for model in engine.roster.surrogates]
+        mask = Mask(masks.keep(make_mask()), now, attacked)
+    others = read_people(file).without(name)  # as they are once the mask is made
+    person = Person(name, now, templates, now if consent else None, mask)
     others.people.append(person)
     write_people(file, others)
+    masks.keep_only(others)
     return person
 
 
@@ -76,4 +98,5 @@ def forget(names: Sequence[str]) -> None:
         if name not in known:
             raise PeopleError(f"{name!r} is not enrolled: {', '.join(sorted(known)) or 'no one is'}")
         people = people.without(name)
+    masks.keep_only(people)  # first: what is cut short here leaves less than there was
     write_people(file, people)

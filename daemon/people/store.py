@@ -35,6 +35,15 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
+class Mask:
+    """What is known of a person's mask, whose values lie in a file of their own (`uncnn.daemon.people.masks`)."""
+
+    sha256: str  # of the file
+    made: datetime
+    recognisers: list[str]  # that it was made against
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who is enrolled."""
 
@@ -42,6 +51,7 @@ class Person:
     enrolled: datetime
     templates: list[Template]  # of judges, who tell them from others, and of the recognisers that are attacked
     consented: datetime | None = None  # to others being made to look like them, to recognisers
+    mask: Mask | None = None
 
     @property
     def photos(self) -> int:

@@ -27,6 +27,7 @@ CANDIDATE: Final = "candidate"
 MOVED: Final = "moved"
 SQUARES: Final = "squares"
 PICTURE: Final = "comparison"
+MASK: Final = "mask"
 """Endings of what is made of a photo, beside it."""
 
 
@@ -185,6 +186,17 @@ class Describe(Ask[Described]):
     photo: Content
     name: str
     rotated: Rotated
+
+
+@dataclass(frozen=True, slots=True)
+class MakeMask(Ask[Content]):
+    """Make a mask of a person: the answer is for `PersonMask.load`."""
+
+    photos: tuple[Content, ...]  # that show the person alone
+    names: tuple[str, ...]  # of the photos, for a person
+    rotated: Rotated
+    strength: str  # that it is made for; it can be drawn at any
+    steps: int
 
 
 @dataclass(frozen=True, slots=True)

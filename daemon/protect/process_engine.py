@@ -11,7 +11,20 @@ from types import TracebackType
 from typing import TypeVar
 
 from uncnn.daemon.config import Models
-from uncnn.daemon.protect.messages import CANDIDATE, MOVED, Change, Changed, Loaded, Look, LookAhead, Looked, Ready
+from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.messages import (
+    CANDIDATE,
+    MASK,
+    MOVED,
+    Change,
+    Changed,
+    Loaded,
+    Look,
+    LookAhead,
+    Looked,
+    MakeMask,
+    Ready,
+)
 from uncnn.daemon.protect.processes import Child, ProcessDied
 from uncnn.daemon.protect.wire import Ask, Handlers, Report, RequestError, Stage
 from uncnn.daemon.sandbox.protection import Protection, held_in_all
@@ -125,6 +138,10 @@ class ProcessEngine:
         if changed.moved is not None:
             asked.photo.check_beside(MOVED, changed.moved)
         return changed
+
+    def mask(self, asked: MakeMask, report: Report) -> Content:
+        """Return a mask that the worker makes. Raises RequestError, ProcessDied, UncnnError: another file."""
+        return asked.photos[0].check_beside(MASK, self._ask(self.worker, asked, report))
 
     def judge(self, asked: Ask[Answer]) -> Answer:
         """Return what the verifier says, of an original or of a copy. Raises RequestError, ProcessDied."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 from uncnn.daemon.people.gallery import gallery
@@ -16,6 +17,7 @@ from uncnn.daemon.photos import decode, encode
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import (
     CANDIDATE,
+    MASK,
     MOVED,
     AttackChoice,
     Change,
@@ -23,16 +25,20 @@ from uncnn.daemon.protect.messages import (
     Loaded,
     Look,
     Looked,
+    MakeMask,
     Ready,
 )
 from uncnn.daemon.protect.moved import pack_moved
 from uncnn.daemon.protect.wire import Handlers, Report, Stage
 from uncnn.daemon.protect.working_photo import Key, WorkingPhoto
+from uncnn.daemon.text import printable
 from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import Detector, Rotated, UncnnError
 from uncnn.plugins.detectors.turned import looking
 from uncnn.plugins.engine.host import Patch, add, moved, perturb_all
+from uncnn.plugins.engine.mask_maker import make_mask
 from uncnn.plugins.engine.overlap import neighbours
+from uncnn.plugins.person_mask import MaskError
 from uncnn.plugins.recognisers.canaries import Canaries
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import make_attack, make_budget, make_target, notes_of
@@ -104,6 +110,29 @@ class Worker:
         notes = notes_of(make_attack(asked.attack.name, asked.attack.parameters)) if keys else ()
         candidate = asked.photo.beside(CANDIDATE, released.data)
         return Changed(candidate, (*notes, *released.notes), squares)
+
+    def mask(self, asked: MakeMask, report: Report) -> Content:
+        """Make a mask of the person whom each photo shows; of several faces the largest is meant.
+
+        Raises:
+            PhotoError: one is no photo that can be taken. MaskError: no face is found in one.
+        """
+        pictures = []
+        for photo, name in zip(asked.photos, asked.names, strict=True):
+            working = self.look(photo, name, asked.rotated)
+            if not working.faces:
+                raise MaskError(f"{printable(name)} shows no face: leave it out")
+            face = max(working.faces, key=lambda face: face.size_px)
+            pictures.append((working.photo.pixels, np.array(face.landmarks)))
+        self.working_photos.clear()
+        mask = make_mask(
+            pictures,
+            self.surrogates,
+            make_budget(asked.strength, {}),
+            asked.steps,
+            on_step=lambda step, steps: report(Stage("making the mask", step, steps)),
+        )
+        return asked.photos[0].beside(MASK, mask.packed())
 
     def _cloak(self, working: WorkingPhoto, keys: Sequence[Key], asked: Change, report: Report) -> None:
         """Make those patches of a photo that were not made before, and of photos that follow what fits beside them."""
@@ -221,7 +250,12 @@ def make_worker(roster: Roster, device: str) -> Handlers:
         canaries.count()
         return worker.looked(asked)
 
-    return {Ready: lambda _asked, _report: Loaded(chosen, canaries=canaries.answers), Look: look, Change: worker.change}
+    return {
+        Ready: lambda _asked, _report: Loaded(chosen, canaries=canaries.answers),
+        Look: look,
+        Change: worker.change,
+        MakeMask: worker.mask,
+    }
 
 
 def torch_device(wanted: str) -> str:

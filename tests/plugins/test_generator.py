@@ -14,7 +14,8 @@ from uncnn.exporters.train.ship import ship_generator
 from uncnn.plugins import geometry
 from uncnn.plugins.api import Budget, PluginError
 from uncnn.plugins.engine import host
-from uncnn.plugins.generator.generated import CARD_FILE, FILE, Generator, GeneratorError, read_generator, read_off
+from uncnn.plugins.generator.frame import read_off
+from uncnn.plugins.generator.generated import CARD_FILE, FILE, Generator, GeneratorError, read_generator
 from uncnn.plugins.generator.network import HEADS, SIDE, GeneratorNetwork
 from uncnn.plugins.generator.one_pass import OnePass
 from uncnn.plugins.perception.pixel_bounds import luma_of

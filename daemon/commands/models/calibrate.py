@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from uncnn.daemon.commands.models.choice import check_ours, chosen
 from uncnn.daemon.commands.models.face_reader import face_reader
@@ -18,6 +16,7 @@ from uncnn.daemon.files.folders import FolderError, data_dir
 from uncnn.daemon.output import ERROR, OK, print_json
 from uncnn.daemon.protect.processes import stopped_by_sigterm
 from uncnn.daemon.settings import SettingsError
+from uncnn.daemon.terminal.counting import counting
 from uncnn.daemon.terminal.results import say_line
 from uncnn.daemon.text import printable, system_words
 from uncnn.exporters.registry import store
@@ -28,7 +27,7 @@ from uncnn.plugins.recognisers.cards import CardError, rate_text, write_card
 
 if TYPE_CHECKING:
     from uncnn.exporters.calibration.calibrate import Calibration
-    from uncnn.exporters.calibration.faces import FaceFolder, Report
+    from uncnn.exporters.calibration.faces import FaceFolder
 
 
 def calibrate_models(names: Sequence[str], folder: Path, called: str | None, device: str, as_json: bool) -> int:
@@ -142,13 +141,3 @@ def calibration_json(name: str, found: Calibration | str) -> dict[str, Any]:
         "accuracy": found.accuracy.value if found.accuracy else None,
         "notes": list(found.notes),
     }
-
-
-@contextmanager
-def counting(what: str, quiet: bool) -> Iterator[Report]:
-    """Yield what is told how many of how many are done: a bar on a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        task = progress.add_task(escape(what), total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
