@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
 from uncnn.daemon.live import engine
-from uncnn.daemon.live.messages import LiveEnded
+from uncnn.daemon.live.messages import LiveEnded, Masked
 from uncnn.daemon.output import ERROR, OK, print_json
+from uncnn.daemon.people.masks import file_of
+from uncnn.daemon.people.store import read_people
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.settings import Settings, own_processes
 from uncnn.daemon.text import duration, printable
 from uncnn.plugins.extras import require
 
 
-def go_live(settings: Settings, source: Path, to: Path, real_time: bool, as_json: bool) -> int:
+def go_live(settings: Settings, source: Path, to: Path, real_time: bool, hide_all: bool, as_json: bool) -> int:
     """Send what `source` shows to `to`, and return the exit status.
 
     Raises:
         MissingPackage: the extra is not installed. LiveError, PublishError: the source or the sink cannot be used.
-        RequestError, ProcessDied: the process says so, or a model is missing.
+        PeopleError: the enrolled people cannot be read. RequestError, ProcessDied: the process says so, or a model is
+        missing.
     """
     require("av")
-    order = engine.LiveOrder(source, to, real_time)
+    masked = () if hide_all else tuple(_masked())
+    order = engine.LiveOrder(source, to, real_time, masked)
     engine.check(order)
     console = Console(stderr=True)
     with (
@@ -44,6 +49,13 @@ def go_live(settings: Settings, source: Path, to: Path, real_time: bool, as_json
     if ended.problem:
         sys.stderr.write(f"uncnn-daemon: {ended.problem}\n")
     return ERROR if ended.problem else OK
+
+
+def _masked() -> Iterator[Masked]:
+    """Yield who is enrolled with a mask."""
+    for person in read_people().people:
+        if person.mask is not None:
+            yield Masked(person, file_of(person.mask))
 
 
 def _values(ended: LiveEnded) -> dict[str, object]:

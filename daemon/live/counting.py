@@ -15,15 +15,17 @@ class Counts:
 
     frames: int = 0
     hidden: int = 0
+    masked: int = 0
     began: float = 0.0  # monotonic seconds
     _by_ms: list[int] = field(default_factory=lambda: [0] * (_LONGEST_MS + 1))
 
-    def sent(self, hidden: int, arrived: float) -> None:
-        """Count a frame that went on, with so many faces hidden."""
+    def sent(self, hidden: int, masked: int, arrived: float) -> None:
+        """Count a frame that went on, with so many faces hidden and so many changed by masks."""
         now = time.monotonic()
         self.began = self.began or arrived
         self.frames += 1
         self.hidden += hidden
+        self.masked += masked
         self._by_ms[min(round((now - arrived) * 1000), _LONGEST_MS)] += 1
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +17,7 @@ from uncnn.daemon.files.draft import named_draft
 from uncnn.daemon.files.opening import opened_folder
 from uncnn.daemon.live.errors import LiveError
 from uncnn.daemon.live.handing import HandedOver
-from uncnn.daemon.live.messages import GoLive, LiveEnded
+from uncnn.daemon.live.messages import GoLive, LiveEnded, Masked
 from uncnn.daemon.live.v4l2 import is_device, opened_device
 from uncnn.daemon.protect.messages import Ready
 from uncnn.daemon.protect.process_engine import LOADING, PREPARE_SECONDS
@@ -31,6 +31,7 @@ LONGEST_SECONDS: Final = 24 * 86400.0
 """The longest that is waited for: as long as poll(2) can."""
 
 _UMASK_OF_FILES: Final = 0o666
+_MODULES: Final = (["uncnn.daemon.live.worker"], ["uncnn.daemon.live.worker", "uncnn.daemon.live.masking"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class LiveOrder:
     source: Path
     to: Path
     real_time: bool  # a file is played as fast as it is shown
+    masked: tuple[Masked, ...] = ()  # whoever else is shown is hidden
 
 
 def check(order: LiveOrder) -> None:
@@ -97,12 +99,14 @@ def _live(order: LiveOrder, roster: Roster, device: str, folder: Path, report: R
         stack.callback(os.close, told)
         stack.callback(os.close, tell)
         files = (HandedOver(sink), is_device(order.to), HandedOver(told))
-        sandbox = sandbox_for(folder, [*roster.files(), *([] if is_camera else [source])], device)
+        sandbox = sandbox_for(
+            folder, [*roster.files(), *(each.file for each in order.masked), *([] if is_camera else [source])], device
+        )
         if is_camera:
             sandbox = replace(sandbox, devices=(*sandbox.devices, source))
-        make = partial(_make_worker, roster, device, *files)
+        make = partial(_make_worker, roster, device, *files, order.masked)
         with _telling(tell):
-            child = Child("live process", make, sandbox, ["uncnn.daemon.live.worker"])
+            child = Child("live process", make, sandbox, _MODULES[bool(order.masked)])
             stack.callback(child.close)
             report(Stage(LOADING))
             child.call(Ready(), PREPARE_SECONDS)
@@ -140,7 +144,14 @@ def _umask() -> int:
     return own
 
 
-def _make_worker(roster: Roster, device: str, sink: HandedOver, sink_is_device: bool, stop: HandedOver) -> Handlers:
+def _make_worker(
+    roster: Roster,
+    device: str,
+    sink: HandedOver,
+    sink_is_device: bool,
+    stop: HandedOver,
+    masked: Sequence[Masked],
+) -> Handlers:
     from uncnn.daemon.live.worker import Ends, make_live_worker  # FFmpeg and ONNX Runtime: only in the spawned process
 
-    return make_live_worker(roster, device, Ends(sink, sink_is_device, stop))
+    return make_live_worker(roster, device, Ends(sink, sink_is_device, stop), masked)

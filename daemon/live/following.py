@@ -32,6 +32,9 @@ GROWS: Final = 1.0
 MEETS_IOU: Final = 0.05
 """Boxes that have more in common may have been taken for each other: who they are has to be found out anew."""
 
+UNWATCHED_SECONDS: Final = 0.5
+"""A face that was not seen for longer may have been taken for another's, too."""
+
 _KEPT: Final = 3  # looks of a track; what is older is of no use here
 _SURELY: Final = 3  # looks that a face is made of
 
@@ -53,6 +56,7 @@ class LiveFace:
         for old in self.track.frames[:-_KEPT]:
             del self.track.seen[old]
         del self.track.frames[:-_KEPT]
+        self.met += self.looks > 0 and seconds - self.seen_at > UNWATCHED_SECONDS
         self.looks += 1
         self.best, self.seen_at = max(self.best, face.score), seconds
 
@@ -82,7 +86,6 @@ class Following:
         """Take in what a detector sees in a frame, fainter faces too; at a cut all that were there are others."""
         if is_cut:
             self.faces = []
-        self.faces = [face for face in self.faces if face.waits(seconds)]
         by_track = {id(face.track): face for face in self.faces}
         left, open_ones = list(found), [face.track for face in self.faces]
         for least, most in ((SURE, np.inf), (FAINT, SURE)):
@@ -91,6 +94,7 @@ class Following:
                 by_track[id(track)].take(frame, face, seconds)
                 left.remove(face)
                 open_ones = [other for other in open_ones if other is not track]
+        self.faces = [face for face in self.faces if face.waits(seconds)]
         for face in left:
             if face.score >= BEGINS and not self._is_there(frame, face):
                 self.faces.append(LiveFace(self.count))

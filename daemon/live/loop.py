@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from uncnn.daemon.live.sinks import Sink
 from uncnn.daemon.live.sources import Taken
 from uncnn.daemon.protect.wire import Report, Stage
 from uncnn.plugins.api import Detector, Pixels
+from uncnn.plugins.tracking import SURE
+
+if TYPE_CHECKING:
+    from uncnn.daemon.live.masking import Masking  # torch: only where somebody has a mask
 
 CUT_255: Final = 16.0
 """Mean difference of light from one frame to the next from which on it is another shot."""
@@ -45,6 +49,7 @@ class Loop:
     detector: Detector
     sink: Sink
     report: Report
+    masking: Masking | None = None
     following: Following = field(default_factory=Following)
     counts: Counts = field(default_factory=Counts)
     _reported: float = 0.0
@@ -69,15 +74,34 @@ class Loop:
     def _send(self, held: Held, faces: Sequence[LiveFace], later: int, now: float) -> None:
         """Hide the faces of a frame, `later` being the latest that was looked at, and let it go."""
         picture = held.pixels
-        for face in faces:
+        masked = self._put_masks(picture, held.number, later, faces)
+        hidden = [face for face in faces if face.number not in masked]
+        for face in hidden:
             hide(picture, self.following.place(face, held.number, later, now), cell_of(face.box(held.number)))
         caption.put(picture)
         self.sink.send(picture, held.taken.stamp)
-        self.counts.sent(len(faces), held.taken.arrived)
+        self.counts.sent(len(hidden), len(masked), held.taken.arrived)
         if self.counts.seconds - self._reported >= _REPORT_SECONDS:
             self._reported = self.counts.seconds
             rate = self.counts.frames / self.counts.seconds
             self.report(Stage(f"{rate:.0f} frames a second, {len(faces)} faces, {self.counts.within_ms(0.95)} ms"))
+
+    def _put_masks(self, picture: Pixels, number: int, later: int, faces: Sequence[LiveFace]) -> set[int]:
+        """Change those faces that are surely there and whose mask holds, and return their numbers."""
+        if self.masking is None:
+            return set()
+        from uncnn.daemon.live.masking import put
+
+        seen = [(face, own) for face in faces if (own := face.at(number)) is not None and face.at(later) is not None]
+        sure = [(face, own) for face, own in seen if own.score >= SURE]
+        self.masking.offer(picture, sure)
+        masked = set()
+        for face, own in sure:
+            change = self.masking.change_of(face)
+            if change is not None:
+                put(picture, change, np.array(own.landmarks))
+                masked.add(face.number)
+        return masked
 
     @staticmethod
     def _is_cut(before: Pixels, now: Pixels) -> bool:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from uncnn.daemon.people.store import Person
 from uncnn.daemon.protect.wire import Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """Somebody who is shown with a mask of their own."""
+
+    person: Person
+    file: Path  # of the mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +26,8 @@ class LiveEnded:
     seconds: float
     faces: int  # that were followed, one after another
     hidden: int  # faces, counted in every frame
+    masked: int  # likewise, those that were shown with a mask of their own
+    linked: int  # faces that a judge knew in spite of their mask: they were hidden from then on
     median_ms: int  # from a frame's coming to its going
     slow_ms: int  # in 95 of 100 frames no longer
     problem: str  # why it ended before it was told to or the file did; "" where it did not

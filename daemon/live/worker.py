@@ -1,19 +1,19 @@
-"""The process that takes frames, hides faces and sends the frames on. torch is not imported."""
+"""The process that takes frames, hides faces and sends the frames on. torch is imported where somebody has a mask."""
 
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import av.error
 
 from uncnn.daemon.live.errors import LiveError
 from uncnn.daemon.live.handing import HandedOver
 from uncnn.daemon.live.loop import Loop
-from uncnn.daemon.live.messages import GoLive, LiveEnded
+from uncnn.daemon.live.messages import GoLive, LiveEnded, Masked
 from uncnn.daemon.live.sinks import FileSink, LoopbackSink, Sink
 from uncnn.daemon.live.sources import Latest, Taken, frames_of_camera, frames_of_clip
 from uncnn.daemon.live.v4l2 import words_of
@@ -26,8 +26,14 @@ from uncnn.plugins.api import Detector
 from uncnn.plugins.recognisers.canaries import Canaries
 from uncnn.plugins.tracking import FAINT
 
+if TYPE_CHECKING:
+    from uncnn.daemon.live.masking import Masking
+
 LOOK_PIXELS: Final = 480 * 360
 """Of the picture in which faces are looked for, in every frame."""
+
+STRENGTH: Final = "strong"
+"""How much of a mask may be seen, as of an attack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,13 @@ class Ends:
         return bool(select.select([self.stop.descriptor], [], [], 0)[0])
 
 
-def go_live(detector: Detector, ends: Ends, asked: GoLive, report: Report) -> LiveEnded:
+def go_live(detector: Detector, ends: Ends, asked: GoLive, report: Report, masking: Masking | None = None) -> LiveEnded:
     """Send what the source shows on, and return what became of it.
 
     Raises LiveError, VideoError, OSError: nothing went on.
     """
     sink, latest, problem = ends.opened(), Latest(), ""
-    loop = Loop(detector_for(detector, LOOK_PIXELS, FAINT), sink, report)
+    loop = Loop(detector_for(detector, LOOK_PIXELS, FAINT), sink, report, masking)
     try:
         loop.run(_frames(asked, latest, ends), ends.stopped)
     except (LiveError, VideoError, OSError) as error:
@@ -70,6 +76,8 @@ def go_live(detector: Detector, ends: Ends, asked: GoLive, report: Report) -> Li
         seconds,
         loop.following.count,
         counts.hidden,
+        counts.masked,
+        len(masking.linked) if masking is not None else 0,
         counts.within_ms(0.5),
         counts.within_ms(0.95),
         problem,
@@ -91,13 +99,32 @@ def _words(error: Exception) -> str:
     return words_of(error) if isinstance(error, OSError) else str(error)
 
 
-def make_live_worker(roster: Roster, device: str, ends: Ends) -> Handlers:
-    """Return what the process answers. Raises what loading the detector does."""
+def make_live_worker(roster: Roster, device: str, ends: Ends, masked: Sequence[Masked] = ()) -> Handlers:
+    """Return what the process answers. Raises what loading the detector, judges and masks does."""
     detector = roster.detector.load(device, torch=False)
-    canaries = Canaries(detector, plugin=roster.detector.plugin)
+    masking = _masking(roster, device, masked) if masked else None
+    judges = masking.judges if masking is not None else ()
+    canaries = Canaries(detector, judges, plugin=roster.detector.plugin)
 
     def live(asked: GoLive, report: Report) -> LiveEnded:
         canaries.count()
-        return go_live(detector, ends, asked, report)
+        return go_live(detector, ends, asked, report, masking)
 
     return {Ready: lambda _asked, _report: Loaded(device), GoLive: live}
+
+
+def _masking(roster: Roster, device: str, masked: Sequence[Masked]) -> Masking:
+    """Return the masks of people, and the judges that watch over them. Raises MaskError, CardError."""
+    import torch
+
+    from uncnn.daemon.live.masking import Masking
+    from uncnn.plugins.person_mask import PersonMask
+    from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+    from uncnn.plugins.recognisers.sessions import providers_for
+    from uncnn.plugins.registry import make_budget
+
+    torch.set_num_threads(1)  # the cores are busy with frames
+    torch.set_flush_denormal(True)
+    judges = [OnnxRecogniser.load(model.folder, providers_for(device)) for model in roster.judges]
+    known = [(each.person, PersonMask.load(each.file)) for each in masked]
+    return Masking(known, judges, make_budget(STRENGTH, {}))

@@ -124,9 +124,9 @@ def test_times_are_counted_in_a_few_numbers() -> None:
     assert (counts.seconds, counts.within_ms(0.5)) == (0.0, 0)
     now = time.monotonic()
     for _ in range(90):
-        counts.sent(1, now)
+        counts.sent(1, 2, now)
     for _ in range(10):
-        counts.sent(0, now - 1)
-    assert (counts.frames, counts.hidden) == (100, 90)
+        counts.sent(0, 0, now - 1)
+    assert (counts.frames, counts.hidden, counts.masked) == (100, 90, 180)
     assert counts.within_ms(0.5) < counts.within_ms(0.95)
     assert counts.within_ms(0.95) >= 1000

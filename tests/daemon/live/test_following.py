@@ -88,6 +88,15 @@ def test_one_face_that_is_seen_twice_is_one() -> None:
     assert followed([face(100), face(101, score=0.8)]).count == 1
 
 
+def test_on_a_slow_machine_a_face_stays_the_same_one_but_not_surely_the_same_person() -> None:
+    following = Following()
+    for number, seconds in enumerate((0.0, 0.4, 0.8, 1.2, 4.2)):
+        following.look(number, [face(100 + 2 * number)], seconds, False)
+        (one,) = following.faces
+        assert one.met == (number == 4)
+    assert following.count == 1
+
+
 def test_a_face_keeps_no_more_than_its_latest_looks() -> None:
     following = followed(*[[face(100.0 + number)] for number in range(50)])
     (one,) = following.faces

@@ -57,7 +57,7 @@ def test_no_judge_links_a_hidden_face(portraits: Callable[[int], list[np.ndarray
     judges = [OnnxRecogniser.load(EMBEDDED / name, CPU) for name in ("dlib-resnet", "openvino-0095")]
     links: list[bool] = []
     clear: list[bool] = []
-    for photo in portraits(6):
+    for photo in portraits(3):
         (face, *_) = detector.detect(photo)
         landmarks, box = np.array([face.landmarks]), np.array(face.box)
         hidden = photo.copy()
