@@ -28,9 +28,10 @@ import numpy as np
 from common import CPU, options_of
 from PIL import Image
 
+from uncnn.daemon.live.far_look import FarLook, far_detector
 from uncnn.daemon.live.loop import Loop
 from uncnn.daemon.live.sinks import FileSink
-from uncnn.daemon.live.sources import Taken, frames_of_clip
+from uncnn.daemon.live.sources import LARGEST_PIXELS, Taken, frames_of_clip
 from uncnn.daemon.live.worker import LOOK_PIXELS
 from uncnn.daemon.protect.wire import silent
 from uncnn.daemon.video.faces import detector_for
@@ -143,7 +144,8 @@ def points_of(picture: Image.Image, detector: RetinaFace) -> Floats:
 def who_is_shown(home: Path, pictures: list[Image.Image], names: tuple[str, ...] | None) -> int:
     """Print how many faces are linked in what went on, scene by scene, and return how many."""
     detector = load_onnx(EMBEDDED / OWN_ONNX, CPU, 2)
-    looking = detector_for(detector, LOOK_PIXELS, FAINT)
+    looking, far = detector_for(detector, LOOK_PIXELS, FAINT), far_detector(detector, LARGEST_PIXELS)
+    assert far is not None
     judges = [OnnxRecogniser.load(EMBEDDED / name, CPU) for name in ("dlib-resnet", "openvino-0095")]
     all_faces = all_shown = 0
     for name, (scene, seconds) in scenes(pictures).items():
@@ -152,7 +154,8 @@ def who_is_shown(home: Path, pictures: list[Image.Image], names: tuple[str, ...]
         clip = clips.write(home / f"{name}.mp4", scene, seconds if names is None else 0.5, SIZE, audio=False)
         points = [points_of(sprite.picture, detector) for sprite in scene.sprites]
         sink = Sent(scene, points, judges, frames_of_clip(clip, name, False), SIZE)
-        Loop(looking, sink, silent).run(frames_of_clip(clip, name, False), lambda: False)
+        loop = Loop(looking, sink, silent, far_look=FarLook(far, beside=False))
+        loop.run(frames_of_clip(clip, name, False), lambda: False)
         print(
             f"  {name:20}{sink.frames:5} frames, {sink.faces:5} faces: {sink.shown} shown, {sink.first} of them early"
         )
@@ -181,7 +184,9 @@ def speed(home: Path, pictures: list[Image.Image], seconds: float, size: tuple[i
 def memory(home: Path, pictures: list[Image.Image], minutes: float) -> None:
     """Print the memory of a run of so many minutes of 30 frames a second, as far as it is, ten times."""
     clip = clips.write(home / "again.mp4", clips.crossing(pictures[0], pictures[-1], 6.0), 6.0, SIZE, audio=False)
-    detector = detector_for(load_onnx(EMBEDDED / OWN_ONNX, CPU, 1), LOOK_PIXELS, FAINT)
+    detector = load_onnx(EMBEDDED / OWN_ONNX, CPU, 1)
+    far = far_detector(detector, LARGEST_PIXELS)
+    assert far is not None
     wanted = max(round(minutes * 60 * 30), 1)
 
     def frames() -> Iterator[Taken]:
@@ -199,7 +204,8 @@ def memory(home: Path, pictures: list[Image.Image], minutes: float) -> None:
 
     opened = os.open(home / "long.mp4", os.O_WRONLY | os.O_CREAT)
     sink = FileSink(opened)
-    Loop(detector, sink, silent).run(frames(), lambda: False)
+    looking = detector_for(detector, LOOK_PIXELS, FAINT)
+    Loop(looking, sink, silent, far_look=FarLook(far, beside=True)).run(frames(), lambda: False)
     sink.close()
     os.close(opened)
 

@@ -23,8 +23,8 @@ BEGINS: Final = 0.3
 WAITS_SECONDS: Final = 1.5
 """So long a face is hidden on where it was lost, if it was surely one."""
 
-GHOST_SECONDS: Final = 0.2
-"""So long one that was never seen well."""
+GHOST_SECONDS: Final = 0.7
+"""So long one that was never seen well: until small faces were looked for again."""
 
 GROWS: Final = 1.0
 """Times its size a second: by so much the place of a face that is not seen becomes larger on each side."""
@@ -36,7 +36,6 @@ UNWATCHED_SECONDS: Final = 0.5
 """A face that was not seen for longer may have been taken for another's, too."""
 
 _KEPT: Final = 3  # looks of a track; what is older is of no use here
-_SURELY: Final = 3  # looks that a face is made of
 
 
 @dataclass(slots=True)
@@ -71,8 +70,7 @@ class LiveFace:
 
     def waits(self, seconds: float) -> bool:
         """Return whether it is still expected at a time at which it was not seen."""
-        sure = self.looks >= _SURELY and self.best >= SURE
-        return seconds - self.seen_at <= (WAITS_SECONDS if sure else GHOST_SECONDS)
+        return seconds - self.seen_at <= (WAITS_SECONDS if self.best >= SURE else GHOST_SECONDS)
 
 
 @dataclass(slots=True)

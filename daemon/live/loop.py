@@ -15,12 +15,13 @@ import numpy as np
 from uncnn.daemon.live import caption
 from uncnn.daemon.live.counting import Counts
 from uncnn.daemon.live.errors import LiveError
+from uncnn.daemon.live.far_look import FarLook, others
 from uncnn.daemon.live.following import Following, LiveFace
 from uncnn.daemon.live.hiding import cell_of, hide
 from uncnn.daemon.live.sinks import Sink
 from uncnn.daemon.live.sources import Taken
 from uncnn.daemon.protect.wire import Report, Stage
-from uncnn.plugins.api import Detector, Pixels
+from uncnn.plugins.api import Detector, Face, Pixels
 from uncnn.plugins.tracking import SURE
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Loop:
     sink: Sink
     report: Report
     masking: Masking | None = None
+    far_look: FarLook | None = None
     following: Following = field(default_factory=Following)
     counts: Counts = field(default_factory=Counts)
     _reported: float = 0.0
@@ -61,15 +63,21 @@ class Loop:
             pixels = taken.pixels()
             is_cut = held is not None and self._is_cut(held.pixels, pixels)
             known = list(self.following.faces)
-            self.following.look(number, self.detector.detect(pixels), taken.arrived, is_cut)
+            self.following.look(number, self._faces(pixels, held is None or is_cut), taken.stamp, is_cut)
             if held is not None:
                 gone = [face for face in known if not any(face is other for other in self.following.faces)]
-                self._send(held, [*self.following.faces, *gone], number, taken.arrived)
+                self._send(held, [*self.following.faces, *gone], number, taken.stamp)
             held = Held(number, taken, pixels)
             if stopped():
                 break
         if held is not None:
-            self._send(held, self.following.faces, held.number, held.taken.arrived)
+            self._send(held, self.following.faces, held.number, held.taken.stamp)
+
+    def _faces(self, pixels: Pixels, is_new: bool) -> list[Face]:
+        """Return what is seen in a frame, and small faces that were seen lately; `is_new`: it begins a shot."""
+        found = self.detector.detect(pixels)
+        far = self.far_look.faces(pixels, is_new) if self.far_look is not None else []
+        return [*found, *others(far, found)]
 
     def _send(self, held: Held, faces: Sequence[LiveFace], later: int, now: float) -> None:
         """Hide the faces of a frame, `later` being the latest that was looked at, and let it go."""

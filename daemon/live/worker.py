@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 import av.error
 
 from uncnn.daemon.live.errors import LiveError
+from uncnn.daemon.live.far_look import FarLook, far_detector
 from uncnn.daemon.live.handing import HandedOver
 from uncnn.daemon.live.loop import Loop
 from uncnn.daemon.live.messages import GoLive, LiveEnded, Masked
 from uncnn.daemon.live.sinks import FileSink, LoopbackSink, Sink
-from uncnn.daemon.live.sources import Latest, Taken, frames_of_camera, frames_of_clip
+from uncnn.daemon.live.sources import LARGEST_PIXELS, Latest, Taken, frames_of_camera, frames_of_clip
 from uncnn.daemon.live.v4l2 import words_of
 from uncnn.daemon.protect.messages import Loaded, Ready
 from uncnn.daemon.protect.wire import Handlers, Report
@@ -29,8 +31,8 @@ from uncnn.plugins.tracking import FAINT
 if TYPE_CHECKING:
     from uncnn.daemon.live.masking import Masking
 
-LOOK_PIXELS: Final = 480 * 360
-"""Of the picture in which faces are looked for, in every frame."""
+LOOK_PIXELS: Final = LARGEST_PIXELS
+"""Of the picture in which faces are looked for, in every frame: as large as it goes on."""
 
 STRENGTH: Final = "strong"
 """How much of a mask may be seen, as of an attack."""
@@ -59,7 +61,9 @@ def go_live(detector: Detector, ends: Ends, asked: GoLive, report: Report, maski
     Raises LiveError, VideoError, OSError: nothing went on.
     """
     sink, latest, problem = ends.opened(), Latest(), ""
-    loop = Loop(detector_for(detector, LOOK_PIXELS, FAINT), sink, report, masking)
+    far = far_detector(detector, LARGEST_PIXELS)
+    far_look = FarLook(far, asked.is_camera or asked.paced) if far is not None else None
+    loop = Loop(detector_for(detector, LOOK_PIXELS, FAINT), sink, report, masking, far_look)
     try:
         loop.run(_frames(asked, latest, ends), ends.stopped)
     except (LiveError, VideoError, OSError) as error:
@@ -102,6 +106,7 @@ def _words(error: Exception) -> str:
 def make_live_worker(roster: Roster, device: str, ends: Ends, masked: Sequence[Masked] = ()) -> Handlers:
     """Return what the process answers. Raises what loading the detector, judges and masks does."""
     detector = roster.detector.load(device, torch=False)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # who started it says when to end, so that the file is whole
     masking = _masking(roster, device, masked) if masked else None
     judges = masking.judges if masking is not None else ()
     canaries = Canaries(detector, judges, plugin=roster.detector.plugin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -91,7 +92,7 @@ def test_it_ends_when_it_is_asked_to_with_a_file_that_can_be_played(
     clip = clips.write(tmp_path / "clip.mp4", clips.Scene([]), 60.0, (160, 120), 10, audio=False)
     with running(home, clip, tmp_path / "out.mp4") as process:
         wait_for_bytes(tmp_path)
-        process.send_signal(number)
+        os.killpg(process.pid, number)  # a terminal and systemd tell all processes of the command
         said, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, errors) == (OK, "")
     assert 0 < json.loads(said)["frames"] < 600
@@ -116,7 +117,14 @@ def test_nothing_goes_on_when_the_command_is_killed(home: ModelsHome, tmp_path: 
 
 def running(home: ModelsHome, clip: Path, to: Path) -> subprocess.Popen[str]:
     command = [str(PROGRAM), "live", str(clip), "--to", str(to), "--real-time", "--json"]
-    return subprocess.Popen(command, env=home.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        env=home.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def wait_for_bytes(folder: Path) -> None:
