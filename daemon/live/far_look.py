@@ -18,7 +18,7 @@ from uncnn.plugins.api import Detector, Face, Pixels
 from uncnn.plugins.detectors.retinaface import RetinaFace
 from uncnn.plugins.tracking import iou
 
-ENLARGED: Final = 2.0
+ENLARGED: Final = 1.5
 EVERY_SECONDS: Final = 0.5
 EVERY_FRAMES: Final = 8
 _SAME_IOU: Final = 0.2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,10 +19,11 @@ from uncnn.daemon.live.errors import LiveError
 from uncnn.daemon.live.far_look import FarLook, others
 from uncnn.daemon.live.following import Following, LiveFace
 from uncnn.daemon.live.hiding import cell_of, hide
+from uncnn.daemon.live.sending import Outgoing, Sender
 from uncnn.daemon.live.sinks import Sink
-from uncnn.daemon.live.sources import Taken
+from uncnn.daemon.live.sources import LOOK_PIXELS, Taken
 from uncnn.daemon.protect.wire import Report, Stage
-from uncnn.plugins.api import Detector, Face, Pixels
+from uncnn.plugins.api import Detector, Face, Pixels, Point
 from uncnn.plugins.tracking import SURE
 
 if TYPE_CHECKING:
@@ -58,41 +60,49 @@ class Loop:
 
     def run(self, frames: Iterable[Taken], stopped: Callable[[], bool]) -> None:
         """Send all frames on until it is told to stop. Raises LiveError; what the frames and the sink raise."""
+        sender = Sender(self.sink)
+        try:
+            self._run(frames, stopped, sender)
+        finally:
+            sender.close()
+
+    def _run(self, frames: Iterable[Taken], stopped: Callable[[], bool], sender: Sender) -> None:
         held: Held | None = None
         for number, taken in enumerate(frames):
             pixels = taken.pixels()
             is_cut = held is not None and self._is_cut(held.pixels, pixels)
             known = list(self.following.faces)
-            self.following.look(number, self._faces(pixels, held is None or is_cut), taken.stamp, is_cut)
+            self.following.look(number, self._faces(taken, pixels, held is None or is_cut), taken.stamp, is_cut)
             if held is not None:
                 gone = [face for face in known if not any(face is other for other in self.following.faces)]
-                self._send(held, [*self.following.faces, *gone], number, taken.stamp)
+                sender.send(self._hidden(held, [*self.following.faces, *gone], number, taken.stamp))
             held = Held(number, taken, pixels)
             if stopped():
                 break
         if held is not None:
-            self._send(held, self.following.faces, held.number, held.taken.stamp)
+            sender.send(self._hidden(held, self.following.faces, held.number, held.taken.stamp))
 
-    def _faces(self, pixels: Pixels, is_new: bool) -> list[Face]:
+    def _faces(self, taken: Taken, pixels: Pixels, is_new: bool) -> list[Face]:
         """Return what is seen in a frame, and small faces that were seen lately; `is_new`: it begins a shot."""
-        found = self.detector.detect(pixels)
+        small = taken.pixels(LOOK_PIXELS)
+        found = [_enlarged(face, small, pixels) for face in self.detector.detect(small)]
         far = self.far_look.faces(pixels, is_new) if self.far_look is not None else []
         return [*found, *others(far, found)]
 
-    def _send(self, held: Held, faces: Sequence[LiveFace], later: int, now: float) -> None:
-        """Hide the faces of a frame, `later` being the latest that was looked at, and let it go."""
+    def _hidden(self, held: Held, faces: Sequence[LiveFace], later: int, now: float) -> Outgoing:
+        """Return a frame with its faces hidden, `later` being the latest that was looked at, at `now` seconds."""
         picture = held.pixels
         masked = self._put_masks(picture, held.number, later, faces)
         hidden = [face for face in faces if face.number not in masked]
         for face in hidden:
             hide(picture, self.following.place(face, held.number, later, now), cell_of(face.box(held.number)))
         caption.put(picture)
-        self.sink.send(picture, held.taken.stamp)
-        self.counts.sent(len(hidden), len(masked), held.taken.arrived)
         if self.counts.seconds - self._reported >= _REPORT_SECONDS:
             self._reported = self.counts.seconds
             rate = self.counts.frames / self.counts.seconds
             self.report(Stage(f"{rate:.0f} frames a second, {len(faces)} faces, {self.counts.within_ms(0.95)} ms"))
+        sent = partial(self.counts.sent, len(hidden), len(masked), held.taken.arrived)
+        return Outgoing(picture, held.taken.stamp, sent)
 
     def _put_masks(self, picture: Pixels, number: int, later: int, faces: Sequence[LiveFace]) -> set[int]:
         """Change those faces that are surely there and whose mask holds, and return their numbers."""
@@ -118,3 +128,14 @@ class Loop:
             raise LiveError("source", "the source changes the size of its frames: start again")
         one, other = (each[::_EVERY, ::_EVERY, 1].astype(np.int16) for each in (before, now))
         return float(np.abs(one - other).mean()) > CUT_255
+
+
+def _enlarged(face: Face, small: Pixels, pixels: Pixels) -> Face:
+    """Return a face of a smaller picture of a frame in the pixels of the frame."""
+    across, down = pixels.shape[1] / small.shape[1], pixels.shape[0] / small.shape[0]
+
+    def moved(x: float, y: float) -> Point:
+        return (x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5
+
+    left_eye, right_eye, nose, left, right = (moved(*point) for point in face.landmarks)
+    return Face((*moved(*face.box[:2]), *moved(*face.box[2:])), (left_eye, right_eye, nose, left, right), face.score)

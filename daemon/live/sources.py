@@ -22,6 +22,9 @@ from uncnn.plugins.api import Pixels
 LARGEST_PIXELS: Final = 640 * 480
 """Of a frame that goes on: a larger one is made smaller, so that it shows no face that is too small to be found."""
 
+LOOK_PIXELS: Final = 480 * 360
+"""Of the picture in which faces are looked for, in every frame."""
+
 SILENT_SECONDS: Final = 5.0
 """A camera that gives no frame for so long is given up."""
 
@@ -36,16 +39,16 @@ class Taken:
     arrived: float  # monotonic seconds
     stamp: float  # seconds since the first frame
 
-    def pixels(self) -> Pixels:
-        """Return it upright as (H, W, 3) uint8 RGB of even sides, no larger than what goes on."""
+    def pixels(self, most: int = LARGEST_PIXELS) -> Pixels:
+        """Return it upright as (H, W, 3) uint8 RGB of even sides, of so many pixels at most."""
         turns = round(self.frame.rotation / 90) % 4
-        width, height = size_of(self.frame.width, self.frame.height)
+        width, height = size_of(self.frame.width, self.frame.height, most)
         return upright(picture(self.frame, width, height), turns)
 
 
-def size_of(width: int, height: int) -> tuple[int, int]:
+def size_of(width: int, height: int, most: int = LARGEST_PIXELS) -> tuple[int, int]:
     """Return the size at which a frame of this size goes on, both even."""
-    scale = min((LARGEST_PIXELS / (width * height)) ** 0.5, 1.0)
+    scale = min((most / (width * height)) ** 0.5, 1.0)
     return max(int(width * scale) & ~1, 2), max(int(height * scale) & ~1, 2)
 
 

@@ -17,7 +17,7 @@ from uncnn.daemon.live.handing import HandedOver
 from uncnn.daemon.live.loop import Loop
 from uncnn.daemon.live.messages import GoLive, LiveEnded, Masked
 from uncnn.daemon.live.sinks import FileSink, LoopbackSink, Sink
-from uncnn.daemon.live.sources import LARGEST_PIXELS, Latest, Taken, frames_of_camera, frames_of_clip
+from uncnn.daemon.live.sources import LARGEST_PIXELS, LOOK_PIXELS, Latest, Taken, frames_of_camera, frames_of_clip
 from uncnn.daemon.live.v4l2 import words_of
 from uncnn.daemon.protect.messages import Loaded, Ready
 from uncnn.daemon.protect.wire import Handlers, Report
@@ -25,14 +25,13 @@ from uncnn.daemon.video.errors import VideoError
 from uncnn.daemon.video.faces import detector_for
 from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import Detector
+from uncnn.plugins.detectors.retinaface import load_onnx
 from uncnn.plugins.recognisers.canaries import Canaries
+from uncnn.plugins.recognisers.sessions import providers_for
 from uncnn.plugins.tracking import FAINT
 
 if TYPE_CHECKING:
     from uncnn.daemon.live.masking import Masking
-
-LOOK_PIXELS: Final = LARGEST_PIXELS
-"""Of the picture in which faces are looked for, in every frame: as large as it goes on."""
 
 STRENGTH: Final = "strong"
 """How much of a mask may be seen, as of an attack."""
@@ -105,7 +104,7 @@ def _words(error: Exception) -> str:
 
 def make_live_worker(roster: Roster, device: str, ends: Ends, masked: Sequence[Masked] = ()) -> Handlers:
     """Return what the process answers. Raises what loading the detector, judges and masks does."""
-    detector = roster.detector.load(device, torch=False)
+    detector = _detector(roster, device)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # who started it says when to end, so that the file is whole
     masking = _masking(roster, device, masked) if masked else None
     judges = masking.judges if masking is not None else ()
@@ -118,6 +117,14 @@ def make_live_worker(roster: Roster, device: str, ends: Ends, masked: Sequence[M
     return {Ready: lambda _asked, _report: Loaded(device), GoLive: live}
 
 
+def _detector(roster: Roster, device: str) -> Detector:
+    """Return the detector; ours on one core, so that the look at small faces takes the other one."""
+    files = roster.detector.files
+    if roster.detector.plugin:
+        return roster.detector.load(device, torch=False)
+    return load_onnx(files.onnx, providers_for(device), 1, files.onnx_sha256)
+
+
 def _masking(roster: Roster, device: str, masked: Sequence[Masked]) -> Masking:
     """Return the masks of people, and the judges that watch over them. Raises MaskError, CardError."""
     import torch
@@ -125,7 +132,6 @@ def _masking(roster: Roster, device: str, masked: Sequence[Masked]) -> Masking:
     from uncnn.daemon.live.masking import Masking
     from uncnn.plugins.person_mask import PersonMask
     from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
-    from uncnn.plugins.recognisers.sessions import providers_for
     from uncnn.plugins.registry import make_budget
 
     torch.set_num_threads(1)  # the cores are busy with frames
