@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from uncnn.daemon.files.draft import named_draft
+from uncnn.daemon.files.draft import Draft, named_draft
 from uncnn.daemon.files.opening import opened_folder
 from uncnn.daemon.live.errors import LiveError
 from uncnn.daemon.live.handing import HandedOver
@@ -21,7 +21,7 @@ from uncnn.daemon.live.messages import GoLive, LiveEnded, Masked
 from uncnn.daemon.live.v4l2 import is_device, opened_device
 from uncnn.daemon.protect.messages import Ready
 from uncnn.daemon.protect.process_engine import LOADING, PREPARE_SECONDS
-from uncnn.daemon.protect.processes import Child
+from uncnn.daemon.protect.processes import Child, ProcessDied
 from uncnn.daemon.protect.wire import Handlers, Report, Stage
 from uncnn.daemon.sandbox.rules import sandbox_for
 from uncnn.daemon.text import printable, system_words
@@ -79,16 +79,26 @@ def run(order: LiveOrder, roster: Roster, device: str, folder: Path, report: Rep
             os.close(sink)
     try:
         with opened_folder(order.to.parent.resolve(), ()) as top, named_draft(top) as draft:
-            ended = _live(order, roster, device, folder, report, draft.writer)
+            try:
+                ended = _live(order, roster, device, folder, report, draft.writer)
+            except ProcessDied:
+                if os.fstat(draft.writer).st_size:  # what it wrote until then can be played
+                    _give_name(draft, top, order.to.name)
+                raise
             if ended.frames:
-                os.fchmod(draft.writer, _UMASK_OF_FILES & ~_umask())
-                os.fsync(draft.writer)
-                draft.link(top, order.to.name)
+                _give_name(draft, top, order.to.name)
             return ended
     except FileExistsError as error:
         raise LiveError("sink", f"{printable(order.to)} has come to be there meanwhile: it was kept") from error
     except OSError as error:
         raise LiveError("sink", f"{printable(order.to)} cannot be written: {system_words(error)[1]}") from error
+
+
+def _give_name(draft: Draft, top: int, name: str) -> None:
+    """Give a file the name that a person asked for. Raises FileExistsError, OSError, PublishError."""
+    os.fchmod(draft.writer, _UMASK_OF_FILES & ~_umask())
+    os.fsync(draft.writer)
+    draft.link(top, name)
 
 
 def _live(order: LiveOrder, roster: Roster, device: str, folder: Path, report: Report, sink: int) -> LiveEnded:

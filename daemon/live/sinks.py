@@ -13,7 +13,7 @@ from uncnn.daemon.live.v4l2 import set_output_format
 from uncnn.plugins.api import Pixels
 
 TICKS: Final = 90_000  # a second
-_OPTIONS: Final = {"preset": "superfast", "crf": "20", "bf": "0"}
+_OPTIONS: Final = {"preset": "superfast", "crf": "20", "bf": "0", "g": "60"}
 _MUXER: Final = {"movflags": "hybrid_fragmented", "fflags": "+bitexact"}
 """What was written until a kill can be played; what was ended is a plain file."""
 

@@ -115,6 +115,20 @@ def test_nothing_goes_on_when_the_command_is_killed(home: ModelsHome, tmp_path: 
     assert not (tmp_path / "out.mp4").exists()
 
 
+@pytest.mark.slow
+def test_what_was_written_stays_when_the_process_is_killed(home: ModelsHome, tmp_path: Path, astronaut: Any) -> None:
+    clip = clips.write(tmp_path / "clip.mp4", clips.one_person(astronaut), 20.0, (160, 120), 10, audio=False)
+    with running(home, clip, tmp_path / "out.mp4") as process:
+        wait_for_bytes(tmp_path)
+        for each in descendants(process.pid):
+            if is_live(each):
+                os.kill(each, signal.SIGKILL)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, "the live process ended unexpectedly" in errors) == (ERROR, True)
+    assert frames_of(tmp_path / "out.mp4") > 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "out.mp4"]
+
+
 def running(home: ModelsHome, clip: Path, to: Path) -> subprocess.Popen[str]:
     command = [str(PROGRAM), "live", str(clip), "--to", str(to), "--real-time", "--json"]
     return subprocess.Popen(
