@@ -24,7 +24,7 @@ from uncnn.daemon.text import ago, printable
 from uncnn.daemon.text import photos as photos_in_words
 from uncnn.plugins.api import Rotated
 
-MASK_STEPS: Final = 200
+MASK_STEPS: Final = 120
 MASK_STRENGTH: Final = "balanced"
 """What a mask is made for; it can be drawn at any strength."""
 

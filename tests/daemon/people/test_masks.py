@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from models_home import ModelsHome
 
-from uncnn.daemon.commands.people import enroll
+from uncnn.daemon.commands.people import enroll, print_people
 from uncnn.daemon.jobs.enrolment import forget
 from uncnn.daemon.people import masks
 from uncnn.daemon.people.store import Mask, People, PeopleError, Person, people_file, read_people, write_people
@@ -53,6 +54,23 @@ def test_who_is_forgotten_has_no_mask(state: Path) -> None:
     assert people[1].mask is not None
     assert [each.name for each in (state / "people" / "masks").iterdir()] == [masks.file_of(people[1].mask).name]
     assert [person.name for person in read_people().people] == ["Ben"]
+
+
+def test_the_list_says_who_has_a_mask(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ada = with_mask("Ada", 0.1)
+    assert ada.mask is not None
+    write_people(people_file(), People(1, [ada, Person("Ben", NOW, [])]))
+    assert print_people(as_json=False) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("Ada: ")
+    assert "has a mask, made" in first
+    assert "mask" not in second
+    assert print_people(as_json=True) == 0
+    listed = json.loads(capsys.readouterr().out)["people"]
+    assert [each["mask"] for each in listed] == [
+        {"made": NOW.isoformat(timespec="seconds"), "recognisers": ["esp-mfn"], "sha256": ada.mask.sha256},
+        None,
+    ]
 
 
 def test_a_list_of_before_is_read(state: Path) -> None:
