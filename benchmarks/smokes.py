@@ -21,7 +21,7 @@ HERE: Final = Path(__file__).parent
 LONGEST_FIRST: Final = (
     *("mutants", "looks", "kinds", "attacks", "rotations", "pack", "cloak", "formats", "fuzz", "sameness", "overlap"),
     *("service", "explain", "portraits", "backdrops", "margin", "recognisers", "detector", "blind", "attack_speed"),
-    *("video", "half_written", "canaries", "audit", "displays", "frontier", "cold", "web"),
+    *("video", "live", "live_hiding", "half_written", "canaries", "audit", "displays", "frontier", "cold", "web"),
     *("augment", "onepass", "mask"),
 )
 """So that no core is idle at the end."""

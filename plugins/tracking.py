@@ -117,7 +117,7 @@ def _forward(looks: Sequence[Looked], left: dict[int, list[Face]], cuts: Sequenc
         open_ones = [track for track in tracks if _continues(track, look.frame, cuts, patience)]
         for least, most in ((SURE, np.inf), (FAINT, SURE)):
             faces = [face for face in left[look.frame] if least <= face.score < most]
-            for track, face in _matched(open_ones, look.frame, faces):
+            for track, face in matched(open_ones, look.frame, faces):
                 _take(track, look.frame, face, left)
                 open_ones = [other for other in open_ones if other is not track]
         for face in [face for face in left[look.frame] if face.score >= SURE]:
@@ -138,7 +138,7 @@ def _backward(
             and _shot_number(track.frames[0], cuts) == _shot_number(frame, cuts)
         ]
         faces = [face for face in left[frame] if face.score >= FAINT]
-        for track, face in _matched(open_ones, frame, faces):
+        for track, face in matched(open_ones, frame, faces):
             _take(track, frame, face, left)
 
 
@@ -152,11 +152,11 @@ def _take(track: Track, frame: int, face: Face, left: Mapping[int, list[Face]]) 
     left[frame].remove(face)
 
 
-def _matched(tracks: Sequence[Track], frame: int, faces: Sequence[Face]) -> list[tuple[Track, Face]]:
+def matched(tracks: Sequence[Track], frame: int, faces: Sequence[Face]) -> list[tuple[Track, Face]]:
     """Return which of `faces` belongs to which track, the nearest pairs first, each in one pair."""
     pairs = []
     for one, track in enumerate(tracks):
-        expected = _expected(track, frame)
+        expected = expected_box(track, frame)
         pairs += [(_nearness(expected, np.array(face.box)), one, other) for other, face in enumerate(faces)]
     found: list[tuple[Track, Face]] = []
     taken_tracks, taken_faces = set[int](), set[int]()
@@ -168,7 +168,7 @@ def _matched(tracks: Sequence[Track], frame: int, faces: Sequence[Face]) -> list
     return found
 
 
-def _expected(track: Track, frame: int) -> Floats:
+def expected_box(track: Track, frame: int) -> Floats:
     """Return the box in which a face is expected: it moves on as between the two looks nearest to `frame`."""
     place = bisect_left(track.frames, frame)
     seen = sorted(track.frames[max(place - 2, 0) : place + 2], key=lambda each: abs(each - frame))

@@ -15,6 +15,7 @@ from uncnn.daemon.cli.config import app as config_commands
 from uncnn.daemon.cli.evaluate import evaluate
 from uncnn.daemon.cli.explain import explain
 from uncnn.daemon.cli.inspect import inspect
+from uncnn.daemon.cli.live import live
 from uncnn.daemon.cli.models import app as models_commands
 from uncnn.daemon.cli.options import Commands, ConfigFile, Device, Json, Licence, PolicyName
 from uncnn.daemon.cli.people import app as people_commands
@@ -276,6 +277,7 @@ app.command()(inspect)
 app.command()(explain)
 app.command()(evaluate)
 app.command()(augment)
+app.command()(live)
 app.command()(web)
 app.command()(jobs.jobs)
 app.command()(jobs.retry)

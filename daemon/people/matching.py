@@ -40,11 +40,11 @@ def _left_alone(
     who: Who, people: People, embedded: Sequence[tuple[OnnxRecogniser, npt.NDArray[np.float32]]], far: float
 ) -> bool:
     if who == "all-but-enrolled":
-        return any(all(_matches(person, *one, far) is True for one in embedded) for person in people.people)
-    return all(_matches(person, *one, far) is False for person in people.people for one in embedded)
+        return any(all(matches(person, *one, far) is True for one in embedded) for person in people.people)
+    return all(matches(person, *one, far) is False for person in people.people for one in embedded)
 
 
-def _matches(person: Person, judge: OnnxRecogniser, embedding: npt.NDArray[np.float32], far: float) -> bool | None:
+def matches(person: Person, judge: OnnxRecogniser, embedding: npt.NDArray[np.float32], far: float) -> bool | None:
     """Return whether a judge takes the face for this person's; None where it was not asked when they were enrolled."""
     card = judge.card
     for template in person.templates:

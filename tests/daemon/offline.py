@@ -139,3 +139,17 @@ def make_people(folder: Path, portrait: Image.Image, people: int) -> None:
         (folder / f"person{number}").mkdir(parents=True)
         person.save(folder / f"person{number}" / "1.png")
         ImageOps.mirror(person).save(folder / f"person{number}" / "2.png")
+
+
+def make_clip(file: Path, portrait: Image.Image) -> None:
+    """Write a video of a third of a second that shows a portrait."""
+    import av
+
+    frame = av.VideoFrame.from_image(portrait)
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = *portrait.size, "yuv420p"
+        for packet in (packet for _ in range(10) for packet in stream.encode(frame)):
+            container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)

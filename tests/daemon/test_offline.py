@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from browser import Browser
 from every_command import commands
-from offline import PROGRAM, OfflineHome, make_people, stop, tracer
+from offline import PROGRAM, OfflineHome, make_clip, make_people, stop, tracer
 from PIL import Image
 from running import descendants
 
@@ -64,6 +64,7 @@ SLOW: dict[str, tuple[list[object], int]] = {
     "compare": (["face.png", "people/person0/1.png"], ERROR),
     "explain": (["face.png", "--against", "face.png", "--gallery", "people", "-o", "explained.png"], OK),
     "inspect": (["face.png", "-o", "faces.png"], OK),
+    "live": (["clip.mp4", "--to", "hidden.mp4"], OK),
     "models add": ([OWN, "--name", "own", "--role", "judge", *OWN_INPUT, "--calibrate", "people", "--yes"], OK),
     "models calibrate": (["own", "--faces", "people"], OK),
     "models check": ([], OK),
@@ -96,6 +97,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> OfflineHome:
         face.save(made.work / place)
     Image.new("RGB", (60, 60), "white").save(made.work / "in" / "plain.png")
     make_people(made.work / "people", face, 24)
+    make_clip(made.work / "clip.mp4", face)
     (made.work / "config.yaml").write_text(CONFIGURATION)
     return made
 
