@@ -144,7 +144,7 @@ class Masking:
 
     def _drawn(self, mask: LiveChange, picture: Pixels, landmarks: npt.NDArray[np.float64]) -> torch.Tensor:
         """Return what a mask draws on a face, (3, P, P) of its aligned frame."""
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference mode: what is cached of a size may be derived from later
             patch, inside = aligned(picture, landmarks)
             scales, size = [scale_of(landmarks)], (picture.shape[0], picture.shape[1])
             faces = bounded_batch(patch, inside, TEMPLATE[None], scales, size, self.budget, [0])
@@ -174,7 +174,7 @@ class Masking:
 
 def put(picture: Pixels, change: torch.Tensor, landmarks: npt.NDArray[np.float64]) -> None:
     """Add a change, (3, P, P) of the aligned frame, to the face at `landmarks` of a picture, in place."""
-    with torch.inference_mode():
+    with torch.no_grad():
         region, pixels = placed(change, landmarks)
     rows, columns = region.clipped(*picture.shape[:2])
     if rows.start >= rows.stop or columns.start >= columns.stop:
