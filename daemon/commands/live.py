@@ -68,7 +68,8 @@ def _words(ended: LiveEnded, to: Path) -> str:
         return f"{printable(to)}: no frames"
     rate = ended.frames / max(ended.seconds, 1e-9)
     dropped = f", {ended.dropped} dropped" if ended.dropped else ""
+    faces = "1 face" if ended.faces == 1 else f"{ended.faces} faces"
     return (
         f"{printable(to)}: {ended.frames} frames in {duration(ended.seconds)} ({rate:.1f} a second{dropped}), "
-        f"{ended.faces} faces hidden; a frame went on after {ended.median_ms} ms, 95 of 100 within {ended.slow_ms} ms"
+        f"{faces} hidden; a frame went on after {ended.median_ms} ms, 95 of 100 within {ended.slow_ms} ms"
     )
