@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import stat
 import struct
 import subprocess
@@ -506,9 +507,25 @@ with socket.socket(socket.AF_UNIX) as server:
         other.communicate()
 
 
+def _freeze(service: Running) -> None:
+    """Stop the service at a moment at which it does not write into the ledger: that lock would be held on."""
+    for _ in range(200):
+        service.process.send_signal(signal.SIGSTOP)
+        with closing(sqlite3.connect(service.scene.state / "ledger.sqlite3", timeout=0.1)) as ledger:
+            try:
+                ledger.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:  # it does
+                service.process.send_signal(signal.SIGCONT)
+                time.sleep(0.05)
+            else:
+                ledger.rollback()
+                return
+    raise AssertionError("the service never leaves the ledger alone")
+
+
 def test_a_service_that_does_not_answer_is_not_waited_for(service: Running, commands: Commands) -> None:
     commands.own_processes(StubEngine)
-    service.process.send_signal(signal.SIGSTOP)
+    _freeze(service)
     began = time.monotonic()
     try:
         assert commands.cloak(commands.put("a.jpg", "one"))[0] == OK
