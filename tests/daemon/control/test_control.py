@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -508,19 +509,26 @@ with socket.socket(socket.AF_UNIX) as server:
 
 
 def _freeze(service: Running) -> None:
-    """Stop the service at a moment at which it does not write into the ledger: that lock would be held on."""
+    """Stop the service while it holds neither the lock of the ledger nor that of releases, which would stay."""
     for _ in range(200):
         service.process.send_signal(signal.SIGSTOP)
-        with closing(sqlite3.connect(service.scene.state / "ledger.sqlite3", timeout=0.1)) as ledger:
-            try:
-                ledger.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:  # it does
-                service.process.send_signal(signal.SIGCONT)
-                time.sleep(0.05)
-            else:
-                ledger.rollback()
-                return
-    raise AssertionError("the service never leaves the ledger alone")
+        if _is_unlocked(service.scene.state):
+            return
+        service.process.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
+    raise AssertionError("the service never leaves its locks alone")
+
+
+def _is_unlocked(state: Path) -> bool:
+    with closing(sqlite3.connect(state / "ledger.sqlite3", timeout=0.1)) as ledger:
+        try:
+            ledger.execute("BEGIN IMMEDIATE")
+            ledger.rollback()
+            with (state / "held" / ".lock").open("r+b") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (sqlite3.OperationalError, BlockingIOError, FileNotFoundError):  # it writes, or has not begun
+            return False
+    return True
 
 
 def test_a_service_that_does_not_answer_is_not_waited_for(service: Running, commands: Commands) -> None:
