@@ -80,10 +80,8 @@ def main() -> None:
 def _train(network: Embedding, published: Recogniser, folder: Path, form: Form, seconds: float, size: int) -> None:
     faces, _ = read_faces(folder, training=True)
     held_out, _ = read_faces(folder, training=False)
-    spoof = Spoof(
-        [network], attack="pgd", p=1.0, steps=3, epsilon_255=4, visibility=0, chroma=1.0, cap_255=4, texture=0
-    )
-    stronger = Spoof([network], attack="pgd", steps=8, p=1.0, epsilon_255=4, visibility=0, chroma=1.0, cap_255=4)
+    spoof = Spoof([network], attack="pgd", p=0.8, strength="balanced", steps=3)
+    stronger = Spoof([network], attack="pgd", p=1.0, strength="balanced", steps=8)
     check = next(_batches(held_out, published, 0.0, size))
 
     def withstands(current: nn.Module) -> float:
