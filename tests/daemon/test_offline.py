@@ -72,7 +72,7 @@ SLOW: dict[str, tuple[list[object], int]] = {
     "people enroll": (["Ada", "face.png"], OK),
     "people forget": (["Ada"], OK),
     "evaluate": (["people", "--photos", "2", "--people", "3", "-o", "evaluation"], OK),
-    "augment": (["people", "-o", "spoofed", "--set", "steps=1"], OK),
+    "augment": (["people/person0", "-o", "spoofed", "--set", "steps=1"], OK),
     "run": (["--once"], DEGRADED),
     "audit": (["--judge"], OK),
     "held show": (["in/face.png"], OK),
