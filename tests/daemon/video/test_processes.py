@@ -94,6 +94,7 @@ def test_a_clip_is_changed_where_its_face_is_and_judged(
         assert abs(few.after - whole.after) < 0.1
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again_and_more_strength_is_for_its_window_alone(
     worker: VideoWorker, make_clip: Callable[..., Path]
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_face_that_was_not_followed_is_seen(
     assert len(verdict.uncovered) == verdict.samples  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_shots_and_people_have_tracks_of_their_own(worker: VideoWorker, tmp_path: Path) -> None:
     astronaut = clips.portrait(Path(__file__).resolve().parents[3] / "docs" / "examples" / "astronaut.png")
     mirrored = astronaut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

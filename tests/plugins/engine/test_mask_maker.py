@@ -26,6 +26,7 @@ def lit(photo: np.ndarray, by: float) -> np.ndarray:
     return np.clip(photo * by, 0, 255).astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_a_photo_in_another_light_is_less_like_the_person(photo: np.ndarray, small: list[Recogniser]) -> None:
     told: list[tuple[int, int]] = []
 

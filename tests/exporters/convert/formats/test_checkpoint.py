@@ -60,6 +60,7 @@ def test_the_graph_is_in_the_one_form(shared_models: Path, name: str) -> None:
     assert b"site-packages" not in model.SerializeToString(), "the paths of a machine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_a_batch_changes_nothing(shared_models: Path, faces_144: Callable[[int], np.ndarray], name: str) -> None:
     card = read_card(shared_models / "reference" / name)
