@@ -32,6 +32,7 @@ from uncnn.daemon.settings import Settings, SettingsError, own_processes
 from uncnn.daemon.terminal.progress import progress_bar
 from uncnn.daemon.text import photos as photos_in_words
 from uncnn.daemon.text import printable
+from uncnn.plugins.recognisers.cards import sha256_of
 
 MANIFEST: Final = "manifest.jsonl"
 NO_FACE: Final = "no face"
@@ -54,7 +55,7 @@ class Entry:
         if (self.sha256, self.made_by) != (sha256, made_by) or (self.why_not and self.why_not != NO_FACE):
             return False
         with suppress(OSError):
-            return not self.file or _sha256(output / self.file) == self.file_sha256
+            return not self.file or sha256_of(output / self.file) == self.file_sha256
         return False
 
 
@@ -70,7 +71,6 @@ def augment_photos(settings: Settings, source: Path, output: Path, as_json: bool
     found = list(candidates(source))
     entries: list[Entry] = []
     with own_processes(settings.models, settings.device) as (engine, spool), progress_bar(len(found), as_json) as bar:
-        engine.start()
         recipe, people = _recipe(settings, engine), people_for(settings.policy)
         made_by = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
         names = {str(each.relative) for each in found}
@@ -229,8 +229,3 @@ def _put(file: Path, content: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise PublishError.of(error, file, "written") from error
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as reader:
-        return hashlib.file_digest(reader, "sha256").hexdigest()

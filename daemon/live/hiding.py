@@ -1,7 +1,7 @@
 """Hiding a face: what lies around it is averaged over a few large cells, between which colours run into each other.
 
 Recognisers that are taught with such pictures read faces through fine mosaics: McPherson, Shokri, Shmatikov, "Defeating
-Image Obfuscation with Deep Learning", 2016. So the cells are large: `benchmarks/live.py --hiding` says what judges make
+Image Obfuscation with Deep Learning", 2016. So the cells are large: `benchmarks/live_hiding.py` says what judges make
 of each size, also of two hidden pictures of one person.
 """
 

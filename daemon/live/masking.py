@@ -22,8 +22,7 @@ from uncnn.daemon.people.matching import matches
 from uncnn.daemon.people.store import Person
 from uncnn.daemon.verify.places import nearby
 from uncnn.plugins.api import Budget, Change, Face, Faces, Pixels
-from uncnn.plugins.engine.aligned import TEMPLATE, aligned, placed, scale_of
-from uncnn.plugins.engine.batch import bounded_batch
+from uncnn.plugins.engine.aligned import face_in_frame, placed
 from uncnn.plugins.recognisers.cards import compare
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
@@ -145,10 +144,7 @@ class Masking:
     def _drawn(self, mask: LiveChange, picture: Pixels, landmarks: npt.NDArray[np.float64]) -> torch.Tensor:
         """Return what a mask draws on a face, (3, P, P) of its aligned frame."""
         with torch.no_grad():  # not inference mode: what is cached of a size may be derived from later
-            patch, inside = aligned(picture, landmarks)
-            scales, size = [scale_of(landmarks)], (picture.shape[0], picture.shape[1])
-            faces = bounded_batch(patch, inside, TEMPLATE[None], scales, size, self.budget, [0])
-            return mask.change(faces).pixels[0]
+            return mask.change(face_in_frame(picture, landmarks, self.budget, 0, "cpu")).pixels[0]
 
     def _is_linked(
         self,

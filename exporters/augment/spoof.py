@@ -22,13 +22,11 @@ from uncnn.exporters.augment.networks import AugmentError, recognisers_of, stand
 from uncnn.plugins import geometry
 from uncnn.plugins.engine.batch import FaceBatch, bounded_batch, together
 from uncnn.plugins.engine.host import held
-from uncnn.plugins.engine.loss import EnsembleLoss, embeddings
+from uncnn.plugins.engine.loss import CHUNK, EnsembleLoss, embeddings
 from uncnn.plugins.engine.objectives import RIGHT_ANGLE, Cosine, CrossEntropy, Objective
 from uncnn.plugins.engine.oracle import Oracle
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import TARGET_PARAMETERS, make_attack, make_budget
-
-TOGETHER = 8  # faces: as many as a network is asked of at once
 
 Labels = TypeVar("Labels")
 
@@ -99,8 +97,8 @@ class Spoof:
             AugmentError: the images or the labels have another form, or this is a worker of a loader.
             PluginError: the attack broke its contract.
         """
-        chosen = torch.from_numpy(self._random.random(len(images)) < self._p) if images.ndim else torch.zeros(0)
         scale = _check(images)
+        chosen = torch.from_numpy(self._random.random(len(images)) < self._p)
         seeds = self._random.integers(2**32, size=int(chosen.sum())).tolist()
         result = images.clone()
         if seeds:
@@ -113,7 +111,7 @@ class Spoof:
     def _changed(self, pixels: Tensor, labels: Tensor | None, seeds: list[int]) -> Tensor:
         """Return faces, (N, 3, H, W) in 0..255, with the change in them, in whole grey levels."""
         surrogates = self._surrogates(pixels)
-        parts = [slice(start, start + TOGETHER) for start in range(0, len(pixels), TOGETHER)]
+        parts = [slice(start, start + CHUNK) for start in range(0, len(pixels), CHUNK)]
         with standing_still(self._networks):
 
             def one(part: slice) -> Tensor:

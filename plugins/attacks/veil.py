@@ -53,15 +53,11 @@ class Veil:
                 drift.down(gradient, rate)
             slopes = pull_back([inputs], leaves, [gradient])
             pairs = zip(values, slopes, bands.bounds, strict=True)
-            values = [(value.detach() - rate * self._even(slope, bound)).clamp(-1, 1) for value, slope, bound in pairs]
+            values = [
+                (value.detach() - rate * steps.even(slope, bound > 0, self.evenness)).clamp(-1, 1)
+                for value, slope, bound in pairs
+            ]
         return Change(faces.valid(bands.pixels(values)), None if drift is None else drift.flow)
-
-    def _even(self, slope: Tensor, bound: Tensor) -> Tensor:
-        """Return a band's direction, (N, 3, h, w), whose mean absolute value is 1 where the face may change."""
-        may = (bound > 0).to(slope)
-        direction = slope.sign() * slope.abs() ** (1 - self.evenness) * may
-        total = direction.abs().sum(dim=(1, 2, 3), keepdim=True).clamp(min=steps.SMALLEST)
-        return direction * may.sum(dim=(1, 2, 3), keepdim=True) / total
 
 
 @dataclass(frozen=True, slots=True)

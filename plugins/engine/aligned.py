@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from uncnn.plugins.api import Pixels
-from uncnn.plugins.engine.batch import PATCH_PX
+from uncnn.plugins.api import Budget, Pixels
+from uncnn.plugins.engine.batch import PATCH_PX, FaceBatch, bounded_batch
 from uncnn.plugins.geometry import ARCFACE_112, REGION_112, Floats, Region, inverse, similarities, transform
 from uncnn.plugins.recognisers.onnx_recogniser import crop
 from uncnn.plugins.recognisers.warp import warp
@@ -65,6 +65,12 @@ def aligned(picture: Pixels, landmarks: Floats) -> tuple[Tensor, Tensor]:
         torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float(),
         torch.from_numpy(mask[..., :1].copy()).permute(2, 0, 1)[None].float() / 255,
     )
+
+
+def face_in_frame(picture: Pixels, landmarks: Floats, budget: Budget, seed: int, device: str) -> FaceBatch:
+    """Return the face at `landmarks`, (5, 2), of a picture (H, W, 3) in its aligned frame, as a batch of one."""
+    patch, inside = (each.to(device) for each in aligned(picture, landmarks))
+    return bounded_batch(patch, inside, TEMPLATE[None], [scale_of(landmarks)], picture.shape[:2], budget, [seed])
 
 
 def region_in(landmarks: Floats) -> Region:

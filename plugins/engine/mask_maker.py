@@ -21,13 +21,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins.api import Budget, Pixels
-from uncnn.plugins.engine.aligned import TEMPLATE, aligned, scale_of
-from uncnn.plugins.engine.batch import FaceBatch, bounded_batch, together
+from uncnn.plugins.engine import steps as steps_of
+from uncnn.plugins.engine.aligned import face_in_frame
+from uncnn.plugins.engine.batch import FaceBatch, together
 from uncnn.plugins.engine.loss import EnsembleLoss, embeddings
 from uncnn.plugins.engine.objectives import RIGHT_ANGLE, Cosine
 from uncnn.plugins.engine.oracle import Oracle
 from uncnn.plugins.engine.pullback import pull_back
-from uncnn.plugins.engine.steps import SMALLEST
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.person_mask import SIDES, PersonMask, drawn_on
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
@@ -36,7 +36,6 @@ FACES: Final = 4  # a step
 MOMENTUM: Final = 0.8
 EVENNESS: Final = 0.5  # as `veil`'s
 STEP_SIZE: Final = 2.0  # how far all steps go together, bounds of the face
-START: Final = 0.1  # of the bounds: noise to begin with, since a face's likeness to itself has no gradient there
 
 CENTRE: Final = 1.0  # weights, where the photo's own embedding counts 1
 TOGETHER: Final = 0.3
@@ -63,12 +62,6 @@ class Apart:
     def part(self, faces: slice) -> Apart:
         """Return the objective of some of the faces."""
         return Apart(self.own[faces], self.centre[faces])
-
-
-def face_in_frame(picture: Pixels, landmarks: Floats, budget: Budget, seed: int, device: str) -> FaceBatch:
-    """Return the face at `landmarks`, (5, 2), of a picture (H, W, 3) in its aligned frame, as a batch of one."""
-    patch, inside = (each.to(device) for each in aligned(picture, landmarks))
-    return bounded_batch(patch, inside, TEMPLATE[None], [scale_of(landmarks)], picture.shape[:2], budget, [seed])
 
 
 def make_mask(
@@ -100,7 +93,9 @@ def make_mask(
     own = embeddings(surrogates, faces)
     centres = [functional.normalize(each.mean(dim=0), dim=0).expand_as(each) for each in own]
     random = np.random.default_rng(seed)
-    heads = [START * torch.from_numpy(random.uniform(-1, 1, (3, side, side))).float().to(device) for side in SIDES]
+    heads = [
+        steps_of.START * torch.from_numpy(random.uniform(-1, 1, (3, side, side))).float().to(device) for side in SIDES
+    ]
     velocity = [torch.zeros_like(head) for head in heads]
     for step in range(steps):
         chosen = [int(each) for each in random.choice(len(faces.seeds), min(FACES, len(faces.seeds)), replace=False)]
@@ -112,8 +107,9 @@ def make_mask(
             inputs = (part.patches + drawn_on(part, leaves)).clamp(0, 255)
         slopes = pull_back([inputs], leaves, [loss.gradient(inputs.detach(), step + 1)])
         rate = 2 * STEP_SIZE / steps * (1 - step / steps)
-        velocity = [MOMENTUM * old + unit(slope) for old, slope in zip(velocity, slopes, strict=True)]
-        heads = [(head.detach() - rate * even(way)).clamp(-1, 1) for head, way in zip(heads, velocity, strict=True)]
+        velocity = [MOMENTUM * old + steps_of.unit(slope[None])[0] for old, slope in zip(velocity, slopes, strict=True)]
+        ways = [steps_of.even(way[None], way[None] != 0, EVENNESS)[0] for way in velocity]
+        heads = [(head.detach() - rate * way).clamp(-1, 1) for head, way in zip(heads, ways, strict=True)]
         on_step(step + 1, steps)
     kept = tuple(head.cpu().numpy().astype(np.float32) for head in heads)
     return PersonMask(kept, tuple(each.card.sha256 for each in surrogates))
@@ -128,14 +124,3 @@ def mirrored(picture: Pixels, landmarks: Floats) -> tuple[Pixels, Floats]:
 def picked(faces: FaceBatch, numbers: Sequence[int], seeds: list[int]) -> FaceBatch:
     """Return some of the faces, with other seeds: views of their own."""
     return replace(together([faces.part(slice(number, number + 1)) for number in numbers]), seeds=seeds)
-
-
-def unit(slope: Tensor) -> Tensor:
-    """Return a head's gradient, (3, s, s), divided by its L1 norm."""
-    return slope / slope.abs().sum().clamp(min=SMALLEST)
-
-
-def even(slope: Tensor) -> Tensor:
-    """Return a head's direction, (3, s, s), whose mean absolute value is 1 where the faces may change."""
-    direction = slope.sign() * slope.abs() ** (1 - EVENNESS)
-    return direction * (slope != 0).sum() / direction.abs().sum().clamp(min=SMALLEST)

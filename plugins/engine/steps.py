@@ -44,6 +44,17 @@ def unit(gradient: Tensor) -> Tensor:
     return gradient / gradient.abs().sum(dim=(1, 2, 3), keepdim=True).clamp(min=SMALLEST)
 
 
+def even(slope: Tensor, may: Tensor, evenness: float) -> Tensor:
+    """Return the direction of a band of each face, (N, 3, h, w), whose mean absolute value is 1 where it `may` change.
+
+    `evenness` 1: it is as long in all places; 0: in proportion to `slope`.
+    """
+    inside = may.to(slope)
+    direction = slope.sign() * slope.abs() ** (1 - evenness) * inside
+    total = direction.abs().sum(dim=(1, 2, 3), keepdim=True).clamp(min=SMALLEST)
+    return direction * inside.sum(dim=(1, 2, 3), keepdim=True) / total
+
+
 def values(gradient: Tensor, faces: Faces) -> Tensor:
     """Return the gradient of each face, (N, 3, P, P), scaled to grey levels; 0 where the face may not change.
 

@@ -133,7 +133,7 @@ def test_veil_follows_a_long_gradient_no_further_than_it_is_told(evenness: float
     slope[0, 0, 0, 0] = -100.0
     bound = torch.ones_like(slope)
     bound[:, :, 7] = 0
-    direction = Veil(evenness=evenness)._even(slope, bound)
+    direction = steps.even(slope, bound > 0, evenness)
     assert float(direction[0, 0, 0, 0] / direction[0, 0, 0, 1]) == pytest.approx(-times, rel=1e-4)
     assert direction[bound > 0].view(2, -1).abs().mean(dim=1).tolist() == pytest.approx([1.0, 1.0], rel=1e-4)
     assert not bool(direction[bound == 0].any())

@@ -9,7 +9,8 @@ from portraits import FACE
 
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins import geometry
-from uncnn.plugins.engine.mask_maker import Apart, face_in_frame, make_mask, mirrored
+from uncnn.plugins.engine.aligned import face_in_frame
+from uncnn.plugins.engine.mask_maker import Apart, make_mask, mirrored
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import STRENGTHS
 
