@@ -177,6 +177,22 @@ def write(
     return file
 
 
+def repeat(clip: Path, times: int, file: Path) -> Path:
+    """Write the packets of a clip without sound or B-frames so many times over, and return the file."""
+    source: Any
+    target: Any
+    with av.open(str(clip)) as source, av.open(str(file), "w") as target:
+        picture = target.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        length = packets[-1].pts + packets[-1].duration - packets[0].pts
+        for _ in range(times):
+            for packet in packets:
+                packet.stream = picture
+                target.mux(packet)
+                packet.pts, packet.dts = packet.pts + length, packet.dts + length
+    return file
+
+
 def _tone(container: Any, sound: Any, seconds: float) -> None:
     """Write a sine tone."""
     rate, done = sound.rate, 0

@@ -4,7 +4,7 @@ Clips are made of portraits (`clips.py`), so that it is known where each face is
 what went on to the original frame, at the landmarks that are known. Exit status 1 where anybody is.
 
     python benchmarks/live.py                  speed by the command itself, and who is shown
-    python benchmarks/live.py --minutes 30     memory: a clip again and again, so many minutes of 30 frames a second
+    python benchmarks/live.py --minutes 30     memory: a clip again and again, so many minutes in real time
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,6 @@ from PIL import Image
 
 from uncnn.daemon.live.far_look import FarLook, far_detector
 from uncnn.daemon.live.loop import Loop
-from uncnn.daemon.live.sinks import FileSink
 from uncnn.daemon.live.sources import LARGEST_PIXELS, Taken, frames_of_clip
 from uncnn.daemon.live.worker import LOOK_PIXELS
 from uncnn.daemon.protect.wire import silent
@@ -49,6 +48,7 @@ SIZE = (640, 480)
 FAR = 1e-3
 LEAST_RATE = 15.0
 MOST_MS = 120
+ROUND_SECONDS = 6.0
 
 
 @dataclass(slots=True)
@@ -182,32 +182,40 @@ def speed(home: Path, pictures: list[Image.Image], seconds: float, size: tuple[i
 
 
 def memory(home: Path, pictures: list[Image.Image], minutes: float) -> None:
-    """Print the memory of a run of so many minutes of 30 frames a second, as far as it is, ten times."""
-    clip = clips.write(home / "again.mp4", clips.crossing(pictures[0], pictures[-1], 6.0), 6.0, SIZE, audio=False)
-    detector = load_onnx(EMBEDDED / OWN_ONNX, CPU, 1)
-    far = far_detector(detector, LARGEST_PIXELS)
-    assert far is not None
-    wanted = max(round(minutes * 60 * 30), 1)
+    """Print the memory of the command and of its process in a run of so many minutes in real time, ten times."""
+    scene = clips.crossing(pictures[0], pictures[-1], ROUND_SECONDS)
+    once = clips.write(home / "once.mp4", scene, ROUND_SECONDS, SIZE, audio=False, b_frames=0)
+    clip = clips.repeat(once, max(round(minutes * 60 / ROUND_SECONDS), 1), home / "again.mp4")
+    environment = {**os.environ, "HOME": str(home), "UNCNN_STATE": str(home / "state")}
+    command = [str(PROGRAM), "live", str(clip), "--to", str(home / "long.mp4"), "--real-time", "--json"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as running:
+        began, number = time.monotonic(), 1
+        while running.poll() is None:
+            time.sleep(0.2)
+            passed = time.monotonic() - began
+            if passed >= number * minutes * 6:
+                sizes = sorted((memory_mb(each) for each in [running.pid, *below(running.pid)]), reverse=True)
+                print(f"  {passed:6.0f} s: {', '.join(f'{size:.0f}' for size in sizes[:2])} MB", flush=True)
+                number += 1
+        said = json.loads(running.communicate()[0])
+    print(f"  {said['frames']} frames, {said['frames_per_second']:.1f} a second, {said['dropped']} dropped")
 
-    def frames() -> Iterator[Taken]:
-        count, began = 0, time.monotonic()
-        while True:
-            for taken in frames_of_clip(clip, "again", False):
-                if count % max(wanted // 10, 1) == 0:
-                    pages = int(Path("/proc/self/statm").read_text().split()[1])
-                    size = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-                    print(f"  {count:6} frames, {time.monotonic() - began:6.0f} s: {size:.0f} MB", flush=True)
-                if count == wanted:
-                    return
-                yield replace(taken, stamp=count / 30)
-                count += 1
 
-    opened = os.open(home / "long.mp4", os.O_WRONLY | os.O_CREAT)
-    sink = FileSink(opened)
-    looking = detector_for(detector, LOOK_PIXELS, FAINT)
-    Loop(looking, sink, silent, far_look=FarLook(far, beside=True)).run(frames(), lambda: False)
-    sink.close()
-    os.close(opened)
+def below(process: int) -> list[int]:
+    """Return the processes that a process has started, and theirs."""
+    found: list[int] = []
+    with suppress(OSError):
+        for file in Path(f"/proc/{process}/task").glob("*/children"):
+            for child in map(int, file.read_text().split()):
+                found += [child, *below(child)]
+    return found
+
+
+def memory_mb(process: int) -> float:
+    """Return the resident memory of a process in megabytes, 0 where it is gone."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return 0.0
 
 
 def portraits(data: Path) -> list[Image.Image]:

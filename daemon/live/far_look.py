@@ -6,9 +6,10 @@ frames come by themselves; else, at the first frame and after a cut, in line.
 
 from __future__ import annotations
 
-import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -30,28 +31,27 @@ class FarLook:
 
     detector: Detector
     beside: bool  # the frames, in a thread; else every so many frames in line
-    _found: list[Face] = field(default_factory=list)
+    _looking: Future[list[Face]] | None = None
     _frames: int = 0  # since the last look
     _asked: float = 0.0  # monotonic seconds
-    _busy: threading.Lock = field(default_factory=threading.Lock)
+    _thread: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 1, "far look"))
 
     def faces(self, picture: Pixels, at_once: bool) -> list[Face]:
-        """Return the faces that were seen lately and not returned yet; `at_once`: those of this very picture."""
+        """Return the faces that were seen lately and not returned yet; `at_once`: those of this very picture.
+
+        Raises what the detector does, also when it did so in the thread.
+        """
         self._frames += 1
         if at_once or (not self.beside and self._frames >= EVERY_FRAMES):
-            self._frames, self._found = 0, []
+            self._frames, self._looking = 0, None
             return self.detector.detect(picture)
-        found, self._found = self._found, []
-        if self.beside and time.monotonic() - self._asked >= EVERY_SECONDS and self._busy.acquire(blocking=False):
+        found: list[Face] = []
+        if self._looking is not None and self._looking.done():
+            found, self._looking = self._looking.result(), None
+        if self.beside and self._looking is None and time.monotonic() - self._asked >= EVERY_SECONDS:
             self._asked = time.monotonic()
-            threading.Thread(target=self._look, args=(picture.copy(),), name="far look", daemon=True).start()
+            self._looking = self._thread.submit(self.detector.detect, picture.copy())
         return found
-
-    def _look(self, picture: Pixels) -> None:
-        try:
-            self._found = self.detector.detect(picture)
-        finally:
-            self._busy.release()
 
 
 def far_detector(detector: Detector, pixels: int) -> Detector | None:

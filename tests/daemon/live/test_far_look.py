@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -61,6 +62,39 @@ def test_beside_the_frames_what_is_found_comes_with_a_later_one(small: Pixels) -
         found = look.faces(small, False)
     assert (len(found), own.looks) == (1, 1)
     assert look.faces(small, False) == [], "each look counts once"
+
+
+def test_what_goes_wrong_beside_the_frames_ends_the_run(small: Pixels) -> None:
+    class Broken:
+        def detect(self, photo: Pixels) -> list[Face]:
+            raise RuntimeError("out of memory")
+
+    look = FarLook(Broken(), beside=True)
+
+    def looked_until_told() -> None:
+        while look.faces(small, False) == []:
+            time.sleep(0.005)
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        looked_until_told()
+
+
+def test_all_looks_beside_the_frames_are_made_by_one_thread(small: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uncnn.daemon.live.far_look.EVERY_SECONDS", 0.0)
+    threads: set[int] = set()
+
+    class Noting(_Own):
+        def detect(self, photo: Pixels) -> list[Face]:
+            threads.add(threading.get_ident())
+            return super().detect(photo)
+
+    own = Noting()
+    look = FarLook(own, beside=True)
+    while own.looks < 5:
+        look.faces(small, False)
+        time.sleep(0.001)
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
 
 
 def test_a_face_that_is_known_already_is_not_found_twice() -> None:
