@@ -145,12 +145,22 @@ def verify(
 
 @app.command()
 def compare(
-    original: Annotated[Path, typer.Argument(help="The original photo.", show_default=False)],
-    copy: Annotated[Path, typer.Argument(help="The cloaked copy.", show_default=False)],
+    original: Annotated[Path, typer.Argument(help="The original photo; a folder with --blind.", show_default=False)],
+    copy: Annotated[Path, typer.Argument(help="The cloaked copy; a folder with --blind.", show_default=False)],
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="The file to write: a picture (.png) or a page to flip through (.html)."),
-    ] = Path("comparison.html"),
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The file to write: a picture (.png) or a page to flip through (.html). "
+            "Default: comparison.html, blinded.html with --blind.",
+            show_default=False,
+        ),
+    ] = None,
+    blind: Annotated[
+        bool,
+        typer.Option("--blind", help="Write a test for people: a page that asks which version was changed."),
+    ] = False,
     config: ConfigFile = None,
     licence: Licence = None,
     device: Device = None,
@@ -160,15 +170,24 @@ def compare(
 
     Compares the whole photo, and each face. What it writes shows the faces: store it as carefully as the photos.
 
+    --blind: the page asks which one was changed, and whether both are the same person of the same age, without saying
+    which is the copy; originals that were only encoded are among them. It works out rates and intervals, and sends
+    nothing.
+
     Exit status: 0 written, 1 error.
 
     Example: uncnn-daemon compare holiday.jpg cloaked/holiday.jpg -o comparison.html
+
+    Example: uncnn-daemon compare photos/ cloaked/ --blind -o blinded.html
     """
+    from uncnn.daemon.commands.blinded import blind_test
     from uncnn.daemon.commands.compare import compare_photos
     from uncnn.daemon.settings import settings_for
 
     settings = settings_for(config, None, None, None, None, licence, device, any_policy=True)
-    raise typer.Exit(compare_photos(settings, original, copy, output, json))
+    if blind:
+        raise typer.Exit(blind_test(settings, original, copy, output or Path("blinded.html"), json))
+    raise typer.Exit(compare_photos(settings, original, copy, output or Path("comparison.html"), json))
 
 
 @app.command()

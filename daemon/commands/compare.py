@@ -39,6 +39,8 @@ def compare_photos(settings: Settings, original: Path, copy: Path, output: Path,
         SettingsError: `output` is neither PNG nor HTML, or one of the photos. PublishError: a file cannot be read or
         written. RequestError: one is no photo, or they have different sizes.
     """
+    if original.is_dir() or copy.is_dir():
+        raise SettingsError(f"{printable(original)}, {printable(copy)}: give two photos; folders are for --blind")
     kind = KINDS.get(output.suffix.lower())
     if kind is None:
         raise SettingsError(f"--output {printable(output)}: name a file that ends in .png or .html")

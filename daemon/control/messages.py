@@ -15,7 +15,7 @@ from typing import Final, TypeVar, cast
 import uncnn.daemon
 from uncnn.daemon.config import Models
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.messages import Change, Describe, Explain, Judge, Look, Portray, Review, Show
+from uncnn.daemon.protect.messages import Change, CutFaces, Describe, Explain, Judge, Look, Portray, Review, Show
 from uncnn.daemon.protect.wire import Ask
 from uncnn.daemon.sandbox.protection import Protection
 from uncnn.exporters.registry.store import Roster, search_path
@@ -24,7 +24,7 @@ Value = TypeVar("Value")
 
 _SIMILARITY: Final = "UNCNN_LPIPS"  # as in `learned_similarity`, which imports torch
 
-ASKED_OF_PROCESSES: Final = (Look, Change, Review, Judge, Describe, Show, Explain, Portray)
+ASKED_OF_PROCESSES: Final = (Look, Change, Review, Judge, Describe, Show, CutFaces, Explain, Portray)
 """What a command may have the service's processes do."""
 
 

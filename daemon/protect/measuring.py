@@ -11,9 +11,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from uncnn.daemon.photos import decode, reencode
+from uncnn.daemon.pictures.blinded import cut
 from uncnn.daemon.pictures.comparison import compare
 from uncnn.daemon.protect.content import Content
-from uncnn.daemon.protect.messages import PICTURE, SQUARES, Compare, Compared, Crop, Embed, Embedded, Show, Shown
+from uncnn.daemon.protect.messages import (
+    PICTURE,
+    SQUARES,
+    Compare,
+    Compared,
+    Crop,
+    CutFaces,
+    Embed,
+    Embedded,
+    FacesCut,
+    Show,
+    Shown,
+)
 from uncnn.daemon.protect.moved import read_moved
 from uncnn.daemon.verify.displays import on_displays
 from uncnn.daemon.verify.visibility import face_square, visibility
@@ -64,19 +77,34 @@ def show(detector: Detector, asked: Show) -> Shown:
     return Shown(asked.copy.beside(PICTURE, made.picture), made.change, made.regions, made.left_out)
 
 
+def cut_faces(detector: Detector, asked: CutFaces) -> FacesCut:
+    """Return the faces of two versions of a photo, beside the copy. Raises UncnnError: they have different sizes."""
+    before, after = asked.original.read(), asked.copy.read()
+    found = cut(detector, decode(before, asked.original_name).pixels, decode(after, asked.copy_name).pixels, after)
+    squares = [picture for face in found.faces for picture in face.pictures]
+    return FacesCut(_packed(asked.copy, squares), [face.size_px for face in found.faces], found.left_out)
+
+
 def crop(asked: Crop) -> Content:
     """Return the square of a face of each of the photos; where it is too small for a square, the whole photo."""
     squares = []
     for version in asked.photos:
         photo = decode(version.read(), asked.name).pixels
         squares.append(photo[face_square(asked.face, photo.shape) or (slice(None), slice(None))].copy())
+    return _packed(asked.photos[0], squares)
+
+
+def _packed(photo: Content, squares: Sequence[Pixels]) -> Content:
     stream = io.BytesIO()
     np.savez(stream, *squares)
-    return asked.photos[0].beside(SQUARES, stream.getvalue())
+    return photo.beside(SQUARES, stream.getvalue())
 
 
 def read_squares(packed: Content) -> list[Pixels]:
-    """Return the squares, (H, W, 3), that `crop` packed; nothing is decoded. Raises UncnnError: they are none."""
+    """Return the squares, (H, W, 3), that `crop` or `cut_faces` packed; nothing is decoded.
+
+    Raises UncnnError: they are none.
+    """
     with np.load(io.BytesIO(packed.read()), allow_pickle=False) as stored:
         squares = [stored[name] for name in stored.files]
     if any(square.dtype != np.uint8 or square.ndim != 3 or square.shape[2] != 3 for square in squares):

@@ -319,6 +319,25 @@ class Show(Ask[Shown]):
 
 
 @dataclass(frozen=True, slots=True)
+class FacesCut:
+    """The faces of two versions of a photo, for a test in which nobody is told which is which."""
+
+    squares: Content  # for `read_squares`: of each face the pictures that `blinded.cut` says
+    sizes_px: list[float]  # of the longer side of each face
+    left_out: int  # faces that both versions show alike, or that are too small
+
+
+@dataclass(frozen=True, slots=True)
+class CutFaces(Ask[FacesCut]):
+    """Cut the faces out of a photo, of its copy, and of the photo after the copy's encoder."""
+
+    original: Content
+    original_name: str
+    copy: Content
+    copy_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Portray(Ask[Content]):
     """Make a picture of faces, and of whom the recognisers take each for, beside the first photo."""
 

@@ -21,10 +21,11 @@ from uncnn.daemon.people.matching import Who, spared
 from uncnn.daemon.people.store import People
 from uncnn.daemon.photos import decode, reencode
 from uncnn.daemon.photos.fingerprint import fingerprint
-from uncnn.daemon.protect.measuring import compare_versions, crop, embed, show
+from uncnn.daemon.protect.measuring import compare_versions, crop, cut_faces, embed, show
 from uncnn.daemon.protect.messages import (
     Compare,
     Crop,
+    CutFaces,
     Describe,
     Described,
     Description,
@@ -275,6 +276,7 @@ def handlers_of(
         Compare: counted(compare_versions),
         Crop: counted(crop),
         Show: counted(partial(show, detector)),
+        CutFaces: counted(partial(cut_faces, detector)),
         Explain: counted(partial(explain, detector, recognisers, folders or {})),
         Portray: counted(portray),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from io import BytesIO
 from pathlib import Path
@@ -113,3 +114,48 @@ def test_the_command_writes_what_was_asked_for_and_overwrites_no_photo(
     missing = home.run("compare", versions[0], tmp_path / "none.png", "-o", tmp_path / "made.html")
     assert missing.returncode == 1
     assert "none.png" in missing.stderr
+
+
+@pytest.mark.slow
+def test_a_test_for_people_is_made_of_two_folders(
+    versions: tuple[Path, Path], own_detector_folder: Path, tmp_path: Path
+) -> None:
+    home = ModelsHome(tmp_path / "home").having(own_detector_folder)
+    for folder, version, names in (
+        ("originals", versions[0], ["one.png", "sub/two.png", "alike.png", "twice.png", "twice.jpg", "small.png"]),
+        ("copies", versions[1], ["one.jpg", "sub/two.png", "twice.webp", "stranger.png"]),
+    ):
+        for name in names:
+            file = tmp_path / folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with Image.open(version) as image:
+                image.save(file)
+    Image.new("RGB", (60, 60)).save(tmp_path / "copies" / "small.png")
+    with Image.open(versions[0]) as image:
+        image.save(tmp_path / "copies" / "alike.png")
+    folders = (tmp_path / "originals", tmp_path / "copies")
+    status, answer = home.json("compare", *folders, "--blind", "-o", tmp_path / "made.html")
+    assert status == 0
+    assert (answer["faces"], answer["alike_or_small"]) == (2, 1)
+    assert sorted(answer["left_out"]) == [
+        f"{folders[1]}/small.png: the photos have different sizes (512 x 512 and 60 x 60): give two versions "
+        "of one photo",
+        f"{folders[1]}/stranger.png: no original has its name",
+        f"{folders[1]}/twice.webp: several originals have its name",
+    ]
+    (listed,) = re.findall(r"^const FACES = (.*);$", (tmp_path / "made.html").read_text(), re.M)
+    assert len(json.loads(listed)) == 2
+
+    one = home.run("compare", *versions, "--blind", "-o", tmp_path / "one.html")
+    assert one.returncode == 0
+    assert re.search(r"one\.html \(1 face of \d+ px; 4 questions\)", one.stdout)
+    for words, *arguments in (
+        ("no face differs", versions[0], versions[0], "--blind"),
+        ("give two photos, or two folders", versions[0], folders[1], "--blind"),
+        ("folders are for --blind", *folders),
+        ("ends in .html", *versions, "--blind", "-o", tmp_path / "made.png"),
+        ("has the name of a photo in", tmp_path / "originals" / "sub", folders[1], "--blind"),
+    ):
+        refused = home.run("compare", *arguments)
+        assert refused.returncode == 2, refused.stderr
+        assert words in refused.stderr
