@@ -7,6 +7,7 @@ bytes and in age; a photo whose copy is gone is cloaked again when it is publish
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 import time
@@ -18,10 +19,15 @@ from typing import Final
 from uncnn.daemon.files.folders import private, state_dir
 from uncnn.daemon.files.names import is_video_name
 
+_LOG: Final = logging.getLogger(__name__)
+
 MOST: Final = 200
 MOST_BYTES: Final = 4_000_000_000
 MOST_VIDEO_BYTES: Final = 40_000_000_000
 """Of videos, which count apart: one of them would take the room of all photos."""
+
+PATIENT_SECONDS: Final = 3.0
+"""So long is waited for another release without a word."""
 
 OLDEST_SECONDS: Final = 30 * 86400.0
 YOUNG_SECONDS: Final = 3600.0
@@ -88,14 +94,30 @@ def prune(held: Collection[int], now: float | None = None) -> None:
 def one_release_at_a_time() -> Iterator[None]:
     """Hold the lock under which copies are published: what a killed process left is only taken up when none is.
 
-    Raises FolderError.
+    Whoever waits for it longer says so once, on standard error, with the process that holds it. Raises FolderError.
     """
     opened = os.open(kept_dir() / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX)
+        _lock(opened)
+        os.ftruncate(opened, 0)
+        os.pwrite(opened, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(opened)
+
+
+def _lock(opened: int) -> None:
+    told = time.monotonic() + PATIENT_SECONDS
+    while time.monotonic() < told:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return
+    holder = os.pread(opened, 20, 0).decode("ascii", "replace") or "of another command"
+    _LOG.warning("waiting for process %s, which publishes copies; where it does not go on, end it", holder)
+    fcntl.flock(opened, fcntl.LOCK_EX)
 
 
 def _files(folder: Path) -> list[Path]:
