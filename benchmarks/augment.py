@@ -3,14 +3,16 @@
     python benchmarks/augment.py                       esp-mfn, madry, half an hour of two cores, then what came of it
     python benchmarks/augment.py --form trades --minutes 10 --keep DIR    another form; the weights stay in DIR
     python benchmarks/augment.py --read DIR            only measure the weights of DIR
+    python benchmarks/augment.py --read DIR --attack fawkes --attack mi-fgsm     cloaked by these instead of `veil`
+    python benchmarks/augment.py --read DIR --ensemble      cloaked against all recognisers that ship, as photos are
     python benchmarks/augment.py --smoke               two batches and two people
 
 It learns from faces of 5,768 photos of people of LFW whom it is not measured on, spoofed by `pgd` against itself; its
 teacher is itself as published: of a spoofed face it is to say what that said of the face as it is. Nobody's name is
-used. Then two photos of each of 60 other people, one of them cloaked by `veil`, an attack that it was not taught with:
-against the recogniser as published (the cloak that people publish), and against each network itself, as an attacker
-who has it would. A match: the cosine to the clean photo is beyond what 1 of 1,000 pairs of two people has. In brackets:
-95 % intervals, bootstrapped over people.
+used. Then two photos of each of 60 other people, one of them cloaked by attacks that it was not taught with: against
+the recogniser as published (the cloak that people publish), and by the first of them against each network itself, as an
+attacker who has it would. A match: the cosine to the clean photo is beyond what 1 of 1,000 pairs of two people has. In
+brackets: 95 % intervals, bootstrapped over people.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from typing import Final, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from common import EMBEDDED, detector, is_missing, options_of
+from common import EMBEDDED, detector, is_missing, options_of, surrogates
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
@@ -45,6 +47,7 @@ from uncnn.plugins.registry import STRENGTHS, make_attack
 PEOPLE: Final = 60
 BATCH: Final = 16
 RATE: Final = 2e-4
+HARDENED: Final = "esp-mfn"
 FILE: Final = "augmented.pt"
 STRANGERS: Final = 250
 """Whose clean photos say where 1 of 1,000 pairs lies, beside those of the people who are measured."""
@@ -60,22 +63,25 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="the folder to keep the weights in")
     parser.add_argument("--strength", default="balanced", help="of the cloaks that are judged (default balanced)")
     parser.add_argument("--read", type=Path, help="the folder of weights that are there")
+    parser.add_argument("--attack", action="append", help="of these cloaks, again and again (default veil)")
+    parser.add_argument("--ensemble", action="store_true", help="cloak against all that ship")
     options = parser.parse_args()
-    folder = EMBEDDED / "esp-mfn"
+    folder = EMBEDDED / HARDENED
     identities = options.data / "lfw" / "identities"
     if is_missing(identities, options.data / "faces-144", folder):
         return
     published = load_recogniser(folder)
-    network = Embedding(load_recogniser(folder))
-    if options.read:
-        network.load_state_dict(torch.load(options.read / FILE, weights_only=True))
-    else:
+    network = taught(load_recogniser(folder), options.read)
+    if options.read is None:
         length = (0.0, 4) if options.smoke else (options.minutes * 60, BATCH)
         _train(network, published, options.data / "faces-144", options.form, *length)
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
         torch.save(network.state_dict(), options.keep / FILE)
-    _measure(published, network.eval(), identities, 2 if options.smoke else PEOPLE, options.strength)
+    attacks = options.attack or ["veil"]
+    attacked = surrogates() if options.ensemble else [published]
+    people = 2 if options.smoke else PEOPLE
+    _measure(published, network.eval(), identities, people, attacked, attacks, options.strength)
 
 
 def _train(network: Embedding, published: Recogniser, folder: Path, form: Form, seconds: float, size: int) -> None:
@@ -112,7 +118,15 @@ def _wrong(outputs: Tensor, known: Tensor) -> Tensor:
     return 1 - functional.cosine_similarity(outputs, known).mean()
 
 
-def _measure(published: Recogniser, network: Embedding, identities: Path, people: int, strength: str) -> None:
+def _measure(
+    published: Recogniser,
+    network: Embedding,
+    identities: Path,
+    people: int,
+    attacked: Sequence[Recogniser],
+    attacks: Sequence[str],
+    strength: str,
+) -> None:
     folders = [each for each in sorted(identities.iterdir()) if len(list(each.iterdir())) >= 2]
     step = max(len(folders) // people, 2)
     chosen = folders[::step][:people]
@@ -120,14 +134,17 @@ def _measure(published: Recogniser, network: Embedding, identities: Path, people
     pairs = [(one, other) for one, other in zip(photos[::2], photos[1::2], strict=True) if one and other]
     others = [each for each in folders if each not in chosen][: min(STRANGERS, 5 * people)]
     strangers = [_photo(sorted(each.iterdir())[0]) for each in others]
-    taught = _recogniser(published, network)
-    cloaks = {"published": _cloaked([one for one, _ in pairs], published, strength)}
-    cloaks["itself"] = _cloaked([one for one, _ in pairs], taught, strength)
-    print(f"{len(pairs)} people, {len(strangers)} strangers")
-    print("| | clean photos | cloaked against the published one | cloaked against itself |\n|---|---|---|---|")
+    after = hardened(published, network)
+    clean = [one for one, _ in pairs]
+    cloaks = [_cloaked(clean, attacked, attack, strength) for attack in attacks]
+    against_itself = _cloaked(clean, [after], attacks[0], strength)
+    print(f"{len(pairs)} people, {len(strangers)} strangers, {strength}")
+    whom = "the published one" if len(attacked) == 1 else "all that ship"
+    titles = ["", "clean photos", *(f"{attack}, against {whom}" for attack in attacks)]
+    print(f"| {' | '.join(titles)} | {attacks[0]}, against itself |\n|{'---|' * (len(titles) + 1)}")
     figures = [
-        _matches(model, pairs, [each for each in strangers if each], [cloaks["published"], cloaks[own]])
-        for model, own in ((published, "published"), (taught, "itself"))
+        _matches(model, pairs, [each for each in strangers if each], [*cloaks, own])
+        for model, own in ((published, cloaks[0]), (after, against_itself))
     ]
     for name, rows in zip(("published", "taught"), figures, strict=True):
         print(f"| {name} | " + " | ".join(_told(row) for row in rows) + " |")
@@ -135,7 +152,16 @@ def _measure(published: Recogniser, network: Embedding, identities: Path, people
     print("| points gained | " + " | ".join(gained) + " |")
 
 
-def _recogniser(published: Recogniser, network: Embedding) -> Recogniser:
+def taught(published: Recogniser, folder: Path | None) -> Embedding:
+    """Return a recogniser's network, with the weights that `--keep` left in a folder."""
+    network = Embedding(published)
+    if folder is not None:
+        network.load_state_dict(torch.load(folder / FILE, weights_only=True))
+    return network
+
+
+def hardened(published: Recogniser, network: Embedding) -> Recogniser:
+    """Return the published recogniser with the weights of a network."""
     return replace(published, network=copy.deepcopy(network.network).requires_grad_(False).eval())
 
 
@@ -152,10 +178,12 @@ def _finder() -> Detector:
     return detector()
 
 
-def _cloaked(photos: Sequence[tuple[Pixels, Face]], model: Recogniser, strength: str) -> list[tuple[Pixels, Face]]:
-    veil, budget = make_attack("veil", {}), STRENGTHS[strength]
+def _cloaked(
+    photos: Sequence[tuple[Pixels, Face]], models: Sequence[Recogniser], attack: str, strength: str
+) -> list[tuple[Pixels, Face]]:
+    made, budget = make_attack(attack, {}), STRENGTHS[strength]
     return [
-        (compose(photo, perturb_all([FaceInPhoto(photo, face, seed)], veil, [model], budget))[0], face)
+        (compose(photo, perturb_all([FaceInPhoto(photo, face, seed)], made, models, budget))[0], face)
         for seed, (photo, face) in enumerate(photos)
     ]
 
@@ -173,7 +201,7 @@ def _matches(
     cosines = (others @ others.T)[np.triu_indices(len(others), 1)]
     limit = np.quantile(cosines, 0.999)
     means = ", ".join(f"{(each * gallery).sum(1).mean():.3f}" for each in probes)
-    print(f"mean cosine to the clean other photo, clean and cloaked in both ways: {means}; a match from {limit:.3f} on")
+    print(f"mean cosine to the clean other photo, clean and cloaked in each way: {means}; a match from {limit:.3f} on")
     return [((each * gallery).sum(1) >= limit).astype(np.float64) for each in probes]
 
 

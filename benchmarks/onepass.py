@@ -2,6 +2,7 @@
 
     python benchmarks/onepass.py --generator DIR    24 LFW photos of 8 people, and portraits of five
     python benchmarks/onepass.py --set steps=16,momentum=0.8    `veil` with other values; can be given several times
+    python benchmarks/onepass.py --hardened DIR     and with what `augment.py --keep DIR` taught in `esp-mfn`'s place
     python benchmarks/onepass.py --smoke            four photos, and a generator that was taught nothing
 
 DIR is what `python -m uncnn.exporters.train --generator` wrote. The three recognisers that ship are attacked; six
@@ -23,6 +24,7 @@ from typing import Final
 
 import numpy as np
 import yaml
+from augment import HARDENED, hardened, taught
 from common import CPU, JUDGES, REFERENCE, detector, is_missing, options_of, set_torch_up, surrogates
 from PIL import Image
 
@@ -36,6 +38,7 @@ from uncnn.plugins.generator.one_pass import OnePass
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import compare
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
+from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import STRENGTHS, make_attack, make_budget
 
 OUTSIDE: Final = ("edgeface-xxs", "mobilefacenet-y1", "mobilefacenet-sirius", "mobilefacenet-casia", *JUDGES)
@@ -58,6 +61,7 @@ def main() -> None:
     parser = options_of(__doc__)
     parser.add_argument("--generator", type=Path, help="the folder of a generator; without: veil alone")
     parser.add_argument("--set", action="append", help="parameters of veil and of its budget, with commas between")
+    parser.add_argument("--hardened", type=Path, help="the folder of an esp-mfn that is attacked in its place, too")
     options = parser.parse_args()
     people = sorted((options.data / "lfw" / "identities").glob("*"))[100:200:12][:8]
     if is_missing(options.data / "lfw", options.data / "people", REFERENCE):
@@ -73,11 +77,20 @@ def main() -> None:
         if folder is not None:
             attacks["one pass"] = (OnePass(Generator.load(folder)), STRENGTHS["balanced"])
     asked = [OnnxRecogniser.load(REFERENCE / name, CPU) for name in OUTSIDE]
+    attacked = {"": surrogates()}
+    if options.hardened:
+        attacked[", hardened"] = [_hardened(each, options.hardened) for each in surrogates()]
     for name, folders in sets.items():
         portraits = list(portraits_of(folders, 2 if options.smoke else PHOTOS))
         print(f"{name}: {len(portraits)} photos\n{HEAD}", flush=True)
         for title, (attack, budget) in attacks.items():
-            print(f"| {title} | {_row(portraits, attack, budget, asked)} |", flush=True)
+            for words, models in attacked.items():
+                print(f"| {title}{words} | {_row(portraits, attack, budget, models, asked)} |", flush=True)
+
+
+def _hardened(model: Recogniser, folder: Path) -> Recogniser:
+    """Return a recogniser with the weights of that folder where it is the one that they are of."""
+    return hardened(model, taught(model, folder)) if model.card.name == HARDENED else model
 
 
 def _veil(words: str) -> tuple[Attack, Budget]:
@@ -104,8 +117,13 @@ def portraits_of(folders: Sequence[Path], number: int) -> Iterator[Portrait]:
                 yield Portrait(folder.name, photo, max(faces, key=lambda face: face.size_px))
 
 
-def _row(portraits: Sequence[Portrait], attack: Attack, budget: Budget, asked: Sequence[OnnxRecogniser]) -> str:
-    attacked = surrogates()
+def _row(
+    portraits: Sequence[Portrait],
+    attack: Attack,
+    budget: Budget,
+    attacked: Sequence[Recogniser],
+    asked: Sequence[OnnxRecogniser],
+) -> str:
     began = time.perf_counter()
     patches = [
         perturb_all([FaceInPhoto(each.photo, each.face, seed)], attack, attacked, budget)
