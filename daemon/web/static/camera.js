@@ -5,8 +5,10 @@ import { Looker, LookerFailed } from "./camera-looker.js";
 import { announce, find, said, write } from "./elements.js";
 import { Refused, SessionEnded, ask } from "./live.js";
 
-const LARGEST_PIXELS = 640 * 480; // of the pictures that are looked at; the one that is cloaked is as the camera gives it
-const SIZE = { width: { ideal: 1920 }, height: { ideal: 1080 } };
+const LARGEST_PIXELS = 640 * 480; // of the pictures that are looked at
+const SMALL = { width: { ideal: 640 }, height: { ideal: 480 }, resizeMode: "none" }; // as the camera has it: nothing is cut off
+const LARGEST = { width: { ideal: 7680 }, height: { ideal: 4320 }, resizeMode: "none" }; // for the one that is cloaked
+const SETTLES = 3; // pictures, until the camera gives the size that it was asked for
 
 /** Why a browser does not give a camera, by the names of its errors (Media Capture and Streams, getUserMedia). */
 const REASONS = new Map([
@@ -76,10 +78,10 @@ class Session {
    */
   async look(looker) {
     await (document.hidden ? seen() : next(this.video));
-    if (document.hidden || this.stream === null || this.video.videoWidth === 0) return;
+    if (document.hidden || this.looker !== looker || this.video.videoWidth === 0) return;
     const began = performance.now();
     const looked = await looker.look(this.picture(began / 1000));
-    if (this.stream !== null) this.shown.show(looked, performance.now() - began);
+    if (this.looker === looker) this.shown.show(looked, performance.now() - began);
   }
 
   /**
@@ -99,11 +101,13 @@ class Session {
     return { width, height, data: context.getImageData(0, 0, width, height).data, seconds };
   }
 
-  /** Hand the present picture, as large as the camera gives it, to the page of photos, and go there. */
+  /** Hand a picture, as large as the camera gives one, to the page of photos, and go there. */
   async take() {
     button("take").disabled = true;
     announce(said("camera", "taking"));
     try {
+      for (const track of this.stream?.getTracks() ?? []) await track.applyConstraints(LARGEST).catch(() => {}); // then as it is
+      for (let number = 0; number < SETTLES; number += 1) await next(this.video);
       const content = await still(this.video);
       await ask(`/photos/${named(new Date())}`, { method: "PUT", body: content });
       this.stop();
@@ -173,7 +177,7 @@ async function taken() {
   if (!isSecureContext) throw new Problem(said("camera", "insecure"));
   if (navigator.mediaDevices === undefined) throw new Problem(said("camera", "unsupported"));
   try {
-    return await navigator.mediaDevices.getUserMedia({ video: SIZE });
+    return await navigator.mediaDevices.getUserMedia({ video: SMALL });
   } catch (error) {
     const reason = error instanceof DOMException ? REASONS.get(error.name) : undefined;
     throw new Problem(reason === undefined ? String(error) : said("camera", reason));

@@ -69,6 +69,19 @@ const take = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices);
 if (take) navigator.mediaDevices.getUserMedia = async (asked) => (globalThis.taken = await take(asked));
 """
 STATES = "['readyState', 'enabled'].map((name) => globalThis.taken.getTracks().map((each) => each[name]))"
+FOLLOW = """
+async (looks) => {
+  const { Following } = await import('/static/camera-following.js');
+  const following = new Following();
+  return looks.map(([seconds, found]) =>
+    following.look(found.map(([box, score]) => ({ box, score, landmarks: [] })), seconds)
+      .map(({ number, missing }) => [number, missing]));
+}
+"""
+NEAREST = """
+async ([embedding, people, threshold]) =>
+  (await import('/static/camera-recogniser.js')).nearest(embedding, people, threshold)
+"""
 BUSY = """
 () => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotReadableError'); }; }
 """
@@ -234,6 +247,36 @@ def test_a_face_is_hidden_as_live_does_it_and_numbers_are_those_of_python(
             box = np.array(each["box"])
             hide(pixels, around([box]), cell_of(box))
         assert bytes(found["hidden"]) == digest(pixels), "hidden to the last bit as in Python"
+
+
+def test_a_face_that_is_lost_is_hidden_on_for_a_while(
+    visit: Callable[..., tuple[Visitor, Page]], filming: Browser
+) -> None:
+    """As in `uncnn.daemon.live.following`: 1.5 s where it was surely one, 0.7 s where it never was."""
+    _, seen = visit(filming)
+    looks = [
+        (0.0, [([100, 100, 150, 160], 0.9), ([300, 100, 350, 160], 0.35), ([500, 100, 550, 160], 0.2)]),
+        (0.2, [([110, 104, 160, 164], 0.16)]),  # a faint look continues it, and begins nothing
+        (0.6, []),
+        (0.8, []),
+        (1.6, [([400, 300, 450, 360], 0.31)]),
+        (1.8, []),
+    ]
+    found = seen.evaluate(FOLLOW, looks)
+    assert [[number for number, _ in each] for each in found] == [[0, 1], [0, 1], [0, 1], [0], [0, 2], [2]]
+    assert found[3][0][1] == pytest.approx(0.6), "so long it was not seen: by so much more is hidden"
+
+
+def test_what_cannot_be_compared_is_taken_for_a_match(
+    visit: Callable[..., tuple[Visitor, Page]], filming: Browser
+) -> None:
+    _, seen = visit(filming)
+    people = [{"name": "Ada", "embeddings": [[1, 0], [0.6, 0.8]]}, {"name": "Eve", "embeddings": [[-1, 0.1]]}]
+    asked = [([2, 0], 0.9), ([0, 1], 0.9), ([0, 1], 0.8), ([0, 0], 0.9), ([1, 0, 0], 0.9)]
+    named = [seen.evaluate(NEAREST, [embedding, people, threshold]) for embedding, threshold in asked]
+    assert [each["name"] for each in named] == ["Ada", None, "Ada", "Ada", "Ada"]
+    assert [each["cosine"] for each in named] == [1, 0.8, 0.8, None, None]
+    assert seen.evaluate(NEAREST, [[1, 0], [], 0.9]) == {"name": None, "cosine": None}
 
 
 def digest(pixels: Pixels) -> bytes:
