@@ -69,9 +69,9 @@ function along(picture, length, filter, horizontal) {
       let from = horizontal ? 4 * (y * picture.width + first[place]) : 4 * (first[place] * picture.width + x);
       let [red, green, blue] = [FIXED / 2, FIXED / 2, FIXED / 2];
       for (let tap = most * place; tap < most * place + taps[place]; tap += 1, from += step) {
-        red += old[from] * weights[tap];
-        green += old[from + 1] * weights[tap];
-        blue += old[from + 2] * weights[tap];
+        red = (red + Math.imul(old[from], weights[tap])) | 0; // whole numbers of 32 bits, as in Pillow
+        green = (green + Math.imul(old[from + 1], weights[tap])) | 0;
+        blue = (blue + Math.imul(old[from + 2], weights[tap])) | 0;
       }
       data[target] = red >> 22;
       data[target + 1] = green >> 22;

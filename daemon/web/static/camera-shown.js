@@ -18,10 +18,14 @@ export class Shown {
     this.late = 0; // milliseconds of all of these together
   }
 
-  /** Begin anew. */
+  /** Keep nothing of what was shown. */
   clear() {
     this.begin();
     write(find(document, "#camera-rate", HTMLElement), "");
+    for (const which of /** @type {const} */ (["before", "after"])) {
+      Object.assign(find(document, `#camera-${which}`, HTMLCanvasElement), { width: 0, height: 0 });
+      list(which, []);
+    }
   }
 
   begin() {

@@ -46,6 +46,8 @@ class Session {
     this.stream = null;
     /** @type {Looker | null} */
     this.looker = null;
+    /** @type {Promise<unknown>} */
+    this.fresh = Promise.resolve(); // once there is a picture that was not looked at
     this.turn = 0; // rises with each start and each end: what belongs to an earlier one is over
   }
 
@@ -77,8 +79,10 @@ class Session {
    * @param {Looker} looker
    */
   async look(looker) {
-    await (document.hidden ? seen() : next(this.video));
-    if (document.hidden || this.looker !== looker || this.video.videoWidth === 0) return;
+    await (document.hidden ? seen() : this.fresh);
+    if (document.hidden || this.looker !== looker) return;
+    this.fresh = next(this.video); // comes while this one is looked at
+    if (this.video.videoWidth === 0) return;
     const began = performance.now();
     const looked = await looker.look(this.picture(began / 1000));
     if (this.looker === looker) this.shown.show(looked, performance.now() - began);
