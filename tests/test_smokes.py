@@ -11,6 +11,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 ELSEWHERE = {
+    "camera": "needs chromium; tests/daemon/web/browser/test_camera.py does the same",
     "memory": "a test",
     "page_pictures": "draws what docs/web.md shows; tests/daemon/web/browser does the same",
     "opinion": "run where its model is made anew",

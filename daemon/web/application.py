@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from uncnn.daemon.web import dropping, entering, health, held, models, people, settings, today
+from uncnn.daemon.web import camera, dropping, entering, health, held, models, people, settings, today
 from uncnn.daemon.web.announcing import another_on_enter
 from uncnn.daemon.web.assets import send_asset
 from uncnn.daemon.web.bodies import Refused
@@ -51,6 +51,10 @@ def application(site: Site) -> ASGIApp:
             Route("/photos/{identity}/release", dropping.release_photo, methods=["POST"]),
             Route("/photos/{identity}/retry", dropping.retry_photo, methods=["POST"]),
             Route("/photos/{identity}/forget", dropping.forget_photo, methods=["POST"]),
+            Route("/camera", camera.show_camera, methods=["GET"]),
+            Route("/camera.json", camera.send_camera, methods=["GET"]),
+            Route("/camera/{name}.onnx", camera.send_model, methods=["GET"]),
+            Route("/onnxruntime/{name}", camera.send_runtime, methods=["GET"]),
             Route("/today", today.show_today, methods=["GET"]),
             Route("/today", today.watch_folder, methods=["POST"]),
             Route("/today.json", today.send_today, methods=["GET"]),

@@ -47,6 +47,17 @@ BORNE: Final = {
 }
 """What every answer bears, besides that none of them is stored, except for what everybody's page has."""
 
+CAMERA_HEADERS: Final = {
+    "Content-Security-Policy": POLICY.replace("trusted-types 'none'", "trusted-types camera-worker"),
+    "Permissions-Policy": BORNE["Permissions-Policy"].replace("camera=()", "camera=(self)"),
+}
+"""What the page of the camera bears instead: it may take the camera, and begin the one script that runs beside it."""
+
+WORKER_HEADERS: Final = {
+    "Content-Security-Policy": POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
+}
+"""What that script bears instead: it, and no page, may compile WebAssembly. It has no document."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -13,7 +13,10 @@ from uncnn.daemon.web.doors import Refusal
 from uncnn.daemon.web.strings import said, strings
 from uncnn.daemon.web.waiting import waiting
 
-PAGES: Final = ("drop", "today", "held", "people", "models", "settings", "health", "sessions")
+PAGES: Final = ("drop", "camera", "today", "held", "people", "models", "settings", "health", "sessions")
+
+_LATER: Final = "camera"
+"""How the names of scripts begin that only one page has, once it needs them."""
 
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -27,7 +30,7 @@ _TEMPLATES: Final = Environment(
 
 def render(page: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Return one of the pages with `values` filled in."""
-    scripts = [name for name in assets() if ".js" in name]
+    scripts = [name for name in assets() if ".js" in name and not name.startswith(_LATER)]
     own = {"strings": strings(), "pages": PAGES, "page": page, "scripts": scripts, "waiting": waiting()}
     content = _TEMPLATES.get_template(f"{page}.html").render(own, **values)
     return HTMLResponse(content, status)

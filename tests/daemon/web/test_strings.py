@@ -67,6 +67,7 @@ def test_every_reason_of_a_refusal_is_there() -> None:
         ("models.whence", get_args(Whence)),
         ("models.pulled", (*get_args(PullState), "working", CONVERTING, DOWNLOADING)),
         ("process", ("worker", "verifier")),
+        ("camera", ("before", "after", "loading", "on", "off", "paused", "refused", "none", "busy")),
     ],
 )
 def test_every_word_that_data_stand_for_is_there(section: str, names: tuple[str, ...]) -> None:

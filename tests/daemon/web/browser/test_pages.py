@@ -14,7 +14,7 @@ from served_page import ServedPage
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("/", "/today", "/held", "/people", "/models", "/settings", "/health", "/sessions")
+PAGES = ("/", "/camera", "/today", "/held", "/people", "/models", "/settings", "/health", "/sessions")
 LOOKS: dict[str, dict[str, Any]] = {
     "light": DESKTOP,
     "dark": {**DESKTOP, "color_scheme": "dark"},

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from uncnn.daemon.web.assets import FOLDER
+from uncnn.daemon.web.camera import RUNTIME
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +32,8 @@ def test_what_does_not_is_found(modules: Path, tmp_path: Path) -> None:
     shutil.copy(CONFIGURATION, below)
     scripts = tmp_path / "daemon" / "web" / "static"
     shutil.copytree(FOLDER, scripts)
+    shutil.copytree(RUNTIME, scripts.with_name(RUNTIME.name))  # what the scripts of the camera use
+    assert checked(modules, below / "tsconfig.json").returncode == 0
     (scripts / "boxes.js").write_text((scripts / "boxes.js").read_text() + "\ndraw(1, 2, 3);\n")
     run = checked(modules, below / "tsconfig.json")
     assert run.returncode != 0
