@@ -51,7 +51,7 @@ class VideoEngine:
         return self._ask(self._working(), asked, report)
 
     def try_out(self, asked: Try, report: Report) -> Tried:
-        """Change a segment, and encode those of its frames that are judged."""
+        """Change some windows, and encode those of their frames that are judged."""
         return self._ask(self._working(), asked, report)
 
     def judge_trial(self, asked: JudgeTrial, report: Report) -> ClipVerdict:

@@ -117,7 +117,7 @@ class TrackJudge:
         return TrackVerdict(
             verdict,
             tuple(timeline.seconds(frame) for frame in sorted(linked)),
-            tuple(range(timeline.window_of(self.track.first), timeline.window_of(self.track.last) + 1)),
+            tuple(sorted({timeline.window_of(frame) for note in self.notes.values() for frame, _ in note.alike})),
             tuple(sorted({timeline.window_of(frame) for frame in linked})),
             by_mean,
         )

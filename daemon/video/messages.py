@@ -24,6 +24,8 @@ class Followed:
     frames: int
     faces: int  # tracks
     segments: int
+    spans: tuple[tuple[int, int], ...]  # of each track: the first and the last window in which it is
+    lots: tuple[tuple[int, ...], ...]  # windows that are tried together, one lot after another
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +43,23 @@ class Raised:
 
     track: int
     window: int
-    strengths: tuple[str, ...]  # one after another: each continues the change of the one before
+    strengths: tuple[str, ...]  # one after another, from the first on: each continues the change of the one before
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A segment of which the frames that are judged are encoded."""
+    """Windows of which the frames that are judged are encoded."""
 
-    segment: int
+    windows: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Try(Ask[Tried]):
-    """Change the faces of one segment, and encode those of its frames that are judged."""
+    """Change the faces of some windows, and encode those of their frames that are judged."""
 
     clip: Content
     name: str
-    segment: int
+    windows: tuple[int, ...]
     strength: str
     raised: tuple[Raised, ...]
     attack: AttackChoice
@@ -100,7 +102,7 @@ class TrackVerdict:
 
     face: FaceVerdict
     linked_seconds: tuple[float, ...]  # when it is linked, first to last
-    windows: tuple[int, ...]  # in which it is there
+    windows: tuple[int, ...]  # in which it was judged
     linked_windows: tuple[int, ...]
     mean_linked: bool  # by what all its frames have in common
 
@@ -142,7 +144,7 @@ class JudgeTrial(Ask[ClipVerdict]):
 
     original: Content
     name: str
-    segments: int
+    windows: tuple[int, ...]
     far: float
     margin: Margin
     smallest_px: float

@@ -36,28 +36,41 @@ class VideoPolicyError(UncnnError):
 
 @dataclass(slots=True)
 class Escalation:
-    """How far each face is escalated in each window, by track and window: how many levels above the first."""
+    """Which strengths the change of each face goes through in each window, by track and window."""
 
     levels: tuple[str, ...]
-    raised: dict[tuple[int, int], int] = field(default_factory=dict)
+    paths: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)  # where it is not the first level alone
 
-    def escalate(self, places: Iterable[tuple[int, int]]) -> bool:
-        """Put these one level higher; return whether any could."""
-        able = [place for place in places if self.raised.get(place, 0) + 1 < len(self.levels)]
-        for place in able:
-            self.raised[place] = self.raised.get(place, 0) + 1
-        return bool(able)
+    def carry_on(self, track: int, window: int) -> None:
+        """Begin a face's window with the strength that the window before came to: it goes on from that change."""
+        before = self.paths.get((track, window - 1))
+        if before is not None:
+            self.paths[track, window] = before[-1:]
+
+    def escalate(self, places: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Put these one level higher; return those that could be.
+
+        One that began with the strongest, since the window before needed it, is given as much once more: it had fewer
+        steps than one that began with the first.
+        """
+        able = []
+        for place in places:
+            path = self.paths.get(place, self.levels[:1])
+            higher = self.levels[self.levels.index(path[-1]) + 1 :][:1]
+            again = path[-1:] if len(path) == 1 and path[0] != self.levels[0] else ()
+            if higher or again:
+                self.paths[place] = (*path, *(higher or again))
+                able.append(place)
+        return able
 
     def strength(self, track: int) -> str:
         """Return the highest strength of a face."""
-        own = [level for (other, _), level in self.raised.items() if other == track]
+        own = [self.levels.index(path[-1]) for (other, _), path in self.paths.items() if other == track]
         return self.levels[max(own, default=0)]
 
     def messages(self) -> tuple[Raised, ...]:
         """Return it as the worker is told."""
-        return tuple(
-            Raised(track, window, self.levels[1 : level + 1]) for (track, window), level in sorted(self.raised.items())
-        )
+        return tuple(Raised(track, window, path) for (track, window), path in sorted(self.paths.items()))
 
 
 def protect_clip(
@@ -119,26 +132,25 @@ def _try_out(
 ) -> None:
     """Escalate by the frames that will be judged, encoded alone: to encode and judge all takes most of a round.
 
+    One lot of windows after another: a face is tried at every strength where it is seen first, and goes on from there.
     What is published is judged as a whole all the same. Raises as `protect_clip`.
     """
     policy, attack, first = job.policy, attack_of(job.policy, job.people), escalation.levels[0]
-    while True:
-        raised = escalation.messages()
-        for segment in range(followed.segments):
-            report(Stage("cloaking", segment, followed.segments))
+    for number, lot in enumerate(followed.lots):
+        for window in lot:
+            for track, (begun, ended) in enumerate(followed.spans):
+                if begun < window <= ended:
+                    escalation.carry_on(track, window)
+        windows = lot
+        while windows:
+            report(Stage("cloaking", number, len(followed.lots)))
             pause()
-            engine.try_out(Try(job.photo, job.name, segment, first, raised, attack), report)
-        report(Stage("trying it"))
-        asked = JudgeTrial(
-            job.photo,
-            job.name,
-            followed.segments,
-            policy.protect.far,
-            policy.protect.margin,
-            policy.faces.smallest_px,
-        )
-        if not escalation.escalate(_weak(engine.judge_trial(asked, report).tracks)):
-            return
+            raised = escalation.messages()
+            engine.try_out(Try(job.photo, job.name, windows, first, raised, attack), report)
+            far, margin = policy.protect.far, policy.protect.margin
+            asked = JudgeTrial(job.photo, job.name, windows, far, margin, policy.faces.smallest_px)
+            places = escalation.escalate(_weak(engine.judge_trial(asked, report).tracks))
+            windows = tuple(sorted({window for _, window in places}))
 
 
 def _weak(tracks: Sequence[TrackVerdict]) -> list[tuple[int, int]]:

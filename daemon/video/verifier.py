@@ -6,7 +6,7 @@ It also holds the copy against its original in all that must be the same: the fr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 
 from uncnn.daemon.protect.messages import Loaded, Ready
 from uncnn.daemon.protect.wire import Handlers, Report, Stage
-from uncnn.daemon.video.clip import frames_of, look_at, opened, picture
+from uncnn.daemon.video.clip import frames_at, frames_of, look_at, opened, picture
 from uncnn.daemon.video.errors import VideoError
 from uncnn.daemon.video.faces import detector_for, faces_in
 from uncnn.daemon.video.files import TIMELINE, file_of, trial_file
@@ -57,7 +57,8 @@ class VideoVerifier:
         original, released = file_of(asked.original), file_of(asked.released)
         timeline = read_timeline(original.with_suffix(f".{TIMELINE}"))
         _check_same(original, released, timeline, asked.name)
-        verdict = self._verdict(asked, timeline, _both(original, released, timeline, asked.name), report)
+        pairs = _both(original, released, timeline, asked.name)
+        verdict = self._verdict(asked, timeline, timeline.samples(), pairs, report)
         with released.open("rb") as stream:
             return replace(verdict, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
 
@@ -65,20 +66,21 @@ class VideoVerifier:
         """Return the verdict on the frames that were tried. Raises VideoError: they cannot be read. OSError."""
         original = file_of(asked.original)
         timeline = read_timeline(original.with_suffix(f".{TIMELINE}"))
-        return self._verdict(asked, timeline, _tried(original, timeline, asked), report)
+        pairs = _tried(original, timeline, asked)
+        return self._verdict(asked, timeline, timeline.samples(asked.windows), pairs, report)
 
     def _verdict(
         self,
         asked: JudgeClip | JudgeTrial,
         timeline: Timeline,
+        samples: Mapping[int, list[int]],
         pairs: Iterator[tuple[int, Any, Any]],
         report: Report,
     ) -> ClipVerdict:
-        """Return the verdict on frames, each with its number and its original."""
+        """Return the verdict on frames, each with its number and its original; `samples` are those that are judged."""
         judges = [TrackJudge(self.recognisers, track) for track in timeline.tracks]
         looking = detector_for(self.detector, LOOK_PIXELS, DEFAULT_THRESHOLD)
         uncovered: list[Uncovered] = []
-        samples = timeline.samples()
         squeezer = Squeezer(timeline.info)
         waiting: dict[
             int, tuple[int, Pixels, list[Face], list[int]]
@@ -153,23 +155,18 @@ def _both(original: Path, released: Path, timeline: Timeline, name: str) -> Iter
 
 def _tried(original: Path, timeline: Timeline, asked: JudgeTrial) -> Iterator[tuple[int, Any, Any]]:
     """Yield both versions of each frame that was tried, with its number. Raises VideoError: one is not there."""
-    samples, tried = timeline.samples(), _frames_tried(original, asked)
-    with opened(original, asked.name) as container:
-        for number, before in enumerate(frames_of(container)):
-            if number in samples:
-                after = next(tried, None)
-                if after is None:
-                    raise VideoError("changed", f"{asked.name}: a frame that was tried is not there")
-                after.pts = before.pts  # which it did not have where it was encoded
-                yield number, before, after
-
-
-def _frames_tried(original: Path, asked: JudgeTrial) -> Iterator[Any]:
-    for segment in range(asked.segments):
-        file = trial_file(original, segment)
-        if file.is_file():
-            with opened(file, asked.name) as container:
-                yield from frames_of(container)
+    numbers = timeline.samples(asked.windows)
+    if not numbers:
+        return
+    stamps = {timeline.stamps[number]: number for number in numbers}
+    with opened(trial_file(original), asked.name) as container:
+        tried = frames_of(container)
+        for number, before in frames_at(original, asked.name, stamps, from_start=0 in numbers):
+            after = next(tried, None)
+            if after is None:
+                raise VideoError("changed", f"{asked.name}: a frame that was tried is not there")
+            after.pts = before.pts  # which it did not have where it was encoded
+            yield number, before, after
 
 
 def _check_same(original: Path, released: Path, timeline: Timeline, name: str) -> None:

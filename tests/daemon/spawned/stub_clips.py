@@ -61,7 +61,7 @@ def make_worker(log: str) -> Handlers:
         content = asked.clip.read()
         if b"damaged" in content:
             raise stub_handlers.PhotoError("damaged", f"{asked.name}: damaged or not whole")
-        return Followed(INFO, 90, 1, 3)
+        return Followed(INFO, 90, 1, 3, ((0, 0),), ((0,),))
 
     def render(asked: Render, report: Report) -> Rendered:
         made = file_of(asked.clip).with_name(f"{asked.segment}-{len(asked.raised)}.segment")
@@ -85,7 +85,7 @@ def make_worker(log: str) -> Handlers:
     return {
         Ready: lambda _asked, _report: Loaded("stub"),
         Follow: follow,
-        Try: lambda asked, _report: Tried(asked.segment),
+        Try: lambda asked, _report: Tried(asked.windows),
         Render: render,
         Join: join,
     }

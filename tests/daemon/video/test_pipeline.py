@@ -51,21 +51,23 @@ class ScriptedEngine:
         *verdicts: Sequence[TrackVerdict],
         uncovered: Sequence[Uncovered] = (),
         trials: Sequence[Sequence[TrackVerdict]] = ((),),
+        lots: Sequence[Sequence[int]] = ((0, 1, 2),),
     ) -> None:
         self.verdicts, self.uncovered, self.trials = list(verdicts), tuple(uncovered), list(trials)
-        self.tried: list[tuple[int, tuple[Raised, ...]]] = []
+        self.lots = tuple(map(tuple, lots))
+        self.tried: list[tuple[tuple[int, ...], tuple[Raised, ...]]] = []
         self.rendered: list[tuple[int, tuple[Raised, ...]]] = []
 
     def follow(self, _asked: Any, _report: Any) -> Followed:
-        return Followed(INFO, 90, 1, 2)
+        return Followed(INFO, 90, 1, 2, ((0, 2),), self.lots)
 
     def render(self, asked: Render, _report: Any) -> Rendered:
         self.rendered.append((asked.segment, asked.raised))
         return Rendered(asked.segment, True)
 
     def try_out(self, asked: Try, _report: Any) -> Tried:
-        self.tried.append((asked.segment, asked.raised))
-        return Tried(asked.segment)
+        self.tried.append((asked.windows, asked.raised))
+        return Tried(asked.windows)
 
     def judge_trial(self, _asked: Any, _report: Any) -> ClipVerdict:
         return ClipVerdict("", ("as-is",), tuple(self.trials.pop(0)), (), 3)
@@ -95,7 +97,7 @@ def test_only_the_windows_in_which_a_face_is_linked_are_done_more_strongly() -> 
     engine = ScriptedEngine([track([2.5], [1])], [track()])
     outcome = outcome_of(engine)
     assert outcome.decision == "publish"
-    assert engine.rendered[2:] == [(number, (Raised(0, 1, ("strong",)),)) for number in (0, 1)]
+    assert engine.rendered[2:] == [(number, (Raised(0, 1, ("balanced", "strong")),)) for number in (0, 1)]
     assert outcome.strengths == ("strong",)
 
 
@@ -103,15 +105,33 @@ def test_what_a_few_frames_show_to_be_linked_is_done_more_strongly_before_all_ar
     engine = ScriptedEngine([track()], trials=[[track([2.5], [1])], [track()]])
     outcome = outcome_of(engine)
     assert (outcome.decision, outcome.strengths) == ("publish", ("strong",))
-    stronger = (Raised(0, 1, ("strong",)),)
-    assert engine.tried == [(0, ()), (1, ()), (0, stronger), (1, stronger)]
+    stronger = (Raised(0, 1, ("balanced", "strong")),)
+    assert engine.tried == [((0, 1, 2), ()), ((1,), stronger)]
     assert engine.rendered == [(0, stronger), (1, stronger)]
 
 
 def test_what_is_linked_all_the_same_goes_on_from_there() -> None:
     engine = ScriptedEngine([track([2.5], [1])], [track()], trials=[[track([2.5], [1])], [track()]])
     assert outcome_of(engine).strengths == ("utmost",)
-    assert engine.rendered[2:] == [(number, (Raised(0, 1, ("strong", "utmost")),)) for number in (0, 1)]
+    assert engine.rendered[2:] == [(number, (Raised(0, 1, ("balanced", "strong", "utmost")),)) for number in (0, 1)]
+
+
+def test_a_face_goes_on_with_the_strength_that_it_needed_before() -> None:
+    linked = [track([0.5], [0])]
+    engine = ScriptedEngine([track()], trials=[linked, linked, [track()], [track()]], lots=((0,), (1, 2)))
+    assert outcome_of(engine).strengths == ("utmost",)
+    first = Raised(0, 0, ("balanced", "strong", "utmost"))
+    after = (Raised(0, 1, ("utmost",)), Raised(0, 2, ("utmost",)))
+    assert engine.tried[2:] == [((0,), (first,)), ((1, 2), (first, *after))]
+    assert engine.rendered == [(number, (first, *after)) for number in (0, 1)]
+
+
+def test_a_face_that_began_with_the_strongest_is_given_as_much_once_more() -> None:
+    first, later = [track([0.5], [0])], [track([2.5], [1])]
+    engine = ScriptedEngine(later, later, trials=[first, first, [track()], later, later], lots=((0,), (1, 2)))
+    assert outcome_of(engine).decision == "hold"
+    assert engine.tried[-1][0] == (1,)
+    assert Raised(0, 1, ("utmost", "utmost")) in engine.tried[-1][1]
 
 
 def test_one_strength_alone_is_not_tried_before() -> None:

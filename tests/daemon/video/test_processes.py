@@ -58,9 +58,9 @@ def made(worker: VideoWorker, clip: Path, raised: tuple[Raised, ...] = ()) -> Pa
 
 
 def trial(worker: VideoWorker, verifier: VideoVerifier, clip: Path, timeline: Timeline) -> ClipVerdict:
-    for segment in range(timeline.segments):
-        worker.try_out(Try(Content(clip), clip.name, segment, "balanced", (), QUICK), silent)
-    asked = JudgeTrial(Content(clip), clip.name, timeline.segments, 1e-3, "calibrated", 24)
+    windows = tuple(range(timeline.windows))
+    worker.try_out(Try(Content(clip), clip.name, windows, "balanced", (), QUICK), silent)
+    asked = JudgeTrial(Content(clip), clip.name, windows, 1e-3, "calibrated", 24)
     return verifier.judge_trial(asked, silent)
 
 
@@ -111,7 +111,7 @@ def test_what_is_done_is_not_done_again_and_more_strength_is_for_its_window_alon
     assert worker.render(ask, silent).made
     assert made(worker, clip).read_bytes() == first
     assert {each: each.stat().st_mtime_ns for each in changes} == times
-    made(worker, clip, (Raised(0, 1, ("strong",)),))
+    made(worker, clip, (Raised(0, 1, ("balanced", "strong")),))
     (new,) = set(clip.parent.glob("*.change.npy")) - changes
     assert new.name.startswith("0-1-")
 
