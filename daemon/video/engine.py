@@ -21,6 +21,8 @@ from uncnn.daemon.video.messages import (
     JudgeTrial,
     Render,
     Rendered,
+    TellApart,
+    ToldApart,
     Tried,
     Try,
 )
@@ -49,6 +51,10 @@ class VideoEngine:
     def follow(self, asked: Follow, report: Report) -> Followed:
         """Return what there is in a clip."""
         return self._ask(self._working(), asked, report)
+
+    def tell_apart(self, asked: TellApart, report: Report) -> ToldApart:
+        """Return which faces the policy leaves alone."""
+        return self._ask(self._verifying(), asked, report)
 
     def try_out(self, asked: Try, report: Report) -> Tried:
         """Change some windows, and encode those of their frames that are judged."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from uncnn.daemon.config.policies import Margin
+from uncnn.daemon.config.policies import Margin, Who
+from uncnn.daemon.people.store import People
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import AttackChoice
 from uncnn.daemon.protect.wire import Ask
@@ -38,6 +39,24 @@ class Follow(Ask[Followed]):
 
 
 @dataclass(frozen=True, slots=True)
+class ToldApart:
+    """Whose faces are left alone."""
+
+    spared: tuple[bool, ...]  # a track each
+
+
+@dataclass(frozen=True, slots=True)
+class TellApart(Ask[ToldApart]):
+    """Say which faces of a clip a policy leaves alone, because of whose they are."""
+
+    clip: Content
+    name: str
+    who: Who
+    people: People
+    far: float
+
+
+@dataclass(frozen=True, slots=True)
 class Raised:
     """A track that has another strength in one window than the clip."""
 
@@ -63,6 +82,7 @@ class Try(Ask[Tried]):
     strength: str
     raised: tuple[Raised, ...]
     attack: AttackChoice
+    spared: tuple[int, ...] = ()  # tracks that are left as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +103,7 @@ class Render(Ask[Rendered]):
     strength: str
     raised: tuple[Raised, ...]
     attack: AttackChoice
+    spared: tuple[int, ...] = ()  # tracks that are left as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +115,7 @@ class Join(Ask[Content]):
     strength: str
     raised: tuple[Raised, ...]
     attack: AttackChoice
+    spared: tuple[int, ...] = ()  # tracks that are left as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +158,7 @@ class JudgeClip(Ask[ClipVerdict]):
     far: float
     margin: Margin
     smallest_px: float
+    spared: tuple[int, ...] = ()  # tracks that are not judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +171,4 @@ class JudgeTrial(Ask[ClipVerdict]):
     far: float
     margin: Margin
     smallest_px: float
+    spared: tuple[int, ...] = ()  # tracks that are not judged

@@ -21,6 +21,7 @@ from uncnn.daemon.video.messages import (
     JudgeTrial,
     Raised,
     Render,
+    TellApart,
     TrackVerdict,
     Try,
 )
@@ -29,7 +30,7 @@ from uncnn.plugins.api import UncnnError
 
 
 class VideoPolicyError(UncnnError):
-    """A policy asks for what is not done with clips."""
+    """Clips are not done here."""
 
     fault = "policy"
 
@@ -81,27 +82,28 @@ def protect_clip(
     `pause` is called between two steps; what it raises ends the clip, and the steps that are done are kept.
 
     Raises:
-        RequestError: it cannot be taken, or a plugin failed. ProcessDied. VideoPolicyError: the policy asks for what is
-        not done with clips.
+        RequestError: it cannot be taken, or a plugin failed. ProcessDied. VideoPolicyError: what videos
+        need is not installed.
     """
     began, policy = time.monotonic(), job.policy
-    if keeps := what_keeps_videos(policy):
+    if keeps := what_keeps_videos():
         raise VideoPolicyError(f"{job.name}: {keeps}")
     followed = engine.follow(Follow(job.photo, job.name, policy.faces.smallest_px), report)
     escalation, attack = Escalation(escalation_levels(policy)), attack_of(policy, job.people)
     first = escalation.levels[0]
-    if followed.faces and len(escalation.levels) > 1:
-        _try_out(engine, job, followed, escalation, report, pause)
+    spared = _spared(engine, job, followed, report)
+    if len(escalation.levels) > 1:
+        _try_out(engine, job, followed, spared, escalation, report, pause)
     while True:
         raised = escalation.messages()
         for segment in range(followed.segments):
             report(Stage("cloaking", segment, followed.segments))
             pause()
-            engine.render(Render(job.photo, job.name, segment, first, raised, attack), report)
-        candidate = engine.join(Join(job.photo, job.name, first, raised, attack), report)
+            engine.render(Render(job.photo, job.name, segment, first, raised, attack, spared), report)
+        candidate = engine.join(Join(job.photo, job.name, first, raised, attack, spared), report)
         report(Stage("checking"))
         far, margin = policy.protect.far, policy.protect.margin
-        asked = JudgeClip(job.photo, candidate, job.name, far, margin, policy.faces.smallest_px)
+        asked = JudgeClip(job.photo, candidate, job.name, far, margin, policy.faces.smallest_px, spared)
         verdict = engine.judge(asked, report)
         if not escalation.escalate(_weak(verdict.tracks)):
             break
@@ -115,17 +117,27 @@ def protect_clip(
             f"a face at {left},{top} is not followed, first at {clock(first_one.seconds)}; {reason}",
         )
     reason += _when(verdict.tracks)
-    strengths = tuple(escalation.strength(number) for number in range(len(verdict.tracks)))
+    strengths = tuple("" if number in spared else escalation.strength(number) for number in range(len(verdict.tracks)))
     seconds = time.monotonic() - began
     return Outcome(
         decision, reason, candidate, judged, strengths, followed.info.container, followed.info.notes, seconds
     )
 
 
+def _spared(engine: VideoEngine, job: PhotoJob, followed: Followed, report: Report) -> tuple[int, ...]:
+    """Return the tracks that the policy leaves alone. Raises as `protect_clip`."""
+    who = job.policy.faces.who
+    if who == "all" or not followed.faces:
+        return ()
+    asked = TellApart(job.photo, job.name, who, job.people, job.policy.protect.far)
+    return tuple(number for number, alone in enumerate(engine.tell_apart(asked, report).spared) if alone)
+
+
 def _try_out(
     engine: VideoEngine,
     job: PhotoJob,
     followed: Followed,
+    spared: tuple[int, ...],
     escalation: Escalation,
     report: Report,
     pause: Callable[[], None],
@@ -136,19 +148,20 @@ def _try_out(
     What is published is judged as a whole all the same. Raises as `protect_clip`.
     """
     policy, attack, first = job.policy, attack_of(job.policy, job.people), escalation.levels[0]
+    spans = {track: span for track, span in enumerate(followed.spans) if track not in spared}
     for number, lot in enumerate(followed.lots):
         for window in lot:
-            for track, (begun, ended) in enumerate(followed.spans):
+            for track, (begun, ended) in spans.items():
                 if begun < window <= ended:
                     escalation.carry_on(track, window)
-        windows = lot
+        windows = tuple(each for each in lot if any(begun <= each <= ended for begun, ended in spans.values()))
         while windows:
             report(Stage("cloaking", number, len(followed.lots)))
             pause()
             raised = escalation.messages()
-            engine.try_out(Try(job.photo, job.name, windows, first, raised, attack), report)
+            engine.try_out(Try(job.photo, job.name, windows, first, raised, attack, spared), report)
             far, margin = policy.protect.far, policy.protect.margin
-            asked = JudgeTrial(job.photo, job.name, windows, far, margin, policy.faces.smallest_px)
+            asked = JudgeTrial(job.photo, job.name, windows, far, margin, policy.faces.smallest_px, spared)
             places = escalation.escalate(_weak(engine.judge_trial(asked, report).tracks))
             windows = tuple(sorted({window for _, window in places}))
 

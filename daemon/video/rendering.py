@@ -48,6 +48,7 @@ class Order:
     attack: AttackChoice
     strength: str
     raised: tuple[Raised, ...]
+    spared: tuple[int, ...] = ()  # tracks that are left as they are
 
     def strengths(self, track: int, window: int) -> tuple[str, ...]:
         """Return the strengths that the change of a face in a window goes through."""
@@ -58,7 +59,8 @@ class Order:
         """Return what tells how these windows are changed from other ways."""
         people = [(person.name, str(person.enrolled), str(person.consented)) for person in self.attack.people.people]
         own = [[each.track, each.window, each.strengths] for each in self.raised if each.window in set(windows)]
-        told = json.dumps([self.attack.name, self.attack.parameters, people, self.strength, own], sort_keys=True)
+        parts = [self.attack.name, self.attack.parameters, people, self.strength, own, self.spared]
+        told = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
@@ -109,7 +111,7 @@ class SegmentRenderer:
         missing: list[tuple[int, int]] = []
         for window in sorted({*windows, *(each - 1 for each in windows if each)}):
             for number, track in enumerate(self.timeline.tracks):
-                if self.timeline.shown_in(track, window):
+                if number not in self.order.spared and self.timeline.shown_in(track, window):
                     kept = self._kept(number, window)
                     if kept is not None:
                         changes[number, window] = kept
@@ -212,7 +214,7 @@ class SegmentRenderer:
         full = planes.is_full_range(info.pixel_format, info.colours[0])
         share, writable = self.timeline.share_of_window(number), False
         for place, track in enumerate(self.timeline.tracks):
-            if not track.covers(number):
+            if place in self.order.spared or not track.covers(number):
                 continue
             change, before = changes[place, window], changes.get((place, window - 1))
             if before is not None and share < 1:

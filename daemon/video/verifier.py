@@ -21,9 +21,10 @@ from uncnn.daemon.video.errors import VideoError
 from uncnn.daemon.video.faces import detector_for, faces_in
 from uncnn.daemon.video.files import TIMELINE, file_of, trial_file
 from uncnn.daemon.video.judging import VIEWS, TrackJudge
-from uncnn.daemon.video.messages import ClipVerdict, JudgeClip, JudgeTrial, Uncovered
+from uncnn.daemon.video.messages import ClipVerdict, JudgeClip, JudgeTrial, TellApart, ToldApart, Uncovered
 from uncnn.daemon.video.squeezing import Squeezer
 from uncnn.daemon.video.timeline import Timeline, read_timeline
+from uncnn.daemon.video.whose import Sparing, left_alone
 from uncnn.daemon.video.writing import sounds_of
 from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels
@@ -48,6 +49,14 @@ class VideoVerifier:
 
     detector: Detector
     recognisers: Sequence[OnnxRecogniser]
+
+    def tell_apart(self, asked: TellApart, report: Report) -> ToldApart:
+        """Return which faces a policy leaves alone. Raises VideoError, OSError."""
+        original = file_of(asked.clip)
+        timeline = read_timeline(original.with_suffix(f".{TIMELINE}"))
+        judges = [recogniser for recogniser in self.recognisers if recogniser.card.role == "judge"]
+        sparing = Sparing(judges, asked.who, asked.people, asked.far)
+        return ToldApart(tuple(left_alone(original, asked.name, timeline, sparing, report)))
 
     def judge(self, asked: JudgeClip, report: Report) -> ClipVerdict:
         """Return the verdict on a copy.
@@ -98,7 +107,8 @@ class VideoVerifier:
             if number in samples:
                 faces = faces_in(looking, after, timeline.info.quarter_turns, LOOK_PIXELS)
                 pixels, shown = picture(before), picture(after)
-                there = self._shown(timeline, judges, samples[number], number, before, faces)
+                asked_of = [place for place in samples[number] if place not in asked.spared]
+                there = self._shown(timeline, judges, asked_of, number, before, faces)
                 for place in there:
                     judges[place].look(number, pixels, shown, faces)
                 uncovered += _uncovered(timeline, number, faces, asked.smallest_px)
@@ -110,7 +120,12 @@ class VideoVerifier:
         if timeline.tracks:
             squeezed(None)
             _check_all_seen(waiting, asked.name)
-        tracks = tuple(judge.verdict(timeline, asked.far, asked.margin, asked.smallest_px) for judge in judges)
+        tracks = tuple(
+            judge.left_alone()
+            if number in asked.spared
+            else judge.verdict(timeline, asked.far, asked.margin, asked.smallest_px)
+            for number, judge in enumerate(judges)
+        )
         return ClipVerdict("", VIEWS, tracks, tuple(uncovered), len(samples))
 
     def _shown(
@@ -233,6 +248,7 @@ def make_video_verifier(roster: Roster, device: str) -> Handlers:
 
     return {
         Ready: lambda _asked, _report: Loaded(device, tuple(recognisers[0].session.get_providers())),
+        TellApart: verifier.tell_apart,
         JudgeClip: judge,
         JudgeTrial: verifier.judge_trial,
     }

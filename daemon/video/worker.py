@@ -52,14 +52,14 @@ class VideoWorker:
     def render(self, asked: Render, report: Report) -> Rendered:
         """Change and encode one segment. Raises VideoError, OSError."""
         file, timeline = file_of(asked.clip), _timeline(asked.clip)
-        order = Order(asked.attack, asked.strength, asked.raised)
+        order = Order(asked.attack, asked.strength, asked.raised, asked.spared)
         made = SegmentRenderer(self.surrogates, file, asked.name, timeline, order, report).render(asked.segment)
         return Rendered(asked.segment, made)
 
     def try_out(self, asked: Try, report: Report) -> Tried:
         """Change some windows, and encode those of their frames that are judged. Raises VideoError, OSError."""
         file, timeline = file_of(asked.clip), _timeline(asked.clip)
-        order = Order(asked.attack, asked.strength, asked.raised)
+        order = Order(asked.attack, asked.strength, asked.raised, asked.spared)
         SegmentRenderer(self.surrogates, file, asked.name, timeline, order, report).try_out(asked.windows)
         return Tried(asked.windows)
 
@@ -67,7 +67,7 @@ class VideoWorker:
         """Put a clip together. Raises VideoError, OSError."""
         report(Stage("putting it together"))
         file, timeline = file_of(asked.clip), _timeline(asked.clip)
-        order = Order(asked.attack, asked.strength, asked.raised)
+        order = Order(asked.attack, asked.strength, asked.raised, asked.spared)
         numbers = [number for number in range(timeline.segments) if timeline.frames_of_segment(number)]
         segments = [segment_file(file, timeline, order, number) for number in numbers]
         target = file.with_suffix(f".{CANDIDATE}")

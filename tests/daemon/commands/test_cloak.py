@@ -16,7 +16,7 @@ from stub_engine import StubEngine
 from uncnn.daemon.commands.cloak import at_work, cloak_photos
 from uncnn.daemon.commands.jobs import drop, print_held, release, retry
 from uncnn.daemon.commands.status import print_status
-from uncnn.daemon.config import FacesSection, Models, Policy
+from uncnn.daemon.config import Models, Policy
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.jobs.actions import AskedError
 from uncnn.daemon.jobs.recovery import recover
@@ -291,10 +291,3 @@ def test_a_folder_with_videos_is_done_photos_first_and_without_the_extra_says_so
     assert told["b.jpg"]["done_before"]
     assert told["a.mp4"]["done_before"]
     assert set(given.cloak(policy=Policy(videos="ignore"))) == {"b.jpg"}
-
-
-def test_a_video_that_the_policy_cannot_do_keeps_no_photo_that_is_named_with_it(given: Given) -> None:
-    clip, photo = given.put("a.mp4", "good"), given.put("b.jpg", "good")
-    told = given.cloak(clip, photo, policy=Policy(faces=FacesSection(who="all-but-enrolled")))
-    assert "faces of enrolled people cannot be told apart in a video" in told["a.mp4"]["message"]
-    assert told["b.jpg"]["status"] == "published"

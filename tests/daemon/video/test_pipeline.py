@@ -17,9 +17,14 @@ from uncnn.daemon.video.clip_info import ClipInfo
 from uncnn.daemon.video.messages import (
     ClipVerdict,
     Followed,
+    Join,
+    JudgeClip,
+    JudgeTrial,
     Raised,
     Render,
     Rendered,
+    TellApart,
+    ToldApart,
     TrackVerdict,
     Tried,
     Try,
@@ -52,30 +57,43 @@ class ScriptedEngine:
         uncovered: Sequence[Uncovered] = (),
         trials: Sequence[Sequence[TrackVerdict]] = ((),),
         lots: Sequence[Sequence[int]] = ((0, 1, 2),),
+        spared: Sequence[bool] = (),
     ) -> None:
         self.verdicts, self.uncovered, self.trials = list(verdicts), tuple(uncovered), list(trials)
-        self.lots = tuple(map(tuple, lots))
+        self.lots, self.spared = tuple(map(tuple, lots)), tuple(spared)
+        self.who: list[str] = []
+        self.alone: set[tuple[int, ...]] = set()  # what worker and verifier were told of it
         self.tried: list[tuple[tuple[int, ...], tuple[Raised, ...]]] = []
         self.rendered: list[tuple[int, tuple[Raised, ...]]] = []
 
     def follow(self, _asked: Any, _report: Any) -> Followed:
-        return Followed(INFO, 90, 1, 2, ((0, 2),), self.lots)
+        faces = max(len(self.spared), 1)
+        return Followed(INFO, 90, faces, 2, ((0, 2),) * faces, self.lots)
+
+    def tell_apart(self, asked: TellApart, _report: Any) -> ToldApart:
+        self.who.append(asked.who)
+        return ToldApart(self.spared)
 
     def render(self, asked: Render, _report: Any) -> Rendered:
+        self.alone.add(asked.spared)
         self.rendered.append((asked.segment, asked.raised))
         return Rendered(asked.segment, True)
 
     def try_out(self, asked: Try, _report: Any) -> Tried:
+        self.alone.add(asked.spared)
         self.tried.append((asked.windows, asked.raised))
         return Tried(asked.windows)
 
-    def judge_trial(self, _asked: Any, _report: Any) -> ClipVerdict:
+    def judge_trial(self, asked: JudgeTrial, _report: Any) -> ClipVerdict:
+        self.alone.add(asked.spared)
         return ClipVerdict("", ("as-is",), tuple(self.trials.pop(0)), (), 3)
 
-    def join(self, _asked: Any, _report: Any) -> Content:
+    def join(self, asked: Join, _report: Any) -> Content:
+        self.alone.add(asked.spared)
         return Content(data=b"copy")
 
-    def judge(self, _asked: Any, _report: Any) -> ClipVerdict:
+    def judge(self, asked: JudgeClip, _report: Any) -> ClipVerdict:
+        self.alone.add(asked.spared)
         return ClipVerdict("ab" * 32, ("as-is",), tuple(self.verdicts.pop(0)), self.uncovered, 3)
 
 
@@ -167,7 +185,32 @@ def test_a_face_that_no_judge_was_asked_about_is_not_released() -> None:
     assert outcome.decision == "hold"
 
 
-def test_a_policy_that_spares_somebody_is_refused() -> None:
+def test_a_face_that_the_policy_spares_is_neither_changed_nor_judged() -> None:
+    bare = TrackVerdict(FaceVerdict(FACE, False, False, (), spared=True), (), (), (), False)
     policy = Policy(faces=FacesSection(who="all-but-enrolled"))
-    with pytest.raises(VideoPolicyError, match=r"clip\.mp4: faces of enrolled people cannot be told apart"):
-        outcome_of(ScriptedEngine(), policy)
+    engine = ScriptedEngine([bare, track()], trials=[[bare, track([0.5], [0])], [bare, track()]], spared=(True, False))
+    outcome = outcome_of(engine, policy)
+    assert outcome.decision == "publish"
+    assert "1 face left unchanged (policy faces.who: all-but-enrolled)" in outcome.reason
+    assert outcome.strengths == ("", "strong")
+    assert engine.who == ["all-but-enrolled"]
+    assert engine.alone == {(0,)}
+
+
+def test_a_clip_whose_faces_are_all_spared_is_published_and_nothing_is_tried() -> None:
+    bare = TrackVerdict(FaceVerdict(FACE, False, False, (), spared=True), (), (), (), False)
+    engine = ScriptedEngine([bare], spared=(True,))
+    assert outcome_of(engine, Policy(faces=FacesSection(who="only-enrolled"))).decision == "publish"
+    assert engine.tried == []
+
+
+def test_whose_a_face_is_is_not_asked_where_all_are_cloaked() -> None:
+    engine = ScriptedEngine([track()])
+    outcome_of(engine)
+    assert (engine.who, engine.alone) == ([], {()})
+
+
+def test_without_the_extra_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uncnn.plugins.extras.find_spec", lambda _name: None)
+    with pytest.raises(VideoPolicyError, match=r"clip\.mp4: a video needs the extra video"):
+        outcome_of(ScriptedEngine())
