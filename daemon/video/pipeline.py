@@ -26,6 +26,7 @@ from uncnn.daemon.video.messages import (
     Try,
 )
 from uncnn.daemon.video.needed import what_keeps_videos
+from uncnn.daemon.video.tried import TriedStrengths
 from uncnn.plugins.api import UncnnError
 
 
@@ -145,11 +146,17 @@ def _try_out(
     """Escalate by the frames that will be judged, encoded alone: to encode and judge all takes most of a round.
 
     One lot of windows after another: a face is tried at every strength where it is seen first, and goes on from there.
-    What is published is judged as a whole all the same. Raises as `protect_clip`.
+    What is published is judged as a whole all the same. Raises as `protect_clip`; OSError.
     """
     policy, attack, first = job.policy, attack_of(job.policy, job.people), escalation.levels[0]
+    clip = job.photo.file
+    assert clip is not None  # `take` hands a file over
+    tried = TriedStrengths.beside(clip, followed, spared, attack, escalation.levels)
+    done, escalation.paths = tried.read()
     spans = {track: span for track, span in enumerate(followed.spans) if track not in spared}
     for number, lot in enumerate(followed.lots):
+        if number < done:
+            continue
         for window in lot:
             for track, (begun, ended) in spans.items():
                 if begun < window <= ended:
@@ -164,6 +171,7 @@ def _try_out(
             asked = JudgeTrial(job.photo, job.name, windows, far, margin, policy.faces.smallest_px, spared)
             places = escalation.escalate(_weak(engine.judge_trial(asked, report).tracks))
             windows = tuple(sorted({window for _, window in places}))
+        tried.write(number + 1, escalation.paths)
 
 
 def _weak(tracks: Sequence[TrackVerdict]) -> list[tuple[int, int]]:

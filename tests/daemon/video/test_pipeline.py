@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,11 @@ def track(linked_at: Sequence[float] = (), windows: Sequence[int] = (), mean: bo
     linked = bool(linked_at) or mean
     face = FaceVerdict(FACE, True, True, (judgement(linked),))
     return TrackVerdict(face, tuple(linked_at), (0, 1, 2), tuple(windows), mean)
+
+
+@pytest.fixture(autouse=True)
+def private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
 class ScriptedEngine:
@@ -150,6 +156,50 @@ def test_a_face_that_began_with_the_strongest_is_given_as_much_once_more() -> No
     assert outcome_of(engine).decision == "hold"
     assert engine.tried[-1][0] == (1,)
     assert Raised(0, 1, ("utmost", "utmost")) in engine.tried[-1][1]
+
+
+def test_what_was_tried_before_a_kill_is_not_tried_again() -> None:
+    class Killed(Exception):
+        pass
+
+    lots, linked, steps = ((0,), (1, 2)), [track([0.5], [0])], []
+
+    def pause() -> None:
+        steps.append(1)
+        if len(steps) == 3:
+            raise Killed
+
+    killed = ScriptedEngine(trials=[linked, [track()]], lots=lots)
+    job = PhotoJob(Content(Path("source.clip")), "clip.mp4", Policy())
+    with pytest.raises(Killed):
+        protect_clip(killed, job, silent, pause)  # type: ignore[arg-type]
+    assert [windows for windows, _ in killed.tried] == [(0,), (0,)]
+    again = ScriptedEngine([track()], trials=[[track()]], lots=lots)
+    assert outcome_of(again).strengths == ("strong",)
+    known = (Raised(0, 0, ("balanced", "strong")), Raised(0, 1, ("strong",)), Raised(0, 2, ("strong",)))
+    assert again.tried == [((1, 2), known)]
+    assert again.rendered[0] == (0, known)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"terms": "others"}', "damaged"])
+def test_what_cannot_be_read_of_it_is_tried_anew(content: str) -> None:
+    outcome_of(ScriptedEngine([track()], trials=[[track([0.5], [0])], [track()]]))
+    file = Path("source.tried")
+    known = json.loads(file.read_text())
+    assert known["lots"] == 1
+    file.write_text(content if content != "damaged" else json.dumps(known | {"paths": [[0, 0, ["endless"]]]}))
+    engine = ScriptedEngine([track()])
+    assert outcome_of(engine).strengths == ("balanced",)
+    assert engine.tried == [((0, 1, 2), ())]
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text("mine")
+    Path("source.tried").symlink_to(other)
+    outcome_of(ScriptedEngine([track()]))
+    assert other.read_text() == "mine"
+    assert not Path("source.tried").is_symlink()
 
 
 def test_one_strength_alone_is_not_tried_before() -> None:
