@@ -101,9 +101,9 @@ class SegmentRenderer:
         """
         target = trial_file(self.clip)
         target.unlink(missing_ok=True)
-        judged = list(self.timeline.samples(windows))
-        if judged:
-            self._encode(judged, self.changes(windows), target, packed=True)
+        frames = self.timeline.trial(windows)
+        if frames:
+            self._encode(frames, self.changes(windows), target, packed=True)
 
     def changes(self, windows: Sequence[int]) -> dict[tuple[int, int], Tensor]:
         """Return each track's change in each of some windows, and in the one before each, by track and window."""

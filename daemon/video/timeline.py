@@ -122,6 +122,14 @@ class Timeline:
             if self.window_of(frame) in chosen
         }
 
+    def trial(self, windows: Collection[int]) -> list[int]:
+        """Return the frames that are encoded for a trial of some windows: the samples, and the frame before the first.
+
+        A segment begins with a frame that needs no other and is better than those after it: it is none that is judged.
+        """
+        samples = list(self.samples(windows))
+        return [*(first - 1 for first in samples[:1] if first), *samples]
+
     def share_of_window(self, frame: int) -> float:
         """Return how much of its window's own change a frame has, 0..1; the rest is that of the window before."""
         window = self.window_of(frame)

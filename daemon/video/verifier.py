@@ -170,7 +170,7 @@ def _both(original: Path, released: Path, timeline: Timeline, name: str) -> Iter
 
 def _tried(original: Path, timeline: Timeline, asked: JudgeTrial) -> Iterator[tuple[int, Any, Any]]:
     """Yield both versions of each frame that was tried, with its number. Raises VideoError: one is not there."""
-    numbers = timeline.samples(asked.windows)
+    numbers = timeline.trial(asked.windows)
     if not numbers:
         return
     stamps = {timeline.stamps[number]: number for number in numbers}

@@ -63,6 +63,15 @@ def test_the_samples_of_windows_are_all_samples_together() -> None:
     assert all(timeline.window_of(frame) == 1 for frame in windows[1])
 
 
+def test_a_trial_begins_with_a_frame_that_is_not_judged() -> None:
+    timeline = timeline_of(EVEN, (50, 300))
+    for windows in ([0], [2, 3]):
+        samples = list(timeline.samples(windows))
+        assert timeline.trial(windows) == [samples[0] - 1, *samples]
+    assert timeline_of([0], (0, 0)).trial([0]) == [0], "there is none before the first"
+    assert timeline_of(EVEN, (0, 10)).trial([]) == []
+
+
 def test_a_change_fades_into_the_next() -> None:
     timeline = timeline_of(EVEN, (0, 399))
     shares = [timeline.share_of_window(frame) for frame in range(len(EVEN))]
