@@ -16,7 +16,7 @@ from stub_engine import StubEngine
 from uncnn.daemon.commands.cloak import at_work, cloak_photos
 from uncnn.daemon.commands.jobs import drop, print_held, release, retry
 from uncnn.daemon.commands.status import print_status
-from uncnn.daemon.config import Models, Policy
+from uncnn.daemon.config import FacesSection, Models, Policy
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.jobs.actions import AskedError
 from uncnn.daemon.jobs.recovery import recover
@@ -272,6 +272,12 @@ def test_a_command_that_uses_the_services_models_waits_for_no_library_of_arrays(
         "import sys, uncnn.daemon.commands.cloak; print(*{'numpy', 'PIL', 'torch', 'onnxruntime'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def test_a_video_whose_face_the_policy_spares_is_published_with_it(given: Given) -> None:
+    told = given.cloak(given.put("a.mp4", "unprotected"), policy=Policy(faces=FacesSection(who="only-enrolled")))
+    assert told["a.mp4"]["status"] == "published"
+    assert "1 face left unchanged (policy faces.who: only-enrolled)" in told["a.mp4"]["message"]
 
 
 def test_a_folder_with_videos_is_done_photos_first_and_without_the_extra_says_so(
