@@ -91,13 +91,13 @@ class Track:
 
 
 def tracks_of(
-    looks: Sequence[Looked], cuts: Collection[int], patience: int, prolonged: int, frames: int
+    looks: Sequence[Looked], cuts: Collection[int], patience: int, prolonged: Callable[[Face], int], frames: int
 ) -> list[Track]:
     """Return the tracks of the faces seen in `looks`, which are in the order of their frames, landmarks smoothed.
 
     `cuts` are the first frames of new shots: no track goes over one. A track that is not seen for `patience` frames
-    ends. By `prolonged` frames it goes on at both ends, but not over a cut or beyond the clip's `frames`: a face is
-    there before it is found.
+    ends. By so many frames as `prolonged` says of the face at its first and at its last look it goes on there, but not
+    over a cut or beyond the clip's `frames`: a face is there before it is found.
     """
     shots = sorted(cuts)
     left = {look.frame: list(look.faces) for look in looks}
@@ -105,7 +105,9 @@ def tracks_of(
     _backward(tracks, left, sorted(left, reverse=True), shots, patience)
     for track in tracks:
         start, end = _shot(track.frames[0], shots, frames)
-        track.first, track.last = max(track.frames[0] - prolonged, start), min(track.frames[-1] + prolonged, end)
+        first, last = track.frames[0], track.frames[-1]
+        track.first = max(first - prolonged(track.seen[first]), start)
+        track.last = min(last + prolonged(track.seen[last]), end)
         track.seen = _smoothed(track.seen)
     return sorted(tracks, key=lambda track: (track.first, -track.size_px))
 

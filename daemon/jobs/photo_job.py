@@ -115,7 +115,7 @@ def take(context: JobContext, source: SourceFolder, found: Found, still_settling
     """
     name = source.name(found.relative)
     is_clip = is_video_name(found.relative.name)
-    if is_clip and (refused := why_not(context.clips, source.policy) or room_missing(context.spool, found.size)):
+    if is_clip and (refused := why_not(context.clips) or room_missing(context.spool, found.size)):
         return Done(name, "error", f"{name}: {refused}", taken=False)
     with _own_folder(context.spool) as own:
         try:

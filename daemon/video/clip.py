@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -170,6 +170,27 @@ def frames_of(container: av.container.InputContainer, start: int | None = None) 
         latest = frame.pts
         if start is None or frame.pts >= start:
             yield frame
+
+
+def frames_at(file: Path, name: str, stamps: Mapping[int, int], from_start: bool) -> Iterator[tuple[int, Any]]:
+    """Yield the frames that have some time stamps, each with the number that `stamps` has for it, in their order.
+
+    `from_start`: the first one of the file is among them.
+
+    Raises VideoError: one of them is not there, or it is damaged. OSError.
+    """
+    if not stamps:
+        return
+    left = len(stamps)
+    with opened(file, name) as container:
+        for frame in frames_of(container, None if from_start else min(stamps)):
+            number = stamps.get(int(frame.pts or 0))
+            if number is not None:
+                left -= 1
+                yield number, frame
+            if not left:
+                return
+    raise VideoError("damaged", f"{printable(name)} is damaged: a frame that was there is not found again")
 
 
 def _decoded(container: av.container.InputContainer, stream: Any) -> Iterator[av.video.frame.VideoFrame]:

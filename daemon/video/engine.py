@@ -21,6 +21,8 @@ from uncnn.daemon.video.messages import (
     JudgeTrial,
     Render,
     Rendered,
+    TellApart,
+    ToldApart,
     Tried,
     Try,
 )
@@ -50,8 +52,12 @@ class VideoEngine:
         """Return what there is in a clip."""
         return self._ask(self._working(), asked, report)
 
+    def tell_apart(self, asked: TellApart, report: Report) -> ToldApart:
+        """Return which faces the policy leaves alone."""
+        return self._ask(self._verifying(), asked, report)
+
     def try_out(self, asked: Try, report: Report) -> Tried:
-        """Change a segment, and encode those of its frames that are judged."""
+        """Change some windows, and encode those of their frames that are judged."""
         return self._ask(self._working(), asked, report)
 
     def judge_trial(self, asked: JudgeTrial, report: Report) -> ClipVerdict:

@@ -12,9 +12,9 @@ TIMELINE: Final = "timeline"
 """Ending of what is known of a clip."""
 
 
-def trial_file(clip: Path, segment: int) -> Path:
-    """Return where the frames of a segment lie that are judged before all of it is encoded."""
-    return clip.with_suffix(f".{segment:05d}.trial.mp4")
+def trial_file(clip: Path) -> Path:
+    """Return where the frames lie that are judged before all are encoded: those of the windows tried last."""
+    return clip.with_suffix(".trial.mp4")
 
 
 def file_of(clip: Content) -> Path:

@@ -81,7 +81,7 @@ class TrackJudge:
             alike = compare(recogniser.card, np.tile(clean, (len(where), 1)), seen)
             note = self.notes.setdefault((recogniser.card.name, AS_IS), Likeness())
             note.alike.append((frame, float(recogniser.most_alike(alike[:, None])[0])))
-            note.add(_unit(recogniser, clean[0]), _unit(recogniser, seen[0]))
+            note.add(unit(recogniser, clean[0]), unit(recogniser, seen[0]))
 
     def look_squeezed(self, frame: int, before: Pixels, after: Pixels, faces: Sequence[Face]) -> None:
         """Compare a frame that was encoded once more with its original."""
@@ -92,6 +92,11 @@ class TrackJudge:
             clean, seen = recogniser.embed(before, where), recogniser.embed(after, where)
             note = self.notes.setdefault((recogniser.card.name, CRF_28), Likeness())
             note.alike.append((frame, float(compare(recogniser.card, clean, seen)[0])))
+
+    def left_alone(self) -> TrackVerdict:
+        """Return the verdict on a face that the policy leaves alone: nobody was asked."""
+        face = next(iter(self.track.seen.values()))
+        return TrackVerdict(FaceVerdict(face, False, True, (), spared=True), (), (), (), False)
 
     def verdict(self, timeline: Timeline, far: float, margin: Margin, smallest_px: float) -> TrackVerdict:
         """Return what became of the face."""
@@ -117,7 +122,7 @@ class TrackJudge:
         return TrackVerdict(
             verdict,
             tuple(timeline.seconds(frame) for frame in sorted(linked)),
-            tuple(range(timeline.window_of(self.track.first), timeline.window_of(self.track.last) + 1)),
+            tuple(sorted({timeline.window_of(frame) for note in self.notes.values() for frame, _ in note.alike})),
             tuple(sorted({timeline.window_of(frame) for frame in linked})),
             by_mean,
         )
@@ -143,7 +148,7 @@ def _judgement(recogniser: OnnxRecogniser, view: str, after: float, far: float, 
     )
 
 
-def _unit(recogniser: OnnxRecogniser, embedding: npt.NDArray[np.float32]) -> Vector:
+def unit(recogniser: OnnxRecogniser, embedding: npt.NDArray[np.float32]) -> Vector:
     """Return an embedding of which means can be taken."""
     own = embedding.astype(np.float64)
     if recogniser.card.metric != "cosine":

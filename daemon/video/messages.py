@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from uncnn.daemon.config.policies import Margin
+from uncnn.daemon.config.policies import Margin, Who
+from uncnn.daemon.people.store import People
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import AttackChoice
 from uncnn.daemon.protect.wire import Ask
@@ -24,6 +25,8 @@ class Followed:
     frames: int
     faces: int  # tracks
     segments: int
+    spans: tuple[tuple[int, int], ...]  # of each track: the first and the last window in which it is
+    lots: tuple[tuple[int, ...], ...]  # windows that are tried together, one lot after another
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +39,50 @@ class Follow(Ask[Followed]):
 
 
 @dataclass(frozen=True, slots=True)
+class ToldApart:
+    """Whose faces are left alone."""
+
+    spared: tuple[bool, ...]  # a track each
+
+
+@dataclass(frozen=True, slots=True)
+class TellApart(Ask[ToldApart]):
+    """Say which faces of a clip a policy leaves alone, because of whose they are."""
+
+    clip: Content
+    name: str
+    who: Who
+    people: People
+    far: float
+
+
+@dataclass(frozen=True, slots=True)
 class Raised:
     """A track that has another strength in one window than the clip."""
 
     track: int
     window: int
-    strengths: tuple[str, ...]  # one after another: each continues the change of the one before
+    strengths: tuple[str, ...]  # one after another, from the first on: each continues the change of the one before
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A segment of which the frames that are judged are encoded."""
+    """Windows of which the frames that are judged are encoded."""
 
-    segment: int
+    windows: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Try(Ask[Tried]):
-    """Change the faces of one segment, and encode those of its frames that are judged."""
+    """Change the faces of some windows, and encode those of their frames that are judged."""
 
     clip: Content
     name: str
-    segment: int
+    windows: tuple[int, ...]
     strength: str
     raised: tuple[Raised, ...]
     attack: AttackChoice
+    spared: tuple[int, ...] = ()  # tracks that are left as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +103,7 @@ class Render(Ask[Rendered]):
     strength: str
     raised: tuple[Raised, ...]
     attack: AttackChoice
+    spared: tuple[int, ...] = ()  # tracks that are left as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +115,7 @@ class Join(Ask[Content]):
     strength: str
     raised: tuple[Raised, ...]
     attack: AttackChoice
+    spared: tuple[int, ...] = ()  # tracks that are left as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +124,7 @@ class TrackVerdict:
 
     face: FaceVerdict
     linked_seconds: tuple[float, ...]  # when it is linked, first to last
-    windows: tuple[int, ...]  # in which it is there
+    windows: tuple[int, ...]  # in which it was judged
     linked_windows: tuple[int, ...]
     mean_linked: bool  # by what all its frames have in common
 
@@ -134,6 +158,7 @@ class JudgeClip(Ask[ClipVerdict]):
     far: float
     margin: Margin
     smallest_px: float
+    spared: tuple[int, ...] = ()  # tracks that are not judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +167,8 @@ class JudgeTrial(Ask[ClipVerdict]):
 
     original: Content
     name: str
-    segments: int
+    windows: tuple[int, ...]
     far: float
     margin: Margin
     smallest_px: float
+    spared: tuple[int, ...] = ()  # tracks that are not judged

@@ -21,43 +21,58 @@ from uncnn.daemon.video.messages import (
     JudgeTrial,
     Raised,
     Render,
+    TellApart,
     TrackVerdict,
     Try,
 )
 from uncnn.daemon.video.needed import what_keeps_videos
+from uncnn.daemon.video.tried import TriedStrengths
 from uncnn.plugins.api import UncnnError
 
 
 class VideoPolicyError(UncnnError):
-    """A policy asks for what is not done with clips."""
+    """Clips are not done here."""
 
     fault = "policy"
 
 
 @dataclass(slots=True)
 class Escalation:
-    """How far each face is escalated in each window, by track and window: how many levels above the first."""
+    """Which strengths the change of each face goes through in each window, by track and window."""
 
     levels: tuple[str, ...]
-    raised: dict[tuple[int, int], int] = field(default_factory=dict)
+    paths: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)  # where it is not the first level alone
 
-    def escalate(self, places: Iterable[tuple[int, int]]) -> bool:
-        """Put these one level higher; return whether any could."""
-        able = [place for place in places if self.raised.get(place, 0) + 1 < len(self.levels)]
-        for place in able:
-            self.raised[place] = self.raised.get(place, 0) + 1
-        return bool(able)
+    def carry_on(self, track: int, window: int) -> None:
+        """Begin a face's window with the strength that the window before came to: it goes on from that change."""
+        before = self.paths.get((track, window - 1))
+        if before is not None:
+            self.paths[track, window] = before[-1:]
+
+    def escalate(self, places: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Put these one level higher; return those that could be.
+
+        One that began with the strongest, since the window before needed it, is given as much once more: it had fewer
+        steps than one that began with the first.
+        """
+        able = []
+        for place in places:
+            path = self.paths.get(place, self.levels[:1])
+            higher = self.levels[self.levels.index(path[-1]) + 1 :][:1]
+            again = path[-1:] if len(path) == 1 and path[0] != self.levels[0] else ()
+            if higher or again:
+                self.paths[place] = (*path, *(higher or again))
+                able.append(place)
+        return able
 
     def strength(self, track: int) -> str:
         """Return the highest strength of a face."""
-        own = [level for (other, _), level in self.raised.items() if other == track]
+        own = [self.levels.index(path[-1]) for (other, _), path in self.paths.items() if other == track]
         return self.levels[max(own, default=0)]
 
     def messages(self) -> tuple[Raised, ...]:
         """Return it as the worker is told."""
-        return tuple(
-            Raised(track, window, self.levels[1 : level + 1]) for (track, window), level in sorted(self.raised.items())
-        )
+        return tuple(Raised(track, window, path) for (track, window), path in sorted(self.paths.items()))
 
 
 def protect_clip(
@@ -68,27 +83,28 @@ def protect_clip(
     `pause` is called between two steps; what it raises ends the clip, and the steps that are done are kept.
 
     Raises:
-        RequestError: it cannot be taken, or a plugin failed. ProcessDied. VideoPolicyError: the policy asks for what is
-        not done with clips.
+        RequestError: it cannot be taken, or a plugin failed. ProcessDied. VideoPolicyError: what videos
+        need is not installed.
     """
     began, policy = time.monotonic(), job.policy
-    if keeps := what_keeps_videos(policy):
+    if keeps := what_keeps_videos():
         raise VideoPolicyError(f"{job.name}: {keeps}")
     followed = engine.follow(Follow(job.photo, job.name, policy.faces.smallest_px), report)
     escalation, attack = Escalation(escalation_levels(policy)), attack_of(policy, job.people)
     first = escalation.levels[0]
-    if followed.faces and len(escalation.levels) > 1:
-        _try_out(engine, job, followed, escalation, report, pause)
+    spared = _spared(engine, job, followed, report)
+    if len(escalation.levels) > 1:
+        _try_out(engine, job, followed, spared, escalation, report, pause)
     while True:
         raised = escalation.messages()
         for segment in range(followed.segments):
             report(Stage("cloaking", segment, followed.segments))
             pause()
-            engine.render(Render(job.photo, job.name, segment, first, raised, attack), report)
-        candidate = engine.join(Join(job.photo, job.name, first, raised, attack), report)
+            engine.render(Render(job.photo, job.name, segment, first, raised, attack, spared), report)
+        candidate = engine.join(Join(job.photo, job.name, first, raised, attack, spared), report)
         report(Stage("checking"))
         far, margin = policy.protect.far, policy.protect.margin
-        asked = JudgeClip(job.photo, candidate, job.name, far, margin, policy.faces.smallest_px)
+        asked = JudgeClip(job.photo, candidate, job.name, far, margin, policy.faces.smallest_px, spared)
         verdict = engine.judge(asked, report)
         if not escalation.escalate(_weak(verdict.tracks)):
             break
@@ -102,43 +118,60 @@ def protect_clip(
             f"a face at {left},{top} is not followed, first at {clock(first_one.seconds)}; {reason}",
         )
     reason += _when(verdict.tracks)
-    strengths = tuple(escalation.strength(number) for number in range(len(verdict.tracks)))
+    strengths = tuple("" if number in spared else escalation.strength(number) for number in range(len(verdict.tracks)))
     seconds = time.monotonic() - began
     return Outcome(
         decision, reason, candidate, judged, strengths, followed.info.container, followed.info.notes, seconds
     )
 
 
+def _spared(engine: VideoEngine, job: PhotoJob, followed: Followed, report: Report) -> tuple[int, ...]:
+    """Return the tracks that the policy leaves alone. Raises as `protect_clip`."""
+    who = job.policy.faces.who
+    if who == "all" or not followed.faces:
+        return ()
+    asked = TellApart(job.photo, job.name, who, job.people, job.policy.protect.far)
+    return tuple(number for number, alone in enumerate(engine.tell_apart(asked, report).spared) if alone)
+
+
 def _try_out(
     engine: VideoEngine,
     job: PhotoJob,
     followed: Followed,
+    spared: tuple[int, ...],
     escalation: Escalation,
     report: Report,
     pause: Callable[[], None],
 ) -> None:
     """Escalate by the frames that will be judged, encoded alone: to encode and judge all takes most of a round.
 
-    What is published is judged as a whole all the same. Raises as `protect_clip`.
+    One lot of windows after another: a face is tried at every strength where it is seen first, and goes on from there.
+    What is published is judged as a whole all the same. Raises as `protect_clip`; OSError.
     """
     policy, attack, first = job.policy, attack_of(job.policy, job.people), escalation.levels[0]
-    while True:
-        raised = escalation.messages()
-        for segment in range(followed.segments):
-            report(Stage("cloaking", segment, followed.segments))
+    clip = job.photo.file
+    assert clip is not None  # `take` hands a file over
+    tried = TriedStrengths.beside(clip, followed, spared, attack, escalation.levels)
+    done, escalation.paths = tried.read()
+    spans = {track: span for track, span in enumerate(followed.spans) if track not in spared}
+    for number, lot in enumerate(followed.lots):
+        if number < done:
+            continue
+        for window in lot:
+            for track, (begun, ended) in spans.items():
+                if begun < window <= ended:
+                    escalation.carry_on(track, window)
+        windows = tuple(each for each in lot if any(begun <= each <= ended for begun, ended in spans.values()))
+        while windows:
+            report(Stage("cloaking", number, len(followed.lots)))
             pause()
-            engine.try_out(Try(job.photo, job.name, segment, first, raised, attack), report)
-        report(Stage("trying it"))
-        asked = JudgeTrial(
-            job.photo,
-            job.name,
-            followed.segments,
-            policy.protect.far,
-            policy.protect.margin,
-            policy.faces.smallest_px,
-        )
-        if not escalation.escalate(_weak(engine.judge_trial(asked, report).tracks)):
-            return
+            raised = escalation.messages()
+            engine.try_out(Try(job.photo, job.name, windows, first, raised, attack, spared), report)
+            far, margin = policy.protect.far, policy.protect.margin
+            asked = JudgeTrial(job.photo, job.name, windows, far, margin, policy.faces.smallest_px, spared)
+            places = escalation.escalate(_weak(engine.judge_trial(asked, report).tracks))
+            windows = tuple(sorted({window for _, window in places}))
+        tried.write(number + 1, escalation.paths)
 
 
 def _weak(tracks: Sequence[TrackVerdict]) -> list[tuple[int, int]]:

@@ -19,7 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.files.folders import private, state_dir
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.pipeline import Outcome, PhotoJob
@@ -159,11 +158,11 @@ class ClipProtector:
             yield
 
 
-def why_not(clips: ClipProtector | None, policy: Policy) -> str:
-    """Return in words why clips are not taken under a policy, "" where they are."""
+def why_not(clips: ClipProtector | None) -> str:
+    """Return in words why clips are not taken, "" where they are."""
     if clips is None:
         return "videos are cloaked by the command `uncnn-daemon cloak`, not here"
-    return what_keeps_videos(policy)
+    return what_keeps_videos()
 
 
 def room_missing(spool: Path, size: int) -> str:

@@ -18,8 +18,7 @@ from uncnn.daemon.people.gallery import gallery
 from uncnn.daemon.protect.messages import AttackChoice
 from uncnn.daemon.protect.wire import Report, Stage
 from uncnn.daemon.video import planes
-from uncnn.daemon.video.clip import frames_of, opened, picture
-from uncnn.daemon.video.errors import VideoError
+from uncnn.daemon.video.clip import frames_at, picture
 from uncnn.daemon.video.files import trial_file
 from uncnn.daemon.video.messages import Raised
 from uncnn.daemon.video.timeline import Timeline
@@ -49,17 +48,19 @@ class Order:
     attack: AttackChoice
     strength: str
     raised: tuple[Raised, ...]
+    spared: tuple[int, ...] = ()  # tracks that are left as they are
 
     def strengths(self, track: int, window: int) -> tuple[str, ...]:
         """Return the strengths that the change of a face in a window goes through."""
         own = next((each for each in self.raised if (each.track, each.window) == (track, window)), None)
-        return (self.strength, *(own.strengths if own else ()))
+        return own.strengths if own else (self.strength,)
 
     def key(self, windows: Iterable[int]) -> str:
         """Return what tells how these windows are changed from other ways."""
         people = [(person.name, str(person.enrolled), str(person.consented)) for person in self.attack.people.people]
         own = [[each.track, each.window, each.strengths] for each in self.raised if each.window in set(windows)]
-        told = json.dumps([self.attack.name, self.attack.parameters, people, self.strength, own], sort_keys=True)
+        parts = [self.attack.name, self.attack.parameters, people, self.strength, own, self.spared]
+        told = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
@@ -91,26 +92,26 @@ class SegmentRenderer:
         self._encode(self.timeline.frames_of_segment(segment), changes, target)
         return True
 
-    def try_out(self, segment: int) -> None:
-        """Change a segment, and encode those of its frames alone that are judged; the changes are kept.
+    def try_out(self, windows: Sequence[int]) -> None:
+        """Change some windows, and encode those of their frames alone that are judged; the changes are kept.
 
         They follow each other as if they were the whole, so that the encoder spends as many bits on each.
 
         Raises VideoError, OSError.
         """
-        frames, target = self.timeline.frames_of_segment(segment), trial_file(self.clip, segment)
-        judged = [number for number in self.timeline.samples() if number in frames]
+        target = trial_file(self.clip)
         target.unlink(missing_ok=True)
-        if judged:
-            self._encode(judged, self.changes(self.timeline.windows_of_segment(segment)), target, packed=True)
+        frames = self.timeline.trial(windows)
+        if frames:
+            self._encode(frames, self.changes(windows), target, packed=True)
 
-    def changes(self, windows: range) -> dict[tuple[int, int], Tensor]:
-        """Return each track's change in each of some windows, and in the one before them, by track and window."""
+    def changes(self, windows: Sequence[int]) -> dict[tuple[int, int], Tensor]:
+        """Return each track's change in each of some windows, and in the one before each, by track and window."""
         changes: dict[tuple[int, int], Tensor] = {}
         missing: list[tuple[int, int]] = []
-        for window in (*([windows.start - 1] if windows.start else []), *windows):
+        for window in sorted({*windows, *(each - 1 for each in windows if each)}):
             for number, track in enumerate(self.timeline.tracks):
-                if self.timeline.shown_in(track, window):
+                if number not in self.order.spared and self.timeline.shown_in(track, window):
                     kept = self._kept(number, window)
                     if kept is not None:
                         changes[number, window] = kept
@@ -213,7 +214,7 @@ class SegmentRenderer:
         full = planes.is_full_range(info.pixel_format, info.colours[0])
         share, writable = self.timeline.share_of_window(number), False
         for place, track in enumerate(self.timeline.tracks):
-            if not track.covers(number):
+            if place in self.order.spared or not track.covers(number):
                 continue
             change, before = changes[place, window], changes.get((place, window - 1))
             if before is not None and share < 1:
@@ -225,24 +226,9 @@ class SegmentRenderer:
             planes.add(frame, region, pixels.numpy().astype(np.float32), full)
 
     def _frames(self, numbers: Sequence[int]) -> Iterator[tuple[int, Any]]:
-        """Yield some frames, in their order, each with its number.
-
-        Raises VideoError: one of them is not there any more.
-        """
-        if not len(numbers):
-            return
-        stamps: dict[int | None, int] = {self.timeline.stamps[number]: number for number in numbers}
-        start = self.timeline.stamps[numbers[0]]
-        left = len(stamps)
-        with opened(self.clip, self.name) as container:
-            for frame in frames_of(container, start if numbers[0] else None):
-                number = stamps.get(frame.pts)
-                if number is not None:
-                    left -= 1
-                    yield number, frame
-                if not left:
-                    return
-        raise VideoError("damaged", f"{self.name} is damaged: a frame that was there is not found again")
+        """Yield some frames, in their order, each with its number. Raises VideoError: one is not there any more."""
+        stamps = {self.timeline.stamps[number]: number for number in numbers}
+        return frames_at(self.clip, self.name, stamps, from_start=0 in numbers)
 
     def _kept(self, track: int, window: int, strengths: tuple[str, ...] | None = None) -> Tensor | None:
         file = self._change_file(track, window, strengths)

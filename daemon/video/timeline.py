@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -83,18 +84,51 @@ class Timeline:
         frames = self.shown_in(track, window)
         return [int(each) for each in np.linspace(frames.start, frames.stop - 1, KEY_FRAMES).round()] if frames else []
 
-    def samples(self) -> dict[int, list[int]]:
+    def span(self, track: Track) -> range:
+        """Return the windows in which a face is."""
+        return range(self.window_of(track.first), self.window_of(track.last) + 1)
+
+    def lots(self) -> list[tuple[int, ...]]:
+        """Return the windows in which there are faces, in lots that are tried one after another.
+
+        A window in which a face is seen first is a lot of its own: what it takes there is where the next one begins.
+        The others of a segment go together, which decodes and starts less often.
+        """
+        spans = [self.span(track) for track in self.tracks]
+        begun = {span.start for span in spans}
+        lots: list[tuple[int, ...]] = []
+        for window in sorted({window for span in spans for window in span}):
+            apart = window in begun or window - 1 in begun or window % SEGMENT_WINDOWS == 0
+            if apart or lots[-1][-1] != window - 1:
+                lots.append(())
+            lots[-1] += (window,)
+        return lots
+
+    def samples(self, windows: Collection[int] | None = None) -> dict[int, list[int]]:
         """Return the frames that are judged, in their order: one a second, and one of each face in each window.
 
-        With the numbers of the tracks that have to be judged in each: all that are there.
+        With the numbers of the tracks that have to be judged in each: all that are there. `windows`: of these alone.
         """
+        chosen = set(range(self.windows) if windows is None else windows)
         count = int(self.seconds(self.frames - 1)) + 1
         wanted = {self._at_second(second + 0.5) for second in range(count)}
         for track in self.tracks:
-            for window in range(self.window_of(track.first), self.window_of(track.last) + 1):
+            for window in chosen.intersection(self.span(track)):
                 keys = self.key_frames(track, window)
                 wanted.update(keys[len(keys) // 2 : len(keys) // 2 + 1])
-        return {frame: [n for n, track in enumerate(self.tracks) if track.covers(frame)] for frame in sorted(wanted)}
+        return {
+            frame: [number for number, track in enumerate(self.tracks) if track.covers(frame)]
+            for frame in sorted(wanted)
+            if self.window_of(frame) in chosen
+        }
+
+    def trial(self, windows: Collection[int]) -> list[int]:
+        """Return the frames that are encoded for a trial of some windows: the samples, and the frame before the first.
+
+        A segment begins with a frame that needs no other and is better than those after it: it is none that is judged.
+        """
+        samples = list(self.samples(windows))
+        return [*(first - 1 for first in samples[:1] if first), *samples]
 
     def share_of_window(self, frame: int) -> float:
         """Return how much of its window's own change a frame has, 0..1; the rest is that of the window before."""

@@ -6,7 +6,7 @@ It also holds the copy against its original in all that must be the same: the fr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -16,14 +16,15 @@ import numpy as np
 
 from uncnn.daemon.protect.messages import Loaded, Ready
 from uncnn.daemon.protect.wire import Handlers, Report, Stage
-from uncnn.daemon.video.clip import frames_of, look_at, opened, picture
+from uncnn.daemon.video.clip import frames_at, frames_of, look_at, opened, picture
 from uncnn.daemon.video.errors import VideoError
 from uncnn.daemon.video.faces import detector_for, faces_in
 from uncnn.daemon.video.files import TIMELINE, file_of, trial_file
 from uncnn.daemon.video.judging import VIEWS, TrackJudge
-from uncnn.daemon.video.messages import ClipVerdict, JudgeClip, JudgeTrial, Uncovered
+from uncnn.daemon.video.messages import ClipVerdict, JudgeClip, JudgeTrial, TellApart, ToldApart, Uncovered
 from uncnn.daemon.video.squeezing import Squeezer
 from uncnn.daemon.video.timeline import Timeline, read_timeline
+from uncnn.daemon.video.whose import Sparing, left_alone
 from uncnn.daemon.video.writing import sounds_of
 from uncnn.exporters.registry.store import Roster
 from uncnn.plugins.api import Detector, Face, Pixels
@@ -49,6 +50,14 @@ class VideoVerifier:
     detector: Detector
     recognisers: Sequence[OnnxRecogniser]
 
+    def tell_apart(self, asked: TellApart, report: Report) -> ToldApart:
+        """Return which faces a policy leaves alone. Raises VideoError, OSError."""
+        original = file_of(asked.clip)
+        timeline = read_timeline(original.with_suffix(f".{TIMELINE}"))
+        judges = [recogniser for recogniser in self.recognisers if recogniser.card.role == "judge"]
+        sparing = Sparing(judges, asked.who, asked.people, asked.far)
+        return ToldApart(tuple(left_alone(original, asked.name, timeline, sparing, report)))
+
     def judge(self, asked: JudgeClip, report: Report) -> ClipVerdict:
         """Return the verdict on a copy.
 
@@ -57,7 +66,8 @@ class VideoVerifier:
         original, released = file_of(asked.original), file_of(asked.released)
         timeline = read_timeline(original.with_suffix(f".{TIMELINE}"))
         _check_same(original, released, timeline, asked.name)
-        verdict = self._verdict(asked, timeline, _both(original, released, timeline, asked.name), report)
+        pairs = _both(original, released, timeline, asked.name)
+        verdict = self._verdict(asked, timeline, timeline.samples(), pairs, report)
         with released.open("rb") as stream:
             return replace(verdict, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
 
@@ -65,20 +75,21 @@ class VideoVerifier:
         """Return the verdict on the frames that were tried. Raises VideoError: they cannot be read. OSError."""
         original = file_of(asked.original)
         timeline = read_timeline(original.with_suffix(f".{TIMELINE}"))
-        return self._verdict(asked, timeline, _tried(original, timeline, asked), report)
+        pairs = _tried(original, timeline, asked)
+        return self._verdict(asked, timeline, timeline.samples(asked.windows), pairs, report)
 
     def _verdict(
         self,
         asked: JudgeClip | JudgeTrial,
         timeline: Timeline,
+        samples: Mapping[int, list[int]],
         pairs: Iterator[tuple[int, Any, Any]],
         report: Report,
     ) -> ClipVerdict:
-        """Return the verdict on frames, each with its number and its original."""
+        """Return the verdict on frames, each with its number and its original; `samples` are those that are judged."""
         judges = [TrackJudge(self.recognisers, track) for track in timeline.tracks]
         looking = detector_for(self.detector, LOOK_PIXELS, DEFAULT_THRESHOLD)
         uncovered: list[Uncovered] = []
-        samples = timeline.samples()
         squeezer = Squeezer(timeline.info)
         waiting: dict[
             int, tuple[int, Pixels, list[Face], list[int]]
@@ -96,7 +107,8 @@ class VideoVerifier:
             if number in samples:
                 faces = faces_in(looking, after, timeline.info.quarter_turns, LOOK_PIXELS)
                 pixels, shown = picture(before), picture(after)
-                there = self._shown(timeline, judges, samples[number], number, before, faces)
+                asked_of = [place for place in samples[number] if place not in asked.spared]
+                there = self._shown(timeline, judges, asked_of, number, before, faces)
                 for place in there:
                     judges[place].look(number, pixels, shown, faces)
                 uncovered += _uncovered(timeline, number, faces, asked.smallest_px)
@@ -108,7 +120,12 @@ class VideoVerifier:
         if timeline.tracks:
             squeezed(None)
             _check_all_seen(waiting, asked.name)
-        tracks = tuple(judge.verdict(timeline, asked.far, asked.margin, asked.smallest_px) for judge in judges)
+        tracks = tuple(
+            judge.left_alone()
+            if number in asked.spared
+            else judge.verdict(timeline, asked.far, asked.margin, asked.smallest_px)
+            for number, judge in enumerate(judges)
+        )
         return ClipVerdict("", VIEWS, tracks, tuple(uncovered), len(samples))
 
     def _shown(
@@ -153,23 +170,18 @@ def _both(original: Path, released: Path, timeline: Timeline, name: str) -> Iter
 
 def _tried(original: Path, timeline: Timeline, asked: JudgeTrial) -> Iterator[tuple[int, Any, Any]]:
     """Yield both versions of each frame that was tried, with its number. Raises VideoError: one is not there."""
-    samples, tried = timeline.samples(), _frames_tried(original, asked)
-    with opened(original, asked.name) as container:
-        for number, before in enumerate(frames_of(container)):
-            if number in samples:
-                after = next(tried, None)
-                if after is None:
-                    raise VideoError("changed", f"{asked.name}: a frame that was tried is not there")
-                after.pts = before.pts  # which it did not have where it was encoded
-                yield number, before, after
-
-
-def _frames_tried(original: Path, asked: JudgeTrial) -> Iterator[Any]:
-    for segment in range(asked.segments):
-        file = trial_file(original, segment)
-        if file.is_file():
-            with opened(file, asked.name) as container:
-                yield from frames_of(container)
+    numbers = timeline.trial(asked.windows)
+    if not numbers:
+        return
+    stamps = {timeline.stamps[number]: number for number in numbers}
+    with opened(trial_file(original), asked.name) as container:
+        tried = frames_of(container)
+        for number, before in frames_at(original, asked.name, stamps, from_start=0 in numbers):
+            after = next(tried, None)
+            if after is None:
+                raise VideoError("changed", f"{asked.name}: a frame that was tried is not there")
+            after.pts = before.pts  # which it did not have where it was encoded
+            yield number, before, after
 
 
 def _check_same(original: Path, released: Path, timeline: Timeline, name: str) -> None:
@@ -236,6 +248,7 @@ def make_video_verifier(roster: Roster, device: str) -> Handlers:
 
     return {
         Ready: lambda _asked, _report: Loaded(device, tuple(recognisers[0].session.get_providers())),
+        TellApart: verifier.tell_apart,
         JudgeClip: judge,
         JudgeTrial: verifier.judge_trial,
     }

@@ -39,27 +39,35 @@ class VideoWorker:
         except (OSError, ValueError, KeyError, TypeError):
             timeline = follow(self.detector, file, asked.name, asked.smallest_px, report)
             write_timeline(timeline, known)
-        return Followed(timeline.info, timeline.frames, len(timeline.tracks), timeline.segments)
+        spans = [timeline.span(track) for track in timeline.tracks]
+        return Followed(
+            timeline.info,
+            timeline.frames,
+            len(timeline.tracks),
+            timeline.segments,
+            tuple((span.start, span.stop - 1) for span in spans),
+            tuple(timeline.lots()),
+        )
 
     def render(self, asked: Render, report: Report) -> Rendered:
         """Change and encode one segment. Raises VideoError, OSError."""
         file, timeline = file_of(asked.clip), _timeline(asked.clip)
-        order = Order(asked.attack, asked.strength, asked.raised)
+        order = Order(asked.attack, asked.strength, asked.raised, asked.spared)
         made = SegmentRenderer(self.surrogates, file, asked.name, timeline, order, report).render(asked.segment)
         return Rendered(asked.segment, made)
 
     def try_out(self, asked: Try, report: Report) -> Tried:
-        """Change a segment, and encode those of its frames that are judged. Raises VideoError, OSError."""
+        """Change some windows, and encode those of their frames that are judged. Raises VideoError, OSError."""
         file, timeline = file_of(asked.clip), _timeline(asked.clip)
-        order = Order(asked.attack, asked.strength, asked.raised)
-        SegmentRenderer(self.surrogates, file, asked.name, timeline, order, report).try_out(asked.segment)
-        return Tried(asked.segment)
+        order = Order(asked.attack, asked.strength, asked.raised, asked.spared)
+        SegmentRenderer(self.surrogates, file, asked.name, timeline, order, report).try_out(asked.windows)
+        return Tried(asked.windows)
 
     def join(self, asked: Join, report: Report) -> Content:
         """Put a clip together. Raises VideoError, OSError."""
         report(Stage("putting it together"))
         file, timeline = file_of(asked.clip), _timeline(asked.clip)
-        order = Order(asked.attack, asked.strength, asked.raised)
+        order = Order(asked.attack, asked.strength, asked.raised, asked.spared)
         numbers = [number for number in range(timeline.segments) if timeline.frames_of_segment(number)]
         segments = [segment_file(file, timeline, order, number) for number in numbers]
         target = file.with_suffix(f".{CANDIDATE}")

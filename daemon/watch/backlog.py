@@ -49,7 +49,7 @@ class SourceFolder:
     def can_do(self, relative: Path) -> bool:
         """Return whether a file is taken by its kind: a video, where the policy and what is installed allow it."""
         is_video = is_video_name(relative.name)
-        return not is_video or (self.policy.videos == "cloak" and not what_keeps_videos(self.policy))
+        return not is_video or (self.policy.videos == "cloak" and not what_keeps_videos())
 
     def name(self, relative: Path) -> str:
         """Return what a person calls a photo of the folder."""
@@ -125,7 +125,7 @@ def scan_folder(ledger: Ledger, source: SourceFolder) -> ScanResult:
             refused.append(replace(each, refused=own))
             continue
         job = ledger.done(source.number, each.relative, source_of(each), own.digest)
-        if job is None and is_video_name(each.relative.name) and (keeps := what_keeps_videos(own.policy)):
+        if job is None and is_video_name(each.relative.name) and (keeps := what_keeps_videos()):
             videos[each] = keeps
         else:
             done[each] = job

@@ -12,7 +12,6 @@ from typing import Final
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.files.names import is_video_name
 from uncnn.daemon.files.spool import SIZE_LIMIT
 from uncnn.daemon.text import printable
@@ -39,7 +38,7 @@ async def put_photo(request: Request) -> Response:
     site = site_of(request)
     policy, policy_name = chosen(site, request.query_params)
     name = plain_name(request.path_params["name"])
-    if is_video_name(name) and what_keeps_videos(Policy()):  # what is installed; a policy is said once it is there
+    if is_video_name(name) and what_keeps_videos():
         raise Refused(415, "video")
     try:
         identity = site.photos.begin(AT_ONCE)

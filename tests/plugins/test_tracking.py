@@ -23,7 +23,7 @@ def looks_at(*faces: list[Face]) -> list[Looked]:
 
 
 def tracks(looks: list[Looked], cuts: tuple[int, ...] = (), frames: int = 200) -> list[Track]:
-    return tracks_of(looks, cuts, patience=4 * LOOK, prolonged=LOOK, frames=frames)
+    return tracks_of(looks, cuts, patience=4 * LOOK, prolonged=lambda _face: LOOK, frames=frames)
 
 
 def test_a_face_that_moves_is_one_track() -> None:

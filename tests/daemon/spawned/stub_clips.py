@@ -34,6 +34,8 @@ from uncnn.daemon.video.messages import (
     JudgeTrial,
     Render,
     Rendered,
+    TellApart,
+    ToldApart,
     TrackVerdict,
     Tried,
     Try,
@@ -61,7 +63,7 @@ def make_worker(log: str) -> Handlers:
         content = asked.clip.read()
         if b"damaged" in content:
             raise stub_handlers.PhotoError("damaged", f"{asked.name}: damaged or not whole")
-        return Followed(INFO, 90, 1, 3)
+        return Followed(INFO, 90, 1, 3, ((0, 0),), ((0,),))
 
     def render(asked: Render, report: Report) -> Rendered:
         made = file_of(asked.clip).with_name(f"{asked.segment}-{len(asked.raised)}.segment")
@@ -85,7 +87,7 @@ def make_worker(log: str) -> Handlers:
     return {
         Ready: lambda _asked, _report: Loaded("stub"),
         Follow: follow,
-        Try: lambda asked, _report: Tried(asked.segment),
+        Try: lambda asked, _report: Tried(asked.windows),
         Render: render,
         Join: join,
     }
@@ -94,6 +96,9 @@ def make_worker(log: str) -> Handlers:
 def make_verifier(_log: str) -> Handlers:
     def judge(asked: JudgeClip | JudgeTrial, _report: Report) -> ClipVerdict:
         released = (asked.released if isinstance(asked, JudgeClip) else asked.original).read()
+        if asked.spared == (0,):
+            bare = TrackVerdict(FaceVerdict(FACE, False, False, (), spared=True), (), (), (), False)
+            return ClipVerdict(hashlib.sha256(released).hexdigest(), ("as-is",), (bare,), (), 3)
         linked = b"unprotected" in released
         judgement = Judgement("stub", "judge", "cosine", "as-is", 1.0, 0.9 if linked else 0.1, 0.5, linked)
         face = FaceVerdict(FACE, True, True, (judgement,))
@@ -101,4 +106,9 @@ def make_verifier(_log: str) -> Handlers:
         track = TrackVerdict(face, seconds, (0,), windows, False)
         return ClipVerdict(hashlib.sha256(released).hexdigest(), ("as-is",), (track,), (), 3)
 
-    return {Ready: lambda _asked, _report: Loaded("stub"), JudgeClip: judge, JudgeTrial: judge}
+    return {
+        Ready: lambda _asked, _report: Loaded("stub"),
+        TellApart: lambda asked, _report: ToldApart((asked.who == "only-enrolled",)),
+        JudgeClip: judge,
+        JudgeTrial: judge,
+    }

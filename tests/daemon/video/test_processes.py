@@ -57,10 +57,9 @@ def made(worker: VideoWorker, clip: Path, raised: tuple[Raised, ...] = ()) -> Pa
     return copy
 
 
-def trial(worker: VideoWorker, verifier: VideoVerifier, clip: Path, timeline: Timeline) -> ClipVerdict:
-    for segment in range(timeline.segments):
-        worker.try_out(Try(Content(clip), clip.name, segment, "balanced", (), QUICK), silent)
-    asked = JudgeTrial(Content(clip), clip.name, timeline.segments, 1e-3, "calibrated", 24)
+def trial(worker: VideoWorker, verifier: VideoVerifier, clip: Path, windows: tuple[int, ...]) -> ClipVerdict:
+    worker.try_out(Try(Content(clip), clip.name, windows, "balanced", (), QUICK), silent)
+    asked = JudgeTrial(Content(clip), clip.name, windows, 1e-3, "calibrated", 24)
     return verifier.judge_trial(asked, silent)
 
 
@@ -86,12 +85,14 @@ def test_a_clip_is_changed_where_its_face_is_and_judged(
     assert 0.2 < similarity < 0.97
     assert set(track.linked_windows) == {0, 1}, "three steps take nobody off himself"
     assert track.linked_seconds == tuple(sorted(track.linked_seconds))
-    tried = trial(worker, verifier, clip, timeline)
+    tried = trial(worker, verifier, clip, (0, 1))
     assert tried.sha256 == "", "nothing that could be published was judged"
     assert (tried.samples, tried.tracks[0].linked_windows) == (verdict.samples, (0, 1))  # type: ignore[attr-defined]
     for few, whole in zip(tried.tracks[0].face.judgements, track.face.judgements, strict=True):
         assert (few.recogniser, few.view) == (whole.recogniser, whole.view)
         assert abs(few.after - whole.after) < 0.1
+    (alone,) = trial(worker, verifier, clip, (1,)).tracks
+    assert alone.windows == alone.linked_windows == (1,), "nothing is said of what was not tried"
 
 
 @pytest.mark.slow
@@ -111,7 +112,7 @@ def test_what_is_done_is_not_done_again_and_more_strength_is_for_its_window_alon
     assert worker.render(ask, silent).made
     assert made(worker, clip).read_bytes() == first
     assert {each: each.stat().st_mtime_ns for each in changes} == times
-    made(worker, clip, (Raised(0, 1, ("strong",)),))
+    made(worker, clip, (Raised(0, 1, ("balanced", "strong")),))
     (new,) = set(clip.parent.glob("*.change.npy")) - changes
     assert new.name.startswith("0-1-")
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from uncnn.daemon.config.policies import Policy
 from uncnn.daemon.files import kept
 from uncnn.daemon.files.names import is_photo_name, is_video_name
 from uncnn.daemon.protect.content import Content
@@ -26,11 +25,11 @@ def test_names_of_videos_are_no_names_of_photos() -> None:
 
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert why_not(ClipProtector("cpu"), Policy()) == ""
+    assert why_not(ClipProtector("cpu")) == ""
     monkeypatch.setattr("uncnn.plugins.extras.find_spec", lambda _name: None)
-    words = why_not(ClipProtector("cpu"), Policy())
+    words = why_not(ClipProtector("cpu"))
     assert words == 'a video needs the extra video (av is not installed: pip install "uncnn[video]")'
-    assert "uncnn-daemon cloak" in why_not(None, Policy())
+    assert "uncnn-daemon cloak" in why_not(None)
 
 
 def test_a_clip_has_a_private_folder_that_one_command_has_at_a_time(

@@ -48,6 +48,30 @@ def test_every_window_of_a_face_has_key_frames_and_a_sample() -> None:
     assert max(later - earlier for earlier, later in pairwise(seconds)) <= 1.04
 
 
+def test_a_window_in_which_a_face_is_seen_first_is_tried_alone_and_the_others_of_a_segment_together() -> None:
+    assert timeline_of(EVEN).lots() == []
+    assert timeline_of(EVEN, (0, 399)).lots() == [(0,), (1, 2, 3, 4), (5, 6)]
+    assert timeline_of(EVEN, (0, 100), (190, 399)).lots() == [(0,), (1,), (3,), (4,), (5, 6)]
+    assert timeline_of(EVEN, (0, 50), (300, 399)).lots() == [(0,), (4,), (5, 6)]
+
+
+def test_the_samples_of_windows_are_all_samples_together() -> None:
+    timeline = timeline_of(EVEN, (50, 300), (299, 301))
+    windows = [timeline.samples([window]) for window in range(timeline.windows)]
+    assert {frame: there for own in windows for frame, there in own.items()} == timeline.samples()
+    assert timeline.samples([1, 4]) == windows[1] | windows[4]
+    assert all(timeline.window_of(frame) == 1 for frame in windows[1])
+
+
+def test_a_trial_begins_with_a_frame_that_is_not_judged() -> None:
+    timeline = timeline_of(EVEN, (50, 300))
+    for windows in ([0], [2, 3]):
+        samples = list(timeline.samples(windows))
+        assert timeline.trial(windows) == [samples[0] - 1, *samples]
+    assert timeline_of([0], (0, 0)).trial([0]) == [0], "there is none before the first"
+    assert timeline_of(EVEN, (0, 10)).trial([]) == []
+
+
 def test_a_change_fades_into_the_next() -> None:
     timeline = timeline_of(EVEN, (0, 399))
     shares = [timeline.share_of_window(frame) for frame in range(len(EVEN))]
