@@ -12,7 +12,7 @@ from uncnn.daemon.text import photos
 class Doubts:
     """How many photos were published on less than the full proof that every face is protected."""
 
-    without_face: int = 0  # none was found in them
+    without_face: int = 0  # none that the policy protects was found in them
     uncertain: int = 0  # faces of theirs may be none, or were not seen by all
     provisional: int = 0  # judges of one family alone were asked
 
@@ -33,7 +33,7 @@ class Doubts:
         """Return those that there are in words."""
         said = []
         if self.without_face:
-            said.append(f"{photos(self.without_face)} published in which no face was found")
+            said.append(f"{photos(self.without_face)} published in which no face to protect was found")
         if self.uncertain:
             words = f"{photos(self.uncertain)} published with uncertain faces, which may be animals or pictures"
             said.append(words)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Counts:
     """Photos of one run; one photo may be in several."""
 
-    without_a_face: int = 0  # published, and neither look saw anything
+    without_a_face: int = 0  # published, and neither look saw anything that the policy protects
     cloaked_in_doubt: int = 0  # published with every face protected, and one of them was in doubt
     left_in_doubt: int = 0  # published with something in doubt as it was
     may_be_animals: int = 0  # of those: with something that may be an animal
@@ -47,7 +47,7 @@ class Counts:
 
 
 _WORDS: Final = {
-    "without_a_face": ("published without a face in it", "published without a face in them"),
+    "without_a_face": ("published without a face to protect in it", "published without a face to protect in them"),
     "cloaked_in_doubt": ("published with an uncertain face, cloaked", "published with uncertain faces, cloaked"),
     "left_in_doubt": (
         "published with an uncertain face, left unchanged",

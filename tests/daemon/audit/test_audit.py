@@ -349,7 +349,7 @@ def test_a_run_says_what_it_released_on_less_than_proof(scene: Scene, capsys: py
     scene.put("held.jpg", "unprotected")
     scene.run()
     said = capsys.readouterr().out
-    assert said.count("2 photos published in which no face was found\n") == 1
+    assert said.count("2 photos published in which no face to protect was found\n") == 1
     assert "1 photo protected provisionally: all judges are of one family\n" in said
     assert "1 photo published with an uncertain face, cloaked\n" in said
     scene.put("more.jpg", "no face, and another photo")
@@ -400,7 +400,7 @@ def released(tmp_path_factory: pytest.TempPathFactory, own_detector_folder: Path
     (home.root / "config.yaml").write_text(f"folders: {folders}\npolicies: {{everyday: {policy}}}\n")
     answer = home.run("run", "--once", UNCNN_CONFIG=str(home.root / "config.yaml"), UNCNN_MODELS="")
     assert answer.returncode == OK, answer
-    assert "1 photo published in which no face was found" in answer.stdout
+    assert "1 photo published in which no face to protect was found" in answer.stdout
     return home
 
 

@@ -279,7 +279,7 @@ def test_no_release_is_quiet(file: Path, ledger: Ledger, tmp_path: Path) -> None
     )
     said = text(file)
     for words in (
-        "  1 photo published in which no face was found",
+        "  1 photo published in which no face to protect was found",
         "  2 photos published with uncertain faces, which may be animals or pictures",
         "  2 photos protected provisionally: all judges are of one family",
         "uncertain 2: /home/me/in/1.jpg: 1 face protected, 1 may be an animal\nuncertain 3: /home/me/in/2.jpg: ",
