@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from uncnn.daemon.video.files import trial_file
 from uncnn.daemon.video.messages import Raised
 from uncnn.daemon.video.timeline import Timeline
 from uncnn.daemon.video.writing import SegmentWriter
-from uncnn.plugins.engine.aligned import aligned, placed, scale_of
+from uncnn.plugins.engine.aligned import aligned, placed, scale_of, zoom_of
 from uncnn.plugins.engine.joint_frames import KeyFrames, perturb_tracks
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import make_attack, make_budget, make_target
@@ -81,6 +81,13 @@ class SegmentRenderer:
     timeline: Timeline
     order: Order
     report: Report
+
+    zooms: list[float] = field(init=False)  # how large each face lies in its frame: the same in all its pictures
+
+    def __post_init__(self) -> None:
+        """Choose them by the middle size of each face."""
+        sizes = [[scale_of(track.landmarks(frame)) for frame in track.frames] for track in self.timeline.tracks]
+        self.zooms = [zoom_of(float(np.median(own))) for own in sizes]
 
     def render(self, segment: int) -> bool:
         """Make the file of a segment; return whether it was not there yet. Raises VideoError, OSError."""
@@ -170,10 +177,11 @@ class SegmentRenderer:
             pixels = picture(frame)
             for number, window in where[frame_number]:
                 landmarks = self.timeline.tracks[number].landmarks(frame_number)
-                patch, inside = aligned(pixels, landmarks)
+                zoom = self.zooms[number]
+                patch, inside = aligned(pixels, landmarks, zoom)
                 # a crowd has hundreds of them in a segment: a byte a sample
                 kept = patch.round().byte(), (255 * inside).round().byte()
-                pictures[number, window, frame_number] = (*kept, scale_of(landmarks))
+                pictures[number, window, frame_number] = (*kept, scale_of(landmarks, zoom))
         result = {}
         for number, window in wanted:
             frames = self.timeline.key_frames(self.timeline.tracks[number], window)
@@ -185,6 +193,7 @@ class SegmentRenderer:
                 tuple(scale for _, _, scale in own),
                 (info.height, info.width),
                 number,
+                zoom=self.zooms[number],
             )
         return result
 
@@ -219,7 +228,7 @@ class SegmentRenderer:
             change, before = changes[place, window], changes.get((place, window - 1))
             if before is not None and share < 1:
                 change = share * change + (1 - share) * before
-            region, pixels = placed(change, track.landmarks(number))
+            region, pixels = placed(change, track.landmarks(number), self.zooms[place])
             if not writable:
                 frame.make_writable()  # a decoder may still look at it
                 writable = True

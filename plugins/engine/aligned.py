@@ -30,27 +30,45 @@ UNIT_PX: Final = PATCH_PX / _SIDE_112
 TEMPLATE: Floats = (ARCFACE_112 - (_LEFT_112, _TOP_112) + 0.5) * UNIT_PX - 0.5
 """The five points in the aligned frame, which is PATCH_PX wide and holds all that a recogniser sees of a face."""
 
+ZOOMS: Final[tuple[float, ...]] = tuple(2.0 ** (-half / 2) for half in range(7))
+"""How large a face may lie in its frame, beside `TEMPLATE`: a small one at about the picture's own scale."""
 
-def to_aligned(landmarks: Floats) -> Floats:
+_COARSER: Final = 0.9
+"""A frame whose pixels are so much of the picture's, or more, is coarse enough."""
+
+
+def zoom_of(scale: float) -> float:
+    """Return which of `ZOOMS` a face has, of which a pixel of its frame would be `scale` pixels of the picture at 1."""
+    return next((zoom for zoom in ZOOMS if scale / zoom >= _COARSER), ZOOMS[-1])
+
+
+def template_of(zoom: float) -> Floats:
+    """Return the five points, (5, 2), in the aligned frame of a face of this size in it, in whose middle it stays."""
+    middle = (PATCH_PX - 1) / 2
+    points: Floats = middle + (TEMPLATE - middle) * zoom
+    return points
+
+
+def to_aligned(landmarks: Floats, zoom: float = 1.0) -> Floats:
     """Return the similarity, (2, 3), from the pixels of a picture to the aligned frame of the face at `landmarks`."""
-    matrix: Floats = similarities(landmarks[None], TEMPLATE)[0]
+    matrix: Floats = similarities(landmarks[None], template_of(zoom))[0]
     return matrix
 
 
-def scale_of(landmarks: Floats) -> float:
+def scale_of(landmarks: Floats, zoom: float = 1.0) -> float:
     """Return how many pixels of the picture a pixel of the aligned frame is."""
-    matrix = to_aligned(landmarks)
+    matrix = to_aligned(landmarks, zoom)
     return float(1 / np.hypot(matrix[0, 0], matrix[1, 0]))
 
 
-def aligned(picture: Pixels, landmarks: Floats) -> tuple[Tensor, Tensor]:
+def aligned(picture: Pixels, landmarks: Floats, zoom: float = 1.0) -> tuple[Tensor, Tensor]:
     """Return the face at `landmarks` in a `picture` (H, W, 3) in its aligned frame, (1, 3, P, P) in 0..255.
 
     And how much of each pixel lies in the picture, (1, 1, P, P). A face that is larger than the frame is averaged.
     """
-    matrix = to_aligned(landmarks)
-    factor = max(int(scale_of(landmarks)), 1)
-    region = region_in(landmarks)
+    matrix = to_aligned(landmarks, zoom)
+    factor = max(int(scale_of(landmarks, zoom)), 1)
+    region = region_in(landmarks, zoom)
     rows, columns = region.clipped(*picture.shape[:2])
     piece = Image.fromarray(np.ascontiguousarray(picture[rows, columns]))
     if piece.width == 0 or piece.height == 0:
@@ -73,21 +91,21 @@ def face_in_frame(picture: Pixels, landmarks: Floats, budget: Budget, seed: int,
     return bounded_batch(patch, inside, TEMPLATE[None], [scale_of(landmarks)], picture.shape[:2], budget, [seed])
 
 
-def region_in(landmarks: Floats) -> Region:
+def region_in(landmarks: Floats, zoom: float = 1.0) -> Region:
     """Return the square of the picture that holds the aligned frame of the face at `landmarks`."""
     side = PATCH_PX - 1.0
     corners = np.array([[[0.0, 0.0], [side, 0.0], [side, side], [0.0, side]]])
-    around = transform(inverse(to_aligned(landmarks)[None]), corners)[0]
+    around = transform(inverse(to_aligned(landmarks, zoom)[None]), corners)[0]
     low, high = np.floor(around.min(axis=0)).astype(int), np.ceil(around.max(axis=0)).astype(int)
     return Region(int(low[0]), int(low[1]), int((high - low).max()) + 1)
 
 
-def placed(change: Tensor, landmarks: Floats) -> tuple[Region, Tensor]:
+def placed(change: Tensor, landmarks: Floats, zoom: float = 1.0) -> tuple[Region, Tensor]:
     """Return where in the picture a change, (3, P, P) of the aligned frame, lies, and it there, (3, side, side)."""
-    region = region_in(landmarks)
-    back = inverse(to_aligned(landmarks)[None])[0]
+    region = region_in(landmarks, zoom)
+    back = inverse(to_aligned(landmarks, zoom)[None])[0]
     back[:, 2] -= (region.left, region.top)
-    smooth = softened(change[None], scale_of(landmarks))
+    smooth = softened(change[None], scale_of(landmarks, zoom))
     matrices = torch.from_numpy(back[None]).float()
     return region, warp(smooth, matrices, region.side, region.side)[0]
 

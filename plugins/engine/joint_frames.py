@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from uncnn.plugins.api import Attack, Budget, Loss
-from uncnn.plugins.engine.aligned import TEMPLATE, softened
+from uncnn.plugins.engine.aligned import softened, template_of
 from uncnn.plugins.engine.batch import FaceBatch, bounded_batch, together
 from uncnn.plugins.engine.host import UNTARGETED, held, is_colourless
 from uncnn.plugins.engine.targets import AttackTarget
@@ -30,6 +30,7 @@ class KeyFrames:
     size: tuple[int, int]  # height and width of the picture
     seed: int
     start: Tensor | None = None  # (3, P, P): a change that is continued
+    zoom: float = 1.0  # how large the face lies in its frame (`aligned.zoom_of`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,9 @@ def _alone(track: KeyFrames, number: int, budget: Budget, device: str) -> FaceBa
     patch, inside = (each[number : number + 1].to(device) for each in (track.patches, track.inside))
     grey = is_colourless(patch[0].permute(1, 2, 0).byte().cpu().numpy())
     own = replace(budget, chroma=0.0, colour=0.0) if grey else budget
-    return bounded_batch(patch, inside, TEMPLATE[None], [track.scales[number]], track.size, own, [track.seed])
+    return bounded_batch(
+        patch, inside, template_of(track.zoom)[None], [track.scales[number]], track.size, own, [track.seed]
+    )
 
 
 def _least(frames: Sequence[FaceBatch], middle: FaceBatch) -> FaceBatch:

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from uncnn.plugins.engine.aligned import TEMPLATE, aligned, placed, scale_of, softened, to_aligned
+from uncnn.plugins.engine.aligned import (
+    TEMPLATE,
+    ZOOMS,
+    aligned,
+    placed,
+    scale_of,
+    softened,
+    template_of,
+    to_aligned,
+    zoom_of,
+)
 from uncnn.plugins.engine.batch import PATCH_PX
 from uncnn.plugins.geometry import Floats, inverse, transform
 
@@ -42,6 +52,27 @@ def test_a_picture_is_seen_where_its_change_is_put(scale: float, degrees: float)
     around[84:126, 54:106] = 0
     assert float(around.max()) < 5
     assert inverse(to_aligned(points)[None]).shape == (1, 2, 3)
+
+
+@pytest.mark.parametrize("scale", [0.15, 0.2, 0.3])
+def test_a_small_face_is_worked_on_at_the_scale_of_its_picture(scale: float) -> None:
+    zoom, points = zoom_of(scale), landmarks_at(scale, 25, (150.0, 120.0))
+    assert 0.9 <= scale_of(points, zoom) < 1.3
+    assert transform(to_aligned(points, zoom)[None], points[None])[0] == pytest.approx(template_of(zoom), abs=1e-6)
+    lattice = torch.zeros(3, PATCH_PX, PATCH_PX)
+    lattice[:, 104:120, 104:120] = (torch.arange(16) // 2 % 2 * 200.0 - 100)[None, :, None]
+    region, change = placed(lattice, points, zoom)
+    _, lost = placed(lattice, points)
+    assert float(change.abs().max()) > 60, "what is as fine as the picture gets there"
+    assert float(lost.abs().max()) < 45, "at the scale of a large face it does not"
+    middle = points.mean(axis=0)
+    assert abs(region.left + region.side / 2 - middle[0]) < 30 > abs(region.top + region.side / 2 - middle[1])
+
+
+def test_a_large_face_fills_its_frame() -> None:
+    assert [zoom_of(scale) for scale in (0.9, 1.0, 1.7, 4.0)] == [1.0] * 4
+    assert zoom_of(0.01) == ZOOMS[-1] == 0.125
+    assert template_of(1.0) == pytest.approx(TEMPLATE)
 
 
 def test_beyond_the_picture_there_is_nothing() -> None:
