@@ -88,20 +88,26 @@ def own_photo(judge: Judge, probes: Embeddings, originals: Embeddings) -> Floats
 
 
 def identification(
-    judge: Judge, probes: Embeddings, gallery: Embeddings, people: Codes, distractors: Embeddings | None
+    judge: Judge,
+    probes: Embeddings,
+    gallery: Embeddings,
+    people: Codes,
+    distractors: Embeddings | None,
+    rank: int = 1,
 ) -> Floats:
-    """Return for each probe, (N,), 1 where the closest photo of all others is one of its person (rank 1), else 0.
+    """Return for each probe, (N,), 1 where one of its person is among the `rank` closest photos of all others, else 0.
 
     `distractors`, (M, D), are photos of other people who stand in the gallery too. Among photos that are equally close,
-    the probe's own person is found only if nobody else's is.
+    the probe's own person comes last.
     """
     alike = closeness(judge.metric, probes, gallery)
     others = _others(people) & ~np.isnan(alike)
     own = np.where(others, alike, -np.inf).max(axis=1)
-    foreign = np.where(_same_person(people) | np.isnan(alike), -np.inf, alike).max(axis=1)
+    foreign = np.where(_same_person(people) | np.isnan(alike), -np.inf, alike)
+    before = (foreign >= own[:, None]).sum(axis=1)
     if distractors is not None and len(distractors):
-        foreign = np.fmax(foreign, closeness(judge.metric, probes, distractors).max(axis=1))
-    return np.where(others.any(axis=1), own > foreign, np.nan)
+        before += (closeness(judge.metric, probes, distractors) >= own[:, None]).sum(axis=1)
+    return np.where(others.any(axis=1), (before < rank) & (own > -np.inf), np.nan)
 
 
 def curve(
