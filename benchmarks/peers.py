@@ -27,7 +27,7 @@ import numpy as np
 from common import CPU, REFERENCE, is_missing, options_of, set_torch_up, surrogates
 from onepass import OUTSIDE, portraits_of
 from peers_faces import Person
-from peers_kept import check, cloaked, embedded, write
+from peers_kept import AT_ONCE, Kept, check, cloaked, embedded, write
 from peers_methods import METHODS, Method
 from peers_table import HEAD, Clean, draw, row_of
 
@@ -67,8 +67,12 @@ def main() -> None:
         clean = _clean(people, lfw / "distractors", strangers, judges, keep)
         print(f"{len(people)} people, {clean.strangers} distractors; asked: {', '.join(asked)}", flush=True)
         attacked = surrogates()
-        kept = [(each, cloaked(each, people, keep, attacked, judges, not options.no_more)) for each in methods]
-        rows = [row_of(method, found, clean) for method, found in kept if found]
+        kept: dict[str, dict[str, Kept]] = {method.name: {} for method in methods}
+        for first in range(0, len(people), AT_ONCE):  # all methods on some people, then on the next
+            for method in methods:
+                some = people[first : first + AT_ONCE]
+                kept[method.name] |= cloaked(method, some, keep, attacked, judges, not options.no_more)
+        rows = [row_of(method, kept[method.name], clean) for method in methods if kept[method.name]]
     print(HEAD, *(row.line for row in rows), sep="\n", flush=True)
     picture = draw(rows)
     if options.draw is not None:
@@ -95,15 +99,19 @@ def people_of(folder: Path, number: int, judged: int, others: int) -> Iterator[P
 
 def _clean(people: Sequence[Person], folder: Path, number: int, judges: Sequence[OnnxRecogniser], keep: Path) -> Clean:
     """Return what judges see in the clean photos of the people and of strangers; kept."""
-    keep.mkdir(parents=True, exist_ok=True)
-    photos = [(*person.judged, *person.others) for person in people]
-    known = {
-        each.card.name: np.concatenate([embedded(each, [one.photo for one in own], own) for own in photos])
-        for each in judges
-    }
-    names = [person.name for person in people]
-    judged = len(people[0].judged)
-    return Clean([each.card for each in judges], names, judged, known, _strangers(folder, number, judges, keep))
+    own = keep / "clean"
+    own.mkdir(parents=True, exist_ok=True)
+    judged, others = len(people[0].judged), len(people[0].others)
+    check(own / "made.txt", f"{judged} {others}\n{[each.card.sha256 for each in judges]}\n")
+    for person in people:
+        if not (own / f"{person.name}.npz").exists():
+            portraits = (*person.judged, *person.others)
+            photos = [each.photo for each in portraits]
+            write(own / f"{person.name}.npz", **{each.card.name: embedded(each, photos, portraits) for each in judges})
+    read = [_arrays(own / f"{person.name}.npz") for person in people]
+    cards, names = [each.card for each in judges], [person.name for person in people]
+    known = {card.name: np.concatenate([one[card.name] for one in read]) for card in cards}
+    return Clean(cards, names, judged, known, _strangers(folder, number, judges, keep))
 
 
 def _strangers(folder: Path, number: int, judges: Sequence[OnnxRecogniser], keep: Path) -> dict[str, Embeddings]:
@@ -115,6 +123,10 @@ def _strangers(folder: Path, number: int, judges: Sequence[OnnxRecogniser], keep
         portraits = list(portraits_of(folders, 1))
         photos = [each.photo for each in portraits]
         write(file, **{each.card.name: embedded(each, photos, portraits) for each in judges})
+    return _arrays(file)
+
+
+def _arrays(file: Path) -> dict[str, Embeddings]:
     with np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays}
 

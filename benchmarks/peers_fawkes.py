@@ -51,11 +51,12 @@ class Fawkes1:
         regions, faces = squares_of(portraits, FARTHEST_255)
         boxes = [_box(portrait, region) for portrait, region in zip(portraits, regions, strict=True)]
         faces.luma_limits[:] = torch.cat([_whole(box) for box in boxes]) * FARTHEST_255
-        pixels = self._descend(faces, boxes, away(attacked, faces), 2.0 * len(attacked))
+        pixels = self._descend(faces, boxes, away(attacked, faces), _lengths(attacked, faces))
         return list(composed(portraits, regions, faces, pixels))
 
-    def _descend(self, faces: Square, boxes: Sequence[Box], loss: EnsembleLoss, scale: float) -> Tensor:
-        """Return the best change, (N, 3, P, P); `scale` times 1 - cosine is the distance of the features."""
+    def _descend(self, faces: Square, boxes: Sequence[Box], loss: EnsembleLoss, lengths: Tensor) -> Tensor:
+        """Return the best change, (N, 3, P, P); `lengths` (N,) are of the features, in all models together."""
+        scale = 2 * lengths  # squared distance / length, of two of one length: that times 1 - cosine
         clean = torch.cat([_cropped(faces.patches[[number]], box) for number, box in enumerate(boxes)])
         centre = torch.atanh((clean / 255 - 0.5) * NEARLY_ONE)
         modifier = (1e-4 * faces.noise(0)[..., :SIDE, :SIDE]).requires_grad_()
@@ -69,7 +70,7 @@ class Fawkes1:
                 seen = dssim(shown, clean)
                 change = torch.cat([_placed(shown[[n]] - clean[[n]], box) for n, box in enumerate(boxes)])
                 inputs = (faces.patches + change.detach()).clamp(0, 255)
-                slope = scale * weight[:, None, None, None] * loss.gradient(inputs, 0)
+                slope = (scale * weight)[:, None, None, None] * loss.gradient(inputs, 0)
                 price = PRICE * (seen - self.dissimilarity).clamp(min=0).square()
                 (gradient,) = torch.autograd.grad((change * slope).sum() + price.sum(), modifier)
             with torch.no_grad():
@@ -160,6 +161,13 @@ class Fawkes2:
             squares = tints.square().sum(dim=(1, 2, 3)) / (2 * inside.sum(dim=(1, 2, 3)))
             total = self.price * excess + self.colour * (squares + 1e-10).sqrt()
             return torch.autograd.grad(total.sum(), own)[0]
+
+
+@torch.no_grad()
+def _lengths(attacked: Sequence[Recogniser], faces: Square) -> Tensor:
+    """Return how long the outputs of all networks for each clean face are together, (N,)."""
+    outputs = [each.outputs(each.crops(faces.patches, faces.points)) for each in attacked]
+    return torch.stack([each.norm(dim=1) for each in outputs]).sum(dim=0)
 
 
 def _box(portrait: Portrait, region: Region) -> Box:

@@ -58,10 +58,9 @@ def cloaked(
     own.mkdir(parents=True, exist_ok=True)
     check(own / "made.txt", f"{method!r}\n{[each.card.sha256 for each in (*attacked, *asked)]}\n")
     missing = [person for person in people if more and not (own / f"{person.name}.npz").exists()]
-    for first in range(0, len(missing), AT_ONCE):
-        batch = missing[first : first + AT_ONCE]
-        _make(method, batch, own, attacked, asked)
-        print(f"  {method.name}: {len(people) - len(missing) + first + len(batch)} of {len(people)} people", flush=True)
+    if missing:
+        _make(method, missing, own, attacked, asked)
+        print(f"  {method.name}: {', '.join(person.name for person in missing)}", flush=True)
     files = {person.name: own / f"{person.name}.npz" for person in people}
     return {name: _read(file) for name, file in files.items() if file.exists()}
 
