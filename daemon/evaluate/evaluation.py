@@ -1,4 +1,4 @@
-"""The evaluation: photos of people, cloaked at several strengths, against four adversaries and every judge.
+"""The evaluation: photos of people, cloaked at several strengths, against several adversaries and every judge.
 
 from uncnn.daemon.settings import settings_for
 from uncnn.daemon.evaluate.evaluation import evaluate

@@ -10,6 +10,7 @@ import numpy as np
 
 from uncnn.daemon.evaluate import adversaries
 from uncnn.daemon.evaluate.adversaries import Codes, Curve, Judge
+from uncnn.daemon.evaluate.albums import GROWN, growing, majority
 from uncnn.daemon.evaluate.intervals import Rate, rate
 from uncnn.daemon.evaluate.mixed import SHARES, mixed_galleries
 from uncnn.daemon.evaluate.plan import UNCLOAKED, Plan
@@ -31,6 +32,7 @@ class Finding:
     match: Rate  # cloaked probe, clean gallery: linked to another photo of the person
     own_photo: Rate  # the stricter question: linked to its own original
     rank1: Rate  # cloaked probe found first in the clean gallery, among all others and the distractors
+    rank50: Rate  # found among the first fifty
     gallery_match: Rate  # clean probe, cloaked gallery: the same pairs, counted by clean photo
     gallery_rank1: Rate  # clean probe found first in the cloaked gallery
     linear_probe: Rate  # clean photos named by a classifier that was trained on cloaked ones
@@ -41,6 +43,10 @@ class Finding:
     mixed_rank1_25: Rate  # the same: found first by the mean of the person's gallery
     mixed_rank1_50: Rate
     mixed_rank1_75: Rate
+    growing_2: Rate  # cloaked probe, two cloaked photos of the person in the gallery: linked to any of them
+    growing_4: Rate
+    growing_8: Rate
+    majority: Rate  # all cloaked photos of a person together, in the clean gallery: most name the person
     curve: Curve | None  # cloaked probe, clean gallery; over all sizes alone
 
 
@@ -87,6 +93,7 @@ def _shares(
     yield "match", adversaries.verification(judge, cloaked, clean, people)
     yield "own_photo", adversaries.own_photo(judge, cloaked, clean)
     yield "rank1", adversaries.identification(judge, cloaked, clean, people, distractors)
+    yield "rank50", adversaries.identification(judge, cloaked, clean, people, distractors, 50)
     yield "gallery_match", adversaries.verification(judge, clean, cloaked, people)
     yield "gallery_rank1", adversaries.identification(judge, clean, cloaked, people, distractors)
     yield "linear_probe", linear_probe(cloaked, clean, people)
@@ -95,6 +102,9 @@ def _shares(
         linked, found = mixed_galleries(judge, cloaked, clean, people, distractors, share)
         yield f"mixed_{share * 100:.0f}", linked
         yield f"mixed_rank1_{share * 100:.0f}", found
+    for photos in GROWN:
+        yield f"growing_{photos}", growing(judge, cloaked, people, photos)
+    yield "majority", majority(judge, cloaked, clean, people, distractors)
 
 
 def _finding(what: tuple[str, str, str, str], rates: Mapping[str, Rate], curve: Curve | None) -> Finding:
