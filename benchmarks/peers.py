@@ -10,8 +10,8 @@ The three recognisers that ship are attacked, the six others of `onepass.py` are
 a person are cloaked and written as JPEG 92, 4:4:4; four more stay clean. Every adversary is one of `daemon/evaluate`; a
 figure is the mean over the judges with its 95 % interval over people. The face is where it was in the original: no
 judge loses one for a detector's sake. A method that has been run on fewer people has its row over those. People: every
-fourth of LFW from the second on, none of whom `onepass.py` or `mask.py` looked at. DIR shows people's faces: keep it as
-you keep the photos.
+fourth of LFW's identities from the second on, none of whom is one of `onepass.py`, on whom our steps were tuned. DIR
+shows people's faces: keep it as you keep the photos.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 from common import CPU, REFERENCE, is_missing, options_of, set_torch_up, surrogates
 from onepass import OUTSIDE, portraits_of
 from peers_faces import Person
-from peers_kept import AT_ONCE, Kept, check, cloaked, embedded, write
+from peers_kept import Kept, check, cloaked, embedded, write
 from peers_methods import METHODS, Method
 from peers_table import HEAD, Clean, draw, row_of
 
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=50)
     parser.add_argument("--distractors", type=int, default=1000)
     parser.add_argument("--method", action="append", choices=[method.name for method in METHODS])
+    parser.add_argument("--at-once", type=int, default=4, help="people whose photos are one batch")
     parser.add_argument("--no-more", action="store_true", help="nobody is cloaked: the table of what is kept")
     parser.add_argument("--draw", type=Path, help="where the picture goes, SVG")
     parser.add_argument("--json", type=Path, help="where all figures go")
@@ -68,9 +69,9 @@ def main() -> None:
         print(f"{len(people)} people, {clean.strangers} distractors; asked: {', '.join(asked)}", flush=True)
         attacked = surrogates()
         kept: dict[str, dict[str, Kept]] = {method.name: {} for method in methods}
-        for first in range(0, len(people), AT_ONCE):  # all methods on some people, then on the next
+        for first in range(0, len(people), options.at_once):  # all methods on some people, then on the next
             for method in methods:
-                some = people[first : first + AT_ONCE]
+                some = people[first : first + options.at_once]
                 kept[method.name] |= cloaked(method, some, keep, attacked, judges, not options.no_more)
         rows = [row_of(method, kept[method.name], clean) for method in methods if kept[method.name]]
     print(HEAD, *(row.line for row in rows), sep="\n", flush=True)
@@ -116,8 +117,7 @@ def _clean(people: Sequence[Person], folder: Path, number: int, judges: Sequence
 
 def _strangers(folder: Path, number: int, judges: Sequence[OnnxRecogniser], keep: Path) -> dict[str, Embeddings]:
     """Return the judges' embeddings of one photo each of so many strangers, (M, D)."""
-    check(keep / "strangers.txt", f"{number}\n{[each.card.sha256 for each in judges]}\n")
-    file = keep / "strangers.npz"
+    file = keep / f"strangers-{number}.npz"
     if not file.exists():
         folders = sorted(folder.iterdir())[:number]
         portraits = list(portraits_of(folders, 1))

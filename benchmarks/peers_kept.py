@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from onepass import Portrait
@@ -24,8 +24,6 @@ from uncnn.plugins.api import Pixels, UncnnError
 from uncnn.plugins.recognisers.cards import Embeddings
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
-
-AT_ONCE: Final = 4  # people: their photos are one batch
 
 
 class KeptError(UncnnError):

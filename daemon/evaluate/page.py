@@ -56,7 +56,7 @@ _MEANING: Final = (
     "cloaked in part.",
     "Several photos: “any of 2, 4, 8”: the cloaked photo is linked to at least one of so many others, cloaked too, of "
     "the person; “majority”: each cloaked photo of a person names the owner of the closest clean photo, and most name "
-    "the right one; “rank 50”: one of the person is among the fifty closest.",
+    "the right one; “rank 50”: one of the person is among the fifty closest; “s”: with synthetic distractors too.",
 )
 
 _SEEN: Final = (

@@ -71,6 +71,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "folder": printable(plan.folder),
         "people": evaluation.people,
         "distractors": evaluation.distractors,
+        "synthetic_distractors": plan.synthetic,
         "as_installed": plan.as_installed,
         "far": plan.far,
         "views": list(plan.views),

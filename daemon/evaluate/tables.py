@@ -58,7 +58,19 @@ JUDGES: Final[Row] = (
     "cc",
 )
 MIXED: Final[Row] = ("judge", "cloak", "view", "any 1/4", "1/2", "3/4", "rank 1 1/4", "1/2", "3/4")
-ALBUMS: Final[Row] = ("judge", "cloak", "view", "cc", "any of 2", "of 4", "of 8", "majority", "rank 50")
+ALBUMS: Final[Row] = (
+    "judge",
+    "cloak",
+    "view",
+    "cc",
+    "any of 2",
+    "of 4",
+    "of 8",
+    "majority",
+    "rank 50",
+    "rank 1 s",
+    "rank 50 s",
+)
 VISIBILITY: Final[Row] = (
     "cloak",
     "SSIMULACRA2",
@@ -129,7 +141,9 @@ def mixed_rows(evaluation: Evaluation) -> Iterator[Row]:
 def album_rows(evaluation: Evaluation) -> Iterator[Row]:
     """Yield a row a judge, strength and view: who has several cloaked photos of a person, or looks at many answers."""
     grown = tuple(name for name in RATES if name.startswith("growing"))
-    yield from _rows_of(evaluation, ("cloaked_match", *grown, "majority", "rank50"))
+    yield from _rows_of(
+        evaluation, ("cloaked_match", *grown, "majority", "rank50", "rank1_synthetic", "rank50_synthetic")
+    )
 
 
 def any_judge_rows(evaluation: Evaluation) -> Iterator[Row]:
