@@ -27,7 +27,7 @@ from uncnn.plugins.engine.host import FaceInPhoto, compose, perturb_all
 from uncnn.plugins.engine.steps import lengths
 from uncnn.plugins.perception.similarity import ms_ssim
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
-from uncnn.plugins.registry import STRENGTHS, make_budget
+from uncnn.plugins.registry import make_budget
 
 
 class Work(Protocol):
@@ -137,21 +137,23 @@ _LOWKEY_START = 0.1  # its noise of 0.005, of its epsilon of 0.05
 
 METHODS = (
     Method("no cloak", Trivial("nothing"), "none"),
-    *(Method(f"`veil`, {strength}", Ours(strength), "ours") for strength in STRENGTHS),
-    Method("PGD 8/255", Registered(Pgd(), 40, 8.0), "published"),
-    Method("Fawkes 1.0, low", Fawkes1(0.004, 40, 25.0), "published"),
-    Method("Fawkes 1.0, mid", Fawkes1(0.012, 75, 20.0), "published"),
-    Method("Fawkes 1.0, high", Fawkes1(0.017, 150, 15.0), "published"),
-    Method("Fawkes 2", Fawkes2(), "published"),
-    Method("LowKey", Registered(LowKey(smoothing_px=_LOWKEY_BLUR), 50, 12.75, start=_LOWKEY_START), "published"),
-    Method("LowKey, no smoothing", Registered(Unsmoothed(), 50, 12.75, start=_LOWKEY_START), "published"),
-    Method("TIP-IM", Registered(TipIm(candidates=10), 100, 12.0, "synthetic", start=0.0), "published"),
-    Method("universal mask", UniversalMask(), "published"),
     Method("pixelation", Trivial("pixelation"), "by hand"),
     Method("blur", Trivial("blur"), "by hand"),
     Method("black bar", Trivial("bar"), "by hand"),
     Method("JPEG 30", Trivial("nothing"), "by hand", jpeg=30),
+    Method("`veil`, balanced", Ours("balanced"), "ours"),
+    Method("PGD 8/255", Registered(Pgd(), 40, 8.0), "published"),
+    Method("universal mask", UniversalMask(), "published"),
+    Method("Fawkes 2", Fawkes2(), "published"),
+    Method("LowKey", Registered(LowKey(smoothing_px=_LOWKEY_BLUR), 50, 12.75, start=_LOWKEY_START), "published"),
+    Method("Fawkes 1.0, low", Fawkes1(0.004, 40, 25.0), "published"),
+    *(Method(f"`veil`, {strength}", Ours(strength), "ours") for strength in ("strong", "subtle", "utmost")),
+    Method("LowKey, no smoothing", Registered(Unsmoothed(), 50, 12.75, start=_LOWKEY_START), "published"),
+    Method("Fawkes 1.0, mid", Fawkes1(0.012, 75, 20.0), "published"),
+    Method("Fawkes 1.0, high", Fawkes1(0.017, 150, 15.0), "published"),
+    Method("TIP-IM", Registered(TipIm(candidates=10), 100, 12.0, "synthetic", start=0.0), "published"),
 )
+"""The cheaper ones first: a run that is stopped has more of them."""
 
 
 def _box(face: Face, photo: Pixels) -> tuple[slice, slice]:
