@@ -13,7 +13,7 @@ from uncnn.daemon.evaluate.adversaries import Judge, ahead, within
 from uncnn.daemon.evaluate.evaluation import synthetic_notes
 from uncnn.daemon.evaluate.findings import findings_of
 from uncnn.daemon.evaluate.plan import EvaluationError, Plan, make_plan
-from uncnn.daemon.evaluate.synthetic import closest, drawn, shrunk
+from uncnn.daemon.evaluate.synthetic import closest, drawn
 from uncnn.daemon.evaluate.values import Session, Shot, Take
 from uncnn.daemon.verify.jod import Jod
 from uncnn.plugins.recognisers.cards import Embeddings
@@ -50,14 +50,16 @@ def test_the_same_are_drawn_again_in_pieces(monkeypatch: pytest.MonkeyPatch) -> 
     assert np.concatenate(pieces) == pytest.approx(whole)
 
 
-def test_few_rows_are_shrunk_and_many_are_not() -> None:
-    truth = np.diag(np.arange(1.0, 21.0))
-    random = np.random.default_rng(0)
-    few, many = (random.normal(size=(count, 20)) * np.arange(1.0, 21.0) ** 0.5 for count in (15, 20_000))
-    found = shrunk(few)
-    assert np.linalg.eigvalsh(found).min() > 0.5, "fifteen rows alone leave five directions without any spread"
-    assert np.linalg.norm(found - truth) < np.linalg.norm(few.T @ few / 15 - truth)
-    assert np.abs(shrunk(many) - truth).max() < 0.6
+def test_a_model_of_few_is_as_wide_as_they_are() -> None:
+    """A probe that lies where people differ most meets strangers as close as the real ones, in many dimensions too."""
+    probes, real = strangers(200, 7), strangers(2000, 8)
+    spread = np.std(synthetic.closeness("cosine", probes, real))
+    found = [np.std(synthetic.closeness("cosine", probes, some)) for some in _of_small_models(real)]
+    assert np.mean(found) == pytest.approx(spread, rel=0.1)
+
+
+def _of_small_models(real: Embeddings) -> list[Embeddings]:
+    return [np.concatenate(list(drawn(COSINE, real[first : first + 20], 300))) for first in range(0, 400, 20)]
 
 
 def test_a_larger_gallery_hides_more() -> None:
