@@ -27,6 +27,7 @@ HEAD: Final = (
     "| | people | JOD phone, desktop, twice | own | any judge | own, 1e-4 | cross | cross, 1e-4 | rank 1 | rank 50 "
     "| clean probe | cc | mixed | probe | core s | MiB |\n|" + "---|" * 16
 )
+LABEL: Final = 4.2  # the height of a label, %
 WITH_INTERVAL: Final = ("own", "cross", "cc", "probe")
 
 
@@ -54,7 +55,7 @@ class Row:
     people: int
     jod: tuple[float, float, float]  # phone, desktop, twice
     rates: Mapping[str, Rate]  # by adversary: the mean of the judges
-    judges: Mapping[str, Mapping[str, float]]  # by adversary and judge
+    judges: Mapping[str, Mapping[str, float | None]]  # by adversary and judge; None: nothing was asked
     seconds: float  # of a core, a face
     mebibytes: float
 
@@ -96,10 +97,15 @@ def row_of(method: Method, kept: Mapping[str, Kept], clean: Clean) -> Row:
         len(names),
         tuple(np.nanmean(shown, axis=0).tolist()),
         {name: rate(own, people) for name, own in means.items()},
-        {name: {judge: float(np.nanmean(one)) for judge, one in own.items()} for name, own in shares.items()},
+        {name: {judge: _mean(one) for judge, one in own.items()} for name, own in shares.items()},
         float(np.mean([kept[name].seconds for name in names])),
         float(np.mean([kept[name].peak for name in names])) / 2**20,
     )
+
+
+def _mean(shares: Floats) -> float | None:
+    asked = shares[~np.isnan(shares)]
+    return float(asked.mean()) if len(asked) else None
 
 
 def _shares(
@@ -118,6 +124,24 @@ def _shares(
     yield "cc", adversaries.verification(usual, cloaked, cloaked, people)
     yield "mixed", mixed_galleries(usual, cloaked, clean, people, strangers, 0.5)[0]
     yield "probe", linear_probe(cloaked, clean, people)
+
+
+def labels_of(rows: Sequence[Row], span: float) -> list[tuple[float, float]]:
+    """Return where the right end of each row's label stands, JOD and %, so that none lies on another.
+
+    `span` is the width of the picture in JOD.
+    """
+    taken: list[tuple[float, float, float]] = []  # left, right, height
+    for row in rows:
+        place, height = row.jod[1], 100 * row.rates["own"].value
+        end, width = place - 0.012 * span, 0.0085 * span * len(row.method.name)
+        way = -1 if height > 50 else 1
+        free = (height + way * LABEL * level for level in range(len(rows)))
+        up = next(
+            up for up in free if not any(a < end and end - width < b and abs(up - c) < LABEL for a, b, c in taken)
+        )
+        taken.append((end - width, end, up))
+    return [(end, up) for _, end, up in taken]
 
 
 def draw(rows: Sequence[Row]) -> str:
@@ -139,10 +163,13 @@ def draw(rows: Sequence[Row]) -> str:
             places, heights = [row.jod[1] for row in own], [100 * each.value for each in rates]
             style = {"fmt": "o", "ms": 6, "elinewidth": 0.7, "alpha": 0.9}
             axes.errorbar(places, heights, yerr=errors, color=COLOURS[number], label=kind, **style)
-    for number, row in enumerate(sorted(rows, key=lambda row: row.jod[1])):
-        place, right = (row.jod[1], 100 * row.rates["own"].value), row.jod[1] > 9.4
-        offset, side = (-8 if right else 8, (8, -11)[number % 2]), "right" if right else "left"
-        axes.annotate(row.method.name.replace("`", ""), place, offset, textcoords="offset points", fontsize=8, ha=side)
+    axes.set_ylim(-6, 106)
+    left, right = axes.get_xlim()
+    for row, (across, up) in zip(rows, labels_of(rows, right - left), strict=True):
+        place = (row.jod[1], 100 * row.rates["own"].value)
+        line = {"arrowstyle": "-", "color": "#999999", "lw": 0.5}
+        words = row.method.name.replace("`", "")
+        axes.annotate(words, place, (across, up), fontsize=8, ha="right", va="center", arrowprops=line)
     axes.set_xlabel("JOD on a desktop screen (10: identical)")
     axes.set_ylabel("linked to the own original, % (mean of the judges; lines: 95 %)")
     axes.legend(fontsize=8, frameon=False)
