@@ -132,7 +132,7 @@ BLOCKS = 12  # across the box of a face
 BLUR = 0.06  # sigma, shares of the longer side of the box
 BAR = 0.35  # half the height of the bar and how far it reaches beyond the eyes, shares of the distance between them
 
-_LOWKEY_BLUR = 3.3  # patch pixels: what LowKey's 7 x 7 kernel of sigma 3 comes to on the aligned crop
+_LOWKEY_BLUR = 3.3  # patch pixels: LowKey's 7 x 7 kernel of sigma 3, where 1.8 of them are one of the aligned crop
 _LOWKEY_START = 0.1  # its noise of 0.005, of its epsilon of 0.05
 
 METHODS = (
