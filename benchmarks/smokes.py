@@ -22,7 +22,7 @@ LONGEST_FIRST: Final = (
     *("mutants", "looks", "kinds", "attacks", "rotations", "pack", "cloak", "formats", "fuzz", "sameness", "overlap"),
     *("service", "explain", "portraits", "backdrops", "margin", "recognisers", "detector", "blind", "attack_speed"),
     *("video", "live", "live_hiding", "half_written", "canaries", "audit", "displays", "frontier", "cold", "web"),
-    *("augment", "onepass", "mask"),
+    *("augment", "onepass", "mask", "peers"),
 )
 """So that no core is idle at the end."""
 

@@ -40,6 +40,15 @@ def evaluate(
         Path | None,
         typer.Option(help="A folder with photos of other people, added to the gallery.", show_default=False),
     ] = None,
+    synthetic: Annotated[
+        int,
+        typer.Option(
+            "--synthetic-distractors",
+            min=0,
+            max=1_000_000,
+            help="Add this many generated embeddings to the gallery, modelled on those of --distractors.",
+        ),
+    ] = 0,
     quality: Annotated[int, typer.Option(min=1, max=100, help="The JPEG quality of the cloaked copies.")] = 90,
     as_installed: Annotated[
         bool,
@@ -91,6 +100,6 @@ def evaluate(
         settings = installed_settings(config, policy, attack, parameter, licence, device)
     else:
         settings = settings_for(config, policy, attack, None, parameter, licence, device)
-    outside = (judge_models, judge_command)
-    plan = plan_for(settings, people, strength, view, far, quality, photos, number, distractors, as_installed, *outside)
+    more = (judge_models, judge_command, synthetic)
+    plan = plan_for(settings, people, strength, view, far, quality, photos, number, distractors, as_installed, *more)
     raise typer.Exit(evaluate_people(settings, plan, output, json))

@@ -45,6 +45,7 @@ def plan_for(
     as_installed: bool = False,
     judge_models: Path | None = None,
     commands: Sequence[str] | None = None,
+    synthetic: int = 0,
 ) -> Plan:
     """Return the plan that the command line asks for.
 
@@ -81,6 +82,7 @@ def plan_for(
         distractors=distractors,
         judge_models=judge_models,
         commands=programs,
+        synthetic=synthetic,
     )
 
 

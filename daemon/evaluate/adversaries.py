@@ -9,6 +9,7 @@ not, so that nothing is asked about it: shares of such probes are NaN.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -88,20 +89,43 @@ def own_photo(judge: Judge, probes: Embeddings, originals: Embeddings) -> Floats
 
 
 def identification(
-    judge: Judge, probes: Embeddings, gallery: Embeddings, people: Codes, distractors: Embeddings | None
+    judge: Judge,
+    probes: Embeddings,
+    gallery: Embeddings,
+    people: Codes,
+    distractors: Embeddings | None,
+    rank: int = 1,
 ) -> Floats:
-    """Return for each probe, (N,), 1 where the closest photo of all others is one of its person (rank 1), else 0.
+    """Return for each probe, (N,), 1 where one of its person is among the `rank` closest photos of all others, else 0.
 
     `distractors`, (M, D), are photos of other people who stand in the gallery too. Among photos that are equally close,
-    the probe's own person is found only if nobody else's is.
+    the probe's own person comes last.
+    """
+    strangers = [] if distractors is None else [distractors]
+    return within(ahead(judge, probes, gallery, people, strangers), rank)
+
+
+def ahead(
+    judge: Judge, probes: Embeddings, gallery: Embeddings, people: Codes, strangers: Iterable[Embeddings]
+) -> Floats:
+    """Return how many photos of others, (N,), are at least as close to each probe as the closest one of its person.
+
+    `strangers`, (M, D) each, stand in the gallery too. Infinite where the judge finds no face; NaN: it was not asked.
     """
     alike = closeness(judge.metric, probes, gallery)
     others = _others(people) & ~np.isnan(alike)
     own = np.where(others, alike, -np.inf).max(axis=1)
-    foreign = np.where(_same_person(people) | np.isnan(alike), -np.inf, alike).max(axis=1)
-    if distractors is not None and len(distractors):
-        foreign = np.fmax(foreign, closeness(judge.metric, probes, distractors).max(axis=1))
-    return np.where(others.any(axis=1), own > foreign, np.nan)
+    foreign = np.where(_same_person(people) | np.isnan(alike), -np.inf, alike)
+    before = (foreign >= own[:, None]).sum(axis=1)
+    for some in strangers:
+        if len(some):
+            before += (closeness(judge.metric, probes, some) >= own[:, None]).sum(axis=1)
+    return np.where(others.any(axis=1), np.where(own > -np.inf, before, np.inf), np.nan)
+
+
+def within(before: Floats, rank: int) -> Floats:
+    """Return 1 where fewer than `rank` are `ahead`, (N,), else 0; NaN stays."""
+    return np.where(np.isnan(before), np.nan, before < rank)
 
 
 def curve(

@@ -1,4 +1,4 @@
-"""The evaluation: photos of people, cloaked at several strengths, against four adversaries and every judge.
+"""The evaluation: photos of people, cloaked at several strengths, against several adversaries and every judge.
 
 from uncnn.daemon.settings import settings_for
 from uncnn.daemon.evaluate.evaluation import evaluate
@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from uncnn.daemon.config import Attack
 from uncnn.daemon.evaluate.adversaries import Judge
 from uncnn.daemon.evaluate.faces import FaceFinding, faces_of
@@ -26,10 +28,12 @@ from uncnn.daemon.evaluate.machine import Machine, peak_bytes
 from uncnn.daemon.evaluate.plan import Plan
 from uncnn.daemon.evaluate.shots import take_shots
 from uncnn.daemon.evaluate.sizes import ALL
-from uncnn.daemon.evaluate.values import Progress, Sample, Shot
+from uncnn.daemon.evaluate.synthetic import closest
+from uncnn.daemon.evaluate.values import Progress, Sample, Session, Shot
 from uncnn.daemon.evaluate.visibility import LIKENESS, StrengthSummary, summaries_of
 from uncnn.daemon.protect.wire import Stage
 from uncnn.daemon.settings import Settings, own_processes
+from uncnn.daemon.text import printable
 from uncnn.exporters.registry.choice import Installed
 
 
@@ -123,8 +127,21 @@ def evaluate(settings: Settings, plan: Plan, progress: Progress | None = None) -
         session.samples,
         Machine(device, os.cpu_count() or 1, time.monotonic() - started, *memory),
         session.left_out,
-        (*others.notes, *session.notes),
+        (*others.notes, *session.notes, *synthetic_notes(session, plan, judges)),
     )
+
+
+def synthetic_notes(session: Session, plan: Plan, judges: Sequence[Judge]) -> Iterator[str]:
+    """Yield in words how like real strangers the synthetic ones are, a judge each."""
+    for judge in judges if plan.synthetic and session.distractors else ():
+        real = session.distractors[judge.name]
+        one, other = closest(judge, np.stack([shot.clean[judge.name] for shot in session.shots]), real)
+        sign = 1 if judge.metric == "cosine" else -1
+        yield (
+            f"{plan.synthetic:,} synthetic distractors for {printable(judge.name)}: to these people's photos the "
+            f"closest of {len(real) // 2} is at {sign * other:.3f} in the mean, of as many real ones at "
+            f"{sign * one:.3f}"
+        )
 
 
 def _judges(models: Sequence[Installed], plan: Plan, outside: bool) -> Iterator[Judge]:

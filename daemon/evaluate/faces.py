@@ -10,8 +10,9 @@ import numpy as np
 
 from uncnn.daemon.evaluate.adversaries import Judge, closeness
 from uncnn.daemon.evaluate.findings import released
+from uncnn.daemon.evaluate.intervals import Rate, rate
 from uncnn.daemon.evaluate.plan import Plan
-from uncnn.daemon.evaluate.values import Session
+from uncnn.daemon.evaluate.values import Session, Shot
 from uncnn.daemon.verify.jod import Jod
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import distance
@@ -36,6 +37,15 @@ class FaceFinding:
     jod: Jod
     own: Nearest | None  # to its own original; None: it was held, or no judge found a face
     cross: Nearest | None  # to another clean photo of the person
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCase:
+    """The photos of a strength that the judge which is worst for each of them links, in the first view."""
+
+    strength: str
+    own: Rate  # to its own original
+    cross: Rate  # to another clean photo of the person
 
 
 def faces_of(session: Session, plan: Plan, judges: Sequence[Judge]) -> Iterator[FaceFinding]:
@@ -67,6 +77,27 @@ def _nearest(judges: Sequence[Judge], alike: Sequence[float]) -> Nearest | None:
         if math.isfinite(value := float(near if judge.metric == "cosine" else -near))
     ]
     return min(beyond, key=lambda each: each.beyond, default=None)
+
+
+def worst_cases(faces: Sequence[FaceFinding], shots: Sequence[Shot], strengths: Sequence[str]) -> list[WorstCase]:
+    """Return for each strength the share of photos that any judge links; those that are held are left out."""
+    names = [shot.person for shot in shots]
+    people = [names.index(name) for name in names]
+    cases = []
+    for strength in strengths:
+        held = {shot.name for shot in shots if shot.takes[strength].held}
+        found = {face.photo: face for face in faces if face.strength == strength}
+        own, cross = (
+            rate([_linked(found[shot.name], which) if shot.name not in held else math.nan for shot in shots], people)
+            for which in ("own", "cross")
+        )
+        cases.append(WorstCase(strength, own, cross))
+    return cases
+
+
+def _linked(face: FaceFinding, which: str) -> float:
+    nearest: Nearest | None = getattr(face, which)
+    return float(nearest is not None and nearest.beyond <= 0)
 
 
 def worst_faces(faces: Sequence[FaceFinding], strength: str, number: int) -> list[FaceFinding]:

@@ -10,6 +10,8 @@ from typing import Final
 from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.report import facts
 from uncnn.daemon.evaluate.tables import (
+    ALBUMS,
+    ANY_JUDGE,
     FACES,
     JUDGES,
     MIXED,
@@ -17,6 +19,8 @@ from uncnn.daemon.evaluate.tables import (
     SUMMARY_BY_SIZE,
     VISIBILITY,
     Row,
+    album_rows,
+    any_judge_rows,
     face_rows,
     judge_rows,
     mixed_rows,
@@ -50,6 +54,9 @@ _MEANING: Final = (
     "probe”: a classifier that was trained on cloaked photos names clean ones that it has not seen. “cc”: the cloaked "
     "photo is linked to another cloaked photo of the person. “Mixed”: to any photo of a gallery of the person that is "
     "cloaked in part.",
+    "Several photos: “any of 2, 4, 8”: the cloaked photo is linked to at least one of so many others, cloaked too, of "
+    "the person; “majority”: each cloaked photo of a person names the owner of the closest clean photo, and most name "
+    "the right one; “rank 50”: one of the person is among the fifty closest; “s”: with synthetic distractors too.",
 )
 
 _SEEN: Final = (
@@ -83,6 +90,10 @@ def page(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> str:
         _table(JUDGES, judge_rows(evaluation), 3),
         "<h2>Galleries of which a share is cloaked</h2>",
         _table(MIXED, mixed_rows(evaluation), 3),
+        "<h2>Several cloaked photos of a person</h2>",
+        _table(ALBUMS, album_rows(evaluation), 3),
+        "<h2>Linked by any judge</h2>",
+        _table(ANY_JUDGE, any_judge_rows(evaluation), 1),
         "<h2>The faces nearest to a link</h2>",
         _table(FACES, face_rows(evaluation), 2),
         "<p class=small>How far beyond its threshold the judge is that comes nearest to a link, as a share of what the "

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from uncnn.daemon.evaluate.synthetic import LEAST
 from uncnn.daemon.text import printable
 from uncnn.exporters.calibration.faces import photos_in
 from uncnn.plugins.api import UncnnError
@@ -78,6 +79,7 @@ class Plan:
     strangers: tuple[str, ...] = ()  # who is on each distractor
     judge_models: Path | None = None  # a folder of recognisers that judge from outside
     commands: tuple[JudgeCommand, ...] = ()
+    synthetic: int = 0  # distractors that are drawn, beside the photos
 
     @property
     def as_installed(self) -> bool:
@@ -102,6 +104,7 @@ def make_plan(
     distractors: Path | None = None,
     judge_models: Path | None = None,
     commands: Sequence[JudgeCommand] = (),
+    synthetic: int = 0,
 ) -> Plan:
     """Return the plan for a folder that holds a folder of photos a person.
 
@@ -124,6 +127,11 @@ def make_plan(
         raise EvaluationError(
             "--judge-command: from where on it links two photos is told by pairs of other people: give --distractors"
         )
+    if synthetic and len(strangers) < LEAST:
+        raise EvaluationError(
+            f"--synthetic-distractors {synthetic}: they are drawn from a model of the real ones, {len(strangers)} "
+            f"here, and {LEAST} are needed: give a folder of at least so many photos with --distractors"
+        )
     return Plan(
         folder,
         chosen,
@@ -135,6 +143,7 @@ def make_plan(
         tuple(name for _, name in strangers),
         judge_models,
         tuple(commands),
+        synthetic,
     )
 
 

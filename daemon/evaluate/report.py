@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from uncnn.daemon.evaluate.evaluation import Evaluation
-from uncnn.daemon.evaluate.faces import FaceFinding
+from uncnn.daemon.evaluate.faces import FaceFinding, worst_cases
 from uncnn.daemon.evaluate.findings import RATES, Finding
 from uncnn.daemon.evaluate.plots import drawable
 from uncnn.daemon.evaluate.values import Shot
@@ -71,6 +71,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "folder": printable(plan.folder),
         "people": evaluation.people,
         "distractors": evaluation.distractors,
+        "synthetic_distractors": plan.synthetic,
         "as_installed": plan.as_installed,
         "far": plan.far,
         "views": list(plan.views),
@@ -80,6 +81,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "judges": [{**asdict(judge), "name": printable(judge.name)} for judge in evaluation.judges],
         "strengths": [_summary_json(summary) for summary in evaluation.summaries],
         "findings": [_finding_json(found) for found in evaluation.findings],
+        "any_judge": [asdict(case) for case in worst_cases(evaluation.faces, evaluation.shots, plan.strengths)],
         "photos": [_shot_json(shot, evaluation.faces) for shot in evaluation.shots],
         "machine": asdict(evaluation.machine),
         "notes": list(evaluation.notes),

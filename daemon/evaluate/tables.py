@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from rich.table import Table
 
 from uncnn.daemon.evaluate.evaluation import Evaluation
-from uncnn.daemon.evaluate.faces import FaceFinding, Nearest, worst_faces
+from uncnn.daemon.evaluate.faces import FaceFinding, Nearest, worst_cases, worst_faces
 from uncnn.daemon.evaluate.findings import RATES
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED
 from uncnn.daemon.evaluate.visibility import StrengthSummary
@@ -58,6 +58,19 @@ JUDGES: Final[Row] = (
     "cc",
 )
 MIXED: Final[Row] = ("judge", "cloak", "view", "any 1/4", "1/2", "3/4", "rank 1 1/4", "1/2", "3/4")
+ALBUMS: Final[Row] = (
+    "judge",
+    "cloak",
+    "view",
+    "cc",
+    "any of 2",
+    "of 4",
+    "of 8",
+    "majority",
+    "rank 50",
+    "rank 1 s",
+    "rank 50 s",
+)
 VISIBILITY: Final[Row] = (
     "cloak",
     "SSIMULACRA2",
@@ -74,6 +87,7 @@ VISIBILITY: Final[Row] = (
     "found again",
     "s a face",
 )
+ANY_JUDGE: Final[Row] = ("cloak", "to its own", "to another photo")
 FACES: Final[Row] = ("cloak", "photo", "px", "JOD phone", "desktop", "zoom", "nearest to another photo", "to its own")
 
 
@@ -122,6 +136,20 @@ def judge_rows(evaluation: Evaluation) -> Iterator[Row]:
 def mixed_rows(evaluation: Evaluation) -> Iterator[Row]:
     """Yield a row a judge, strength and view: galleries of which a share is cloaked."""
     yield from _rows_of(evaluation, tuple(name for name in RATES if name.startswith("mixed")))
+
+
+def album_rows(evaluation: Evaluation) -> Iterator[Row]:
+    """Yield a row a judge, strength and view: who has several cloaked photos of a person, or looks at many answers."""
+    grown = tuple(name for name in RATES if name.startswith("growing"))
+    yield from _rows_of(
+        evaluation, ("cloaked_match", *grown, "majority", "rank50", "rank1_synthetic", "rank50_synthetic")
+    )
+
+
+def any_judge_rows(evaluation: Evaluation) -> Iterator[Row]:
+    """Yield a row a strength: the photos that at least one judge links."""
+    for case in worst_cases(evaluation.faces, evaluation.shots, evaluation.plan.strengths):
+        yield cloak_words(case.strength), str(case.own), str(case.cross)
 
 
 def _rows_of(evaluation: Evaluation, rates: tuple[str, ...]) -> Iterator[Row]:
@@ -186,6 +214,8 @@ def tables(evaluation: Evaluation) -> list[tuple[str, Table]]:
         ("what is seen, by size of face", table(SUMMARY_BY_SIZE, size_rows(evaluation), 2)),
         ("each judge", table(JUDGES, judge_rows(evaluation), 3)),
         ("galleries of which a share is cloaked", table(MIXED, mixed_rows(evaluation), 3)),
+        ("several cloaked photos of a person", table(ALBUMS, album_rows(evaluation), 3)),
+        ("linked by any judge", table(ANY_JUDGE, any_judge_rows(evaluation), 1)),
         ("what it looks like", table(VISIBILITY, visibility_rows(evaluation), 1)),
         ("the faces nearest to a link", table(FACES, face_rows(evaluation), 2)),
     ]

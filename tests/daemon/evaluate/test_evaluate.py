@@ -524,10 +524,12 @@ def test_the_json_is_a_contract(evaluation: Evaluation, tmp_path: Path) -> None:
     assert content["schema_version"] == 2
     assert set(content) == {
         *("schema_version", "folder", "people", "distractors", "far", "views", "quality", "attack", "surrogates"),
-        *("judges", "strengths", "findings", "photos", "machine", "notes", "left_out", "as_installed"),
+        *("judges", "strengths", "findings", "photos", "machine", "notes", "left_out", "as_installed", "any_judge"),
+        "synthetic_distractors",
     }
     (first, second, *_) = content["findings"]
     rates = {"match", "own_photo", "rank1", "gallery_match", "gallery_rank1", "linear_probe", "cloaked_match"}
+    rates |= {"rank50", "rank1_synthetic", "rank50_synthetic", "majority", "growing_2", "growing_4", "growing_8"}
     rates |= {f"mixed_{part}{share}" for part in ("", "rank1_") for share in (25, 50, 75)}
     assert set(RATES) == rates
     assert set(first) == {"judge", "strength", "view", "size", "roc", *rates}
