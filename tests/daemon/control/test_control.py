@@ -43,6 +43,7 @@ from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import (
     AttackChoice,
     Change,
+    CutFaces,
     Describe,
     Explain,
     Judge,
@@ -685,6 +686,7 @@ def test_the_only_paths_in_messages_are_those_of_photos() -> None:
         Judge(photo, photo, terms_of(Policy(), People()), None, (), photo),
         Describe(photo, "a", False),
         Show(photo, "a", photo, "b", "png"),
+        CutFaces(photo, "a", photo, "b"),
         Explain(photo, "a", photo, ("b",), False, 24.0, 8, (Member("Ada", {"a" * 64: [[0.5]]}),)),
         Portray(photo, "a", photo, "b", ()),
     )
