@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -13,7 +13,7 @@ import numpy as np
 
 from uncnn.daemon.control.service_engine import EitherEngine
 from uncnn.daemon.files.publish import PublishError
-from uncnn.daemon.files.scan import ScanError, candidates
+from uncnn.daemon.files.scan import Found, ScanError, candidates
 from uncnn.daemon.output import OK, print_json
 from uncnn.daemon.pictures.blinded import LEAST_PX, PICTURES, BlindedFace, page
 from uncnn.daemon.protect.content import Content
@@ -64,7 +64,7 @@ def blind_test(settings: Settings, original: Path, copy: Path, output: Path, as_
             own.mkdir()
             try:
                 found, unused = _faces(engine, pair, own)
-            except RequestError as error:
+            except (RequestError, PublishError) as error:
                 if len(pairs) == 1:
                     raise
                 left_out.append(f"{printable(pair.copy)}: {error}")
@@ -105,12 +105,16 @@ def _pairs(original: Path, copy: Path) -> tuple[list[Versions], list[str]]:
         raise SettingsError(f"{printable(original)} and {printable(copy)}: give two photos, or two folders of them")
     if not original.is_dir():
         return [Versions(original, copy)], []
-    photos = {name: list(files) for name, files in _by_name(original)}
+    photos: dict[str, list[Path]] = {}
+    for found in (each for each in _photos(original) if each.refused is None):
+        photos.setdefault(_stem(found), []).append(original / found.relative)
     pairs, left_out = [], []
-    for name, (file, *_) in _by_name(copy):
-        own = photos.get(name, [])
+    for found in _photos(copy):
+        file, own = copy / found.relative, photos.get(_stem(found), [])
         same = [each for each in own if each.name == file.name] or own
-        if len(same) == 1:
+        if found.refused is not None:
+            left_out.append(f"{printable(file)}: {found.refused}")
+        elif len(same) == 1:
             pairs.append(Versions(same[0], file))
         else:
             words = "no original has its name" if not own else "several originals have its name"
@@ -126,16 +130,17 @@ def _pairs(original: Path, copy: Path) -> tuple[list[Versions], list[str]]:
     return chosen, left_out
 
 
-def _by_name(folder: Path) -> Iterator[tuple[str, list[Path]]]:
-    """Yield the photos in a folder and below it, by their name in it without its ending. Raises PublishError."""
-    found: dict[str, list[Path]] = {}
+def _photos(folder: Path) -> list[Found]:
+    """Return the photos in a folder and below it. Raises PublishError."""
     try:
-        for each in candidates(folder, videos=False):
-            if each.refused is None:
-                found.setdefault(os.fspath(each.relative.with_suffix("")), []).append(folder / each.relative)
+        return list(candidates(folder, videos=False))
     except ScanError as error:
         raise PublishError("permission", str(error)) from error
-    yield from found.items()
+
+
+def _stem(found: Found) -> str:
+    """Return the path of a photo in its folder without its ending."""
+    return os.fspath(found.relative.with_suffix(""))
 
 
 def _spread(values: Sequence[Value], most: int) -> list[Value]:

@@ -17,6 +17,8 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from uncnn.daemon.photos.formats.jpeg import tables_of
+from uncnn.daemon.photos.values import Photo
 from uncnn.daemon.verify.visibility import check_sizes
 from uncnn.plugins.api import Detector, Face, Pixels
 from uncnn.plugins.detectors.turned import looking
@@ -35,7 +37,6 @@ PHONE_PX: Final = PHONE.pixels_per_degree / DESKTOP.pixels_per_degree
 
 _TEMPLATE: Final = "blinded.html"
 _PLACE: Final = "/* faces */ []"
-_JPEG: Final = b"\xff\xd8\xff"
 _FILTER: Final = Image.Resampling.LANCZOS
 
 
@@ -55,13 +56,13 @@ class BlindedFaces:
     left_out: int
 
 
-def cut(detector: Detector, before: Pixels, after: Pixels, file: bytes) -> BlindedFaces:
-    """Return the faces of a photo and its copy, both (H, W, 3) uint8 sRGB; `file` is the copy as it is stored.
+def cut(detector: Detector, before: Pixels, copy: Photo) -> BlindedFaces:
+    """Return the faces of a photo, (H, W, 3) uint8 sRGB, and of its copy.
 
     Raises UncnnError: they have different sizes.
     """
-    check_sizes(before, after, "give two versions of one photo")
-    versions = (before, after, encoded_like(file, before))
+    check_sizes(before, copy.pixels, "give two versions of one photo")
+    versions = (before, copy.pixels, encoded_like(copy, before))
     found = looking(detector, "auto").detect(before)
     faces = []
     for face in sorted(found, key=lambda face: -face.size_px):
@@ -71,24 +72,15 @@ def cut(detector: Detector, before: Pixels, after: Pixels, file: bytes) -> Blind
     return BlindedFaces(tuple(faces), len(found) - len(faces))
 
 
-def encoded_like(file: bytes, pixels: Pixels) -> Pixels:
-    """Return a photo, (H, W, 3) uint8 sRGB, after the quantisation and subsampling of a JPEG file; else as it is."""
-    if not file.startswith(_JPEG):
+def encoded_like(copy: Photo, pixels: Pixels) -> Pixels:
+    """Return a photo, (H, W, 3) uint8 sRGB, after the encoder of a copy; as it is, if that is no JPEG."""
+    if not copy.encoding.quantisation:
         return pixels
     stream = BytesIO()
-    with Image.open(BytesIO(file), formats=["JPEG"]) as image:
-        Image.fromarray(pixels).save(stream, "JPEG", **_tables(image))
+    tables, subsampling = tables_of(copy.encoding), copy.encoding.subsampling
+    Image.fromarray(pixels).save(stream, "JPEG", qtables=tables, subsampling=subsampling)
     with Image.open(stream, formats=["JPEG"]) as image:
         return np.asarray(image.convert("RGB"))
-
-
-def _tables(image: Any) -> dict[str, Any]:
-    """Return the tables of a JPEG file as Pillow takes them; grey ones have one table for light alone."""
-    from PIL import JpegImagePlugin
-
-    tables = dict(image.quantization)
-    subsampling = JpegImagePlugin.get_sampling(image)
-    return {"qtables": tables, "subsampling": subsampling if subsampling >= 0 else 0}
 
 
 def _square(pixels: Pixels, face: Face) -> Pixels:

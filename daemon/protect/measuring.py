@@ -79,8 +79,8 @@ def show(detector: Detector, asked: Show) -> Shown:
 
 def cut_faces(detector: Detector, asked: CutFaces) -> FacesCut:
     """Return the faces of two versions of a photo, beside the copy. Raises UncnnError: they have different sizes."""
-    before, after = asked.original.read(), asked.copy.read()
-    found = cut(detector, decode(before, asked.original_name).pixels, decode(after, asked.copy_name).pixels, after)
+    before = decode(asked.original.read(), asked.original_name)
+    found = cut(detector, before.pixels, decode(asked.copy.read(), asked.copy_name))
     squares = [picture for face in found.faces for picture in face.pictures]
     return FacesCut(_packed(asked.copy, squares), [face.size_px for face in found.faces], found.left_out)
 

@@ -23,7 +23,7 @@ from uncnn.daemon.video.files import trial_file
 from uncnn.daemon.video.messages import Raised
 from uncnn.daemon.video.timeline import Timeline
 from uncnn.daemon.video.writing import SegmentWriter
-from uncnn.plugins.engine.aligned import aligned, placed, scale_of, zoom_of
+from uncnn.plugins.engine.aligned import aligned, placed, scale_of, scales_of, zoom_of
 from uncnn.plugins.engine.joint_frames import KeyFrames, perturb_tracks
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import make_attack, make_budget, make_target
@@ -86,8 +86,8 @@ class SegmentRenderer:
 
     def __post_init__(self) -> None:
         """Choose them by the middle size of each face."""
-        sizes = [[scale_of(track.landmarks(frame)) for frame in track.frames] for track in self.timeline.tracks]
-        self.zooms = [zoom_of(float(np.median(own))) for own in sizes]
+        seen = (np.array([face.landmarks for face in track.seen.values()]) for track in self.timeline.tracks)
+        self.zooms = [zoom_of(float(np.median(scales_of(landmarks)))) for landmarks in seen]
 
     def render(self, segment: int) -> bool:
         """Make the file of a segment; return whether it was not there yet. Raises VideoError, OSError."""

@@ -57,8 +57,14 @@ def to_aligned(landmarks: Floats, zoom: float = 1.0) -> Floats:
 
 def scale_of(landmarks: Floats, zoom: float = 1.0) -> float:
     """Return how many pixels of the picture a pixel of the aligned frame is."""
-    matrix = to_aligned(landmarks, zoom)
-    return float(1 / np.hypot(matrix[0, 0], matrix[1, 0]))
+    return float(scales_of(landmarks[None], zoom)[0])
+
+
+def scales_of(landmarks: Floats, zoom: float = 1.0) -> Floats:
+    """Return the same of many faces at once, (N,), at `landmarks` (N, 5, 2)."""
+    matrices = similarities(landmarks, template_of(zoom))
+    scales: Floats = 1 / np.hypot(matrices[:, 0, 0], matrices[:, 1, 0])
+    return scales
 
 
 def aligned(picture: Pixels, landmarks: Floats, zoom: float = 1.0) -> tuple[Tensor, Tensor]:

@@ -93,12 +93,16 @@ def _write(stored: Stored, wanted: Wanted) -> bytes:
     if image.mode != "CMYK":
         options["subsampling"] = source.subsampling
     if wanted.own and wanted.quality == "same" and source.quantisation and image.mode != "CMYK":
-        first, *others = source.quantisation
-        tables = [first, *(others[:1] if len(set(others)) == 1 else others)]
-        data = saved(image, "JPEG", {**options, "qtables": tables})
+        data = saved(image, "JPEG", {**options, "qtables": tables_of(source)})
     else:
         data = at_best(image, "JPEG", _START_QUALITY, options, wanted)
     return with_head(data, head(source.dots_per_inch, exif_bytes(wanted.exif), stored.profile, wanted.xmp))
+
+
+def tables_of(encoding: Encoding) -> list[tuple[int, ...]]:
+    """Return the quantisation tables of a JPEG as Pillow's encoder takes them: one for light, one for both colours."""
+    first, *others = encoding.quantisation
+    return [first, *(others[:1] if len(set(others)) == 1 else others)]
 
 
 FORMAT: Final = PhotoFormat(

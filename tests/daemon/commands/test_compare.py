@@ -123,7 +123,7 @@ def test_a_test_for_people_is_made_of_two_folders(
     home = ModelsHome(tmp_path / "home").having(own_detector_folder)
     for folder, version, names in (
         ("originals", versions[0], ["one.png", "sub/two.png", "alike.png", "twice.png", "twice.jpg", "small.png"]),
-        ("copies", versions[1], ["one.jpg", "sub/two.png", "twice.webp", "stranger.png"]),
+        ("copies", versions[1], ["one.jpg", "one.webp", "sub/two.png", "twice.webp", "stranger.png"]),
     ):
         for name in names:
             file = tmp_path / folder / name
@@ -136,7 +136,7 @@ def test_a_test_for_people_is_made_of_two_folders(
     folders = (tmp_path / "originals", tmp_path / "copies")
     status, answer = home.json("compare", *folders, "--blind", "-o", tmp_path / "made.html")
     assert status == 0
-    assert (answer["faces"], answer["alike_or_small"]) == (2, 1)
+    assert (answer["faces"], answer["alike_or_small"]) == (3, 1)
     assert sorted(answer["left_out"]) == [
         f"{folders[1]}/small.png: the photos have different sizes (512 x 512 and 60 x 60): give two versions "
         "of one photo",
@@ -144,7 +144,7 @@ def test_a_test_for_people_is_made_of_two_folders(
         f"{folders[1]}/twice.webp: several originals have its name",
     ]
     (listed,) = re.findall(r"^const FACES = (.*);$", (tmp_path / "made.html").read_text(), re.M)
-    assert len(json.loads(listed)) == 2
+    assert len(json.loads(listed)) == 3
 
     one = home.run("compare", *versions, "--blind", "-o", tmp_path / "one.html")
     assert one.returncode == 0

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from uncnn.daemon.photos import decode
+from uncnn.daemon.photos.values import Photo
 from uncnn.daemon.pictures.blinded import PICTURES, VERSIONS, BlindedFace, cut, encoded_like, page
 from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Detector, Pixels, UncnnError
@@ -28,9 +30,15 @@ def portrait() -> Pixels:
     return np.asarray(pytest.importorskip("skimage").data.astronaut()).clip(0, 245)
 
 
+def stored(pixels: Pixels) -> Photo:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return decode(file.getvalue(), "copy.png")
+
+
 def test_a_face_is_cut_out_of_all_versions_at_both_sizes(detector: Detector, portrait: Pixels) -> None:
     copy = portrait + np.uint8(5)
-    found = cut(detector, portrait, copy, b"no JPEG")
+    found = cut(detector, portrait, stored(copy))
     (face,) = found.faces
     assert (len(face.pictures), found.left_out) == (PICTURES, 0)
     original, changed, control, *phone = face.pictures
@@ -41,16 +49,16 @@ def test_a_face_is_cut_out_of_all_versions_at_both_sizes(detector: Detector, por
     assert PHONE.scale(*portrait.shape[:2]) == 1
 
     large = np.asarray(Image.fromarray(portrait).resize((2160, 2160)))
-    (face,) = cut(detector, large, large + np.uint8(5), b"").faces
+    (face,) = cut(detector, large, stored(large + np.uint8(5))).faces
     assert max(face.pictures[0].shape) == 512
     assert max(face.pictures[3].shape) == pytest.approx(1.5 * face.size_px / 2, abs=2), "the phone is half as wide"
 
 
 def test_faces_that_both_versions_show_alike_are_left_out(detector: Detector, portrait: Pixels) -> None:
-    assert cut(detector, portrait, portrait.copy(), b"").faces == ()
-    assert cut(detector, portrait, portrait.copy(), b"").left_out == 1
+    assert cut(detector, portrait, stored(portrait)).faces == ()
+    assert cut(detector, portrait, stored(portrait)).left_out == 1
     with pytest.raises(UncnnError, match="different sizes"):
-        cut(detector, portrait, portrait[:-2], b"")
+        cut(detector, portrait, stored(portrait[:-2]))
 
 
 @pytest.mark.parametrize(("quality", "subsampling"), [(60, "4:2:0"), (92, "4:4:4"), (80, "4:2:2")])
@@ -60,13 +68,13 @@ def test_the_control_went_through_the_encoder_of_the_copy(portrait: Pixels, qual
     expected = BytesIO()
     Image.fromarray(portrait).save(expected, "JPEG", quality=quality, subsampling=subsampling)
     with Image.open(expected) as image:
-        assert np.array_equal(encoded_like(copy.getvalue(), portrait), np.asarray(image))
+        assert np.array_equal(encoded_like(decode(copy.getvalue(), "copy"), portrait), np.asarray(image))
 
 
 def test_the_control_of_a_grey_copy_keeps_its_colours(portrait: Pixels) -> None:
     copy = BytesIO()
     Image.fromarray(portrait).convert("L").save(copy, "JPEG", quality=80)
-    made = encoded_like(copy.getvalue(), portrait)
+    made = encoded_like(decode(copy.getvalue(), "copy"), portrait)
     assert made.shape == portrait.shape
     assert 0 < np.abs(made.astype(int) - portrait).mean() < 6
 
