@@ -24,8 +24,9 @@ from common import JUDGES, REFERENCE, set_torch_up
 from uncnn.daemon.config.policies import Attack
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Budget, Face
-from uncnn.plugins.engine.host import FaceInPhoto, perturb_all
+from uncnn.plugins.engine.host import perturb_all
 from uncnn.plugins.engine.loss import CHUNK, cores
+from uncnn.plugins.engine.patches import FaceInPhoto
 from uncnn.plugins.geometry import ARCFACE_112
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import STRENGTHS, attack_names, make_attack
@@ -55,7 +56,7 @@ def main() -> None:
 
 
 def _row(name: str, faces: int, surrogates: Sequence[Recogniser], budget: Budget, rounds: int, device: str) -> str:
-    faces_in_photos = [_face_in_photo(seed) for seed in range(faces)]
+    faces_in_photos = [face_in_photo(seed) for seed in range(faces)]
     attack = make_attack(name, {})
 
     def attacked() -> None:
@@ -64,15 +65,17 @@ def _row(name: str, faces: int, surrogates: Sequence[Recogniser], budget: Budget
     def bare() -> None:
         for _ in range(budget.steps):
             for start in range(0, faces, CHUNK):
-                _passes(surrogates, min(CHUNK, faces - start), device)
+                passes(surrogates, min(CHUNK, faces - start), device)
 
-    pairs = [(_seconds(attacked, device), _seconds(bare, device)) for _ in range(rounds + 1)][1:]  # the first warms up
+    pairs = [(wall_seconds(attacked, device), wall_seconds(bare, device)) for _ in range(rounds + 1)][
+        1:
+    ]  # the first warms up
     ratio = statistics.median(one / other for one, other in pairs)
     one, other = (statistics.median(column) for column in zip(*pairs, strict=True))
     return f"{faces:5}  {one:8.2f}  {other:6.2f}  {ratio:5.2f}  {faces / one:7.2f}"
 
 
-def _passes(surrogates: Sequence[Recogniser], faces: int, device: str) -> None:
+def passes(surrogates: Sequence[Recogniser], faces: int, device: str) -> None:
     """Take every surrogate forward and backward once."""
 
     def one(surrogate: Recogniser) -> None:
@@ -84,7 +87,8 @@ def _passes(surrogates: Sequence[Recogniser], faces: int, device: str) -> None:
     list((cores().map if device == "cpu" else map)(one, surrogates))
 
 
-def _seconds(work: Callable[[], None], device: str) -> float:
+def wall_seconds(work: Callable[[], None], device: str) -> float:
+    """Return the seconds of the clock that some work takes."""
     started = time.monotonic()
     work()
     if device != "cpu":
@@ -92,7 +96,7 @@ def _seconds(work: Callable[[], None], device: str) -> float:
     return time.monotonic() - started
 
 
-def _face_in_photo(seed: int) -> FaceInPhoto:
+def face_in_photo(seed: int) -> FaceInPhoto:
     """Return a face of noise: what is in the picture does not change what it costs."""
     photo = np.random.default_rng(seed).integers(60, 200, (250, 250, 3), dtype=np.uint8)
     points = ARCFACE_112 + 70

@@ -29,8 +29,9 @@ from portraits import Found, judged, portraits_of
 
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.engine import batch, host
-from uncnn.plugins.engine.batch import PATCH_PX, cut
+from uncnn.plugins.engine import batch, host, rendering
+from uncnn.plugins.engine.batch import bounded
+from uncnn.plugins.engine.patches import PATCH_PX, FaceInPhoto, Patch, cut_faces
 from uncnn.plugins.geometry import ARCFACE_112, similarities
 from uncnn.plugins.perception.pixel_bounds import OVAL_FEATHER, luma_of, oval
 from uncnn.plugins.recognisers.torch_recogniser import load_recogniser
@@ -84,9 +85,9 @@ def _nothing(patches: torch.Tensor, *_: object) -> torch.Tensor:
     return torch.zeros_like(patches[:, :1])
 
 
-def changed(photo: Pixels, face: Face, patch: host.Patch) -> tuple[float, float]:
+def changed(photo: Pixels, face: Face, patch: Patch) -> tuple[float, float]:
     """Return the root mean square of luma where it is plain within the oval's reach, and the share that changed."""
-    result, _ = host.compose(photo, [patch])
+    result, _ = rendering.compose(photo, [patch])
     rows, columns = patch.region.clipped(*photo.shape[:2])
     inside = patch.region.local(rows, columns)
     difference = (result[rows, columns].astype(float) - photo[rows, columns]) @ (0.299, 0.587, 0.114)
@@ -96,9 +97,10 @@ def changed(photo: Pixels, face: Face, patch: host.Patch) -> tuple[float, float]
     return float(np.sqrt((difference[plain & reach] ** 2).mean())), float((np.abs(difference[plain]) > 0.5).mean())
 
 
-def _plain(photo: Pixels, face: Face, patch: host.Patch) -> tuple[Mask, Mask]:
+def _plain(photo: Pixels, face: Face, patch: Patch) -> tuple[Mask, Mask]:
     """Return what of a patch is plain background, and what the oval reaches, (P, P) each."""
-    cut_out = cut(photo, [face], [patch.region], make_budget("balanced", {}), 1, "cpu")
+    (own,) = cut_faces([FaceInPhoto(photo, face, 1)])
+    cut_out = bounded(own, make_budget("balanced", {}), "cpu")
     luma = luma_of(cut_out.patches)
     blur = gaussian(PATCH_PX, luma.new_tensor([SIGMA_PX]))[0]
     variance = (blur @ (luma - blur @ luma @ blur.T) ** 2 @ blur.T)[0, 0].numpy()

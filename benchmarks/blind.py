@@ -24,7 +24,8 @@ from PIL import Image
 from uncnn.daemon.photos import decode, encode, reencode
 from uncnn.daemon.photos.fingerprint import seed
 from uncnn.plugins.api import Face, Pixels
-from uncnn.plugins.engine.host import compose, perturb
+from uncnn.plugins.engine.host import perturb
+from uncnn.plugins.engine.rendering import compose
 from uncnn.plugins.perception.displays import DESKTOP
 from uncnn.plugins.registry import STRENGTHS, make_attack, make_budget
 

@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from uncnn.daemon.verify.visibility import face_square, ssimulacra2
 from uncnn.plugins.api import Budget, Detector, Face, Pixels
-from uncnn.plugins.engine import host
+from uncnn.plugins.engine import host, rendering
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import compare
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
@@ -168,8 +168,8 @@ def _cloaked(
 ) -> tuple[bool, float, int]:
     """Return whether a judge links the cloak, how it shows, and how much colour was added."""
     patches = host.perturb(photo, [face], make_attack("veil", {}), surrogates, budget, 1)
-    base = host.moved(photo, patches)
-    released, _ = host.add(base, patches)
+    base = rendering.moved(photo, patches)
+    released, _ = rendering.add(base, patches)
     points = np.array([face.landmarks])
     linked_by = [
         (judge, compare(judge.card, judge.embed(photo, points), judge.embed(released, points))) for judge in judges

@@ -30,6 +30,7 @@ from uncnn.daemon.photos import decode
 from uncnn.daemon.photos.fingerprint import fingerprint
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import AttackChoice, Change
+from uncnn.daemon.protect.torch_worker import TorchChanger
 from uncnn.daemon.protect.verifier import Verifier
 from uncnn.daemon.protect.worker import Worker
 from uncnn.daemon.verify.detection import ANIMAL, Detection
@@ -240,7 +241,7 @@ def _now(looks: Looks, source: Path) -> None:
 
 
 def _worked(looks: Looks, source: Path, rotated: bool | str) -> list[Face]:
-    worker = Worker(looks.detector, [])
+    worker = Worker(looks.detector, TorchChanger([]))
     faces = worker.look(Content(source), "photo.jpg", rotated).faces  # type: ignore[arg-type]
     attack = AttackChoice("veil", {})
     asked = Change(Content(source), "photo.jpg", rotated, (), (), attack, "same", "same")  # type: ignore[arg-type]

@@ -20,7 +20,8 @@ from uncnn.daemon.photos.fingerprint import seed
 from uncnn.daemon.verify.visibility import face_square, ssimulacra2
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Detector, Face
-from uncnn.plugins.engine.host import add, moved, perturb
+from uncnn.plugins.engine.host import perturb
+from uncnn.plugins.engine.rendering import add, moved
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import make_attack, make_budget
 

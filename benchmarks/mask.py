@@ -30,8 +30,10 @@ from uncnn.daemon.verify.displays import on_displays
 from uncnn.plugins.api import Attack, Budget, Change, Faces, Loss
 from uncnn.plugins.attacks.veil import Veil
 from uncnn.plugins.engine.aligned import face_in_frame
-from uncnn.plugins.engine.host import FaceInPhoto, Patch, compose, perturb_all
+from uncnn.plugins.engine.host import perturb_all
 from uncnn.plugins.engine.mask_maker import make_mask
+from uncnn.plugins.engine.patches import FaceInPhoto, Patch
+from uncnn.plugins.engine.rendering import compose
 from uncnn.plugins.person_mask import PersonMask
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser

@@ -31,7 +31,9 @@ from PIL import Image
 from uncnn.daemon.verify.displays import on_displays
 from uncnn.exporters.train.ship import ship_generator
 from uncnn.plugins.api import Attack, Budget, Face, Pixels
-from uncnn.plugins.engine.host import FaceInPhoto, compose, perturb_all
+from uncnn.plugins.engine.host import perturb_all
+from uncnn.plugins.engine.patches import FaceInPhoto
+from uncnn.plugins.engine.rendering import compose
 from uncnn.plugins.generator.generated import Generator
 from uncnn.plugins.generator.network import GeneratorNetwork
 from uncnn.plugins.generator.one_pass import OnePass

@@ -29,9 +29,11 @@ from uncnn.daemon.verify.visibility import face_square, ssimulacra2
 from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Attack, Budget, Detector, Face, Pixels
 from uncnn.plugins.detectors.retinaface_network import load_torch
-from uncnn.plugins.engine import host
-from uncnn.plugins.engine.batch import enlarged
-from uncnn.plugins.engine.overlap import beside, share
+from uncnn.plugins.engine import host, rendering
+from uncnn.plugins.engine.overlap import share
+from uncnn.plugins.engine.patches import FaceInPhoto
+from uncnn.plugins.engine.rendering import enlarged
+from uncnn.plugins.geometry import beside
 from uncnn.plugins.recognisers.cards import compare
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
@@ -76,16 +78,16 @@ def main() -> None:
 
 
 def _apart(scene: Scene, attack: Attack, surrogates: Sequence[Recogniser], budget: Budget) -> Pixels:
-    faces_in_photos = [host.FaceInPhoto(scene.photo, face, 1) for face in scene.faces]
+    faces_in_photos = [FaceInPhoto(scene.photo, face, 1) for face in scene.faces]
     patches = host.perturb_all(faces_in_photos, attack, surrogates, budget)
-    base = host.moved(scene.photo, patches).astype(np.float32)
+    base = rendering.moved(scene.photo, patches).astype(np.float32)
     total, widest = np.zeros_like(base), np.zeros_like(base)
     for patch in patches:
         place = patch.region.clipped(*base.shape[:2])
         inside = patch.region.local(*place)
-        bound = enlarged(patch.limits, patch.region)[0][inside].numpy()[..., None]
+        bound = enlarged(patch.limits, patch.region)[0][inside][..., None]
         widest[place] = np.maximum(bound, np.abs(total[place]))
-        wanted = enlarged(patch.change, patch.region)[:, *inside].permute(1, 2, 0).numpy()
+        wanted = enlarged(patch.change, patch.region)[:, *inside].transpose(1, 2, 0)
         total[place] = np.clip(total[place] + wanted, -widest[place], widest[place])
     return np.clip(np.rint(base + total), 0, 255).astype(np.uint8)
 
@@ -96,7 +98,7 @@ def _shared(scene: Scene, attack: Attack, surrogates: Sequence[Recogniser], budg
 
 
 def _joint(scene: Scene, attack: Attack, surrogates: Sequence[Recogniser], budget: Budget) -> Pixels:
-    return host.compose(scene.photo, host.perturb(scene.photo, scene.faces, attack, surrogates, budget, 1))[0]
+    return rendering.compose(scene.photo, host.perturb(scene.photo, scene.faces, attack, surrogates, budget, 1))[0]
 
 
 WAYS: dict[str, Way] = {"apart": _apart, "shared": _shared, "joint": _joint}

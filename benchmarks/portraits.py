@@ -33,7 +33,8 @@ from uncnn.daemon.verify.visibility import LARGEST_PX, as_shown, butteraugli, fa
 from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors.retinaface_network import load_torch
-from uncnn.plugins.engine import host
+from uncnn.plugins.engine import host, rendering
+from uncnn.plugins.engine.patches import Patch
 from uncnn.plugins.recognisers.cards import compare
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import STRENGTHS, make_attack, make_budget
@@ -101,10 +102,10 @@ def portraits_of(files: Sequence[Path]) -> list[tuple[Pixels, Face]]:
     return portraits
 
 
-def judged(photo: Pixels, face: Face, patch: host.Patch, judges: Sequence[Recogniser], seconds: float) -> Found:
+def judged(photo: Pixels, face: Face, patch: Patch, judges: Sequence[Recogniser], seconds: float) -> Found:
     """Return what became of one face, in so many seconds."""
-    moved = host.moved(photo, [patch])
-    result, (norms,) = host.add(moved, [patch])
+    moved = rendering.moved(photo, [patch])
+    result, (norms,) = rendering.add(moved, [patch])
     released = as_jpeg(result)
     square = face_square(face, photo.shape)
     assert square is not None, "the face is large enough for the metrics"

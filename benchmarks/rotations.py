@@ -25,7 +25,7 @@ from PIL import Image, ImageOps
 from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Budget, Detector, Face, Pixels
 from uncnn.plugins.detectors.turned import AROUND, SAME_PLACE, SAME_READING, looking
-from uncnn.plugins.engine import host
+from uncnn.plugins.engine import host, rendering
 from uncnn.plugins.geometry import Floats
 from uncnn.plugins.recognisers.cards import compare
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
@@ -147,7 +147,7 @@ def _linked(
     turned = np.asarray(_turned(photo.image, angle))
     faces = detector.detect(turned)
     patches = host.perturb(turned, faces, make_attack("veil", {}), surrogates, budget, 1) if faces else []
-    released, _ = host.compose(turned, patches)
+    released, _ = rendering.compose(turned, patches)
     back = _back(released, angle, photo.image.size)
     clean = _back(turned, angle, photo.image.size)
     points = np.array([photo.face.landmarks])

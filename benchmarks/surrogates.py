@@ -23,7 +23,9 @@ from uncnn.daemon.verify.visibility import ssimulacra2
 from uncnn.exporters.calibration.patches import main_face
 from uncnn.exporters.registry.store import EMBEDDED
 from uncnn.plugins.api import Budget, Detector, Face, Pixels
-from uncnn.plugins.engine.host import FaceInPhoto, compose, perturb_all
+from uncnn.plugins.engine.host import perturb_all
+from uncnn.plugins.engine.patches import FaceInPhoto
+from uncnn.plugins.engine.rendering import compose
 from uncnn.plugins.geometry import region_of
 from uncnn.plugins.recognisers.cards import compare, distance, read_card
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser

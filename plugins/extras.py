@@ -19,7 +19,10 @@ REMEDIES: Final = {
     **dict.fromkeys(("matplotlib", "ssimulacra2"), 'pip install "uncnn[evaluate]"'),
     "apprise": 'pip install "uncnn[notify]"',
     **dict.fromkeys(("starlette", "uvicorn", "h11", "jinja2", "segno"), 'pip install "uncnn[web]"'),
+    "cryptography": 'pip install "uncnn[serve]"',
     "av": 'pip install "uncnn[video]"',
+    **dict.fromkeys(("pyarrow", "fsspec", "s3fs"), 'pip install "uncnn[archive]"'),
+    "ray": 'pip install "uncnn[ray]"',
 }
 """How to get a package, by the name that it is imported by."""
 

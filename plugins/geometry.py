@@ -5,6 +5,7 @@ Matrices are 2x3 and map x, y to x, y; the centre of the first pixel is at 0, 0 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,3 +97,23 @@ def same_face(first: Face, second: Face) -> bool:
     one, other = np.array(first.landmarks), np.array(second.landmarks)
     eyes = max(float(np.linalg.norm(one[0] - one[1])), 0.3 * first.size_px)
     return bool(np.linalg.norm(one - other, axis=1).mean() < SAME_FACE * eyes)
+
+
+def beside(faces: Sequence[Face]) -> list[tuple[Face, ...]]:
+    """Return for each face of a photo those others whose region it touches, in their order."""
+    return [tuple(faces[number] for number in near) for near in neighbours(faces)]
+
+
+def neighbours(faces: Sequence[Face]) -> list[tuple[int, ...]]:
+    """Return for each face of a photo the places in `faces` of those others whose region it touches."""
+    regions = [region_of(np.array(face.landmarks), 1) for face in faces]
+    return [
+        tuple(number for number in range(len(faces)) if number != own and _touch(region, regions[number]))
+        for own, region in enumerate(regions)
+    ]
+
+
+def _touch(one: Region, other: Region) -> bool:
+    across = min(one.left + one.side, other.left + other.side) - max(one.left, other.left)
+    down = min(one.top + one.side, other.top + other.side) - max(one.top, other.top)
+    return across > 0 and down > 0

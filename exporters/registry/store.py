@@ -205,8 +205,11 @@ def prepare(
     licences: Sequence[str],
     detector: str = RETINAFACE,
     convert: Callable[[Path, Path], DetectorFiles] = detectors.convert,
+    needed: Sequence[str] = ("torch", "onnxruntime"),
 ) -> Roster:
     """Return the models of a run; `convert` makes the detector's files of weights that are not ours.
+
+    `needed` are the packages that will compute.
 
     Neither torch nor ONNX Runtime is imported, but by `convert`.
 
@@ -215,7 +218,7 @@ def prepare(
             with uncnn was changed. CardError, DetectorError, CanaryError: a model is broken. MissingPackage: what
             computes is not installed.
     """
-    require("torch", "onnxruntime")
+    require(*needed)
     check_embedded()
     for notice in notices(data):
         logger.warning("%s", notice)

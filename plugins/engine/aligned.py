@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from uncnn.plugins.api import Budget, Pixels
-from uncnn.plugins.engine.batch import PATCH_PX, FaceBatch, bounded_batch
+from uncnn.plugins.engine.batch import FaceBatch, bounded_batch
+from uncnn.plugins.engine.patches import PATCH_PX
 from uncnn.plugins.geometry import ARCFACE_112, REGION_112, Floats, Region, inverse, similarities, transform
 from uncnn.plugins.recognisers.onnx_recogniser import crop
 from uncnn.plugins.recognisers.warp import warp

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from uncnn.plugins import geometry
-from uncnn.plugins.api import Budget, Face, Pixels
+from uncnn.plugins.api import Budget, Face
 from uncnn.plugins.engine.backdrop import backdrop
-from uncnn.plugins.engine.enlarging import enlarging
 from uncnn.plugins.engine.flow import displaced
+from uncnn.plugins.engine.patches import PATCH_PX, CutFace, inside_of
 from uncnn.plugins.perception import contrast
 from uncnn.plugins.perception.contrast import Bands
 from uncnn.plugins.perception.pixel_bounds import (
@@ -25,9 +24,6 @@ from uncnn.plugins.perception.pixel_bounds import (
     rms_limits,
     window,
 )
-
-PATCH_PX = 224
-"""Side of every patch: 1.8 patch pixels to a pixel of a 112 px crop, so no recogniser asks for more than is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +101,15 @@ class FaceBatch:
         )
 
 
-def cut(
-    photo: Pixels, faces: Sequence[Face], regions: Sequence[geometry.Region], budget: Budget, seed: int, device: str
-) -> FaceBatch:
-    """Return the patches of `faces` in `photo` with the bounds that `budget` gives them."""
-    landmarks = np.array([face.landmarks for face in faces], dtype=np.float64)
-    corners = np.array([[region.left, region.top] for region in regions], dtype=np.float64)
-    scales = np.array([PATCH_PX / region.side for region in regions])
-    points = (landmarks - corners[:, None] + 0.5) * scales[:, None, None] - 0.5
-    everywhere = np.broadcast_to(np.uint8(1), (*photo.shape[:2], 1))
-    inside = torch.cat([_square(everywhere, region, device) for region in regions])
-    patches = torch.cat([_square(photo, region, device) for region in regions])
-    seeds = [_face_seed(seed, face) for face in faces]
-    return bounded_batch(patches, inside, points, list(1 / scales), photo.shape[:2], budget, seeds)
+def bounded(face: CutFace, budget: Budget, device: str) -> FaceBatch:
+    """Return the patch of a face with the bounds that `budget` gives it."""
+    scale = PATCH_PX / face.region.side
+    corner = np.array([face.region.left, face.region.top], dtype=np.float64)
+    points = (np.array([face.face.landmarks], dtype=np.float64) - corner + 0.5) * scale - 0.5
+    patches = torch.from_numpy(face.square)[None].to(device)
+    inside = torch.from_numpy(inside_of(face.size, face.region))[None].to(device)
+    seeds = [_face_seed(face.seed, face.face)]
+    return bounded_batch(patches, inside, points, [1 / scale], face.size, budget, seeds)
 
 
 def bounded_batch(
@@ -172,26 +164,6 @@ def together(batches: Sequence[FaceBatch]) -> FaceBatch:
         torch.cat(rms) if rms else None,
         contrast.together(bands) if bands else None,
     )
-
-
-def enlarged(change: Tensor, region: geometry.Region) -> Tensor:
-    """Return the change of one patch, (3, P, P), on the photo's own pixels, (3, side, side)."""
-    if region.side == change.shape[2]:
-        return change
-    matrix = enlarging(region.side, change.shape[2]).to(change)
-    return matrix @ change @ matrix.T
-
-
-def _square(photo: Pixels, region: geometry.Region, device: str) -> Tensor:
-    """Return a square of the photo as (1, C, PATCH_PX, PATCH_PX) float32, black outside the photo."""
-    rows, columns = region.clipped(*photo.shape[:2])
-    square = np.zeros((region.side, region.side, photo.shape[2]), dtype=np.uint8)
-    if rows.start < rows.stop and columns.start < columns.stop:
-        square[region.local(rows, columns)] = photo[rows, columns]
-    tensor = torch.from_numpy(square).to(device).permute(2, 0, 1)[None].float()
-    if region.side == PATCH_PX:
-        return tensor
-    return functional.interpolate(tensor, (PATCH_PX, PATCH_PX), mode="bilinear", antialias=True, align_corners=False)
 
 
 def _face_seed(seed: int, face: Face) -> int:

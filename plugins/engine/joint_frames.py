@@ -15,7 +15,8 @@ from torch import Tensor
 from uncnn.plugins.api import Attack, Budget, Loss
 from uncnn.plugins.engine.aligned import softened, template_of
 from uncnn.plugins.engine.batch import FaceBatch, bounded_batch, together
-from uncnn.plugins.engine.host import UNTARGETED, held, is_colourless
+from uncnn.plugins.engine.host import UNTARGETED, held
+from uncnn.plugins.engine.patches import is_colourless
 from uncnn.plugins.engine.targets import AttackTarget
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 

@@ -14,22 +14,8 @@ import numpy as np
 from torch import Tensor
 
 from uncnn.plugins.api import Face
-from uncnn.plugins.geometry import ARCFACE_112, Floats, Region, region_of, similarities
+from uncnn.plugins.geometry import ARCFACE_112, Floats, Region, similarities
 from uncnn.plugins.perception.pixel_bounds import window
-
-
-def beside(faces: Sequence[Face]) -> list[tuple[Face, ...]]:
-    """Return for each face of a photo those others whose region it touches, in their order."""
-    return [tuple(faces[number] for number in near) for near in neighbours(faces)]
-
-
-def neighbours(faces: Sequence[Face]) -> list[tuple[int, ...]]:
-    """Return for each face of a photo the places in `faces` of those others whose region it touches."""
-    regions = [region_of(np.array(face.landmarks), 1) for face in faces]
-    return [
-        tuple(number for number in range(len(faces)) if number != own and _touch(region, regions[number]))
-        for own, region in enumerate(regions)
-    ]
 
 
 def share(face: Face, others: Sequence[Face], region: Region, side: int, device: str) -> Tensor | None:
@@ -44,12 +30,6 @@ def share(face: Face, others: Sequence[Face], region: Region, side: int, device:
     if bool((total == own).all()):
         return None
     return own / total.clamp(min=1e-12)
-
-
-def _touch(one: Region, other: Region) -> bool:
-    across = min(one.left + one.side, other.left + other.side) - max(one.left, other.left)
-    down = min(one.top + one.side, other.top + other.side) - max(one.top, other.top)
-    return across > 0 and down > 0
 
 
 def _to_template(face: Face, region: Region, side: int) -> Floats:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from uncnn.plugins.api import UncnnError
 from uncnn.plugins.extras import require
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+_GIVEN_BACK: Final = 1 << 18
+"""Numbers of glibc's mallopt, and from how many bytes on memory is given back at once."""
 
 Provider: TypeAlias = str | tuple[str, dict[str, int]]
 """One of ONNX Runtime's, by its name, perhaps with its options."""
@@ -45,6 +52,21 @@ def providers_for(device: str) -> list[Provider]:
     return [(gpu, {"device_id": int(number)}) if number else gpu, "CPUExecutionProvider"]
 
 
+class Thrift:
+    """Whether sessions of this process give their memory back after each picture, which costs time."""
+
+    on: ClassVar[bool] = False
+
+    @classmethod
+    def begin(cls) -> None:
+        """Have all sessions that are made from now on, and the C library, give back what they do not use."""
+        cls.on = True
+        with suppress(OSError, AttributeError):  # another C library than glibc keeps what it keeps
+            mallopt = ctypes.CDLL(None).mallopt
+            for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+                mallopt(option, _GIVEN_BACK)
+
+
 def make_session(model: bytes, providers: Sequence[Provider], threads: int | None = None) -> Any:
     """Return a session of a model file's bytes that keeps quiet and whose idle threads do not spin.
 
@@ -58,4 +80,10 @@ def make_session(model: bytes, providers: Sequence[Provider], threads: int | Non
     options.log_severity_level = 3  # errors only
     options.intra_op_num_threads = threads or os.cpu_count() or 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=list(providers))
+    options.enable_cpu_mem_arena = not Thrift.on
+    options.enable_mem_pattern = not Thrift.on
+    session = onnxruntime.InferenceSession(model, options, providers=list(providers))
+    if list(providers) == ["CPUExecutionProvider"]:  # a GPU that fails has its session made anew for the processor
+        session.disable_fallback()
+        session._model_bytes = None  # the whole file, kept for that and for nothing else
+    return session

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import AttackChoice, Change
+from uncnn.daemon.protect.torch_worker import TorchChanger
 from uncnn.daemon.protect.verifier import Verifier
 from uncnn.daemon.protect.worker import Worker
 from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
@@ -31,7 +32,7 @@ def worker() -> Iterator[Worker]:
     torch.set_num_threads(1)
     folders = [file.parent for file in sorted(EMBEDDED.glob("*/card.yaml"))]
     surrogates = [load_recogniser(folder) for folder in folders if read_card(folder).role == "surrogate"]
-    yield Worker(load_torch(EMBEDDED / OWN_DETECTOR), surrogates)
+    yield Worker(load_torch(EMBEDDED / OWN_DETECTOR), TorchChanger(surrogates))
     torch.set_num_threads(before)
 
 

@@ -96,8 +96,8 @@ def test_a_grey_photo_is_drawn_on_in_grey(photo: np.ndarray, folder: Path, surro
     grey = np.repeat(photo.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
     attack = OnePass(Generator.load(folder))
     (patch,) = host.perturb(grey, [FACE], attack, surrogates, STRENGTHS["balanced"], seed=1)
-    assert float(patch.change.abs().max()) > 3
-    assert float((patch.change - patch.change.mean(dim=0)).abs().max()) < 0.01
+    assert float(np.abs(patch.change).max()) > 3
+    assert float(np.abs(patch.change - patch.change.mean(axis=0)).max()) < 0.01
 
 
 def test_another_file_than_its_card_names_is_refused(folder: Path, tmp_path: Path) -> None:

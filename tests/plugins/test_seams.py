@@ -12,9 +12,9 @@ from portraits import BESIDE, FACE, batch_of
 
 from uncnn.plugins.api import Attack, Budget, Change, Face, Faces, Loss
 from uncnn.plugins.attacks.veil import Veil
-from uncnn.plugins.engine import host
-from uncnn.plugins.engine.batch import PATCH_PX, enlarged
-from uncnn.plugins.engine.enlarging import cubic, enlarging
+from uncnn.plugins.engine import host, rendering
+from uncnn.plugins.engine.patches import PATCH_PX
+from uncnn.plugins.engine.rendering import cubic, enlarged, enlarging
 from uncnn.plugins.geometry import ARCFACE_112, Region, region_of
 from uncnn.plugins.perception.pixel_bounds import FEATHER_112
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
@@ -82,7 +82,7 @@ def composed(photo: np.ndarray, face: Face, attack: Attack, surrogates: list[Rec
     """Return the face's region and what the attack did to the photo, moved pixels too, in whole grey levels."""
     (patch,) = host.perturb(photo, [face], attack, surrogates, BUDGET, seed=1)
     assert patch.flow is not None
-    result, (norms,) = host.compose(photo, [patch])
+    result, (norms,) = rendering.compose(photo, [patch])
     assert norms.largest_255 > 3
     return patch.region, result.astype(int) - photo
 
@@ -121,7 +121,7 @@ def test_the_edge_of_the_window_is_soft(side: int, surrogates: list[Recogniser])
     """On a plain photo a change of one sign is the bound itself: what people see of its edge is its slope."""
     photo, face = portrait(side, textured=False)
     (patch,) = host.perturb(photo, [face], Worst("up"), surrogates, BUDGET, seed=1)
-    change = enlarged(patch.change, patch.region).permute(1, 2, 0).numpy()
+    change = enlarged(patch.change, patch.region).transpose(1, 2, 0)
     slope = BUDGET.epsilon_255 * np.pi / 2 / (FEATHER_112 * side / UNITS)  # of half a period of a cosine
     assert float(change.max()) == pytest.approx(BUDGET.epsilon_255, rel=0.25), "chroma comes on top"
     assert steepest(change, np.ones(change.shape[:2], bool)) < 1.35 * slope, "both ways' feathers meet"
@@ -143,23 +143,23 @@ def test_the_bound_and_the_range_hold_on_the_photo_s_own_pixels(
 ) -> None:
     photo, face = portrait(side, textured=True, level=level)
     (patch,) = host.perturb(photo, [face], Worst(signs), surrogates, BUDGET, seed=1)
-    moved = host.moved(photo, [patch])
-    result, _ = host.add(moved, [patch])
+    moved = rendering.moved(photo, [patch])
+    result, _ = rendering.add(moved, [patch])
     rows, columns = patch.region.clipped(*photo.shape[:2])
     inside = patch.region.local(rows, columns)
-    bound = enlarged(patch.limits, patch.region)[0][inside].numpy()[..., None]
+    bound = enlarged(patch.limits, patch.region)[0][inside][..., None]
     added = result[rows, columns].astype(int) - moved[rows, columns]  # a value that wraps round would be far off
     assert (np.abs(added) <= np.ceil(bound)).all()
 
 
-def lattice(change: torch.Tensor, side: int) -> float:
+def lattice(change: np.ndarray, side: int) -> float:
     """Return the share of an enlarged change's energy that lies at the frequencies of the patch's lattice.
 
     Those are all that the patch could not hold: beyond half a period a patch pixel, with a margin for what is just
     below, and for the window.
     """
     window = np.hanning(side)[:, None] * np.hanning(side)
-    power = np.abs(np.fft.fft2(change[0].numpy() * window)) ** 2
+    power = np.abs(np.fft.fft2(change[0] * window)) ** 2
     frequency = np.abs(np.fft.fftfreq(side)) * side / PATCH_PX  # periods a patch pixel
     image = np.maximum(frequency[:, None], frequency) > 0.6
     return float(power[image].sum() / power.sum())
@@ -173,14 +173,14 @@ def test_an_enlarged_change_shows_no_lattice(side: int) -> None:
     fine = blur @ noise @ blur.T
     region = Region(0, 0, side)
     bilinear = torch.nn.functional.interpolate(fine[None], (side, side), mode="bilinear")[0]
-    found, before = lattice(enlarged(fine, region), side), lattice(bilinear, side)
+    found, before = lattice(enlarged(fine.numpy(), region), side), lattice(bilinear.numpy(), side)
     assert found < 0.004
     assert before > 4 * found, "what it was"
 
 
-def bends(rows: torch.Tensor, side: int) -> np.ndarray:
+def bends(rows: np.ndarray, side: int) -> np.ndarray:
     """Return the mean energy of second differences along rows (..., side), by where in a patch pixel they lie."""
-    energy = ((rows[..., 2:] - 2 * rows[..., 1:-1] + rows[..., :-2]) ** 2).numpy()
+    energy = (rows[..., 2:] - 2 * rows[..., 1:-1] + rows[..., :-2]) ** 2
     phase = (((np.arange(1, side - 1) + 0.5) * PATCH_PX / side - 0.5) % 1 * 4).round().astype(int) % 4
     return np.array([energy[..., phase == each].mean() for each in range(4)])
 
@@ -195,19 +195,19 @@ def test_it_bends_between_the_patch_s_pixels_too(photo: np.ndarray, surrogates: 
 def test_enlarging_keeps_what_is_even_and_never_overshoots() -> None:
     for side in (PATCH_PX + 1, 2 * PATCH_PX, 1000):
         matrix = enlarging(side, PATCH_PX)
-        assert torch.allclose(matrix.sum(dim=1), torch.ones(side), atol=1e-5)
+        assert np.allclose(matrix.sum(axis=1), 1, atol=1e-5)
     assert float(enlarging(2 * PATCH_PX, PATCH_PX).min()) >= 0
 
 
 def test_a_face_that_is_hardly_enlarged_is_hardly_blurred() -> None:
-    assert torch.allclose(enlarging(PATCH_PX, PATCH_PX), torch.eye(PATCH_PX), atol=1e-6)
-    wave = torch.cos(torch.arange(PATCH_PX) * torch.pi / 2)  # as fine as most of a real change
+    assert np.allclose(enlarging(PATCH_PX, PATCH_PX), np.eye(PATCH_PX), atol=1e-6)
+    wave = np.cos(np.arange(PATCH_PX) * np.pi / 2)  # as fine as most of a real change
     left = [float((enlarging(PATCH_PX + more, PATCH_PX) @ wave).std() / wave.std()) for more in (10, 60, PATCH_PX)]
     assert left[0] > 0.9
     assert left[0] > left[1] > left[2] > 0.6
 
 
 def test_the_cubics_are_those_of_the_paper() -> None:
-    places = torch.tensor([0.0, 1.0, 2.0])
-    assert torch.allclose(cubic(places, 0.0), torch.tensor([1.0, 0, 0]), atol=1e-6)
-    assert torch.allclose(cubic(places, 1.0), torch.tensor([4 / 6, 1 / 6, 0]), atol=1e-6)
+    places = np.array([0.0, 1.0, 2.0], np.float32)
+    assert np.allclose(cubic(places, 0.0), [1, 0, 0], atol=1e-6)
+    assert np.allclose(cubic(places, 1.0), [4 / 6, 1 / 6, 0], atol=1e-6)

@@ -14,8 +14,9 @@ from uncnn.plugins.api import Face, Pixels
 from uncnn.plugins.detectors import turned
 from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.detectors.turned import AROUND, GLANCE_TURNS, SAME_READING, TURNS, Glance, Reading, Turned, looking
-from uncnn.plugins.engine.batch import PATCH_PX, cut
-from uncnn.plugins.geometry import ARCFACE_112, region_of, similarities
+from uncnn.plugins.engine.batch import bounded
+from uncnn.plugins.engine.patches import PATCH_PX, FaceInPhoto, cut_faces
+from uncnn.plugins.geometry import ARCFACE_112, similarities
 from uncnn.plugins.recognisers.onnx_recogniser import crop
 
 COLOURS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [0, 255, 255]])
@@ -225,9 +226,9 @@ def test_the_bounds_lie_over_the_face_at_any_angle(angle: float, unit: float) ->
     low, high = points.min(axis=0), points.max(axis=0)
     face = Face((*low, *high), tuple(map(tuple, points)), 0.9)
     grey = np.full((800, 800, 3), 128, np.uint8)
-    region = region_of(points, PATCH_PX)
-    batch = cut(grey, [face], [region], BUDGET, 1, "cpu")
-    limits = batch.luma_limits[0, 0].numpy()
+    (own,) = cut_faces([FaceInPhoto(grey, face, 1)])
+    batch = bounded(own, BUDGET, "cpu")
+    limits, region = batch.luma_limits[0, 0].numpy(), own.region
     ys, xs = np.mgrid[0:PATCH_PX, 0:PATCH_PX]
     scale = region.side / PATCH_PX
     places = np.stack([xs, ys], -1).reshape(-1, 2) * scale + scale / 2 - 0.5 + (region.left, region.top)

@@ -17,7 +17,7 @@ from uncnn.plugins.engine.aligned import (
     to_aligned,
     zoom_of,
 )
-from uncnn.plugins.engine.batch import PATCH_PX
+from uncnn.plugins.engine.patches import PATCH_PX
 from uncnn.plugins.geometry import Floats, inverse, transform
 
 

@@ -8,9 +8,9 @@ import torch
 from portraits import FACE, batch_of
 
 from uncnn.plugins.api import Budget, Change, Face, Faces, Loss
-from uncnn.plugins.engine import batch, host
+from uncnn.plugins.engine import batch, host, rendering
 from uncnn.plugins.engine.backdrop import backdrop
-from uncnn.plugins.engine.batch import PATCH_PX
+from uncnn.plugins.engine.patches import PATCH_PX
 from uncnn.plugins.geometry import ARCFACE_112, region_of, similarities, transform
 from uncnn.plugins.perception.pixel_bounds import oval, window
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
@@ -115,7 +115,7 @@ def test_no_attack_changes_a_plain_wall(surrogates: list[Recogniser], monkeypatc
     changes = []
     for known in (backdrop, lambda patches, *_: torch.zeros_like(patches[:, :1])):
         monkeypatch.setattr(batch, "backdrop", known)
-        result, _ = host.compose(photo, host.perturb(photo, [face], Everything(), surrogates, budget, seed=1))
+        result, _ = rendering.compose(photo, host.perturb(photo, [face], Everything(), surrogates, budget, seed=1))
         changes.append(np.abs(result.astype(int) - photo)[beside].mean())
         assert np.abs(result.astype(int) - photo)[~wall & opened].mean() > 0.8, "the face is changed"
     assert changes[0] == 0

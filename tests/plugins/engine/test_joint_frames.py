@@ -12,8 +12,8 @@ import torch
 
 from uncnn.plugins.api import Budget, Change, Faces, Loss, PluginError
 from uncnn.plugins.engine.aligned import TEMPLATE
-from uncnn.plugins.engine.batch import PATCH_PX
 from uncnn.plugins.engine.joint_frames import KeyFrames, perturb_tracks
+from uncnn.plugins.engine.patches import PATCH_PX
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import make_attack, make_budget
 

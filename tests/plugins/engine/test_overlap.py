@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from portraits import BESIDE, BUDGET, FACE
 
 from uncnn.plugins.api import Budget, Change, Face, Faces, Loss, Pixels
-from uncnn.plugins.engine import host
-from uncnn.plugins.engine.batch import PATCH_PX, FaceBatch, cut, enlarged
+from uncnn.plugins.engine import host, rendering
+from uncnn.plugins.engine.batch import FaceBatch, bounded
 from uncnn.plugins.engine.joint import joint, onto
-from uncnn.plugins.engine.overlap import beside, share
-from uncnn.plugins.geometry import Region, region_of
+from uncnn.plugins.engine.overlap import share
+from uncnn.plugins.engine.patches import PATCH_PX, FaceInPhoto, cut_faces
+from uncnn.plugins.engine.rendering import enlarged
+from uncnn.plugins.geometry import Region, beside, region_of
 from uncnn.plugins.perception.pixel_bounds import TEXTURE_SIGMA_PX, luma_of
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import make_attack
@@ -62,17 +64,18 @@ def shifted(face: Face, across: float, down: float, scale: float = 1.0) -> Face:
     return Face((*low, *high), tuple(map(tuple, points)), face.score)
 
 
-def onto_photo(values: torch.Tensor, region: Region, shape: tuple[int, ...]) -> torch.Tensor:
+def onto_photo(values: torch.Tensor | np.ndarray, region: Region, shape: tuple[int, ...]) -> torch.Tensor:
     """Return a patch's values, (C, P, P), where they lie in a photo of `shape`, (C, H, W); 0 elsewhere."""
-    placed = torch.zeros(values.shape[0], *shape[:2])
+    values = np.asarray(values)
+    placed = np.zeros((values.shape[0], *shape[:2]), np.float32)
     rows, columns = region.clipped(*shape[:2])
     placed[:, rows, columns] = enlarged(values, region)[:, *region.local(rows, columns)]
-    return placed
+    return torch.from_numpy(placed)
 
 
 def own_bounds(photo: Pixels, face: Face, budget: Budget) -> tuple[Region, FaceBatch]:
-    region = region_of(np.array(face.landmarks), PATCH_PX)
-    return region, cut(photo, [face], [region], budget, 1, "cpu")
+    (own,) = cut_faces([FaceInPhoto(photo, face, 1)])
+    return own.region, bounded(own, budget, "cpu")
 
 
 def widest(photo: Pixels, faces: list[Face], name: str) -> torch.Tensor:
@@ -103,7 +106,7 @@ def test_the_sum_keeps_to_the_widest_bound_of_one(
     chroma = widest(photo, faces, "chroma_limits") + ENLARGED
     assert ((total[2:] - luma).abs() / 1.772 <= chroma)[clear].all()
     assert ((total[:1] - luma).abs() / 1.402 <= chroma)[clear].all()
-    composed, _ = host.compose(photo, patches)
+    composed, _ = rendering.compose(photo, patches)
     added = torch.from_numpy(composed.astype(np.float32) - photo).permute(2, 0, 1)
     assert ((added - total).abs() <= 0.5 * len(faces) + 0.01)[:, clear[0]].all()
 
@@ -146,14 +149,14 @@ def test_a_face_that_shares_no_pixel_comes_out_to_the_bit_as_alone(photo: Pixels
     assert beside([FACE, touching])[0] == (touching,)
     assert share(FACE, [touching], region, PATCH_PX, "cpu") is None
     alone, both = [
-        host.perturb_all([host.FaceInPhoto(photo, FAR, 1), *others], make_attack("veil", {}), surrogates, FLAT)[0]
+        host.perturb_all([FaceInPhoto(photo, FAR, 1), *others], make_attack("veil", {}), surrogates, FLAT)[0]
         for others in (
-            [host.FaceInPhoto(photo, FACE, 1), host.FaceInPhoto(photo, third, 1)],
-            [host.FaceInPhoto(photo, FACE, 1, beside=(third,)), host.FaceInPhoto(photo, third, 1, beside=(FACE,))],
+            [FaceInPhoto(photo, FACE, 1), FaceInPhoto(photo, third, 1)],
+            [FaceInPhoto(photo, FACE, 1, beside=(third,)), FaceInPhoto(photo, third, 1, beside=(FACE,))],
         )
     ]
-    assert torch.equal(alone.change, both.change)
-    assert torch.equal(alone.limits, both.limits)
+    assert np.array_equal(alone.change, both.change)
+    assert np.array_equal(alone.limits, both.limits)
 
 
 def test_only_what_has_no_colour_gets_no_chroma(photo: Pixels, surrogates: list[Recogniser]) -> None:
@@ -161,7 +164,7 @@ def test_only_what_has_no_colour_gets_no_chroma(photo: Pixels, surrogates: list[
     tinted = grey.copy()
     tinted[..., 2] = np.minimum(tinted[..., 2], 245) + 8
     spread = [
-        float((patch.change.amax(dim=0) - patch.change.amin(dim=0)).max())
+        float(np.ptp(patch.change, axis=0).max())
         for shown in (grey, tinted)
         for patch in host.perturb(shown, [FACE], Colourful(), surrogates, FLAT, 1)
     ]
@@ -170,8 +173,8 @@ def test_only_what_has_no_colour_gets_no_chroma(photo: Pixels, surrogates: list[
 
 
 def test_the_order_of_the_faces_does_not_matter(photo: Pixels, surrogates: list[Recogniser]) -> None:
-    one, _ = host.compose(photo, host.perturb(photo, [FACE, BESIDE], Greedy(), surrogates, FLAT, 1))
-    other, _ = host.compose(photo, host.perturb(photo, [BESIDE, FACE], Greedy(), surrogates, FLAT, 1))
+    one, _ = rendering.compose(photo, host.perturb(photo, [FACE, BESIDE], Greedy(), surrogates, FLAT, 1))
+    other, _ = rendering.compose(photo, host.perturb(photo, [BESIDE, FACE], Greedy(), surrogates, FLAT, 1))
     assert np.abs(one.astype(int) - other).max() <= 1
 
 

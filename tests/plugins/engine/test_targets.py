@@ -49,7 +49,7 @@ def test_over_a_closed_set_a_face_leaves_its_own_identity(
     batch = batch_of(photo, [FACE])
     loss = target.loss(surrogates, batch)
     with torch.no_grad():
-        before, after = float(loss(batch.patches, 0)), float(loss(batch.patches + patch.change, 0))
+        before, after = float(loss(batch.patches, 0)), float(loss(batch.patches + torch.from_numpy(patch.change), 0))
     assert before > -0.1  # it is itself, for certain
     assert after < before - 0.01
 

@@ -10,8 +10,8 @@ import torch
 from portraits import BESIDE, BUDGET, FACE, batch_of
 
 from uncnn.plugins.engine import host
-from uncnn.plugins.engine.batch import PATCH_PX, FaceBatch, together
-from uncnn.plugins.geometry import region_of
+from uncnn.plugins.engine.batch import FaceBatch, together
+from uncnn.plugins.engine.patches import FaceInPhoto, cut_faces
 from uncnn.plugins.perception import contrast, pyramid, vision
 from uncnn.plugins.perception.contrast import Bands
 from uncnn.plugins.perception.displays import DESKTOP, DISPLAYS, PHONE, ZOOMED, linear, linear_slope
@@ -154,9 +154,9 @@ def test_a_grey_photo_gets_a_grey_change(photo: np.ndarray) -> None:
 
 def test_the_host_spends_nothing_on_the_colour_of_a_grey_photo(photo: np.ndarray) -> None:
     grey = np.repeat(photo.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
-    region = region_of(np.array(FACE.landmarks), PATCH_PX)
     for shown, coloured in ((grey, False), (photo, True)):
-        bands = bands_of(host._cut(host.FaceInPhoto(shown, FACE, 7), region, SEEN, "cpu"))
+        (own,) = cut_faces([FaceInPhoto(shown, FACE, 7)])
+        bands = bands_of(host._with_bounds(own, SEEN, "cpu"))
         assert bool(bands.bounds[0][:, :1].any())
         assert bool(bands.bounds[0][:, 1:].any()) == coloured
 

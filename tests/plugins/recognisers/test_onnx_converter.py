@@ -45,7 +45,7 @@ def test_a_worker_starts_without_what_takes_long() -> None:
     slow = ["torchvision", "torch._dynamo", "onnxscript", "sympy", "retinaface", "albumentations", "cv2", "pandas"]
     script = (
         "import sys\n"
-        "import torch, uncnn.daemon.protect.worker\n"
+        "import torch, uncnn.daemon.protect.torch_worker\n"
         "from uncnn.exporters.registry.store import EMBEDDED\n"
         "from uncnn.plugins.recognisers.torch_recogniser import load_recogniser\n"
         "for card in EMBEDDED.glob('*/card.yaml'):\n"

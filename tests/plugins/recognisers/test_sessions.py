@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import onnxruntime
@@ -59,3 +60,20 @@ def test_no_gpu_is_asked_for_where_the_processor_is_wanted() -> None:
 def test_what_is_no_device_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is no device: use auto, cpu, cuda or cuda:N"):
         known_device(name)
+
+
+def test_thrifty_sessions_keep_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = next(EMBEDDED.glob("*/model.onnx")).read_bytes()
+    assert make_session(model, ["CPUExecutionProvider"]).get_session_options().enable_cpu_mem_arena
+    monkeypatch.setattr(sessions.Thrift, "on", True)
+    options = make_session(model, ["CPUExecutionProvider"]).get_session_options()
+    assert not options.enable_cpu_mem_arena
+    assert not options.enable_mem_pattern
+
+
+def test_a_session_of_the_processor_does_not_keep_the_file() -> None:
+    model = next(EMBEDDED.glob("*/model.onnx")).read_bytes()
+    before = sys.getrefcount(model)
+    kept = make_session(model, ["CPUExecutionProvider"])
+    assert sys.getrefcount(model) == before
+    assert kept.get_inputs()
