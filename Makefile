@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Images of Python often set this: every process of a test would then compile torch and all else anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup check test coverage slow build lock bench manual
+.PHONY: setup check test coverage slow build sbom deb image lock bench manual site
 
 setup: $(BIN)/uncnn-daemon
 
@@ -22,22 +22,36 @@ check: setup
 	$(BIN)/mypy
 	cd typings/namespace && $(abspath $(BIN))/lint-imports --config ../../pyproject.toml
 
+# Three at a time on two cores, here and below: many tests wait for processes that start.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 # Half as long again: processes that are measured are slower.
 coverage: setup
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-# Three at a time on two cores: the faults mostly wait.
+# In the order of tests/conftest.py: the longest files first.
 slow: setup
-	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile
+	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder
 
 # The wheel, installed in a fresh environment of its own, must run.
 build: setup
 	rm -rf build dist
 	$(BIN)/python -m build --installer uv --outdir dist
 	$(BIN)/python tests/packaging/try_wheel.py dist
+
+# What is in it: packages with the hashes of their files, models with their licences. docs/install.md has the other builds.
+sbom: setup
+	$(BIN)/python packaging/make_sbom.py --check -o dist/uncnn.cdx.json
+
+# WITH=cpu: with PyTorch's build for CPUs, whose index has to be reached; thin: a server changes the faces; cuda: the
+# image for a GPU.
+WITH ?= cpu
+deb: setup
+	$(BIN)/python packaging/make_deb.py -o dist --with $(WITH)
+
+image: setup
+	$(BIN)/python packaging/make_image.py -o dist/uncnn-$(WITH).tar --with $(WITH)
 
 bench: setup
 	$(BIN)/python benchmarks/formats.py
@@ -70,6 +84,10 @@ bench: setup
 # The manual page says what the commands say of themselves.
 manual: setup
 	$(BIN)/python -m uncnn.daemon.cli.manual > docs/uncnn-daemon.1
+
+# docs/ as pages that load nothing from elsewhere: open build/site/html/index.html. A warning is an error.
+site: setup
+	$(BIN)/python docs/site/build.py build/site
 
 # Pins without a single host: uv.lock names hosts in every entry. torch's build for CPUs is another file of the same
 # version, from an index of its own (uv's --torch-backend cpu): what the two builds differ in has no hash there.

@@ -22,6 +22,16 @@ from uncnn.plugins.recognisers.onnx_recogniser import crop
 pytest.register_assert_rewrite("running", "scene")  # helpers of tests/daemon whose asserts say what differs
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+LONGEST = (
+    *("tests/packaging/test_systems.py", "tests/packaging/test_guides.py", "tests/faults/test_systemd.py"),
+    *("tests/faults/test_forgotten.py", "tests/daemon/test_sizes.py", "tests/daemon/archive/test_kills.py"),
+)
+"""Begun first where the order is kept, as `make slow` keeps it: no core is idle at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files first that take longest."""
+    items.sort(key=lambda item: item.location[0] not in LONGEST)
 
 
 def _beside(name: str) -> Path:

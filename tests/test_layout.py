@@ -96,7 +96,7 @@ def test_without_cuda_nothing_of_it_is_pinned() -> None:
 
 def distribution(requirement: str) -> str:
     """Return the name of the package that a requirement is of."""
-    return re.split("[;>]", requirement)[0].strip().lower()
+    return re.split(r"[;>\[]", requirement)[0].strip().lower()
 
 
 def imported() -> set[str]:

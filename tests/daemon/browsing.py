@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, Response
+from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
 from served_page import ServedPage
 
 ELSEWHERE = "evil.example"
 """A stranger's name that resolves to this machine."""
 
 PATIENCE_MS = 120_000  # a machine that does much else
+expect.set_options(timeout=PATIENCE_MS)
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
@@ -24,6 +25,12 @@ def photo(words: str) -> bytes:
     written = io.BytesIO()
     Image.linear_gradient("L").resize((100, 100)).convert("RGB").save(written, "PNG")
     return written.getvalue() + words.encode()
+
+
+def follow(seen: Page, name: str) -> None:
+    """Follow a link to another page, and wait until that and its scripts are there."""
+    with seen.expect_navigation():
+        seen.get_by_role("link", name=name).click()
 
 
 def files(**named: str) -> list[dict[str, Any]]:

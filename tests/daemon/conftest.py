@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent / "spawned"))
 
 from scene import Scene
 from stub_clips import StubVideoEngine
-from stub_engine import StubEngine
+from stub_engine import stub_for
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     made = Scene(tmp_path)
     monkeypatch.setenv("UNCNN_STATE", str(made.state))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr("uncnn.daemon.commands.run_once.ProcessEngine", StubEngine)
+    monkeypatch.setattr("uncnn.daemon.commands.run_once.engine_for", stub_for)
     monkeypatch.setattr("uncnn.daemon.video.protector.VideoEngine", StubVideoEngine)
     yield made
     made.close()
