@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from uncnn.daemon.config import DEFAULT_POLICY, Attack, Config, Models, Policy, find_config, load
 from uncnn.daemon.config.document import ConfigError
+from uncnn.daemon.config.servers import Address
 from uncnn.daemon.control.messages import Footing
 from uncnn.daemon.control.service_engine import EitherEngine, served
 from uncnn.daemon.files.folders import data_dir
@@ -22,6 +23,7 @@ from uncnn.daemon.files.workspace import sweep_workspaces, workspace
 from uncnn.daemon.output import USAGE
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import stopped_by_sigterm
+from uncnn.daemon.remote.engine import engine_for
 from uncnn.plugins.api import UncnnError
 
 
@@ -38,6 +40,8 @@ class Settings:
     models: Models
     device: str
     policy: Policy
+    servers: tuple[str, ...] = ()  # that change faces
+    service: bool = True  # whether the running service may be asked
 
 
 def settings_for(
@@ -49,6 +53,7 @@ def settings_for(
     licences: Sequence[str] | None,
     device: str | None,
     any_policy: bool = False,
+    servers: Sequence[str] | None = None,
 ) -> Settings:
     """Return the configuration's settings (the defaults where there is none) with the command line's put over them.
 
@@ -57,7 +62,7 @@ def settings_for(
     `any_policy`: the command has no policy to go by, so that the first one will do where there is no usual one.
 
     Raises:
-        ConfigError: the configuration is wrong, or a named one is missing. SettingsError: an option is.
+        ConfigError: the configuration is wrong, or a named one is missing. SettingsError, AddressError: an option is.
     """
     found = config if isinstance(config, Config) else configuration(config)
     if any_policy and DEFAULT_POLICY not in found.policies:
@@ -73,7 +78,8 @@ def settings_for(
         raise SettingsError(f"--licence {', '.join(sorted(unknown))}: choose permissive or research")
     if licences:
         models = models.model_copy(update={"licences": tuple(dict.fromkeys((*models.licences, *licences)))})
-    return Settings(models, device or found.device, chosen)
+    named = tuple(Address.parse(text).text for text in servers) if servers else found.servers
+    return Settings(models, device or found.device, chosen, named, service=not servers)
 
 
 def taken(photo: Path, folder: Path) -> Snapshot:
@@ -83,28 +89,33 @@ def taken(photo: Path, folder: Path) -> Snapshot:
 
 
 @contextmanager
-def work(models: Models, device: str) -> Iterator[tuple[EitherEngine, Path]]:
+def work(
+    models: Models, device: str, servers: Sequence[str] = (), service: bool = True
+) -> Iterator[tuple[EitherEngine, Path]]:
     """Yield an engine, and a private folder that is removed at the end.
 
-    The engine is that of the running service where that works with the same models on the same device; otherwise
-    processes that are started when they are first asked.
+    The engine is that of the running service, if that may be asked and works with the same models on the same device;
+    otherwise processes that are started when they are first asked, and `servers` that change faces.
     """
-    with own_processes(models, device) as (own, spool), served(Footing.of(models, device, data_dir()), own) as engine:
+    footing = Footing.of(models, device, data_dir()) if service else None
+    with own_processes(models, device, servers=servers) as (own, spool), served(footing, own) as engine:
         yield engine, spool
 
 
 @contextmanager
-def own_processes(models: Models, device: str, shipped_only: bool = False) -> Iterator[tuple[ProcessEngine, Path]]:
+def own_processes(
+    models: Models, device: str, shipped_only: bool = False, servers: Sequence[str] = ()
+) -> Iterator[tuple[ProcessEngine, Path]]:
     """Yield the processes, started when first asked, and a private folder that is removed at the end.
 
-    `shipped_only`: models that do not come with uncnn are not looked for.
+    `shipped_only`: models that do not come with uncnn are not looked for. `servers` change faces, if there are any.
     """
     sweep_workspaces()
     with (
         stopped_by_sigterm(),
         workspace() as spool,
         _searching(spool, shipped_only) as data,
-        ProcessEngine(models, device, data, spool) as engine,
+        engine_for(models, device, data, spool, servers) as engine,
     ):
         yield engine, spool
 

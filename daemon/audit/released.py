@@ -113,7 +113,7 @@ class Library:
             rows = self._database.rows("SELECT id FROM folders WHERE watch = ? OR publish = ?", (name, name))
             if not rows:
                 known = [_path(row[0]) for row in self._database.rows("SELECT watch FROM folders ORDER BY id")]
-                names = ", ".join(map(printable, known)) or "none"
+                names = ", ".join(dict.fromkeys(map(printable, known))) or "none"
                 raise ChoiceError(f"--folder {printable(folder)}: the ledger has no such folder; it has {names}")
             found += [row["id"] for row in rows]
         return found

@@ -121,3 +121,26 @@ def add_folder_command(
     from uncnn.daemon.commands.config_edit import add_folder
 
     raise typer.Exit(add_folder(config, watch, publish, policy))
+
+
+@app.command("add-server")
+def add_server_command(
+    address: Annotated[
+        str,
+        typer.Argument(help="Such as ssh://box, ssh://me@box:2222 or https://box:8488.", show_default=False),
+    ],
+    config: ConfigFile = None,
+) -> None:
+    """Add a machine of your own that changes faces to the configuration file.
+
+    One that is reached by https:// has an access key, which is asked for, or read from standard input; on the server,
+    `uncnn-daemon serve --access-key` prints it.
+
+    Example: uncnn-daemon config add-server ssh://box
+
+    Example: ssh box uncnn-daemon serve --access-key | uncnn-daemon config add-server https://box:8488
+    """
+    from uncnn.daemon.commands.server_access import add_server
+    from uncnn.daemon.files.folders import data_dir
+
+    raise typer.Exit(add_server(config, data_dir(), address))

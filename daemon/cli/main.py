@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from uncnn.daemon.cli import jobs
+from uncnn.daemon.cli.archive import app as archive_commands
 from uncnn.daemon.cli.audit import audit
 from uncnn.daemon.cli.augment import augment
 from uncnn.daemon.cli.config import app as config_commands
@@ -17,9 +18,20 @@ from uncnn.daemon.cli.explain import explain
 from uncnn.daemon.cli.inspect import inspect
 from uncnn.daemon.cli.live import live
 from uncnn.daemon.cli.models import app as models_commands
-from uncnn.daemon.cli.options import Commands, ConfigFile, Device, Json, Licence, PolicyName
+from uncnn.daemon.cli.options import (
+    AttackName,
+    Commands,
+    ConfigFile,
+    Device,
+    FirstStrength,
+    Json,
+    Licence,
+    Parameters,
+    PolicyName,
+)
 from uncnn.daemon.cli.people import app as people_commands
 from uncnn.daemon.cli.plugins import app as plugins_commands
+from uncnn.daemon.cli.serve import serve
 from uncnn.daemon.cli.service import app as service_commands
 from uncnn.daemon.cli.web import web
 from uncnn.daemon.output import USAGE
@@ -73,16 +85,18 @@ def cloak(
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the cloaked copies.")],
     config: ConfigFile = None,
     policy: PolicyName = None,
-    attack: Annotated[str | None, typer.Option(help="The attack; default: the policy's.")] = None,
-    strength: Annotated[
-        str | None, typer.Option(help="The first strength to try: subtle, balanced, strong or utmost.")
-    ] = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A parameter of the attack, such as steps=20. Can be repeated."),
-    ] = None,
+    attack: AttackName = None,
+    strength: FirstStrength = None,
+    parameter: Parameters = None,
     licence: Licence = None,
     device: Device = None,
+    server: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A machine of your own that changes faces, such as ssh://box or https://box:8488; default: the"
+            " configuration's servers. Can be repeated."
+        ),
+    ] = None,
     surrogates: Annotated[
         bool, typer.Option("--all", help="Also list the attacked recognisers in the tables.")
     ] = False,
@@ -103,6 +117,9 @@ def cloak(
     A video file (MP4, QuickTime, Matroska, WebM) is cloaked the same way, also one in a folder, after the photos. It
     needs the extra `video` and takes minutes; a command that was stopped continues where it was.
 
+    With --server the faces are changed on another machine, over ssh or TLS: it sees them, and nothing else of a photo.
+    Copies are made and judged here. Where no server answers, faces are changed here.
+
     Exit status: 0 all photos published, 1 a photo could not be read or written, 4 a photo was held, 6 all photos
     published, but an uncertain face was left unchanged: it may be an animal, or the policy says `uncertain: publish`.
 
@@ -111,11 +128,13 @@ def cloak(
     Example: uncnn-daemon cloak ~/Pictures/2024 -o ~/Pictures/Cloaked
 
     Example: uncnn-daemon cloak clip.mp4 -o cloaked/
+
+    Example: uncnn-daemon cloak ~/Pictures/2024 -o ~/Pictures/Cloaked --server ssh://box
     """
     from uncnn.daemon.commands.cloak import cloak_photos
     from uncnn.daemon.settings import settings_for
 
-    settings = settings_for(config, policy, attack, strength, parameter, licence, device)
+    settings = settings_for(config, policy, attack, strength, parameter, licence, device, servers=server)
     raise typer.Exit(cloak_photos(settings, photos, output, surrogates, json, verbose, again))
 
 
@@ -298,9 +317,11 @@ app.command()(evaluate)
 app.command()(augment)
 app.command()(live)
 app.command()(web)
+app.command()(serve)
 app.command()(jobs.jobs)
 app.command()(jobs.retry)
 app.add_typer(jobs.held)
+app.add_typer(archive_commands)
 app.add_typer(config_commands)
 app.add_typer(models_commands)
 app.add_typer(people_commands)

@@ -43,6 +43,13 @@ PolicyName = Annotated[
     str | None,
     typer.Option("--policy", help="The policy of the configuration to use; default: everyday, or the only policy."),
 ]
+AttackName = Annotated[str | None, typer.Option("--attack", help="The attack; default: the policy's.")]
+FirstStrength = Annotated[
+    str | None, typer.Option("--strength", help="The first strength to try: subtle, balanced, strong or utmost.")
+]
+Parameters = Annotated[
+    list[str] | None, typer.Option("--set", help="A parameter of the attack, such as steps=20. Can be repeated.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only problems.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more; if uncnn itself fails, the traceback.")]
 

@@ -149,7 +149,8 @@ def cloak_photos(
     sweep(output)
     way_into(output)  # which says what keeps files from it before a photo is cloaked
     request, began = Request(settings, output.resolve()), time.monotonic()
-    with Ledger(ledger_file()) as ledger, at_work(ledger), work(settings.models, settings.device) as (engine, spool):
+    at = settings.models, settings.device, settings.servers, settings.service
+    with Ledger(ledger_file()) as ledger, at_work(ledger), work(*at) as (engine, spool):
         found = list(_named(request, ledger, photos))
         tasks = [each for each in found if isinstance(each, PhotoTask)]
         printer = ResultPrinter(as_json, verbose or surrogates or len(tasks) <= FULL, surrogates)
@@ -161,7 +162,9 @@ def cloak_photos(
         todo.sort(key=lambda each: is_video_name(each.found.relative.name))  # minutes each: no photo waits for them
         with progress_bar(len(todo), as_json) as bar, ClipProtector(settings.device) as clips:
             start = _starter(engine, bar, verbose)
-            context = JobContext(ledger, engine, spool, bar.report, start, renew=earlier.renewed, clips=clips)
+            context = JobContext(
+                ledger, engine, spool, bar.report, start, renew=earlier.renewed, clips=clips, anew=again
+            )
             _work(context, todo, printer, bar)
         protection = engine.protection
     if as_json:

@@ -77,17 +77,21 @@ def watched_policy(config: Config, path: Path) -> tuple[Folder, Policy] | None:
 
 
 def _attacks(document: Document, config: Config) -> Iterator[Problem]:
-    """Yield what is wrong with the attacks' own parameters: an attack is loaded for that, which takes a moment."""
-    from uncnn.daemon.people.gallery import gallery  # torch
-
     for name, policy in config.policies.items():
-        attack = policy.attack
         try:
-            make_attack(attack.name, attack.parameters)
-            make_budget(attack.strength, attack.parameters)
-            make_target(attack.parameters, lambda: gallery(read_people(people_file()))).check()
+            check_attack(policy)
         except UncnnError as error:
             yield document.problem(("policies", name, "attack"), str(error))
+
+
+def check_attack(policy: Policy) -> None:
+    """Check the attack's own parameters: it is loaded for that, which takes a moment. Raises UncnnError."""
+    from uncnn.daemon.people.gallery import gallery  # torch
+
+    attack = policy.attack
+    make_attack(attack.name, attack.parameters)
+    make_budget(attack.strength, attack.parameters)
+    make_target(attack.parameters, lambda: gallery(read_people(people_file()))).check()
 
 
 def _below(config: Config, folder: Folder) -> Iterator[Problem]:

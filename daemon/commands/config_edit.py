@@ -27,12 +27,12 @@ class EditError(UncnnError):
 
 def set_values(explicit: Path | None, texts: Sequence[str]) -> int:
     """Set values, each given as `name=value`, and return the exit status. Raises EditError, ConfigError."""
-    return _edit(explicit, [_edit_of(text) for text in texts])
+    return edit_configuration(explicit, [_edit_of(text) for text in texts])
 
 
 def unset_values(explicit: Path | None, names: Sequence[str]) -> int:
     """Let the defaults hold for values of these names, and return the exit status. Raises EditError, ConfigError."""
-    return _edit(explicit, [Edit(_location(name), REMOVED) for name in names])
+    return edit_configuration(explicit, [Edit(_location(name), REMOVED) for name in names])
 
 
 def add_folder(explicit: Path | None, watch: Path, publish: Path, policy: str | None) -> int:
@@ -41,7 +41,7 @@ def add_folder(explicit: Path | None, watch: Path, publish: Path, policy: str | 
     Raises EditError: they cannot be made. ConfigError: the file cannot be changed, or would be wrong.
     """
     file = find_config(explicit)
-    status = _edit(explicit, added_folder(file, str(named(watch)), str(named(publish)), policy))
+    status = edit_configuration(explicit, added_folder(file, str(named(watch)), str(named(publish)), policy))
     try:
         for folder in (watch, publish):
             make_durable(named(folder))
@@ -51,7 +51,8 @@ def add_folder(explicit: Path | None, watch: Path, publish: Path, policy: str | 
     return status
 
 
-def _edit(explicit: Path | None, edits: Sequence[Edit]) -> int:
+def edit_configuration(explicit: Path | None, edits: Sequence[Edit]) -> int:
+    """Change the configuration file, say so, and return the exit status. Raises ConfigError."""
     file = find_config(explicit)
     edit_file(file, edits)
     sys.stdout.write(f"changed {printable(file)}; next: uncnn-daemon config check, then uncnn-daemon reload\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import Final
 from uncnn.daemon.config import config_file, config_of
 from uncnn.daemon.config.document import parse
 from uncnn.daemon.files.folders import FolderError, named, usual_folder
-from uncnn.daemon.files.opening import make_durable
+from uncnn.daemon.files.opening import give_to_owner_above, make_durable
 from uncnn.daemon.output import OK, USAGE
 from uncnn.daemon.text import printable, system_words
 
@@ -53,8 +54,8 @@ def init_config(explicit: Path | None, folders: Sequence[Path], force: bool) -> 
         )
     try:
         for folder in {folder for pair in pairs for folder in pair}:
-            make_durable(folder)
-        make_durable(file.parent, 0o700)
+            _make(folder)
+        make_durable(file.parent, 0o700 if os.geteuid() else 0o755)  # root's is for the unit of another user
         if file.exists():
             file.replace(_old(file))
         with file.open("xb") as writer:
@@ -76,6 +77,14 @@ def sample_for(pairs: Sequence[Pair]) -> str:
     own = "".join(_entries(entry, pairs))
     _, _, rest = (text[: entry.start()] + own + text[entry.end() :]).partition("\n")
     return f"# The configuration of uncnn. After a change, run: uncnn-daemon config check\n{rest}"
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, and those above it that are missing; what root makes in a person's home is the person's."""
+    for each in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        make_durable(each)
+        give_to_owner_above(each)
+    make_durable(folder)  # a file of its name is an error
 
 
 def _entries(entry: re.Match[str], pairs: Sequence[Pair]) -> Iterator[str]:

@@ -27,6 +27,7 @@ from uncnn.daemon.output import DEGRADED, ERROR, print_json
 from uncnn.daemon.protect.process_engine import LOADING, ProcessEngine
 from uncnn.daemon.protect.processes import stopped_by_sigterm
 from uncnn.daemon.protect.wire import Stage
+from uncnn.daemon.remote.engine import engine_for
 from uncnn.daemon.terminal.progress import Bar, progress_bar
 from uncnn.daemon.terminal.results import counts_of, done_json, exit_status, say, say_line
 from uncnn.daemon.text import printable, system_words
@@ -131,7 +132,7 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
         return
     with (
         workspace() as spool,
-        ProcessEngine(config.models, config.device, data_dir(), spool) as engine,
+        engine_for(config.models, config.device, data_dir(), spool, config.servers) as engine,
         progress_bar(new, summary.quiet) as bar,
         ClipProtector(config.device) as clips,
     ):
@@ -147,6 +148,7 @@ def _drain(config: Config, ledger: Ledger, run: Run, summary: Summary) -> None:
         finally:
             with suppress(LedgerError):  # which may be what ended it
                 run.canaries_said(engine.canaries)
+                run.servers_seen(engine.servers_seen)
 
 
 def _drain_folder(context: JobContext, seen: ScanResult, bar: Bar, summary: Summary) -> None:

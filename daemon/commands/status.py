@@ -16,6 +16,7 @@ from typing import Any, Final
 from uncnn.daemon.audit.last import LastAudit, read_last
 from uncnn.daemon.files.folders import ledger_file, state_dir
 from uncnn.daemon.files.names import ignored_words
+from uncnn.daemon.ledger.server_state import ServerState
 from uncnn.daemon.ledger.states import State
 from uncnn.daemon.ledger.view import Entry, FolderView, LastRun, Life, View, exit_status, problem, view
 from uncnn.daemon.output import OK, print_json
@@ -97,26 +98,38 @@ def _run_lines(run: LastRun, now: datetime) -> Iterator[str]:
         yield f"  process {run.pid}, started {ago(run.started, now)}, last reported {ago(run.beat, now)}"
     else:
         yield f"  last run ended {ago(run.ended, now)} with exit status {run.exit_status}"
+    is_there = run.is_there(now)
     if run.device is None:
         if run.canaries:
             yield from _canary_lines(run.canaries, now)
-        elif run.ended is not None:
-            yield "  no models were loaded, because there was nothing to cloak"
+        elif not is_there:
+            yield "  it ended before any models were loaded: there was nothing to cloak, or it was stopped too soon"
         else:
             yield f"  now: {run.doing or 'waiting for the first photo; the models are loaded then'}"
         return
     if run.kind == "service" and run.published:
         each = f", {run.busy_seconds / run.published:.0f} s each" if run.busy_seconds else ""
-        yield f"  published since the start: {photos(run.published)} with {run.faces} protected faces{each}"
-    if run.doing and run.ended is None:
+        faces = "1 protected face" if run.faces == 1 else f"{run.faces} protected faces"
+        yield f"  published since the start: {photos(run.published)} with {faces}{each}"
+    if run.doing and is_there:
         yield f"  now: {run.doing}"
     verifier = f"; verifier: {', '.join(run.providers)}" if run.providers else ""
     yield f"  device: {run.device}{verifier}"
     yield f"  attacked recognisers: {', '.join(run.surrogates) or 'none'}"
     yield f"  judges: {', '.join(run.judges) or 'none'}"
     yield from _canary_lines(run.canaries, now)
+    yield from _server_lines(run.servers, is_there)
     if run.protection is not None:
         yield f"  {run.protection.words}"
+
+
+def _server_lines(servers: Sequence[ServerState], is_asked: bool) -> Iterator[str]:
+    """Yield which servers change faces, and which are of no use at present; nobody asks them once a run is over."""
+    for each in servers:
+        device = f"connected, {printable(each.device)}" if each.device else "not connected"
+        yield f"  server {each.address}: {device if is_asked else 'not asked any more'}"
+        if each.problem:
+            yield f"    when it was last asked: {each.problem}"
 
 
 def _canary_lines(canaries: Sequence[CanaryAnswers], now: datetime) -> Iterator[str]:
@@ -224,11 +237,12 @@ def status_json(found: View | None, now: datetime, audit: LastAudit | None = Non
 
 
 def _run_json(run: LastRun, now: datetime) -> dict[str, Any]:
+    is_there = run.is_there(now)
     return {
         "state": run.life(now),
         "kind": run.kind,
         "problem": run.problem or None,
-        "doing": run.doing or None,
+        "doing": (run.doing if is_there else "") or None,
         "published": run.published,
         "faces": run.faces,
         "busy_seconds": round(run.busy_seconds, 3),
@@ -243,6 +257,14 @@ def _run_json(run: LastRun, now: datetime) -> dict[str, Any]:
         "protection": None if run.protection is None else asdict(run.protection),
         "surrogates": list(run.surrogates),
         "judges": list(run.judges),
+        "servers": [
+            {
+                "address": each.address,
+                "device": (each.device if is_there else "") or None,  # null: it is not connected
+                "problem": each.problem or None,
+            }
+            for each in run.servers
+        ],
         "canaries": [{**asdict(each), "problem": each.problem or None} for each in run.canaries],
     }
 

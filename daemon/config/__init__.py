@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, Va
 from uncnn.daemon.config.checks import expand, field_finding, folder_findings, telling
 from uncnn.daemon.config.document import ConfigError, Document, Problem, read
 from uncnn.daemon.config.policies import Attack, FacesSection, Name, Names, Output, Policy, Protect, Section
+from uncnn.daemon.config.servers import Address, AddressError
 from uncnn.daemon.files.folders import named, usual_folder
 from uncnn.plugins.recognisers.sessions import known_device
 from uncnn.plugins.registry import detector_names
@@ -71,6 +72,13 @@ def _detector(name: str) -> str:
     return name
 
 
+def _server(text: str) -> str:
+    try:
+        return Address.parse(text).text
+    except AddressError as error:
+        raise ValueError(str(error)) from error
+
+
 class Models(Section):
     """Which recognisers are attacked, which judge, and what finds the faces."""
 
@@ -106,6 +114,7 @@ class Config(Section):
     version: Literal[1] = 1
     device: Annotated[str, AfterValidator(known_device)] = "auto"
     models: Models = Models()
+    servers: Annotated[tuple[Annotated[str, AfterValidator(_server)], ...], BeforeValidator(_list_or_nothing)] = ()
     service: Service = Service()
     folders: Annotated[tuple[Folder, ...], BeforeValidator(_list_or_nothing)] = ()
     policies: Annotated[dict[Name, Policy], BeforeValidator(_policies_or_nothing)] = Field(

@@ -24,6 +24,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from uncnn.daemon.config import config_of
 from uncnn.daemon.config.document import ConfigError, Document, Location, Problem, parse, read, spelled
+from uncnn.daemon.config.servers import Address
 from uncnn.daemon.text import printable, system_words
 
 REMOVED: Final = object()
@@ -105,6 +106,18 @@ def added_folder(file: Path, watch: str, publish: str, policy: str | None) -> li
     values = {"watch": watch, "publish": publish, **({"policy": policy} if policy else {})}
     edits = [Edit(("folders", number), values)]
     return edits if before is None or isinstance(before, list) else [Edit(("folders",), REMOVED), *edits]
+
+
+def added_server(file: Path, text: str) -> list[Edit]:
+    """Return the edits that add a server to a configuration file, none where it is there.
+
+    Raises ConfigError, AddressError.
+    """
+    before = read(file).value.get("servers")
+    if isinstance(before, list):
+        added = Address.parse(text)
+        return [] if any(map(added.is_same, before)) else [Edit(("servers", len(before)), text)]
+    return [*([] if before is None else [Edit(("servers",), REMOVED)]), Edit(("servers", 0), text)]
 
 
 def _editor() -> YAML:

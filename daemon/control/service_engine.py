@@ -213,10 +213,13 @@ class EitherEngine:
 
 
 @contextmanager
-def served(footing: Footing, own: LoadedEngine) -> Iterator[EitherEngine]:
-    """Yield the running service's engine where one works on this footing, otherwise the command's `own`."""
+def served(footing: Footing | None, own: LoadedEngine) -> Iterator[EitherEngine]:
+    """Yield the running service's engine where one works on this footing, otherwise the command's `own`.
+
+    None: no service is asked.
+    """
     try:
-        service: ServiceEngine | None = ServiceEngine.joined(footing)
+        service = None if footing is None else ServiceEngine.joined(footing)
     except ServiceLost:
         service = None
     engine = EitherEngine(service, own)

@@ -15,6 +15,7 @@ from typing import TypeVar
 from uncnn.daemon.config import Config
 from uncnn.daemon.control.messages import Footing
 from uncnn.daemon.files.folders import data_dir
+from uncnn.daemon.ledger.server_state import ServerState
 from uncnn.daemon.protect.messages import Change, Changed, Look, Looked
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.protect.processes import ProcessDied
@@ -82,6 +83,7 @@ class SharedEngine:
         self._turns = Turns()
         self._engine: ProcessEngine | None = None
         self._footing: Footing | None = None  # of the engine
+        self._made_for: tuple[object, ...] = ()  # what of the configuration it was made for
         self._device = ""
         self._spool: Path | None = None
         self._looks = 0  # at photos, since the engine was made
@@ -140,6 +142,12 @@ class SharedEngine:
     def canaries(self) -> tuple[CanaryAnswers, ...]:
         """Return what the models said of known pictures, as it was after the worker thread's last photo."""
         return self._canaries
+
+    @property
+    def servers_seen(self) -> tuple[ServerState, ...]:
+        """Return how it stands with the servers that change faces; none are known while there are no processes."""
+        engine = self._engine
+        return () if engine is None else engine.servers_seen
 
     @property
     def started(self) -> bool:
@@ -233,13 +241,14 @@ class SharedEngine:
 
     def _go_by(self, config: Config) -> None:
         """See that there is an engine for this configuration and the present spool."""
-        wanted, service = (config.models, config.device, config.service.deadline_seconds), config.service
-        if self._engine is not None and (self._engine.settings != wanted or self._looks >= service.recycle_after):
+        service = config.service
+        wanted = (config.models, config.device, service.deadline_seconds, config.servers)
+        if self._engine is not None and (self._made_for != wanted or self._looks >= service.recycle_after):
             self._end()
         if self._engine is None:
             if self._spool is None:
                 raise EngineUnavailable("the service is starting or ending")
-            self._engine = self._make(config, self._spool)
+            self._engine, self._made_for = self._make(config, self._spool), wanted
             self._footing = Footing.of(config.models, config.device, data_dir())
 
     def _note_canaries(self) -> None:

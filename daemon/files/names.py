@@ -37,6 +37,10 @@ class Reason(StrEnum):
         """Return the reason in words that follow `it is`."""
         return _WORDS[self]
 
+    def counted(self, number: int) -> str:
+        """Return how many there are, in words."""
+        return f"{number} {_WORDS[self].removeprefix('a ') if number == 1 else _MANY.get(self, _WORDS[self])}"
+
 
 _WORDS: Final[dict[Reason, str]] = {
     Reason.HIDDEN: "hidden",
@@ -50,6 +54,16 @@ _WORDS: Final[dict[Reason, str]] = {
     Reason.VIDEO: "a video that is not cloaked",
     Reason.EMPTY: "empty",
     Reason.OTHER: "not a photo",
+}
+
+_MANY: Final[dict[Reason, str]] = {
+    Reason.OLDER: "snapshots or older versions",
+    Reason.PREVIEW: "previews by a photo program",
+    Reason.FOREIGN: "files of another program",
+    Reason.LINK: "symbolic links",
+    Reason.UNSUPPORTED: "pictures in an unsupported format",
+    Reason.VIDEO: "videos that are not cloaked",
+    Reason.OTHER: "not photos",
 }
 
 NAME_BYTES: Final = 255
@@ -83,7 +97,7 @@ def numbered(name: str, number: int, longest: int = NAME_BYTES) -> str:
 
 def ignored_words(counts: Mapping[Reason, int]) -> str:
     """Return how many files and folders are not taken, by their reasons, "" where there are none."""
-    return ", ".join(f"{counts[reason]} {reason.words}" for reason in Reason if counts.get(reason))
+    return ", ".join(reason.counted(counts[reason]) for reason in Reason if counts.get(reason))
 
 
 _PHOTO: Final = "|".join(ending for each in FORMATS for ending in each.endings.split())

@@ -166,6 +166,20 @@ def make_durable(folder: Path, mode: int = 0o777, parents: bool = True) -> None:
                 os.close(parent)
 
 
+def give_to_owner_above(folder: Path) -> None:
+    """Give an empty folder that root made to whose folder it lies in, who could not use it. Raises OSError."""
+    above = folder.parent.stat()
+    if os.geteuid() or not above.st_uid:
+        return
+    opened = os.open(folder, _FOLDER | O_NOFOLLOW)
+    try:
+        # Where the owner of what lies above has put another one there, it is none of these.
+        if not os.fstat(opened).st_uid and not os.listdir(opened):  # noqa: PTH208 (by descriptor)
+            os.fchown(opened, above.st_uid, above.st_gid)
+    finally:
+        os.close(opened)
+
+
 def sync_folder(folder: int) -> None:
     """Make the names in an open folder durable, where the file system knows how (SMB and some FUSE do not)."""
     _sync(folder)

@@ -9,7 +9,7 @@ from typing import Final
 
 from uncnn.daemon.people import masks
 from uncnn.daemon.people.sameness import groups
-from uncnn.daemon.people.store import Mask, PeopleError, Person, Template, people_file, read_people, write_people
+from uncnn.daemon.people.store import Mask, PeopleError, Person, Template, changing, people_file, write_people
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.engine import LoadedEngine
 from uncnn.daemon.protect.messages import Describe
@@ -62,17 +62,17 @@ def enroll(
         for number, model in enumerate(described[0].models)
     ]
     check_sameness(name, [each.name for each in photos], groups(templates, cards))
-    file = people_file()
-    now = datetime.now(UTC)
-    mask = None
-    if make_mask is not None:
-        attacked = [model.card.name for model in engine.roster.surrogates]
-        mask = Mask(masks.keep(make_mask()), now, attacked)
-    others = read_people(file).without(name)  # as they are once the mask is made
-    person = Person(name, now, templates, now if consent else None, mask)
-    others.people.append(person)
-    write_people(file, others)
-    masks.keep_only(others)
+    packed = None if make_mask is None else make_mask()
+    file, now = people_file(), datetime.now(UTC)
+    with changing(file) as people:
+        mask = None
+        if packed is not None:
+            mask = Mask(masks.keep(packed), now, [model.card.name for model in engine.roster.surrogates])
+        person = Person(name, now, templates, now if consent else None, mask)
+        others = people.without(name)
+        others.people.append(person)
+        write_people(file, others)
+        masks.keep_only(others)
     return person
 
 
@@ -92,11 +92,12 @@ def check_sameness(name: str, photos: Sequence[str], found: Sequence[Sequence[in
 def forget(names: Sequence[str]) -> None:
     """Forget people. Raises PeopleError: one is not enrolled, and nobody is forgotten."""
     file = people_file()
-    people = read_people(file)
-    known = {person.name for person in people.people}
-    for name in names:
-        if name not in known:
-            raise PeopleError(f"{name!r} is not enrolled: {', '.join(sorted(known)) or 'no one is'}")
-        people = people.without(name)
-    masks.keep_only(people)  # first: what is cut short here leaves less than there was
-    write_people(file, people)
+    with changing(file) as people:
+        known = {person.name for person in people.people}
+        left = people
+        for name in names:
+            if name not in known:
+                raise PeopleError(f"{name!r} is not enrolled: {', '.join(sorted(known)) or 'no one is'}")
+            left = left.without(name)
+        masks.keep_only(left)  # first: what is cut short here leaves less than there was
+        write_people(file, left)

@@ -94,7 +94,7 @@ class JobContext:
 
     `start` is called before a photo needs the models, `stopping` says whether a process that died was ended on purpose,
     `following` copies the photos that come next into a folder, `renew` queues what was done if it is to be done again,
-    `clips` protects video files, where they are taken.
+    `clips` protects video files, where they are taken, `anew`: nothing that became of the same picture holds.
     """
 
     ledger: Ledger
@@ -106,6 +106,7 @@ class JobContext:
     following: Callable[[Path], list[Next]] = lambda _folder: []
     renew: Callable[[Job, SourceFolder], Job] = lambda job, _place: job
     clips: ClipProtector | None = None
+    anew: bool = False
 
 
 def take(context: JobContext, source: SourceFolder, found: Found, still_settling: Callable[[Found], bool]) -> Done:
@@ -212,13 +213,15 @@ def _found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snaps
     if detected.looked.fingerprint is not None:
         models = made_for(job, made_with(context.engine.roster))
         job = context.ledger.pictures.note(job, detected.looked.fingerprint, models)
-        earlier = find_published_copy(context.ledger, job) or find_same_picture(
-            context.ledger, job, source.policy.metadata, own
-        )
+        earlier = find_published_copy(context.ledger, job) or _same_picture(context, job, source, own)
         if earlier is not None:
             return earlier
     following = context.following(own)
     return _all_the_same(job, protect(context.engine, photo, context.report, following, detected))
+
+
+def _same_picture(context: JobContext, job: Job, source: SourceFolder, spool: Path) -> EarlierResult | None:
+    return None if context.anew else find_same_picture(context.ledger, job, source.policy.metadata, spool)
 
 
 def _clip_found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snapshot, clip: PhotoJob) -> Result:
@@ -226,7 +229,7 @@ def _clip_found_out(context: JobContext, source: SourceFolder, job: Job, taken: 
     assert context.clips is not None  # `take`
     roster, ledger = context.engine.roster, context.ledger
     job = ledger.pictures.note(job, f"video {taken.sha256}", made_for(job, made_with(roster)))
-    earlier = find_same_picture(ledger, job, source.policy.metadata, taken.path.parent)
+    earlier = _same_picture(context, job, source, taken.path.parent)
     if earlier is not None:
         return earlier
 

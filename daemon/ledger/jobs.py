@@ -92,7 +92,8 @@ class Ledger:
             others = connection.execute(
                 "SELECT * FROM jobs WHERE folder = ? AND relative = ? AND id != ?", (*key[:2], job.id)
             )
-            supersede(connection, map(job_of, others.fetchall()), "the photo changed")
+            for other in map(job_of, others.fetchall()):
+                supersede(connection, [other], f"the {'policy' if other.sha256 == sha256 else 'photo'} changed")
             if job.state is State.SUPERSEDED:
                 return change(connection, job, State.QUEUED, attempts=0, anyway=False, asked=False, strength=None)
             return job

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from uncnn.daemon.ledger.file import Database, LedgerError
 from uncnn.daemon.ledger.rows import utc_now, utc_text
+from uncnn.daemon.ledger.server_state import ServerState
 from uncnn.daemon.sandbox.protection import Protection
 from uncnn.daemon.text import printable
 from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
@@ -73,6 +74,10 @@ class Run:
     def canaries_said(self, answers: Sequence[CanaryAnswers]) -> None:
         """Note what the models said of known pictures when they were last asked. Raises LedgerError."""
         self._write("UPDATE runs SET canaries = ? WHERE id = ?", json.dumps([asdict(each) for each in answers]))
+
+    def servers_seen(self, servers: Sequence[ServerState]) -> None:
+        """Note how it stands with the servers that change faces. Raises LedgerError."""
+        self._write("UPDATE runs SET servers = ? WHERE id = ?", json.dumps([asdict(each) for each in servers]))
 
     def end(self) -> None:
         """Note that the run ended. Raises LedgerError."""

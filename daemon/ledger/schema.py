@@ -154,6 +154,10 @@ _SCHEMA_10: Final = (
     "ALTER TABLE runs ADD COLUMN canaries TEXT NOT NULL DEFAULT '[]'",  # JSON: what the models said of known pictures
 )
 
+_SCHEMA_11: Final = (
+    "ALTER TABLE runs ADD COLUMN servers TEXT NOT NULL DEFAULT '[]'",  # JSON: how it stands with them
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _SCHEMA_1,
     _SCHEMA_2,
@@ -165,5 +169,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _SCHEMA_8,
     _SCHEMA_9,
     _SCHEMA_10,
+    _SCHEMA_11,
 )
 """Number n leads from `user_version` n to n + 1; all that stand here are kept, new ones are added at the end."""

@@ -17,6 +17,7 @@ from uncnn.daemon.files.ways import Way
 from uncnn.daemon.ledger.doubts import Doubts
 from uncnn.daemon.ledger.file import Database
 from uncnn.daemon.ledger.schema import MIGRATIONS
+from uncnn.daemon.ledger.server_state import ServerState
 from uncnn.daemon.ledger.states import NEEDS_PERSON, SETTLED, State
 from uncnn.daemon.output import DEGRADED, NOT_RUNNING, OK
 from uncnn.daemon.sandbox.protection import Protection
@@ -42,6 +43,7 @@ class LastRun:
     providers: tuple[str, ...]  # of ONNX Runtime, that the verifier uses
     protection: Protection | None  # of its decoders; None: it started none
     canaries: tuple[CanaryAnswers, ...]  # of each of its processes, when their models were last asked
+    servers: tuple[ServerState, ...]  # that change faces
     kind: str  # once, or service
     problem: str  # what keeps the service as a whole from working, "" where nothing does
     doing: str  # the photo at hand and its stage
@@ -56,6 +58,10 @@ class LastRun:
         if not _is_alive(self.pid):
             return "died"
         return "silent" if now - self.beat > SILENT_AFTER else "running"
+
+    def is_there(self, now: datetime) -> bool:
+        """Return whether its process still is: only then does it do anything, or is connected to anybody."""
+        return self.life(now) in ("running", "silent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +218,7 @@ def _last_run(database: Database) -> LastRun | None:
             providers=tuple(json.loads(row["providers"])),
             protection=Protection.of(json.loads(row["protection"])) if row["protection"] else None,
             canaries=tuple(map(CanaryAnswers.of, json.loads(row["canaries"]))),
+            servers=tuple(ServerState(**each) for each in json.loads(row["servers"])),
             **{name: row[name] for name in ("kind", "problem", "doing", "published", "faces", "busy_seconds")},
         )
     return None

@@ -1,4 +1,4 @@
-"""An engine without processes of its own, for notebooks, tests and clusters.
+"""An engine without processes of its own, for notebooks and tests.
 
 There is no sandbox: a photo that a decoder dies of takes this process with it. The service uses `ProcessEngine`.
 """
@@ -33,8 +33,8 @@ class InlineEngine:
         Raises:
             UncnnError: a model is missing or broken.
         """
+        from uncnn.daemon.protect.torch_worker import make_worker
         from uncnn.daemon.protect.verifier import make_verifier  # torch and ONNX Runtime: only where they are used
-        from uncnn.daemon.protect.worker import make_worker
 
         roster = prepare(data, models.surrogates, models.judges, models.licences, models.detector)
         return cls(make_worker(roster, device), make_verifier(roster, device))

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from uncnn.daemon.config import Models
+from uncnn.daemon.ledger.server_state import ServerState
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import (
     CANDIDATE,
@@ -31,6 +32,7 @@ from uncnn.daemon.sandbox.protection import Protection, held_in_all
 from uncnn.daemon.sandbox.rules import Sandbox, sandbox_for
 from uncnn.daemon.verify.programs import BUTTERAUGLI
 from uncnn.exporters.registry import detectors, store
+from uncnn.plugins.extras import MissingPackage, require
 from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 Answer = TypeVar("Answer")
@@ -38,6 +40,7 @@ Model = TypeVar("Model")
 
 PREPARE_SECONDS = 600.0  # a first use exports models
 LOADING = "loading the models"  # the stage that a person reads
+_JUDGING: Final = ("onnxruntime",)  # what a verifier computes with: who only judges needs nothing else
 JOB_SECONDS = 3600.0  # a photo of a crowd on a slow machine
 
 
@@ -58,7 +61,6 @@ class ProcessEngine:
         `spool` is the folder that the photos are handed over in: both read and write nothing but what is in there.
         """
         self.device = device
-        self.settings = (models, device, job_seconds)
         self.started = False
         self.providers: tuple[str, ...] = ()  # that the verifier really uses, once it has started
         self._job_seconds = job_seconds
@@ -80,7 +82,7 @@ class ProcessEngine:
         if self._roster is None:
             named = self._models.surrogates, self._models.judges, self._models.licences
             self._roster = models_found(
-                lambda convert: store.prepare(self._data, *named, self._models.detector, convert)
+                lambda convert: store.prepare(self._data, *named, self._models.detector, convert, _JUDGING)
             )
         return self._roster
 
@@ -88,9 +90,17 @@ class ProcessEngine:
     def worker(self) -> Child:
         """Return the running worker."""
         if self._worker is None or not self._worker.alive:
-            make = partial(_make_worker, self.roster, self.device)
-            self._worker = Child("worker", make, self._sandbox(self.roster), ["uncnn.daemon.protect.worker"])
+            self._worker = self.new_worker()
         return self._worker
+
+    def new_worker(self) -> Child:
+        """Return a new process that changes faces; the caller closes it. Raises RequestError: there is no torch."""
+        try:
+            require("torch", "onnxruntime")
+        except MissingPackage as error:
+            raise RequestError(str(error), "model") from error
+        make = partial(_make_worker, self.roster, self.device)
+        return Child("worker", make, self._sandbox(self.roster), ["uncnn.daemon.protect.torch_worker"])
 
     @property
     def verifier(self) -> Child:
@@ -101,8 +111,11 @@ class ProcessEngine:
 
     def new_verifier(self, roster: store.Roster) -> Child:
         """Return a new process that asks these models; the caller closes it."""
-        make = partial(_make_verifier, roster, self.device)
-        return Child("verifier", make, self._sandbox(roster, [BUTTERAUGLI]), ["uncnn.daemon.protect.verifier"])
+        return self._verifier_by(_make_verifier, roster)
+
+    def _verifier_by(self, make: Callable[[store.Roster, str], Handlers], roster: store.Roster) -> Child:
+        handlers = partial(make, roster, self.device)
+        return Child("verifier", handlers, self._sandbox(roster, [BUTTERAUGLI]), ["uncnn.daemon.protect.verifier"])
 
     @property
     def protection(self) -> Protection:
@@ -133,7 +146,10 @@ class ProcessEngine:
 
     def change(self, asked: Change, report: Report) -> Changed:
         """Return what the worker makes of a photo. Raises RequestError, ProcessDied, UncnnError: another file."""
-        changed = self._ask(self.worker, asked, report)
+        return self._changed_by(self.worker, asked, report)
+
+    def _changed_by(self, worker: Child, asked: Change, report: Report) -> Changed:
+        changed = self._ask(worker, asked, report)
         asked.photo.check_beside(CANDIDATE, changed.candidate)
         if changed.moved is not None:
             asked.photo.check_beside(MOVED, changed.moved)
@@ -141,7 +157,10 @@ class ProcessEngine:
 
     def mask(self, asked: MakeMask, report: Report) -> Content:
         """Return a mask that the worker makes. Raises RequestError, ProcessDied, UncnnError: another file."""
-        return asked.photos[0].check_beside(MASK, self._ask(self.worker, asked, report))
+        return self._mask_by(self.worker, asked, report)
+
+    def _mask_by(self, worker: Child, asked: MakeMask, report: Report) -> Content:
+        return asked.photos[0].check_beside(MASK, self._ask(worker, asked, report))
 
     def judge(self, asked: Ask[Answer]) -> Answer:
         """Return what the verifier says, of an original or of a copy. Raises RequestError, ProcessDied."""
@@ -158,6 +177,11 @@ class ProcessEngine:
             if child is not None and child.alive and child.answered:
                 with suppress(RequestError, ProcessDied):  # the next photo meets the same, and says it
                     self._load(child)
+
+    @property
+    def servers_seen(self) -> tuple[ServerState, ...]:
+        """Return how it stands with the servers that change faces, in the order of the configuration."""
+        return ()
 
     def _ask(self, child: Child, asked: Ask[Answer], report: Report | None = None) -> Answer:
         if not child.answered:  # one started anew loads its models first: that is no part of the photo's time
@@ -233,7 +257,7 @@ def _make_exporter() -> Handlers:
 
 
 def _make_worker(roster: store.Roster, device: str) -> Handlers:
-    from uncnn.daemon.protect.worker import make_worker  # torch: only in the spawned process
+    from uncnn.daemon.protect.torch_worker import make_worker  # torch: only in the spawned process
 
     return make_worker(roster, device)
 

@@ -74,6 +74,7 @@ class Child:
         with _without_interrupts():
             self._process.start()
         self._over = False  # once it was waited for, its number may be another's
+        self._was_ended = False  # by `end_now`: it takes no request any more, though it may still be going
         theirs.close()
 
     @property
@@ -83,8 +84,8 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        """Return whether the process runs."""
-        return self._process.is_alive()
+        """Return whether the process runs, and was not told to end."""
+        return not self._was_ended and self._process.is_alive()
 
     def post(self, asked: Ask[Any]) -> None:
         """Send a message whose answer, or error, nobody needs; the next call waits until it is done with."""
@@ -132,6 +133,7 @@ class Child:
 
     def end_now(self) -> None:
         """Send SIGKILL, from any thread; who waits for an answer learns of it."""
+        self._was_ended = True
         if self._process.pid is not None and not self._over:
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from uncnn.daemon.photos import Photo
 from uncnn.daemon.photos.fingerprint import fingerprint, seed
 from uncnn.plugins.api import Face, Rotated
-from uncnn.plugins.engine.host import FaceInPhoto, Patch
+from uncnn.plugins.engine.patches import FaceInPhoto, Patch
 
 Key: TypeAlias = tuple[int, str, tuple[int, ...]]
 """The number of a face, what was done to it, and those of the faces beside it that were cloaked too."""

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -80,8 +81,9 @@ def files_of(wanted: Wanted) -> dict[Path, str]:
     """
     program = _program()
     if not wanted.name:
-        load(find_config(None))
-        unit = units.user_unit(program, units.gives_namespaces())
+        servers = load(find_config(None)).servers
+        namespaces = units.gives_namespaces()
+        unit = units.user_unit(program, namespaces)
         state = usual_folder("state")
         files = {
             wanted.folder / wanted.unit: unit,
@@ -93,9 +95,9 @@ def files_of(wanted: Wanted) -> dict[Path, str]:
         if wanted.web_port is not None:
             files[wanted.folder / "uncnn-web.service"] = web_units.web_user_unit(program, unit)
             files[wanted.folder / "uncnn-web.socket"] = web_units.web_socket(wanted.web_port)
-        return files
+        return files | _reaching(wanted, units.servers_conf(servers, None, namespaces) if servers else None)
     try:
-        pwd.getpwnam(wanted.name)
+        home = Path(pwd.getpwnam(wanted.name).pw_dir)
     except KeyError as error:
         raise UnitError(f"there is no user {wanted.name!r}: name the one whose photos are watched") from error
     config = load(find_config(wanted.configuration))
@@ -117,7 +119,21 @@ def files_of(wanted: Wanted) -> dict[Path, str]:
         files[wanted.folder / "uncnn-web@.service"] = web_units.web_system_unit(program)
         files[wanted.folder / f"{wanted.web}.service.d" / "folders.conf"] = folders
         files[wanted.folder / f"{wanted.web}.socket"] = web_units.web_socket(wanted.web_port)  # each user has a port
-    return files
+    return files | _reaching(wanted, units.servers_conf(config.servers, home) if config.servers else None)
+
+
+def _reaching(wanted: Wanted, drop_in: str | None) -> dict[Path, str]:
+    """Return the drop-ins of the units that have faces changed by servers: the service, and the page where it is."""
+    if drop_in is None:
+        return {}
+    service, page = _of_servers(wanted)
+    has_page = wanted.web_port is not None or (wanted.folder / f"{wanted.web}.socket").exists()
+    return dict.fromkeys([service, *([page] if has_page else [])], drop_in)
+
+
+def _of_servers(wanted: Wanted) -> list[Path]:
+    """Return where the drop-ins of the service and of the page are that let them reach servers."""
+    return [wanted.folder / f"{unit}.d" / "servers.conf" for unit in (wanted.unit, f"{wanted.web}.service")]
 
 
 def show(wanted: Wanted) -> int:
@@ -142,6 +158,7 @@ def install(wanted: Wanted, start: bool) -> int:
         except OSError as error:
             raise UnitError(f"{printable(file)} cannot be written: {system_words(error)[1]}") from error
         sys.stdout.write(f"wrote {printable(file)}\n")
+    _remove(file for file in _of_servers(wanted) if file not in files)  # the configuration names none any more
     commands = [wanted.systemctl("daemon-reload")]
     if start:
         commands += [wanted.systemctl("enable", wanted.unit), wanted.systemctl("restart", wanted.unit)]
@@ -168,11 +185,8 @@ def uninstall(wanted: Wanted) -> int:
         commands += [wanted.systemctl("disable", "--now", f"{wanted.web}.socket")]
         commands += [wanted.systemctl("stop", f"{wanted.web}.service")]
     status = _run(commands)
+    _remove(_installed(wanted))
     try:
-        for file in _installed(wanted):
-            if file.exists():
-                file.unlink()
-                sys.stdout.write(f"removed {printable(file)}\n")
         for own in (
             f"{wanted.unit}.d",
             f"{wanted.audit}.service.d",
@@ -197,7 +211,18 @@ def _installed(wanted: Wanted) -> list[Path]:
     others = [path for path in wanted.folder.glob("uncnn@*.service.d") if path.name != f"{wanted.unit}.d"]
     names = own if wanted.name else ["uncnn-web.socket"]
     names += [] if wanted.name and others else [_template(wanted, *each) for each in shared]
-    return [wanted.folder / name for name in names]
+    return [*(wanted.folder / name for name in names), *_of_servers(wanted)]
+
+
+def _remove(files: Iterable[Path]) -> None:
+    """Remove those of these files that are there. Raises UnitError."""
+    for file in files:
+        if file.exists():
+            try:
+                file.unlink()
+            except OSError as error:
+                raise UnitError(f"{printable(file)} cannot be removed: {system_words(error)[1]}") from error
+            sys.stdout.write(f"removed {printable(file)}\n")
 
 
 def _template(wanted: Wanted, name: str, kind: str) -> str:

@@ -18,6 +18,7 @@ from uncnn.daemon.files.workspace import only_run, sweep_workspaces
 from uncnn.daemon.jobs.recovery import prune_kept
 from uncnn.daemon.ledger import Ledger, LedgerError, Run
 from uncnn.daemon.ledger.rows import utc_now
+from uncnn.daemon.ledger.server_state import ServerState
 from uncnn.daemon.ledger.view import view
 from uncnn.daemon.notice.desktop import Desktop
 from uncnn.daemon.notice.elsewhere import Elsewhere
@@ -64,6 +65,7 @@ class Service:
         self._ready = False
         self._said = ""
         self._canaries: tuple[CanaryAnswers, ...] = ()  # as the ledger has them
+        self._servers: tuple[ServerState, ...] = ()
         self._reported = ""  # of what is being done, to the ledger
         self._desktop = Desktop()
         self._elsewhere = Elsewhere(state_dir())
@@ -198,6 +200,12 @@ class Service:
         if canaries != self._canaries:
             self._run.canaries_said(canaries)
             self._canaries = canaries
+        servers = self._worker.engine.servers_seen
+        if servers != self._servers:
+            self._run.servers_seen(servers)
+            for problem_of in {each.problem for each in servers} - {each.problem for each in self._servers} - {""}:
+                say(f"a server was of no use when it was last asked: {problem_of}")
+            self._servers = servers
         return problem
 
     def _notify(self) -> None:

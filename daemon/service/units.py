@@ -114,6 +114,25 @@ DeviceAllow=char-nvidia-uvm rw
 DeviceAllow=char-nvidia-caps rw
 """
 
+SERVERS: Final = """\
+# The configuration names machines of its user's that change faces; made by `uncnn-daemon service install`.
+[Service]
+# What decodes photos still opens no connection: it gives that up by itself.
+PrivateNetwork=no
+IPAddressDeny=
+RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK
+"""
+
+KEYS: Final = """\
+# ssh finds the keys of the user there, and which machines are known.
+BindReadOnlyPaths=-{folder}
+"""
+
+NO_FILES_OF_ROOT: Final = """\
+# In a namespace of users files of root belong to nobody, which ssh refuses of these; /etc/ssh/ssh_config it takes.
+InaccessiblePaths=-/etc/ssh/ssh_config.d -/usr/etc/ssh/ssh_config.d
+"""
+
 USER: Final = """\
 # uncnn for yourself: systemctl --user enable --now uncnn
 # Made by `uncnn-daemon service install`.
@@ -215,6 +234,19 @@ def gives_namespaces() -> bool:
         return False
     command = [program, "--user", "--map-root-user", "--mount", "--net", "true"]
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def servers_conf(addresses: Iterable[str], home: Path | None = None, namespaces: bool = True) -> str:
+    """Return the drop-in that lets a service reach the servers at these addresses.
+
+    `home` is that of the system's unit's user, None in a unit of the user's own manager, which has namespaces of users
+    or has not.
+    """
+    if not any(address.startswith("ssh:") for address in addresses):
+        return SERVERS
+    if home is not None:  # the system's manager maps root into the namespace of users, so its files are root's there
+        return SERVERS + KEYS.format(folder=quoted(home / ".ssh"))
+    return SERVERS + NO_FILES_OF_ROOT if namespaces else SERVERS
 
 
 def folders_conf(folders: Sequence[Folder], software: Iterable[Path] = ()) -> str:

@@ -26,6 +26,7 @@ from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import Next
 from uncnn.daemon.protect.process_engine import LOADING, ProcessEngine
 from uncnn.daemon.protect.wire import Stage
+from uncnn.daemon.remote.engine import engine_for
 from uncnn.daemon.text import printable
 from uncnn.daemon.video.protector import ClipProtector
 from uncnn.daemon.watch.backlog import SourceFolder
@@ -343,4 +344,5 @@ class WorkerThread:
 
 
 def _make_engine(config: Config, spool: Path) -> ProcessEngine:
-    return ProcessEngine(config.models, config.device, data_dir(), spool, config.service.deadline_seconds)
+    at = config.models, config.device, data_dir(), spool, config.servers
+    return engine_for(*at, config.service.deadline_seconds)

@@ -9,8 +9,8 @@ import torch
 
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import CANDIDATE, Loaded, Ready
+from uncnn.daemon.protect.torch_worker import torch_device
 from uncnn.daemon.protect.wire import Handlers, Report, Stage
-from uncnn.daemon.protect.worker import torch_device
 from uncnn.daemon.video.files import TIMELINE, file_of
 from uncnn.daemon.video.following import follow
 from uncnn.daemon.video.messages import Follow, Followed, Join, Render, Rendered, Tried, Try
@@ -80,7 +80,7 @@ def _timeline(clip: Content) -> Timeline:
 
 
 def make_video_worker(roster: Roster, device: str) -> Handlers:
-    """Return what the process answers. Raises what `protect.worker.make_worker` does."""
+    """Return what the process answers. Raises what `protect.torch_worker.make_worker` does."""
     torch.set_num_threads(1)  # the surrogates share the cores among them, one a thread
     torch.set_flush_denormal(True)
     chosen = torch_device(device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from uncnn.daemon.control.service_engine import EitherEngine, served
 from uncnn.daemon.files.folders import data_dir
 from uncnn.daemon.files.workspace import workspace
 from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.remote.engine import engine_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +31,15 @@ class Lent:
 
 
 @contextmanager
-def lent_engine(models: Models, device: str) -> Iterator[Lent]:
+def lent_engine(models: Models, device: str, servers: Sequence[str] = ()) -> Iterator[Lent]:
     """Lend an engine: nothing is started before it is asked, and what was started is ended with the block.
 
-    Raises FolderError.
+    Raises FolderError, AddressError.
     """
     data = data_dir()
     with (
         workspace() as spool,
-        ProcessEngine(models, device, data, spool) as own,
+        engine_for(models, device, data, spool, servers) as own,
         served(Footing.of(models, device, data), own) as engine,
     ):
         yield Lent(engine, own, spool)

@@ -99,7 +99,7 @@ class WorkerThread:
         at_hand = photo
         try:
             with (
-                lent_engine(self.config.models, self.device) as lent,
+                lent_engine(self.config.models, self.device, self.config.servers) as lent,
                 ClipProtector(self.device, self._rest, lent.spool) as self._clips,  # all is gone with the page
             ):
                 self._lent = lent

@@ -44,6 +44,7 @@ QUICK: dict[str, tuple[list[object], int]] = {
     "config init": (["in", "out", "--config", "new.yaml"], OK),
     "config set": (["service.notify=true", "--config", "new.yaml"], OK),
     "config unset": (["service.notify", "--config", "new.yaml"], OK),
+    "config add-server": (["ssh://box", "--config", "new.yaml"], OK),
     "config add-folder": (["more", "more-out", "--config", "new.yaml"], OK),
     "help": (["held", "list"], OK),
     "config show": ([], OK),
@@ -55,6 +56,9 @@ QUICK: dict[str, tuple[list[object], int]] = {
     "service install": (["--no-start"], OK),
     "service uninstall": ([], OK),
     "notify": (["--test"], 78),
+    "serve": (["--stdio"], OK),
+    "archive plan": (["people/person1", "-o", "plan", "--set", "steps=1"], OK),
+    "archive status": (["plan"], DEGRADED),
     "verify": (["face.png", "face.png"], DEGRADED),
 }
 """What follows each command, and its exit status. In this order."""
@@ -73,6 +77,7 @@ SLOW: dict[str, tuple[list[object], int]] = {
     "people forget": (["Ada"], OK),
     "evaluate": (["people", "--photos", "2", "--people", "3", "-o", "evaluation"], OK),
     "augment": (["people/person0", "-o", "spoofed", "--set", "steps=1"], OK),
+    "archive work": (["plan", "--shard", "1/2"], OK),
     "run": (["--once"], DEGRADED),
     "audit": (["--judge"], OK),
     "held show": (["in/face.png"], OK),
@@ -82,8 +87,8 @@ SLOW: dict[str, tuple[list[object], int]] = {
     "retry": (["--all"], OK),
 }
 REACHES_OUT = {"models pull"}
-LISTENS = {"web"}
-"""On this machine alone: what it does there is tried below, and in tests/daemon/web."""
+LISTENS = {"web", "archive ray"}
+"""On this machine alone: what they do is tried below, in tests/daemon/web and in tests/daemon/archive/test_ray.py."""
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def test_a_second_run_does_nothing_and_names_what_is_held(scene: Scene, capsys: 
 def test_nothing_is_started_where_there_is_nothing_to_do(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr("uncnn.daemon.commands.run_once.ProcessEngine", None)
+    monkeypatch.setattr("uncnn.daemon.commands.run_once.engine_for", None)
     assert scene.run() == OK
     assert "no new photos" in capsys.readouterr().out
 
@@ -254,9 +254,9 @@ from pathlib import Path
 import uncnn.daemon.commands.run_once as once
 import uncnn.daemon.jobs.photo_job as photo_job
 import uncnn.daemon.jobs.release as release
-from stub_engine import StubEngine
+from stub_engine import StubEngine, stub_for
 from uncnn.plugins.api import UncnnError
-once.ProcessEngine = StubEngine
+once.engine_for = stub_for
 stage = sys.argv[2]
 
 def stop_at(module, name, before):
@@ -333,7 +333,7 @@ def test_what_was_released_before_a_kill_is_found_even_if_cloaking_would_differ_
     (scene.publish / "a.jpg").write_text("a stranger's file")
     scene.put("a.jpg", "good")
     run_killed_at(scene, "publish after")
-    monkeypatch.setattr("uncnn.daemon.commands.run_once.ProcessEngine", None)
+    monkeypatch.setattr("uncnn.daemon.commands.run_once.engine_for", None)
     assert scene.run() == OK
     assert scene.published() == {"a.jpg": "a stranger's file", "a (2).jpg": "cloaked good"}
     assert scene.jobs()["a.jpg"].published == Path("a (2).jpg")
@@ -394,7 +394,7 @@ def test_what_is_not_taken_is_counted_with_its_reason(scene: Scene, capsys: pyte
     (scene.watch / "a.jxl").write_bytes(b"\xff\x0a" + bytes(20))
     (scene.watch / "without an ending").write_bytes(b"hello")
     assert scene.run() == OK
-    words = "1 in a recycle bin, 1 a symbolic link, 1 a picture in an unsupported format, 1 not a photo"
+    words = "1 in a recycle bin, 1 symbolic link, 1 picture in an unsupported format, 1 not a photo"
     assert f"{scene.watch}: ignored: {words}; uncnn-daemon jobs --ignored lists them" in capsys.readouterr().out
     assert scene.run(as_json=True) == OK
     counts = {"deleted": 1, "link": 1, "unsupported": 1, "other": 1}

@@ -11,16 +11,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from uncnn.daemon.sandbox import landlock
 from uncnn.daemon.sandbox.entering import offered
+from uncnn.daemon.service import units
 
 PROGRAM = Path(sys.executable).with_name("uncnn-daemon")
+AUTHORIZED_KEYS = "/etc/ssh/keys_of_the_test"
 SAMPLE = Path(__file__).resolve().parents[2] / "config.yaml"
 PORTRAIT = next(Path(sys.prefix).glob("lib/python3*/site-packages/skimage/data/astronaut.png"))
 
@@ -54,9 +58,21 @@ class Person:
         for folder in (self.watch.parent, self.watch, self.publish):
             folder.mkdir()
             os.chown(folder, self.uid, self.uid)
+        self.environment = {"HOME": str(self.home), "PATH": os.environ["PATH"]}
 
     def put(self, name: str) -> None:
         shutil.copy(PORTRAIT, self.watch / name)
+
+    def says(self, *command: str | Path, entered: str = "") -> str:
+        """Return what a command says that this user runs; `entered` is what it reads."""
+        run("chmod", "a+x", "/root")  # where this machine's Python may lie
+        user = [f"--reuid={self.name}", f"--regid={self.name}", "--init-groups"]
+        return run("setpriv", *user, *command, input=entered, env=self.environment)
+
+    def server(self, address: str) -> dict[str, str]:
+        """Return how it stands with a server, by what the service says."""
+        known = json.loads(self.says(PROGRAM, "status", "--json"))["service"]["servers"]
+        return next((each for each in known if each["address"] == address), {})
 
     def out(self) -> set[str]:
         return {path.name for path in self.publish.iterdir()}
@@ -81,7 +97,9 @@ class Unit:
 
 @pytest.fixture(scope="module")
 def alice() -> Person:
-    return Person("alice")
+    person = Person("alice")
+    person.environment |= {"UNCNN_STATE": "/var/lib/uncnn/alice", "XDG_DATA_HOME": "/var/lib/uncnn/alice"}
+    return person
 
 
 @pytest.fixture(scope="module")
@@ -188,17 +206,14 @@ def test_a_watched_folder_that_was_made_anew_is_found(alice: Person, service: Un
     until(lambda: "anew.png" in alice.out())
 
 
-def test_the_page_is_started_by_a_browser_has_no_network_and_is_let_in_by_a_link(service: Unit) -> None:
+def test_the_page_is_started_by_a_browser_has_no_network_and_is_let_in_by_a_link(alice: Person, service: Unit) -> None:
     run(PROGRAM, "service", "install", "--for", "alice", "--web", "--web-port", "8500")
     page = Unit("uncnn-web@alice.service")
     assert Unit("uncnn-web@alice.socket")["ActiveState"] == "active"
     assert page["ActiveState"] == "inactive"
     assert asked("/") == 401
     assert page["ActiveState"] == "active"
-    own = {**os.environ, "UNCNN_STATE": "/var/lib/uncnn/alice"}
-    run("chmod", "a+x", "/root")  # where this machine's Python may lie
-    as_alice = ["setpriv", "--reuid=alice", "--regid=alice", "--init-groups"]
-    said_of_it = run(*as_alice, PROGRAM, "web", "--link", "--port", "8500", env=own)
+    said_of_it = alice.says(PROGRAM, "web", "--link", "--port", "8500")
     (link,) = re.findall(r"http://127\.0\.0\.1:8500(/enter\S+)", said_of_it)
     assert [asked(link), asked(link)] == [303, 401]
     links = run("nsenter", "--target", str(page.process), "--net", "ls", "/proc/self/net/dev_snmp6").split()
@@ -211,6 +226,112 @@ def asked(path: str) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", 8500, timeout=300)
     connection.request("GET", path)
     return connection.getresponse().status
+
+
+@pytest.fixture
+def https() -> Iterator[subprocess.Popen[str]]:
+    """Yield a server of root's, which is reached by https://127.0.0.1."""
+    run("chmod", "a+x", "/root")  # where this machine's Python may lie
+    lines: list[str] = []
+    command = [PROGRAM, "serve", "--listen", "127.0.0.1:8488"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        reader = threading.Thread(target=lines.extend, args=(process.stderr,), daemon=True)
+        reader.start()
+        until(lambda: lines)
+        yield process
+        process.terminate()
+
+
+@pytest.fixture(scope="module")
+def sshd() -> Iterator[bool]:
+    """Yield whether there is a server of root's, which is reached by ssh at port 2222; nobody has a key yet.
+
+    ssh has settings of the machine's, in a file of root's.
+    """
+    program = shutil.which("sshd", path="/usr/sbin:/usr/bin")
+    if program is None or shutil.which("ssh") is None:
+        yield False
+        return
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/etc/ssh/of_the_test")
+    Path("/etc/ssh/ssh_config.d").mkdir(exist_ok=True)
+    Path("/etc/ssh/ssh_config.d/20-site.conf").write_text("Host *\n    SendEnv SITE\n")
+    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    options = {
+        **{"Port": 2222, "ListenAddress": "127.0.0.1", "HostKey": "/etc/ssh/of_the_test", "PidFile": "none"},
+        **{"UsePAM": "no", "PermitRootLogin": "prohibit-password", "AuthorizedKeysFile": AUTHORIZED_KEYS},
+    }
+    command = [program, "-D", "-f", "/dev/null", *(f"-o{name}={value}" for name, value in options.items())]
+    with subprocess.Popen(command) as process:
+        yield True
+        process.terminate()
+
+
+def let_in(person: Person, settings: str) -> None:
+    """Give somebody a key that may have faces changed by root's server, which is known; `settings` are those of ssh."""
+    keys = person.home / ".ssh"
+    keys.mkdir()
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / "id_ed25519")
+    with Path(AUTHORIZED_KEYS).open("a") as authorized:
+        key = (keys / "id_ed25519.pub").read_text()
+        authorized.write(f'command="{PROGRAM} serve --stdio --device cpu",restrict {key}')
+    known = Path("/etc/ssh/of_the_test.pub").read_text()
+    (keys / "known_hosts").write_text(f"[127.0.0.1]:2222 {known}")
+    (keys / "config").write_text(settings)
+    run("chown", "-R", f"{person.name}:{person.name}", keys)
+    run("chmod", "-R", "go=", keys)
+
+
+def serves(person: Person, https: subprocess.Popen[str], ssh: str) -> None:
+    """Have a service reach both servers, and publish a photo by way of the one at `ssh`; empty: https alone."""
+    addresses = ["https://127.0.0.1", *filter(None, [ssh])]
+    Image.new("RGB", (300, 300), "navy").save("/plain.png")  # no face: servers are connected to, and not asked
+    shutil.move("/plain.png", person.watch / "plain.png")
+    until(lambda: all(person.server(address).get("device") == "cpu" for address in addresses), 120)
+    if ssh:
+        https.terminate()
+    other_photo(person, "served.png")
+    until(lambda: "served.png" in person.out())
+    state = person.server(addresses[-1])
+    assert (state["device"], state["problem"]) == ("cpu", None), state
+    if not ssh:
+        pytest.skip("https alone was tried: needs sshd and ssh (Debian's openssh-server, openssh-client)")
+
+
+def other_photo(person: Person, name: str) -> None:
+    """Put a photo that nobody has seen before."""
+    with Image.open(PORTRAIT) as opened:
+        turned = opened.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    turned.save(f"/{name}")
+    shutil.move(f"/{name}", person.watch / name)
+
+
+def test_with_servers_in_its_configuration_it_reaches_them(
+    alice: Person, service: Unit, https: subprocess.Popen[str], sshd: bool
+) -> None:
+    ssh = "ssh://root@127.0.0.1:2222" if sshd else ""
+    if ssh:
+        let_in(alice, "ControlMaster auto\nControlPath ~/.ssh/shared-%C\n")  # a socket that cannot be made in the unit
+    configuration = Path("/etc/uncnn/alice/config.yaml")
+    run(PROGRAM, "config", "set", f"servers=[https://127.0.0.1, {ssh}]", "--config", configuration)
+    key = run(PROGRAM, "serve", "--access-key")
+    alice.says(PROGRAM, "config", "add-server", "https://127.0.0.1", entered=key)
+    run(PROGRAM, "service", "install", "--for", "alice")
+    serves(alice, https, ssh)
+    inside = ["nsenter", "--target", str(service.process), "--mount"]
+    assert set(run(*inside, "ls", "-A", alice.home).split()) == {".ssh", "Pictures"}
+    with pytest.raises(AssertionError, match="Read-only file system"):
+        run(*inside, "touch", alice.home / ".ssh" / "more")
+    assert Path("/proc", str(service.process), "ns", "user").readlink() != Path("/proc/self/ns/user").readlink()
+
+
+def test_without_servers_it_has_no_network_again(alice: Person, service: Unit) -> None:
+    configuration = Path("/etc/uncnn/alice/config.yaml")
+    run(PROGRAM, "config", "unset", "servers", "--config", configuration)
+    run(PROGRAM, "service", "install", "--for", "alice")
+    assert not Path("/etc/systemd/system/uncnn@alice.service.d/servers.conf").exists()
+    links = run("nsenter", "--target", str(service.process), "--net", "ls", "/proc/self/net/dev_snmp6").split()
+    assert links in ([], ["lo"])
 
 
 def test_it_stops_at_once(service: Unit) -> None:
@@ -231,23 +352,27 @@ def test_a_wrong_configuration_is_not_tried_again_and_again(service: Unit) -> No
     configuration.write_text(text)
 
 
-def test_a_users_own_service_works(tmp_path: Path) -> None:
-    bob = Person("bob")
+@pytest.fixture(scope="module")
+def bob() -> Person:
+    person = Person("bob")
     run("loginctl", "enable-linger", "bob")
-    own = {"HOME": str(bob.home), "XDG_RUNTIME_DIR": f"/run/user/{bob.uid}", "PATH": os.environ["PATH"]}
-    until(lambda: Path(own["XDG_RUNTIME_DIR"], "systemd", "private").exists())
-    configuration = bob.home / ".config" / "uncnn" / "config.yaml"
+    runtime = Path("/run/user", str(person.uid))
+    person.environment |= {"XDG_RUNTIME_DIR": str(runtime)}
+    until((runtime / "systemd" / "private").exists)
+    configuration = person.home / ".config" / "uncnn" / "config.yaml"
     configuration.parent.mkdir(parents=True)
     shutil.copy(SAMPLE, configuration)
-    run("chown", "-R", "bob:bob", bob.home)
-    run("chmod", "a+x", "/root")  # where this machine's Python may lie
-    as_bob = ["setpriv", "--reuid=bob", "--regid=bob", "--init-groups"]
-    run(*as_bob, PROGRAM, "service", "install", env=own)
+    run("chown", "-R", "bob:bob", person.home)
+    return person
+
+
+def test_a_users_own_service_works(bob: Person) -> None:
+    bob.says(PROGRAM, "service", "install")
     bob.put("a.png")
     until(lambda: bob.out() == {"a.png"})
-    said_of_it = run(*as_bob, PROGRAM, "status", env=own)
+    said_of_it = bob.says(PROGRAM, "status")
     assert "1 published" in said_of_it
-    assert "uncnn-audit.timer" in run(*as_bob, "systemctl", "--user", "list-timers", env=own)
+    assert "uncnn-audit.timer" in bob.says("systemctl", "--user", "list-timers")
     assert landlock.version() == 0 or f"Landlock {landlock.version()}, seccomp, no network" in said_of_it, said_of_it
     process = run("pgrep", "-o", "-u", "bob", "-f", "uncnn-daemon run").strip()
     status = dict(line.split(":\t") for line in Path("/proc", process, "status").read_text().splitlines())
@@ -257,5 +382,46 @@ def test_a_users_own_service_works(tmp_path: Path) -> None:
     inside = ["nsenter", "--target", process, "--user", "--preserve-credentials", "--mount"]
     with pytest.raises(AssertionError, match="Read-only file system"):
         run(*inside, "touch", "/usr/lib/more")
-    run(*as_bob, PROGRAM, "service", "uninstall", env=own)
+
+
+def test_what_may_open_no_connection_says_what_lets_it(bob: Person) -> None:
+    (families,) = (line for line in units.USER.splitlines() if line.startswith("RestrictAddressFamilies="))
+    asked = (
+        "from uncnn.daemon.config.servers import Address; from uncnn.daemon.remote.remedies import remedy;"
+        " print(remedy(Address.parse('https://box'), ''))"
+    )
+    alone = ["systemd-run", "--user", "--wait", "--pipe", "--quiet"]
+    assert bob.says(*alone, sys.executable, "-c", asked).strip() == ""
+    assert "`uncnn-daemon service install`" in bob.says(*alone, "-p", families, sys.executable, "-c", asked)
+
+
+def test_a_users_own_service_with_servers_reaches_them(bob: Person, https: subprocess.Popen[str], sshd: bool) -> None:
+    ssh = "ssh://box" if sshd else ""
+    if ssh:
+        let_in(bob, "Host box\n    HostName 127.0.0.1\n    Port 2222\n    User root\n")
+        agent = Path("/run/user", str(bob.uid), "agent")
+        bob.environment |= {"SSH_AUTH_SOCK": str(agent)}
+        bob.says("ssh-agent", "-a", agent)
+        bob.says("ssh-add", "-q", bob.home / ".ssh" / "id_ed25519")
+        (bob.home / ".ssh" / "id_ed25519").unlink()
+        bob.says("systemctl", "--user", "import-environment", "SSH_AUTH_SOCK")
+        bob.says(PROGRAM, "config", "add-server", ssh)
+    key = run(PROGRAM, "serve", "--access-key")
+    bob.says(PROGRAM, "config", "add-server", "https://127.0.0.1", entered=key)
+    bob.says(PROGRAM, "service", "install")
+    serves(bob, https, ssh)
+
+
+def test_a_users_own_service_is_removed(bob: Person) -> None:
+    bob.says(PROGRAM, "service", "uninstall")
     until(lambda: subprocess.run(["pgrep", "-u", "bob", "-f", "uncnn-daemon run"], check=False).returncode != 0)
+
+
+def test_what_root_sets_up_for_somebody_by_command_alone_works() -> None:
+    run("useradd", "--create-home", "carol")
+    watch, publish = Path("/home/carol/Outgoing"), Path("/home/carol/Cloaked")
+    run(PROGRAM, "config", "init", watch, publish, "--config", "/etc/uncnn/carol/config.yaml")
+    assert {watch.owner(), publish.owner()} == {"carol"}
+    run(PROGRAM, "service", "install", "--for", "carol")
+    assert Unit("uncnn@carol.service")["ActiveState"] == "active"
+    run(PROGRAM, "service", "uninstall", "--for", "carol")

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from disk import Disk, Image, failures, written
 from scene import Scene
-from stub_engine import StubEngine
+from stub_engine import stub_for
 from system_calls import Call, calls, traced
 
 from uncnn.daemon.ledger import Ledger, LedgerError, State
@@ -145,7 +145,7 @@ def test_the_next_run_publishes_every_photo_once(
     scene, made = recorded
     monkeypatch.setenv("UNCNN_STATE", str(scene.state))
     monkeypatch.setenv("XDG_DATA_HOME", str(scene.root / "data"))
-    monkeypatch.setattr("uncnn.daemon.commands.run_once.ProcessEngine", StubEngine)
+    monkeypatch.setattr("uncnn.daemon.commands.run_once.engine_for", stub_for)
     images = distinct(Disk(scene.root), made, 1)
     for image in islice(images, 0, None, max(len(images) // CONTINUED, 1)):
         for folder in (scene.state, scene.publish):

@@ -73,12 +73,14 @@ export function duration(seconds) {
 }
 
 /**
- * Write points in time as the reader does, in the reader's time.
+ * Write points in time as the reader does, in the reader's time. A day alone stays that day, wherever the reader is.
  * @param {ParentNode} root
  */
 export function writeTimes(root) {
   for (const element of root.querySelectorAll("time")) {
-    const time = new Date(element.dateTime);
-    if (!Number.isNaN(time.valueOf())) write(element, time.toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
+    const isDay = /^\d{4}-\d{2}-\d{2}$/.test(element.dateTime);
+    const time = new Date(isDay ? `${element.dateTime}T00:00` : element.dateTime);
+    if (Number.isNaN(time.valueOf())) continue;
+    write(element, time.toLocaleString([], { dateStyle: "medium", timeStyle: isDay ? undefined : "short" }));
   }
 }

@@ -234,10 +234,12 @@ def test_every_command_ends_in_order(tmp_path: Path, condition: Callable[[Bed, S
 
 
 LESS: dict[str, tuple[list[object], int]] = {
+    "archive ray": (["nowhere"], USAGE),
     "augment": (["people/person0", "-o", "spoofed", "--set", "steps=1"], OK),
     "evaluate": (["people", "--people", "2", "--photos", "2", "--strength", "subtle", "--view", "as-is"], OK),
     "models add": ([OWN, "--name", "own", "--role", "judge", *OWN_INPUT, "--yes"], OK),
     "models check": (["dlib-resnet"], OK),
+    "serve": ([], USAGE),
     "web": (["--origin", "nowhere"], USAGE),
 }
 """What takes too long as the test of networks has it, or for ever: here every command runs many times."""

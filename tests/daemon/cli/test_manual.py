@@ -85,13 +85,12 @@ def test_it_answers_to_its_short_name(home: ModelsHome, program: list[str]) -> N
 def test_a_shell_completes_commands_and_options(home: ModelsHome, name: str) -> None:
     variable = f"_{name.upper().replace('-', '_')}_COMPLETE"
     program = str(PROGRAM.with_name(name))
-    script = subprocess.run(
-        [program, "--show-completion", "bash"], env=home.environment(), capture_output=True, text=True, check=True
-    )
+    from_bash = ["bash", "-c", '"$0" --show-completion; exit $?', program]  # it asks which shell has started it
+    script = subprocess.run(from_bash, env=home.environment(), capture_output=True, text=True, check=True)
     assert f"{variable}=complete_bash" in script.stdout
     for typed, wanted in (
         (f"{name} he", {"held", "help"}),
-        (f"{name} config ", {"add-folder", "check", "init", "set", "show", "unset"}),
+        (f"{name} config ", {"add-folder", "add-server", "check", "init", "set", "show", "unset"}),
         (f"{name} cloak --pol", {"--policy"}),
     ):
         words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split(" ")) - 1)}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from scene import Scene
-from stub_engine import StubEngine
+from stub_engine import StubEngine, stub_for
 
 from uncnn.daemon.commands.augment import MANIFEST, augment_photos
 from uncnn.daemon.config import Models, Policy
@@ -51,7 +51,7 @@ class Given:
 
 @pytest.fixture
 def given(scene: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Given:
-    monkeypatch.setattr("uncnn.daemon.settings.ProcessEngine", StubEngine)
+    monkeypatch.setattr("uncnn.daemon.settings.engine_for", stub_for)
     return Given(scene.root, capsys)
 
 

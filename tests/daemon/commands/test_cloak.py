@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from scene import Scene
-from stub_engine import StubEngine
+from stub_engine import stub_for
 
 from uncnn.daemon.commands.cloak import at_work, cloak_photos
 from uncnn.daemon.commands.jobs import drop, print_held, release, retry
@@ -61,7 +61,7 @@ class Given:
 
 @pytest.fixture
 def given(scene: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Given:
-    monkeypatch.setattr("uncnn.daemon.settings.ProcessEngine", StubEngine)
+    monkeypatch.setattr("uncnn.daemon.settings.engine_for", stub_for)
     return Given(scene, capsys)
 
 
@@ -120,6 +120,17 @@ def test_what_would_come_out_else_is_done_again(given: Given, change: str) -> No
     assert (told["a.jpg"]["status"], told["a.jpg"]["done_before"]) == ("published", False)
     assert given.scene.looked() == before + 1
     assert Path(told["a.jpg"]["published"]).read_text() == f"cloaked {photo.read_text()}"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_picture_that_was_cloaked_elsewhere_is_cloaked_anew_where_a_person_says_so(given: Given, again: bool) -> None:
+    given.put("a.jpg", "one")
+    given.cloak(out=given.scene.root / "elsewhere")
+    cloaked = given.scene.cloaked()
+    told = given.cloak(again=again)["a.jpg"]
+    assert given.scene.cloaked() == cloaked + again
+    assert ("published again" in told["message"]) is not again
+    assert given.copies() == {"a.jpg": "cloaked one"}
 
 
 def test_a_photo_that_was_only_touched_is_still_done(given: Given) -> None:

@@ -18,6 +18,7 @@ import pytest
 from uncnn.daemon.audit.last import LastAudit
 from uncnn.daemon.commands.status import print_status, status_json, status_lines
 from uncnn.daemon.ledger import Job, Ledger, LedgerError, Proof, Run, State
+from uncnn.daemon.ledger.server_state import ServerState
 from uncnn.daemon.ledger.view import View, exit_status, view
 from uncnn.daemon.output import DEGRADED, NOT_RUNNING, OK
 from uncnn.daemon.service.metrics import write_metrics
@@ -108,7 +109,7 @@ def test_each_folder_has_its_counts(file: Path, ledger: Ledger) -> None:
     Run(file).end()
     said = text(file)
     assert "/home/me/in -> /home/me/out" in said
-    assert "scanned just now: 9 photos found, 4 of them new" in said
+    assert re.search("scanned (just now|[0-9]+ seconds? ago): 9 photos found, 4 of them new", said)
     assert "1 queued, 3 published" in said
     assert "last published: 2 (2).jpg" in said
     (folder,) = status_json(seen(file), datetime.now(UTC))["folders"]
@@ -154,6 +155,8 @@ def test_the_service_says_how_it_watches_what_waits_and_what_it_does(file: Path,
         assert words in said
     answer = status_json(seen(file), datetime.now(UTC))
     assert (answer["service"]["kind"], answer["folders"][0]["waiting"]) == ("service", 7)
+    run.report("", "", published=1, faces=1, busy_seconds=0.0)
+    assert "published since the start: 1 photo with 1 protected face\n" in text(file)
 
 
 def test_it_says_which_models_know_the_known_faces(file: Path, ledger: Ledger) -> None:
@@ -176,6 +179,62 @@ def test_it_says_which_models_know_the_known_faces(file: Path, ledger: Ledger) -
     worker, verifier = answer["service"]["canaries"]
     assert worker == {"asked": asked, "passed": ["detector"], "failed": [], "problem": None, "process": "worker"}
     assert (verifier["failed"], verifier["problem"]) == (["a"], "a links two strangers: nothing is published")
+
+
+def test_it_says_how_it_stands_with_servers(file: Path, ledger: Ledger) -> None:
+    run = Run(file, "service")
+    run.works_with("https://box, ssh://old", ["a"], ["b"])
+    assert status_json(seen(file), datetime.now(UTC))["service"]["servers"] == []
+    run.servers_seen([ServerState("https://box", "cuda"), ServerState("ssh://old", problem="ssh://old: not reached")])
+    lines = [
+        "  server https://box: connected, cuda",
+        "  server ssh://old: not connected",
+        "    when it was last asked: ssh://old: not reached",
+    ]
+    assert "\n".join(lines) in text(file)
+    box, old = json.loads(json.dumps(status_json(seen(file), datetime.now(UTC))))["service"]["servers"]
+    assert box == {"address": "https://box", "device": "cuda", "problem": None}
+    assert (old["device"], old["problem"]) == (None, "ssh://old: not reached")
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_that_is_over_before_it_loaded_models_waits_for_no_photo(
+    file: Path, ledger: Ledger, killed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(file, "service")
+    put(ledger, "a.jpg")
+    run.report("", "a.jpg: loading the models", 0, 0, 0.0)
+    if killed:
+        monkeypatch.setattr("uncnn.daemon.ledger.view._is_alive", lambda _process: False)
+    else:
+        run.end()
+    assert "  it ended before any models were loaded: " in text(file)
+    assert "  now: " not in text(file)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_that_is_over_does_nothing_and_is_connected_to_nobody(
+    file: Path, ledger: Ledger, killed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(file, "service")
+    run.works_with("https://box, ssh://old", ["a"], ["b"])
+    run.report("", "a.jpg: asking a server", 0, 0, 0.0)
+    run.servers_seen([ServerState("https://box", "cuda"), ServerState("ssh://old", problem="ssh://old: not reached")])
+    assert "  now: a.jpg: asking a server" in text(file)
+    if killed:
+        monkeypatch.setattr("uncnn.daemon.ledger.view._is_alive", lambda _process: False)
+    else:
+        run.end()
+    lines = [
+        "  server https://box: not asked any more",
+        "  server ssh://old: not asked any more",
+        "    when it was last asked: ssh://old: not reached",
+    ]
+    assert "\n".join(lines) in text(file)
+    assert "  now: " not in text(file)
+    service = status_json(seen(file), datetime.now(UTC))["service"]
+    assert (service["state"], service["doing"]) == ("died" if killed else "ended", None)
+    assert [each["device"] for each in service["servers"]] == [None, None]
 
 
 def test_what_keeps_the_service_from_working_degrades_it_while_it_runs(file: Path, ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import chdir
 from pathlib import Path
 
@@ -412,6 +413,22 @@ def test_config_init_writes_the_documented_sample_with_the_folders_that_are_name
     (folder,) = load(file).folders
     assert (folder.watch.name, folder.publish.name) == ("Outgoing", "Cloaked")
     assert folder.watch.is_dir()
+
+
+def test_folders_that_root_makes_in_a_home_are_the_persons(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("needs root: it gives folders away")
+    (tmp_path / "alice").mkdir()
+    os.chown(tmp_path / "alice", 4711, 4712)
+    (tmp_path / "alice" / "ours").mkdir()
+    home = tmp_path / "alice"
+    folders = [home / "Pictures" / "Outgoing", home / "Cloaked", tmp_path / "a", tmp_path / "b"]
+    assert init_config(tmp_path / "etc" / "config.yaml", folders, force=False) == 0
+    owners = [(each.stat().st_uid, each.stat().st_gid) for each in (folders[0].parent, *folders)]
+    assert owners == [(4711, 4712)] * 3 + [(0, 0)] * 2
+    assert (tmp_path / "alice" / "ours").stat().st_uid == 0, "only what is made is given away"
+    assert (tmp_path / "etc").stat().st_uid == 0
+    assert (tmp_path / "etc").stat().st_mode & 0o777 == 0o755, "the unit of that person reads it"
 
 
 def test_config_init_refuses_what_would_not_work(tmp_path: Path) -> None:

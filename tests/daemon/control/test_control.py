@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 from running import Running, descendants
 from scene import Scene
-from stub_engine import StubEngine
+from stub_engine import StubEngine, stub_for
 
 from uncnn.daemon.commands.cloak import cloak_photos
 from uncnn.daemon.commands.requests import reload, scan
@@ -80,7 +80,7 @@ class Commands:
     patch: pytest.MonkeyPatch
 
     def own_processes(self, made: type[StubEngine]) -> None:
-        self.patch.setattr("uncnn.daemon.settings.ProcessEngine", made)
+        self.patch.setattr("uncnn.daemon.settings.engine_for", lambda *given: made(*given[:4]))
 
     def put(self, name: str, content: str) -> Path:
         photo = self.scene.root / name
@@ -621,6 +621,30 @@ def shared(scene: Scene) -> Iterator[tuple[SharedEngine, Path]]:
     engine = SharedEngine(Config, make, lambda _device, _engine: None)
     with engine.opened(spool):
         yield engine, spool
+
+
+def test_another_configuration_has_other_processes_from_the_next_photo_on(scene: Scene) -> None:
+    made: list[Config] = []
+    config = Config()
+
+    def make(wanted: Config, spool: Path) -> StubEngine:
+        made.append(wanted)
+        return stub_for(
+            wanted.models, wanted.device, data_dir(), spool, wanted.servers, wanted.service.deadline_seconds
+        )
+
+    spool = scene.root / "spool"
+    spool.mkdir()
+    (scene.root / "data" / "uncnn").mkdir(parents=True)
+    engine = SharedEngine(lambda: config, make, lambda _device, _engine: None)
+    changes: list[dict[str, object]] = [{"servers": ("ssh://box",)}, {"device": "cpu"}, {"servers": ()}]
+    with engine.opened(spool):
+        for change in [{}, *changes]:
+            config = config.model_copy(update=change)
+            for _ in range(2):
+                with engine.at_photo():
+                    assert made[-1] is config
+    assert len(made) == 1 + len(changes)
 
 
 @pytest.mark.parametrize("lent", [False, True])

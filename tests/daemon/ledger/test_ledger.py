@@ -208,6 +208,13 @@ def test_a_content_that_comes_back_is_done_after_all(ledger: Ledger) -> None:
     assert [job.state for job in ledger.jobs()] == [State.QUEUED, State.SUPERSEDED]
 
 
+def test_a_row_that_is_given_up_says_whether_the_photo_or_its_policy_is_another(ledger: Ledger) -> None:
+    queued(ledger)
+    ledger.enqueue(1, Path("a.jpg"), "1", "another policy", "1:2:3:4:5")
+    queued(ledger, content="2")
+    assert [job.reason for job in ledger.jobs()] == ["the policy changed", "the photo changed", ""]
+
+
 def test_a_row_that_moved_on_is_not_moved_by_who_missed_it(ledger: Ledger) -> None:
     job = queued(ledger)
     running = ledger.claim(job)

@@ -26,7 +26,7 @@ from uncnn.exporters.registry.detectors import OWN_ONNX
 from uncnn.exporters.registry.pins import EMBEDDED
 from uncnn.plugins.api import Change, Detector, Face, Faces, Pixels
 from uncnn.plugins.detectors.retinaface import load_onnx
-from uncnn.plugins.engine.batch import PATCH_PX
+from uncnn.plugins.engine.patches import PATCH_PX
 from uncnn.plugins.person_mask import SIDES, PersonMask
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 from uncnn.plugins.registry import make_budget

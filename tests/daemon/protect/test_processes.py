@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +74,12 @@ def test_a_hang_is_killed_at_the_deadline(child: Child) -> None:
     assert not child.alive  # the handler would sleep for ten minutes
 
 
+def test_a_process_that_was_told_to_end_is_asked_nothing_more(child: Child) -> None:
+    child.call(Count(0), PATIENCE_SECONDS)  # started
+    child.end_now()
+    assert not child.alive  # though the system may still be taking it down
+
+
 def test_a_process_that_cannot_start_says_why() -> None:
     child = Child("verifier", spawned_handlers.make_broken)
     try:
@@ -101,10 +106,8 @@ def test_what_was_posted_is_done_before_the_next_call_and_its_answers_and_errors
 def test_a_process_ends_at_once_when_it_is_closed(capfd: pytest.CaptureFixture[str]) -> None:
     child = Child("worker", spawned_handlers.make_slow_to_end)
     assert child.call(Act("collect"), PATIENCE_SECONDS) is True  # garbage, again: only while it loads it does not
-    started = time.monotonic()
     child.close()
-    assert time.monotonic() - started < 1.5  # after 2 s it is killed
-    assert child._process.exitcode == 0
+    assert child._process.exitcode == 0, "it ended by itself: after 2 s it is killed"
     assert capfd.readouterr().out == "printed"
 
 

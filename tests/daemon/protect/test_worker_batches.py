@@ -8,18 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from uncnn.daemon.photos import decode, encode
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.messages import AttackChoice, Change, Next
+from uncnn.daemon.protect.torch_worker import TorchChanger
 from uncnn.daemon.protect.worker import Worker
 from uncnn.exporters.registry.store import EMBEDDED, OWN_DETECTOR
 from uncnn.plugins.api import Face, PluginError
 from uncnn.plugins.detectors.retinaface_network import load_torch
 from uncnn.plugins.engine import host
+from uncnn.plugins.engine.patches import Patch
 from uncnn.plugins.geometry import region_of
 from uncnn.plugins.recognisers.torch_recogniser import load_recogniser
 
@@ -30,7 +31,7 @@ ATTACK = AttackChoice("pgd", {"steps": 1})
 @pytest.fixture(scope="module")
 def worker() -> Worker:
     name = next(path.parent.name for path in sorted(EMBEDDED.glob("*/model.onnx")))
-    return Worker(load_torch(EMBEDDED / OWN_DETECTOR), [load_recogniser(EMBEDDED / name)])
+    return Worker(load_torch(EMBEDDED / OWN_DETECTOR), TorchChanger([load_recogniser(EMBEDDED / name)]))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_a_photo_comes_out_the_same_alone_and_beside_others(
         batches.append(len(faces_in_photos))
         return real(faces_in_photos, *arguments)
 
-    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", counted)
+    monkeypatch.setattr("uncnn.daemon.protect.torch_worker.perturb_all", counted)
     sound = [photo for photo in photos if photo.stem != "broken"]
     alone = []
     for photo in sound:
@@ -95,7 +96,7 @@ def test_files_of_a_moment_lie_beside_the_copy_and_where_they_did_before(
         "uncnn.daemon.protect.worker.encode", lambda *given: seen.append(tempfile.gettempdir()) or encode(*given)
     )
     asked = Change(Content(source), "a.jpg", False, (), (), ATTACK, "same", "same")
-    changed = Worker(NoFace(), []).change(asked, lambda _stage: None)
+    changed = Worker(NoFace(), TorchChanger([])).change(asked, lambda _stage: None)
     assert changed.candidate == Content(spool / "a.candidate")
     assert seen == [str(spool)]
     assert tempfile.tempdir == before
@@ -128,8 +129,8 @@ def test_the_same_picture_with_other_metadata_has_the_same_seed_and_no_place_in_
         batches.append([face_in_photo.seed for face_in_photo in faces_in_photos])
         raise PluginError("seen enough")
 
-    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", broken_off)
-    worker = Worker(OneFace(), [])
+    monkeypatch.setattr("uncnn.daemon.protect.torch_worker.perturb_all", broken_off)
+    worker = Worker(OneFace(), TorchChanger([]))
     first, other = (worker.look(Content(photos[n]), str(n), keep=True) for n in (0, 1))
     with pytest.raises(PluginError, match="seen enough"):
         cloak(worker, photos[0], [edited, photos[0], photos[1]])
@@ -155,12 +156,12 @@ def test_no_photo_is_decoded_twice_for_want_of_room_in_a_batch(
     def unchanged(faces_in_photos, *_arguments):
         attacked.append(len(faces_in_photos))
         regions = [region_of(np.array(each.face.landmarks), 8) for each in faces_in_photos]
-        return [host.Patch(region, torch.zeros(3, 8, 8), torch.zeros(1, 8, 8)) for region in regions]
+        return [Patch(region, np.zeros((3, 8, 8), np.float32), np.zeros((1, 8, 8), np.float32)) for region in regions]
 
     monkeypatch.setattr("uncnn.daemon.protect.worker.decode", counted)
-    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", unchanged)
+    monkeypatch.setattr("uncnn.daemon.protect.torch_worker.perturb_all", unchanged)
     monkeypatch.setattr("uncnn.daemon.protect.worker.FACES_A_BATCH", 2)
-    worker = Worker(OneFace(), [])
+    worker = Worker(OneFace(), TorchChanger([]))
     for photo in photos[:3]:
         cloak(worker, photo, photos[:3])
     assert decoded == ["0.png", "1.png", "2.png"]
@@ -183,7 +184,7 @@ def test_a_batch_that_fails_is_no_fault_of_the_photo(
             raise PluginError("one of them is too much")
         return real(faces_in_photos, *arguments)
 
-    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", failing)
+    monkeypatch.setattr("uncnn.daemon.protect.torch_worker.perturb_all", failing)
     worker.working_photos.clear()
     before = np.asarray(Image.open(photos[0]).convert("RGB")).astype(int)
     assert np.abs(cloak(worker, photos[0], photos[1:]) - before).max() > 0
@@ -208,7 +209,7 @@ def test_a_face_beside_which_another_is_found_is_done_anew_inside_one_budget(
         batches.append([(face_in_photo.face, face_in_photo.beside) for face_in_photo in faces_in_photos])
         return real(faces_in_photos, *arguments)
 
-    monkeypatch.setattr("uncnn.daemon.protect.worker.perturb_all", counted)
+    monkeypatch.setattr("uncnn.daemon.protect.torch_worker.perturb_all", counted)
     for faces in ([face], [face, second], [face, second]):
         strengths = ("balanced",) * len(faces)
         asked = Change(Content(photo), photo.name, False, tuple(faces), strengths, ATTACK, "PNG", "same")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 
-import torch
+import numpy as np
 from PIL import Image
 
 from uncnn.daemon.photos import decode
 from uncnn.daemon.protect.working_photo import WorkingPhoto
 from uncnn.plugins.api import Face
-from uncnn.plugins.engine.host import Patch
-from uncnn.plugins.engine.overlap import neighbours
-from uncnn.plugins.geometry import Region
+from uncnn.plugins.engine.patches import Patch
+from uncnn.plugins.geometry import Region, neighbours
 
 
 def face(left: float) -> Face:
@@ -21,7 +20,7 @@ def face(left: float) -> Face:
 
 
 def patch(level: float) -> Patch:
-    return Patch(Region(0, 0, 4), torch.full((3, 4, 4), level), torch.ones(1, 4, 4))
+    return Patch(Region(0, 0, 4), np.full((3, 4, 4), level, np.float32), np.ones((1, 4, 4), np.float32))
 
 
 def test_a_face_is_seen_with_the_last_change_of_those_beside_it_that_are_not_at_work() -> None:

@@ -159,7 +159,7 @@ def test_a_policy_may_leave_videos_alone_and_changes_nothing_else_by_it(
     scene.put("a.mp4", "good")
     capsys.readouterr()
     scene.run()
-    assert "ignored: 2 a video that is not cloaked" in capsys.readouterr().out
+    assert "ignored: 2 videos that are not cloaked" in capsys.readouterr().out
     assert scene.states() == {"b.jpg": State.HELD}
     assert scene.cloaked() == 3, "what was held under the policy of before is not cloaked again"
     monkeypatch.setenv("UNCNN_CONFIG", str(scene.root / "config.yaml"))

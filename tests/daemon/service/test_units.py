@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -175,6 +176,61 @@ def test_the_systems_service_is_installed_and_removed_whole(machine: Path, capsy
     assert "\nBindPaths" not in audit.read_text()
     assert uninstall(wanted) == 0
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("servers", ["[https://box]", "[https://box, ssh://box]"])
+def test_a_service_with_servers_may_reach_them_and_one_without_may_not(machine: Path, servers: str) -> None:
+    configuration = machine / "etc" / "uncnn" / getpass.getuser() / "config.yaml"
+    without, wanted = configuration.read_text(), Wanted(getpass.getuser(), root=machine, web_port=8500)
+    folder = machine / "etc" / "systemd" / "system"
+    drop_ins = [folder / f"uncnn{more}@{getpass.getuser()}.service.d" / "servers.conf" for more in ("", "-web")]
+    install(wanted, start=False)
+    assert not any(file.exists() for file in drop_ins)
+    configuration.write_text(f"servers: {servers}\n{without}")
+    install(wanted, start=False)
+    for file in drop_ins:
+        assert "\nPrivateNetwork=no\n" in file.read_text()
+        keys = Path(pwd.getpwnam(getpass.getuser()).pw_dir) / ".ssh"
+        assert (f"\nBindReadOnlyPaths=-{keys}\n" in file.read_text()) is ("ssh" in servers)
+    audit = folder / f"uncnn-audit@{getpass.getuser()}.service.d"
+    assert {path.name for path in audit.iterdir()} == {"folders.conf"}, "the audit changes no faces"
+    install(Wanted(getpass.getuser(), root=machine), start=False)
+    assert all(file.exists() for file in drop_ins), "the page stays, and stays able"
+    configuration.write_text(without)
+    install(Wanted(getpass.getuser(), root=machine), start=False)
+    assert not any(file.exists() for file in drop_ins)
+    configuration.write_text(f"servers: {servers}\n{without}")
+    install(wanted, start=False)
+    uninstall(wanted)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_users_own_service_may_reach_its_servers(machine: Path) -> None:
+    configuration = machine / "config" / "uncnn" / "config.yaml"
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text("servers: [ssh://box]\n")
+    install(Wanted(""), start=False)
+    drop_in = machine / "config" / "systemd" / "user" / "uncnn.service.d" / "servers.conf"
+    assert drop_in.read_text() == units.SERVERS + (units.NO_FILES_OF_ROOT if units.gives_namespaces() else "")
+    uninstall(Wanted(""))
+    assert list(drop_in.parents[1].iterdir()) == []
+
+
+def test_ssh_is_kept_from_roots_files_where_they_belong_to_nobody_alone() -> None:
+    assert units.servers_conf(["https://box", "ssh://box"]) == units.SERVERS + units.NO_FILES_OF_ROOT
+    assert units.servers_conf(["https://box"]) == units.SERVERS
+    assert units.servers_conf(["ssh://box"], namespaces=False) == units.SERVERS
+    assert "PrivateUsers" not in units.servers_conf(["ssh://box"], Path("/home/alice"))
+
+
+@needs_systemd
+def test_systemd_has_nothing_to_say_against_servers(tmp_path: Path) -> None:
+    unit = tmp_path / "uncnn@.service"
+    unit.write_text(system_unit())
+    (tmp_path / "uncnn@.service.d").mkdir()
+    drop_in = units.servers_conf(["ssh://box"], Path("/home/alice"))
+    (tmp_path / "uncnn@.service.d" / "servers.conf").write_text(drop_in)
+    assert exposure(unit) < 3.0
 
 
 def test_a_folder_that_is_not_there_is_named_before_anything_is_written(machine: Path) -> None:

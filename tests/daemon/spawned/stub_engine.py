@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import stub_handlers
 
-from uncnn.daemon.protect.process_engine import ProcessEngine
+from uncnn.daemon.config import Models
+from uncnn.daemon.protect.process_engine import JOB_SECONDS, ProcessEngine
 from uncnn.daemon.protect.processes import Child
 from uncnn.exporters.registry.detectors import ChosenDetector, DetectorFiles
 from uncnn.exporters.registry.store import EMBEDDED, Installed, Roster
@@ -46,3 +48,10 @@ class StubEngine(ProcessEngine):
         if self._verifier is None or not self._verifier.alive:
             self._verifier = Child("verifier", partial(stub_handlers.make_verifier, str(self._data)))
         return self._verifier
+
+
+def stub_for(
+    models: Models, device: str, data: Path, spool: Path, _servers: Sequence[str] = (), seconds: float = JOB_SECONDS
+) -> StubEngine:
+    """Return what `engine_for` is replaced by."""
+    return StubEngine(models, device, data, spool, seconds)

@@ -14,7 +14,7 @@ if __name__ == "__main__":
 
     from uncnn.daemon.commands import run_once as once
 
-    once.ProcessEngine = stub_engine.StubEngine
+    once.engine_for = stub_engine.stub_for
     if len(sys.argv) > 2 and sys.argv[2] in ("named", "claimed"):
         del os.O_TMPFILE
     if "claimed" in sys.argv[2:]:

@@ -75,7 +75,7 @@ if __name__ == "__main__":
     from uncnn.daemon.video import protector
     from uncnn.plugins.api import UncnnError
 
-    worker_thread.ProcessEngine = stub_engine.StubEngine
+    worker_thread.engine_for = stub_engine.stub_for
     protector.VideoEngine = stub_clips.StubVideoEngine
     if "STUB_NO_VIDEO" in os.environ:
         from uncnn.plugins import extras

@@ -90,7 +90,7 @@ def test_a_clip_is_changed_where_its_face_is_and_judged(
     assert (tried.samples, tried.tracks[0].linked_windows) == (verdict.samples, (0, 1))  # type: ignore[attr-defined]
     for few, whole in zip(tried.tracks[0].face.judgements, track.face.judgements, strict=True):
         assert (few.recogniser, few.view) == (whole.recogniser, whole.view)
-        assert abs(few.after - whole.after) < 0.1
+        assert abs(few.after - whole.after) < 0.15, "an encoder does not do alike to some frames and to all"
     (alone,) = trial(worker, verifier, clip, (1,)).tracks
     assert alone.windows == alone.linked_windows == (1,), "nothing is said of what was not tried"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from clock import Clock
 from served_page import ServedPage
-from stub_engine import StubEngine
+from stub_engine import stub_for
 
 from uncnn.daemon.config import Config, Policy
 
@@ -52,7 +52,7 @@ def _served(root: Path, config: Config | None = None) -> Iterator[ServedPage]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNCNN_STATE", str(root / "state"))
         patch.setenv("XDG_DATA_HOME", str(root / "data"))
-        patch.setattr("uncnn.daemon.web.engines.ProcessEngine", StubEngine)
+        patch.setattr("uncnn.daemon.web.engines.engine_for", stub_for)
         served = ServedPage(root / "dropped", config or Config())
         try:
             yield served

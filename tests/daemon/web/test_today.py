@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scene import Scene
 from served_page import ServedPage
-from stub_engine import StubEngine
+from stub_engine import stub_for
 
 PHOTOS = {"a beach.jpg": "a photo", "Beach 2.jpg": "unprotected", "sub/c.jpg": "damaged", "Fête <b>.jpg": "b photo"}
 
@@ -21,7 +21,7 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNCNN_STATE", str(scene.state))
         patch.setenv("XDG_DATA_HOME", str(scene.root / "data"))
-        patch.setattr("uncnn.daemon.commands.run_once.ProcessEngine", StubEngine)
+        patch.setattr("uncnn.daemon.commands.run_once.engine_for", stub_for)
         for name, content in PHOTOS.items():
             scene.put(name, content)
         scene.put("notes.txt", "no photo")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from browsing import Visitor
+from browsing import Visitor, follow
 from playwright.sync_api import expect
 from served_page import ServedPage
 
@@ -23,7 +23,7 @@ def test_a_folder_is_added_by_hand(
     page.site.configured.file = file
     page.site.configured.read_again()
     seen = visitor.open(page)
-    seen.get_by_role("link", name="Folders").click()
+    follow(seen, "Folders")
     seen.get_by_text("Watch another folder").click()
     seen.get_by_label("Folder with your photos").fill("Pictures")
     seen.get_by_label("Folder for the copies").fill("~/Cloaked")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import PATIENCE_MS, PHONE, Visitor
+from browsing import PHONE, Visitor
 from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 from served_page import ServedPage
@@ -132,10 +132,8 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def playing() -> Iterator[Playwright]:
-    expect.set_options(timeout=PATIENCE_MS)  # models are loaded, and a camera is begun
     with sync_playwright() as playwright:
         yield playwright
-    expect.set_options(timeout=None)
 
 
 @pytest.fixture(scope="module")

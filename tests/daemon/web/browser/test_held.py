@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from browsing import Visitor, photo
+from browsing import Visitor, follow, photo
 from playwright.sync_api import Locator, Page, expect
 from scene import Scene
 from served_page import ServedPage
@@ -43,7 +43,7 @@ def confirm(seen: Page, words: str) -> None:
 def again(seen: Page, scene: Scene) -> None:
     """Do what is queued, and look at what is held then."""
     scene.run()
-    seen.get_by_role("link", name="Held").click()
+    follow(seen, "Held")
 
 
 def test_each_face_is_shown_beside_its_buttons(seen: Page) -> None:

@@ -28,7 +28,7 @@ def test_every_window_follows_and_one_listens(page: ServedPage, visitor: Visitor
     page.put("me.png", photo("unchanged"))
     for each in windows:
         expect(each.locator("#photos > li[data-status=protected]")).to_have_count(1)
-    assert page.site.changes.listeners == 1
+    page.until(lambda: page.site.changes.listeners == 1)
     first.close()  # another one listens from now on
     page.until(lambda: page.site.changes.listeners == 1)
     page.put("us.png", photo("unchanged"))

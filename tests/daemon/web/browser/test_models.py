@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from browsing import PATIENCE_MS, Visitor
+from browsing import PATIENCE_MS, Visitor, follow
 from mirror import mirror_of
 from playwright.sync_api import expect
 from served_page import ServedPage
@@ -21,7 +21,7 @@ def test_a_model_is_pulled_when_a_person_says_so_twice(page: ServedPage, visitor
     with mirror_of(tmp_path) as mirror:
         page.site.pulls.mirror = mirror.url
         seen = visitor.open(page)
-        seen.get_by_role("link", name="Models").click()
+        follow(seen, "Models")
         model = seen.locator("#model-mobilefacenet-casia")
         expect(model).to_contain_text("Pulls 4.1 MB from 127.0.0.1.")
         dialog = seen.get_by_role("dialog")

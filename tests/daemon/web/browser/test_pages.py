@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +13,8 @@ from browsing import DESKTOP, PHONE, Visitor, photo
 from playwright.sync_api import Error, Page, expect
 from scene import Scene
 from served_page import ServedPage
+
+from uncnn.daemon.people.store import People, Person, Template, people_file, write_people
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +29,14 @@ LARGEST_BYTES = 100_000
 FETCHED = """
 performance.getEntries().filter((each) => /^(navigation|resource)$/.test(each.entryType)).map((each) => each.name)
   .filter((name) => !/[.]jpg|[/]events$/.test(name))
+"""
+
+LINES = """
+(each) => {
+  const range = document.createRange();
+  range.selectNodeContents(each);
+  return range.getClientRects().length;
+}
 """
 
 
@@ -142,3 +154,15 @@ def test_it_can_be_installed_as_an_app(page: ServedPage, visitor: Visitor) -> No
     assert (manifest["errors"], manifest["url"]) == ([], f"http://{page.host}/static/manifest.webmanifest")
     found = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
     assert [each["errorId"] for each in found if each["errorId"] != "in-incognito"] == []
+
+
+def test_a_day_is_that_day_everywhere_and_words_of_a_table_stay_whole(page: ServedPage, visitor: Visitor) -> None:
+    template = Template("openvino-0095", "0" * 64, [[1.0, 0.0]])
+    write_people(people_file(), People(1, [Person("Ada", datetime(2026, 3, 1, 12, tzinfo=UTC), [template])]))
+    seen = visitor.open(page, timezone_id="America/Los_Angeles", locale="en-US")
+    seen.goto(f"http://{page.host}/people")
+    settled(seen)
+    expect(seen.locator("#people time")).to_have_text("Mar 1, 2026")
+    words = seen.locator("#people").get_by_text(re.compile("^(Name|Photos)$"))
+    assert words.count() == 2
+    assert [(each.inner_text(), each.evaluate(LINES)) for each in words.all() if each.evaluate(LINES) != 1] == []
