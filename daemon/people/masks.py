@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.files.folders import private
+from uncnn.daemon.files.private_file import write_private
 from uncnn.daemon.people.store import Mask, People, PeopleError, people_file
 from uncnn.daemon.text import printable, system_words
 
@@ -30,11 +29,7 @@ def keep(packed: bytes) -> str:
     sha256 = hashlib.sha256(packed).hexdigest()
     file = masks_dir() / f"{sha256}{ENDING}"
     try:
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".mask-", delete=False) as writer:  # 0600
-            writer.write(packed)
-            writer.flush()
-            os.fsync(writer.fileno())
-        Path(writer.name).replace(file)
+        write_private(file, packed)
     except OSError as error:
         raise PeopleError(f"{printable(file)} cannot be written: {system_words(error)[1]}") from error
     return sha256

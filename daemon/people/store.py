@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 from pydantic import TypeAdapter, ValidationError
 
 from uncnn.daemon.files.folders import private, state_dir
+from uncnn.daemon.files.private_file import write_private
 from uncnn.daemon.text import printable, system_words
 from uncnn.plugins.api import Fault, UncnnError
 
@@ -104,10 +105,26 @@ def read_people(file: Path | None = None) -> People:
 def write_people(file: Path, people: People) -> None:
     """Write the enrolled people, 0600, whole or not at all. Raises PeopleError."""
     try:
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".people-", delete=False) as writer:  # 0600
-            writer.write(_PEOPLE.dump_json(people))
-            writer.flush()
-            os.fsync(writer.fileno())
-        Path(writer.name).replace(file)
+        write_private(file, _PEOPLE.dump_json(people))
     except OSError as error:
         raise PeopleError(f"{printable(file)} cannot be written: {system_words(error)[1]}") from error
+
+
+@contextmanager
+def changing(file: Path) -> Iterator[People]:
+    """Yield the enrolled people to who changes them: commands at the same time wait for each other.
+
+    Raises PeopleError.
+    """
+    import fcntl  # here: `import uncnn` has to do without what only Unix has
+
+    try:
+        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise PeopleError(f"{printable(file.parent)} cannot be opened: {system_words(error)[1]}") from error
+    try:
+        with suppress(OSError):  # a share that knows no locks
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield read_people(file)
+    finally:
+        os.close(folder)
