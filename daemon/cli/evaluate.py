@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.cli.options import ConfigFile, Device, Licence, PolicyName
+from uncnn.daemon.cli.options import AttackName, ConfigFile, Device, Licence, Parameters, PolicyName
 
 
 def evaluate(
@@ -73,11 +73,8 @@ def evaluate(
     ] = None,
     config: ConfigFile = None,
     policy: PolicyName = None,
-    attack: Annotated[str | None, typer.Option(help="The attack; default: the policy's.")] = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A parameter of the attack, such as steps=20. Can be repeated."),
-    ] = None,
+    attack: AttackName = None,
+    parameter: Parameters = None,
     licence: Licence = None,
     device: Device = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON (schema_version 2) instead of text.")] = False,

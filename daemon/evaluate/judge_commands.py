@@ -14,12 +14,12 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_args
 
 import numpy as np
 
-from uncnn.daemon.evaluate.adversaries import Judge, unit
-from uncnn.daemon.evaluate.plan import UNCLOAKED, EvaluationError, JudgeCommand, Plan
+from uncnn.daemon.evaluate.adversaries import Judge, Metric, closeness
+from uncnn.daemon.evaluate.plan import UNCLOAKED, EvaluationError, JudgeCommand, Plan, people_for
 from uncnn.daemon.evaluate.values import Session
 from uncnn.daemon.text import printable
 from uncnn.plugins.recognisers.cards import Embeddings
@@ -28,6 +28,8 @@ VIEW: Final = "as-is"
 """What these judges are shown: the file as it was published."""
 
 _AGE: Final = "age"
+_METRIC: Final = "metric"
+_METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
 
 Rows: TypeAlias = Mapping[str, Mapping[str, Any]]
 """By a photo's place, `kind/number`, what was written of it."""
@@ -92,7 +94,7 @@ def ask_commands(session: Session, plan: Plan, exhibits: Exhibits) -> tuple[Sess
             raise EvaluationError(f"{command}: it found no face on any photo: try it on a folder of photos by itself")
         for key in found:
             name = f"{command.name}:{key}" if command.name else key
-            session, judge = _joined(session, plan, name, _one_judge(rows, key), exhibits)
+            session, judge = _joined(session, plan, name, _metric(command, rows), _one_judge(rows, key), exhibits)
             judges.append(judge)
         session = _aged(session, exhibits, rows)
     return session, tuple(judges)
@@ -139,7 +141,22 @@ def _checked(row: dict[str, Any]) -> dict[str, Any]:
             kept[key] = value
         elif key == _AGE and number and math.isfinite(value):
             kept[key] = float(value)
+        elif key == _METRIC:
+            if value not in _METRICS:
+                raise ValueError(f"{_METRIC} is none of {', '.join(_METRICS)}")
+            kept[key] = value
     return kept
+
+
+def _metric(command: JudgeCommand, rows: Rows) -> Metric:
+    """Return how a command's embeddings are compared. Raises EvaluationError: its rows differ in that."""
+    said = {
+        row.get(_METRIC, "cosine") for row in rows.values() if any(isinstance(value, list) for value in row.values())
+    }
+    if len(said) > 1:
+        raise EvaluationError(f"{command}: its rows are of several metrics: write the same {_METRIC} in each")
+    metric: Metric = said.pop()
+    return metric
 
 
 def _one_judge(rows: Rows, key: str) -> dict[str, Embeddings]:
@@ -153,7 +170,12 @@ def _one_judge(rows: Rows, key: str) -> dict[str, Embeddings]:
 
 
 def _joined(
-    session: Session, plan: Plan, name: str, embeddings: Mapping[str, Embeddings], exhibits: Exhibits
+    session: Session,
+    plan: Plan,
+    name: str,
+    metric: Metric,
+    embeddings: Mapping[str, Embeddings],
+    exhibits: Exhibits,
 ) -> tuple[Session, Judge]:
     """Return the session with one judge more, and the judge."""
     if name in session.shots[0].clean:
@@ -162,7 +184,7 @@ def _joined(
     people = [person for place, person in places.items() if place in embeddings]
     width = len(next(iter(embeddings.values())))
     strangers = np.array([embeddings[place] for place in places if place in embeddings], np.float32).reshape(-1, width)
-    judge = Judge(name, "cosine", _threshold(name, strangers, people, plan.far), outside=True)
+    judge = Judge(name, metric, _threshold(name, metric, strangers, people, plan.far), outside=True)
     mean = strangers.mean(axis=0)
 
     def seen(kind: str, photo: str) -> Embeddings:
@@ -198,22 +220,23 @@ def _faceless(
             yield f"{printable(name)} finds no face on {missed} of {len(shown)} {words}"
 
 
-def _threshold(name: str, distractors: Embeddings, people: Sequence[str], far: float) -> float:
-    """Return from which cosine on the share `far` of the pairs of different distractors is linked.
+def _threshold(name: str, metric: Metric, distractors: Embeddings, people: Sequence[str], far: float) -> float:
+    """Return from which cosine on, or up to which distance, the share `far` of the pairs of distractors is linked.
 
     Raises EvaluationError: there are too few pairs to tell.
     """
-    least = math.ceil((1 + math.sqrt(1 + 8 / far)) / 2)
-    if len(set(people)) < least:
+    needed = people_for(far)
+    if len(set(people)) < needed:
         raise EvaluationError(
-            f"judge {printable(name)}: it finds a face on distractors of {len(set(people))} people, and {least} are "
+            f"judge {printable(name)}: it finds a face on distractors of {len(set(people))} people, and {needed} are "
             f"needed to tell from where on it links two photos at FAR {far:g}: give more with --distractors"
         )
-    faces = unit((distractors - distractors.mean(axis=0)).astype(np.float64))
+    faces = distractors - distractors.mean(axis=0)
     _, codes = np.unique(people, return_inverse=True)
     rows, columns = np.triu_indices(len(faces), 1)
-    pairs = (faces @ faces.T)[rows, columns][codes[rows] != codes[columns]]
-    return float(np.quantile(pairs, 1 - far))
+    pairs = closeness(metric, faces, faces)[rows, columns][codes[rows] != codes[columns]]
+    least = float(np.quantile(pairs, 1 - far))
+    return least if metric == "cosine" else -least
 
 
 def _aged(session: Session, exhibits: Exhibits, rows: Rows) -> Session:

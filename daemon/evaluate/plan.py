@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
@@ -127,6 +128,12 @@ def make_plan(
         raise EvaluationError(
             "--judge-command: from where on it links two photos is told by pairs of other people: give --distractors"
         )
+    asked, needed = len({name for _, name in strangers}), people_for(far)
+    if commands and asked < needed:
+        raise EvaluationError(
+            f"--judge-command: {needed} people are needed to tell from where on it links two photos at FAR {far:g}, "
+            f"and --distractors has {asked}: give more"
+        )
     if synthetic and len(strangers) < LEAST:
         raise EvaluationError(
             f"--synthetic-distractors {synthetic}: they are drawn from a model of the real ones, {len(strangers)} "
@@ -145,6 +152,11 @@ def make_plan(
         tuple(commands),
         synthetic,
     )
+
+
+def people_for(far: float) -> int:
+    """Return of how many people there must be distractors, so that one pair of two in 1 / `far` is linked."""
+    return math.ceil((1 + math.sqrt(1 + 8 / far)) / 2)
 
 
 def _by_person(folder: Path) -> dict[str, list[Path]]:

@@ -24,7 +24,7 @@ from uncnn.daemon.evaluate.cloaking import Cloaking
 from uncnn.daemon.evaluate.findings import findings_of
 from uncnn.daemon.evaluate.judge_commands import Exhibits, ask_commands
 from uncnn.daemon.evaluate.judge_process import NO_AIDES, Aides, outside_models
-from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, EvaluationError, JudgeCommand, Plan
+from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED, EvaluationError, JudgeCommand, Plan, make_plan
 from uncnn.daemon.evaluate.values import Session, Shot, Take
 from uncnn.daemon.evaluate.visibility import LIKENESS, summaries_of
 from uncnn.daemon.protect.content import Content
@@ -101,6 +101,17 @@ def test_a_program_judges_the_files_as_they_were_released(tmp_path: Path) -> Non
     assert session.notes == ("mine:pixels finds no face on 1 of 6 photos, strong",)
 
 
+def test_a_program_may_compare_distances(tmp_path: Path) -> None:
+    session, made = exhibits(tmp_path)
+    plan = plan_of(program(tmp_path, PIXELS.replace('"age"', '"metric": "euclidean", "age"')))
+    session, (judge,) = ask_commands(session, plan, made)
+    others = session.distractors["pixels"].astype(np.float64)
+    distances = np.linalg.norm(others[:, None] - others, axis=2)[np.triu_indices(len(others), 1)]
+    assert (judge.metric, judge.threshold) == ("euclidean", pytest.approx(np.quantile(distances, 0.01)))
+    none, strong = _over_all(session, plan, [judge])
+    assert (none.own_photo.value, strong.own_photo.value) == (1, 0), "the farther, the less alike"
+
+
 def _over_all(session: Session, plan: Plan, judges: list[Any]) -> list[Any]:
     return [found for found in findings_of(session, plan, judges) if found.size == "all"]
 
@@ -136,6 +147,13 @@ def test_the_age_alarm_is_the_mean_and_the_largest_change(tmp_path: Path) -> Non
         (PIXELS.replace("values, ", "[float('nan')], "), r"pixels is no list of finite numbers"),
         (PIXELS.replace('"pixels": values, ', ""), r"it found no face on any photo"),
         (PIXELS.replace("values, ", "values[:len(rows) + 1], "), r"embeddings of pixels are of several lengths"),
+        (PIXELS.replace('"age"', '"metric": "angle", "age"'), r"metric is none of cosine, euclidean"),
+        (
+            PIXELS.replace('"age"', '["age", "metric"][:len(rows) % 2 + 1][-1]').replace(
+                "values[0] / 4", '"euclidean"'
+            ),
+            r"its rows are of several metrics",
+        ),
     ],
 )
 def test_programs_that_write_something_else_are_named(tmp_path: Path, text: str, message: str) -> None:
@@ -293,6 +311,19 @@ def test_likeness_is_the_cosine_to_the_robust_recogniser() -> None:
 
 def test_without_processes_nothing_is_asked() -> None:
     assert Aides().embed({}) == {}
+
+
+def test_too_few_distractors_for_a_program_are_told_before_anything_is_cloaked(tmp_path: Path) -> None:
+    for folder, people in (("people", 2), ("others", 45), ("enough", 46)):
+        for number in range(people):
+            own = tmp_path / folder / f"{folder}{number}"
+            own.mkdir(parents=True)
+            for photo in range(2):
+                (own / f"{photo}.jpg").touch()
+    commands = [JudgeCommand.of("true")]
+    with pytest.raises(EvaluationError, match=r"46 people are needed .* FAR 0.001, and --distractors has 45"):
+        make_plan(tmp_path / "people", distractors=tmp_path / "others", commands=commands)
+    assert make_plan(tmp_path / "people", distractors=tmp_path / "enough", commands=commands).commands
 
 
 @pytest.mark.slow

@@ -47,7 +47,7 @@ def test_the_same_are_drawn_again_in_pieces(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(synthetic, "AT_ONCE", 10)
     pieces = list(drawn(COSINE, strangers(200), 25))
     assert [len(piece) for piece in pieces] == [10, 10, 5]
-    assert np.concatenate(pieces) == pytest.approx(whole)
+    assert np.concatenate(pieces) == pytest.approx(whole, abs=1e-5)  # sums of other lengths round otherwise
 
 
 def test_a_model_of_few_is_as_wide_as_they_are() -> None:
