@@ -39,7 +39,9 @@ from uncnn.exporters.train.faces import read_faces
 from uncnn.exporters.train.robust import draw
 from uncnn.plugins import geometry
 from uncnn.plugins.api import Detector, Face, Pixels
-from uncnn.plugins.engine.host import FaceInPhoto, compose, perturb_all
+from uncnn.plugins.engine.host import perturb_all
+from uncnn.plugins.engine.patches import FaceInPhoto
+from uncnn.plugins.engine.rendering import compose
 from uncnn.plugins.recognisers.onnx_recogniser import crop
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recogniser
 from uncnn.plugins.registry import STRENGTHS, make_attack

@@ -29,7 +29,7 @@ from onepass import OUTSIDE, portraits_of
 from peers_faces import Person
 from peers_kept import Kept, check, cloaked, embedded, write
 from peers_methods import METHODS, Method
-from peers_table import HEAD, Clean, draw, row_of
+from peers_table import EQUAL, HEAD, Clean, draw, equally_visible, row_of
 
 from uncnn.plugins.recognisers.cards import Embeddings
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
@@ -59,13 +59,13 @@ def main() -> None:
     methods = [method for method in METHODS if options.method is None or method.name in options.method]
     number, strangers, asked = options.people, options.distractors, OUTSIDE
     if options.smoke:
-        methods, number, strangers, asked = [_short(method) for method in methods], 2, 4, OUTSIDE[:1]
+        methods, number, strangers, asked = [short(method) for method in methods], 2, 4, OUTSIDE[:1]
     judges = [OnnxRecogniser.load(REFERENCE / name, CPU) for name in asked]
     judged, others = (1, 1) if options.smoke else (JUDGED, OTHERS)
     people = list(people_of(lfw / "identities", number, judged, others))
     with tempfile.TemporaryDirectory() as scratch:
         keep = options.keep or Path(scratch)
-        clean = _clean(people, lfw / "distractors", strangers, judges, keep)
+        clean = clean_of(people, lfw / "distractors", strangers, judges, keep)
         print(f"{len(people)} people, {clean.strangers} distractors; asked: {', '.join(asked)}", flush=True)
         attacked = surrogates()
         kept: dict[str, dict[str, Kept]] = {method.name: {} for method in methods}
@@ -75,6 +75,7 @@ def main() -> None:
                 kept[method.name] |= cloaked(method, some, keep, attacked, judges, not options.no_more)
         rows = [row_of(method, kept[method.name], clean) for method in methods if kept[method.name]]
     print(HEAD, *(row.line for row in rows), sep="\n", flush=True)
+    print("\nat equal visibility on a desktop:", EQUAL, *equally_visible(rows), sep="\n", flush=True)
     picture = draw(rows)
     if options.draw is not None:
         options.draw.write_text(picture)
@@ -82,7 +83,7 @@ def main() -> None:
         options.json.write_text(json.dumps([row.figures for row in rows], indent=1))
 
 
-def _short(method: Method) -> Method:
+def short(method: Method) -> Method:
     """Return a method with as few steps as show that it runs."""
     work = replace(method.work, steps=2) if hasattr(method.work, "steps") else method.work  # type: ignore[type-var]
     return replace(method, work=work)
@@ -98,7 +99,9 @@ def people_of(folder: Path, number: int, judged: int, others: int) -> Iterator[P
             yield Person(own.name, tuple(portraits[:judged]), tuple(portraits[judged:]))
 
 
-def _clean(people: Sequence[Person], folder: Path, number: int, judges: Sequence[OnnxRecogniser], keep: Path) -> Clean:
+def clean_of(
+    people: Sequence[Person], folder: Path, number: int, judges: Sequence[OnnxRecogniser], keep: Path
+) -> Clean:
     """Return what judges see in the clean photos of the people and of strangers; kept."""
     own = keep / "clean"
     own.mkdir(parents=True, exist_ok=True)

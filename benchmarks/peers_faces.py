@@ -18,12 +18,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins.api import Budget, Pixels
-from uncnn.plugins.engine.batch import PATCH_PX, FaceBatch, cut, together
-from uncnn.plugins.engine.host import Patch, compose
+from uncnn.plugins.engine.batch import FaceBatch, bounded, together
 from uncnn.plugins.engine.loss import EnsembleLoss
+from uncnn.plugins.engine.patches import PATCH_PX, FaceInPhoto, Patch, cut_faces
+from uncnn.plugins.engine.rendering import compose
 from uncnn.plugins.engine.targets import AttackTarget
 from uncnn.plugins.engine.views import View
-from uncnn.plugins.geometry import ARCFACE_112, Floats, Region, region_of, similarities, transform
+from uncnn.plugins.geometry import ARCFACE_112, Floats, Region, similarities, transform
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 
 SIDE_112: Final = 112  # pixels of the aligned crop that LowKey, TIP-IM and OPOM change
@@ -87,17 +88,13 @@ def seed_of(photo: Pixels) -> int:
 
 def squares_of(portraits: Sequence[Portrait], epsilon_255: float, start: float = 1.0) -> tuple[list[Region], Square]:
     """Return where the squares of the faces are, and them; what may change is the aligned crop of each."""
-    regions = [region_of(np.array(each.face.landmarks), PATCH_PX) for each in portraits]
-    parts = [
-        cut(each.photo, [each.face], [region], Budget(epsilon_255=epsilon_255), seed_of(each.photo), "cpu")
-        for each, region in zip(portraits, regions, strict=True)
-    ]
-    batch = together(parts)
+    faces = cut_faces([FaceInPhoto(each.photo, each.face, seed_of(each.photo)) for each in portraits])
+    batch = together([bounded(face, Budget(epsilon_255=epsilon_255), "cpu") for face in faces])
     inside = torch.from_numpy(np.stack([_crop(points) for points in batch.points]))[:, None]
     limits = epsilon_255 * inside.to(batch.patches)
     still = batch.flow_limits * 0
     square = Square(batch.patches, batch.points, batch.units, limits, limits, still, batch.seeds, start=start)
-    return regions, square
+    return [face.region for face in faces], square
 
 
 def _crop(points: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
@@ -119,6 +116,6 @@ def composed(
     portraits: Sequence[Portrait], regions: Sequence[Region], faces: Square, pixels: Tensor
 ) -> Iterator[Pixels]:
     """Yield each photo with the change of its face, (N, 3, P, P) grey levels, in it."""
-    held, limits = faces.valid(pixels), faces.luma_limits
+    held, limits = faces.valid(pixels).numpy(), faces.luma_limits.numpy()
     for number, (portrait, region) in enumerate(zip(portraits, regions, strict=True)):
         yield compose(portrait.photo, [Patch(region, held[number], limits[number])])[0]

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from uncnn.plugins.api import Pixels
-from uncnn.plugins.engine.batch import PATCH_PX
 from uncnn.plugins.engine.loss import EnsembleLoss, embeddings
+from uncnn.plugins.engine.patches import PATCH_PX
 from uncnn.plugins.geometry import Region
 from uncnn.plugins.perception.similarity import dssim
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser

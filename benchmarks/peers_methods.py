@@ -23,7 +23,9 @@ from uncnn.plugins.attacks.lowkey import LowKey
 from uncnn.plugins.attacks.pgd import Pgd
 from uncnn.plugins.attacks.tip_im import TipIm
 from uncnn.plugins.attacks.veil import Veil
-from uncnn.plugins.engine.host import FaceInPhoto, compose, perturb_all
+from uncnn.plugins.engine.host import perturb_all
+from uncnn.plugins.engine.patches import FaceInPhoto
+from uncnn.plugins.engine.rendering import compose
 from uncnn.plugins.engine.steps import lengths
 from uncnn.plugins.perception.similarity import ms_ssim
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser

@@ -29,6 +29,7 @@ HEAD: Final = (
 )
 LABEL: Final = 4.2  # the height of a label, %
 WITH_INTERVAL: Final = ("own", "cross", "cc", "probe")
+EQUAL: Final = f"| | JOD | {' | '.join(f'{name} | `veil`' for name in WITH_INTERVAL)} |\n|" + "---|" * 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +102,27 @@ def row_of(method: Method, kept: Mapping[str, Kept], clean: Clean) -> Row:
         float(np.mean([kept[name].seconds for name in names])),
         float(np.mean([kept[name].peak for name in names])) / 2**20,
     )
+
+
+def equally_visible(rows: Sequence[Row]) -> list[str]:
+    """Return a line a published method: what is left of it, and of `veil` where it shows as much on a desktop.
+
+    `veil` is read off the straight line between the two strengths on either side. A star: the method shows more than
+    the strongest, or less than the weakest, whose figure it then is.
+    """
+    ours = sorted((row for row in rows if row.method.kind == "ours"), key=lambda row: row.jod[1])
+    if not ours:
+        return []
+    lines = []
+    for row in sorted((row for row in rows if row.method.kind == "published"), key=lambda row: -row.jod[1]):
+        there = row.jod[1]
+        star = "" if ours[0].jod[1] <= there <= ours[-1].jod[1] else "*"
+        cells = []
+        for name in WITH_INTERVAL:
+            share = np.interp(there, [each.jod[1] for each in ours], [each.rates[name].value for each in ours])
+            cells += [row.rates[name].brief, f"{share:.0%}{star}"]
+        lines.append("| " + " | ".join([row.method.name, f"{there:.2f}", *cells]) + " |")
+    return lines
 
 
 def _mean(shares: Floats) -> float | None:

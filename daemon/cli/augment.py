@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uncnn.daemon.cli.options import ConfigFile, Device, Json, Licence, PolicyName
+from uncnn.daemon.cli.options import AttackName, ConfigFile, Device, Json, Licence, Parameters, PolicyName
 
 
 def augment(
@@ -18,12 +18,9 @@ def augment(
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the copies, apart from the photos.")],
     config: ConfigFile = None,
     policy: PolicyName = None,
-    attack: Annotated[str | None, typer.Option(help="The attack; default: the policy's.")] = None,
+    attack: AttackName = None,
     strength: Annotated[str | None, typer.Option(help="subtle, balanced, strong or utmost.")] = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A parameter of the attack, such as steps=20. Can be repeated."),
-    ] = None,
+    parameter: Parameters = None,
     licence: Licence = None,
     device: Device = None,
     json: Json = False,
