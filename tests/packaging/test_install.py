@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from uncnn.daemon.output import NOT_RUNNING
+from uncnn.plugins.extras import REMEDIES
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTRAIT = ROOT / "docs" / "examples" / "astronaut.png"
 UV = Path(sys.executable).with_name("uv")
 LARGEST_BASE = 450_000_000  # bytes on disk of what every user gets; what computes comes besides
+LARGEST_VERIFY = 550_000_000  # with what judges
 FOR_NOBODY = {"albumentations", "opencv", "pandas", "scikit_learn", "scikit_image", "streamlit", "retinaface_pytorch"}
 
 pytestmark = pytest.mark.slow
@@ -79,12 +81,39 @@ def test_the_base_is_small_and_says_what_it_lacks(wheel: Path, pins: Path, tmp_p
     assert 'torch is not installed: pip install "uncnn[cpu]"' in run(tmp_path, "plugins", "show", "veil").stderr
 
 
+def test_with_verify_copies_are_judged_without_torch(wheel: Path, pins: Path, tmp_path: Path) -> None:
+    packages = installed(wheel, pins, "[verify]", tmp_path)
+    assert "onnxruntime" in packages
+    assert not {"torch", "scipy", *FOR_NOBODY} & packages
+    assert sum(file.lstat().st_size for file in (tmp_path / "venv").rglob("*")) < LARGEST_VERIFY
+    answer = run(tmp_path, "verify", PORTRAIT, PORTRAIT)
+    assert (answer.returncode, answer.stderr) == (4, ""), "a photo is linked to itself"
+    answer = run(tmp_path, "cloak", PORTRAIT, "-o", tmp_path / "out", "--server", "ssh://nowhere.invalid")
+    assert answer.returncode == 1
+    assert 'torch is not installed: pip install "uncnn[cpu]"' in answer.stdout
+    assert "ssh://nowhere.invalid: " in answer.stdout
+
+
 def test_with_cpu_a_photo_is_cloaked(wheel: Path, pins: Path, tmp_path: Path) -> None:
     packages = installed(wheel, pins, "[cpu]", tmp_path)
     assert not {"onnxruntime_gpu", "scipy", "timm", "matplotlib", *FOR_NOBODY} & packages
     answer = run(tmp_path, "cloak", PORTRAIT, "-o", tmp_path / "out")
     assert answer.returncode == 0, answer.stderr
     assert (tmp_path / "out" / "astronaut.png").is_file()
+
+
+@pytest.mark.parametrize("extra", ["evaluate", "notify", "video", "web"])
+def test_what_an_extra_is_asked_for_is_there_and_can_be_imported(
+    extra: str, wheel: Path, pins: Path, tmp_path: Path
+) -> None:
+    wanted = [name for name, remedy in REMEDIES.items() if f"uncnn[{extra}]" in remedy]
+    assert wanted
+    packages = installed(wheel, pins, f"[{extra}]", tmp_path)
+    assert not {"torch", "onnxruntime", *FOR_NOBODY} & packages
+    code = f"import importlib\nfor name in {wanted}: importlib.import_module(name)"
+    command = [tmp_path / "venv" / "bin" / "python", "-c", code]
+    done = subprocess.run(command, env=fresh(tmp_path), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_it_is_a_tool_of_uv(built: Path, tmp_path: Path) -> None:
