@@ -19,10 +19,11 @@ from typing import Final
 
 HERE: Final = Path(__file__).parent
 LONGEST_FIRST: Final = (
-    *("mutants", "looks", "kinds", "attacks", "rotations", "pack", "cloak", "formats", "fuzz", "sameness", "overlap"),
-    *("service", "explain", "portraits", "backdrops", "margin", "recognisers", "detector", "blind", "attack_speed"),
-    *("video", "live", "live_hiding", "half_written", "canaries", "audit", "displays", "frontier", "cold", "web"),
-    *("augment", "onepass", "mask", "peers"),
+    *("mutants", "founding", "looks", "kinds", "attacks", "rotations", "pack", "cloak", "formats", "fuzz", "sameness"),
+    *("overlap", "service", "explain", "portraits", "backdrops", "margin", "recognisers", "detector", "blind"),
+    *("attack_speed", "video", "live", "live_hiding", "half_written", "canaries", "audit", "displays", "frontier"),
+    *("cold", "web", "augment", "onepass", "mask", "peers", "server", "transformer", "judges", "adaptive", "cost"),
+    "archive",
 )
 """So that no core is idle at the end."""
 

@@ -16,6 +16,7 @@ ELSEWHERE = {
     "page_pictures": "draws what docs/web.md shows; tests/daemon/web/browser does the same",
     "opinion": "run where its model is made anew",
     "robust": "run where its model is made anew",
+    "screens": "draws what docs/screens.md shows; tests/daemon/web/browser does the same",
     "strengths": "has none",
 }
 
