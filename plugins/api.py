@@ -228,6 +228,17 @@ class Loss(Protocol):
         """
         ...
 
+    def losses(self, inputs: Tensor, step: int, targets: int) -> Sequence[Tensor]:
+        """Return the loss of each face, (N,), and after it that toward each of the first `targets`; differentiable.
+
+        The recognisers look once for all of them.
+        """
+        return [self(inputs, step), *(self.toward(target)(inputs, step) for target in range(targets))]
+
+    def gradients(self, inputs: Tensor, step: int, targets: int) -> Sequence[Tensor]:
+        """Return the gradients of `losses`, (N, 3, P, P) each; in bounded memory."""
+        return [self.gradient(inputs, step), *(self.toward(target).gradient(inputs, step) for target in range(targets))]
+
     def linked(self, inputs: Tensor) -> Tensor:
         """Return whether a surrogate still links each face to its person, (N,) bool: decisions, without gradients.
 

@@ -57,5 +57,5 @@ class Fawkes:
 @torch.no_grad()
 def _farthest(faces: Faces, loss: Loss) -> Tensor:
     """Return the number of the target that each clean face is taken for least, (N,): the choice of section 4.2."""
-    distances = torch.stack([loss.toward(target)(faces.patches, 0) for target in range(loss.targets)])
-    return distances.argmax(dim=0)
+    _, *distances = loss.losses(faces.patches, 0, loss.targets)
+    return torch.stack(distances).argmax(dim=0)

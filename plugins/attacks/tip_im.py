@@ -41,17 +41,18 @@ class TipIm:
 
     def perturb(self, faces: Faces, loss: Loss, budget: Budget) -> Change:
         """Return the change of each face after `budget.steps` greedy steps, (N, 3, P, P) grey levels."""
-        toward = [loss.toward(target) for target in range(min(self.candidates, loss.targets))]
+        targets = min(self.candidates, loss.targets)
         step_size = lengths(faces, budget, self.step_size)
         pixels = faces.valid(faces.noise(0) * faces.luma_limits)
         momentum = torch.zeros_like(pixels)
         for step in range(budget.steps):
             inputs = faces.patches + pixels
-            common = loss.gradient(inputs, view(step, True)) + self.naturalness * _mmd_gradient(faces.patches, inputs)
-            gradients = [common + each.gradient(inputs, view(step, True)) for each in toward] or [common]
+            away, *toward = loss.gradients(inputs, view(step, True), targets)
+            common = away + self.naturalness * _mmd_gradient(faces.patches, inputs)
+            gradients = [common + each for each in toward] or [common]
             moments = [DECAY * momentum + _scaled(gradient) for gradient in gradients]
             tried = [faces.valid(pixels - step_size * moment.sign()) for moment in moments]
-            best = _largest_gain(faces, loss, toward, tried)  # algorithm 1: greedy insertion
+            best = _largest_gain(faces, loss, targets, tried)  # algorithm 1: greedy insertion
             pixels, momentum = _chosen(tried, best), _chosen(moments, best)
         return Change(pixels)
 
@@ -62,15 +63,14 @@ def _scaled(gradient: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _largest_gain(faces: Faces, loss: Loss, toward: list[Loss], tried: list[Tensor]) -> Tensor:
+def _largest_gain(faces: Faces, loss: Loss, targets: int, tried: list[Tensor]) -> Tensor:
     """Return which of the changes `tried` gains most, (N,): log(1 + sum over the targets of exp(away - toward))."""
     if len(tried) == 1:
         return torch.zeros(len(faces.patches), dtype=torch.int64, device=faces.patches.device)
     gains = []
     for pixels in tried:
-        inputs = faces.patches + pixels
-        away = -loss(inputs, 0)  # a distance, but for a constant
-        nearer = torch.stack([away - each(inputs, 0) for each in toward])
+        own, *toward = loss.losses(faces.patches + pixels, 0, targets)
+        nearer = torch.stack([-own - each for each in toward])  # minus the loss is a distance, but for a constant
         gains.append(nearer.exp().sum(dim=0).log1p())  # the gain function of section 3.3
     return torch.stack(gains).argmax(dim=0)
 

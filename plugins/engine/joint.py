@@ -39,14 +39,23 @@ class Joint:
 
     def __call__(self, inputs: Tensor, step: int) -> Tensor:
         """Return the loss of each face, (N,)."""
-        return self.loss(self._seen(inputs), step)
+        return self.losses(inputs, step, 0)[0]
+
+    def losses(self, inputs: Tensor, step: int, targets: int) -> Sequence[Tensor]:
+        """Return the loss of each face, (N,), and after it that toward each of the first `targets`."""
+        return self.loss.losses(self._seen(inputs), step, targets)
 
     def gradient(self, inputs: Tensor, step: int) -> Tensor:
         """Return the gradient of the loss of each face and of those beside it, (N, 3, P, P)."""
+        return self.gradients(inputs, step, 0)[0]
+
+    def gradients(self, inputs: Tensor, step: int, targets: int) -> list[Tensor]:
+        """Return those gradients, and after them the ones toward each of the first `targets`."""
         with torch.enable_grad():
             leaf = inputs.detach().requires_grad_()
             seen = self._seen(leaf)
-        return pull_back([seen], [leaf], [self.loss.gradient(seen.detach(), step)])[0]
+        found = self.loss.gradients(seen.detach(), step, targets)
+        return [pull_back([seen], [leaf], [each], number < targets)[0] for number, each in enumerate(found)]
 
     def toward(self, target: int | Tensor) -> Joint:
         """Return the loss that is low where the faces are taken for a target."""

@@ -40,32 +40,40 @@ class KeyFrameLoss:
 
     shown: FaceBatch  # what the attack was given
     frames: Sequence[FaceBatch]  # the same faces in each key frame
-    losses: Sequence[Loss]  # a key frame each
+    by_frame: Sequence[Loss]  # the loss of each key frame
     scales: Sequence[Sequence[float]]  # by key frame and face
 
     @property
     def targets(self) -> int:
         """Return how many identities are on offer to move to."""
-        return self.losses[0].targets
+        return self.by_frame[0].targets
 
     def __call__(self, inputs: Tensor, step: int) -> Tensor:
         """Return the loss of each face, (N,), in the key frame of this step."""
+        return self.losses(inputs, step, 0)[0]
+
+    def losses(self, inputs: Tensor, step: int, targets: int) -> Sequence[Tensor]:
+        """Return the loss of each face, (N,), and after it that toward each of the first `targets`."""
         number = step % len(self.frames)
-        return self.losses[number](self._inputs(inputs, number), step)
+        return self.by_frame[number].losses(self._inputs(inputs, number), step, targets)
 
     def gradient(self, inputs: Tensor, step: int) -> Tensor:
         """Return each face's own gradient, (N, 3, P, P), in the key frame of this step."""
+        return self.gradients(inputs, step, 0)[0]
+
+    def gradients(self, inputs: Tensor, step: int, targets: int) -> list[Tensor]:
+        """Return those gradients, and after them the ones toward each of the first `targets`."""
         number = step % len(self.frames)
-        gradient = self.losses[number].gradient(self._inputs(inputs, number), step)
-        return self._softened(gradient, number)  # a blur's matrix is nearly its own transpose
+        found = self.by_frame[number].gradients(self._inputs(inputs, number), step, targets)
+        return [self._softened(each, number) for each in found]  # a blur's matrix is nearly its own transpose
 
     def toward(self, target: int | Tensor) -> KeyFrameLoss:
         """Return the loss that is low where the faces are taken for the target of this number."""
-        return replace(self, losses=[loss.toward(target) for loss in self.losses])
+        return replace(self, by_frame=[loss.toward(target) for loss in self.by_frame])
 
     def linked(self, inputs: Tensor) -> Tensor:
         """Return whether a surrogate links each face to its person in a key frame, (N,) bool."""
-        asked = [loss.linked(self._inputs(inputs, number)) for number, loss in enumerate(self.losses)]
+        asked = [loss.linked(self._inputs(inputs, number)) for number, loss in enumerate(self.by_frame)]
         return torch.stack(asked).any(dim=0)
 
     def _inputs(self, inputs: Tensor, number: int) -> Tensor:

@@ -43,26 +43,36 @@ class EnsembleLoss:
 
     def __call__(self, inputs: Tensor, step: int) -> Tensor:
         """Return the loss of each face, (N,), at the views of `step`."""
+        return self.losses(inputs, step, 0)[0]
+
+    def losses(self, inputs: Tensor, step: int, targets: int) -> list[Tensor]:
+        """Return the loss of each face, (N,), and after it that toward each of the first `targets`."""
         view = self._view(step)
         seen = view.show(inputs)
         crops = self._crops(seen, view)
-        scores = [_score(surrogate, objective, crops[surrogate.frame]) for surrogate, objective in self._pairs()]
-        return torch.stack(scores).mean(dim=0)
+        scores = [
+            _scores(surrogate, objectives, crops[surrogate.frame])
+            for surrogate, objectives in zip(self.surrogates, self._objectives(targets), strict=True)
+        ]
+        return [torch.stack(each).mean(dim=0) for each in zip(*scores, strict=True)]
 
     def gradient(self, inputs: Tensor, step: int) -> Tensor:
         """Return each face's own gradient, (N, 3, P, P).
 
         On a CPU each core has a surrogate at a time; faces go in chunks, so memory does not grow with their number.
         """
+        return self.gradients(inputs, step, 0)[0]
+
+    def gradients(self, inputs: Tensor, step: int, targets: int) -> list[Tensor]:
+        """Return each face's own gradient, (N, 3, P, P), and after it that toward each of the first `targets`."""
         chunks = [slice(start, start + CHUNK) for start in range(0, len(inputs), CHUNK)]
-        gradients = [self._part(chunk)._gradient(inputs[chunk], step) for chunk in chunks]
+        gradients = [self._part(chunk)._gradients(inputs[chunk], step, targets) for chunk in chunks]
         self._tell()
-        return torch.cat(gradients)
+        return [torch.cat(each) for each in zip(*gradients, strict=True)]
 
     def toward(self, target: int | Tensor) -> EnsembleLoss:
         """Return the loss that is low where the faces are taken for a target: one number, or (N,), each face's own."""
-        faces = torch.arange(len(self.faces.patches), device=self.faces.patches.device)
-        return replace(self, objectives=[Cosine(known[faces, target], sign=-1.0) for known in self.candidates])
+        return replace(self, objectives=self._toward(target))
 
     def linked(self, inputs: Tensor) -> Tensor:
         """Return whether a surrogate still links each face to its person, (N,) bool."""
@@ -73,12 +83,20 @@ class EnsembleLoss:
         if self.on_step is not None:
             self.on_step()
 
-    def _pairs(self) -> zip[tuple[Recogniser, Objective]]:
-        return zip(self.surrogates, self.objectives, strict=True)
+    def _toward(self, target: int | Tensor) -> list[Objective]:
+        faces = torch.arange(len(self.faces.patches), device=self.faces.patches.device)
+        return [Cosine(known[faces, target], sign=-1.0) for known in self.candidates]
+
+    def _objectives(self, targets: int) -> list[tuple[Objective, ...]]:
+        """Return for each surrogate its own objective, and those toward the first `targets`."""
+        return list(zip(self.objectives, *(self._toward(target) for target in range(targets)), strict=True))
 
     def _part(self, chunk: slice) -> EnsembleLoss:
         return replace(
-            self, faces=self.faces.part(chunk), objectives=[objective.part(chunk) for objective in self.objectives]
+            self,
+            faces=self.faces.part(chunk),
+            objectives=[objective.part(chunk) for objective in self.objectives],
+            candidates=[known[chunk] for known in self.candidates],
         )
 
     def _view(self, step: int) -> View:
@@ -90,33 +108,38 @@ class EnsembleLoss:
         by_frame = {surrogate.frame: surrogate for surrogate in self.surrogates}
         return {frame: view.turn(each.crops(seen, view.landmarks)) for frame, each in by_frame.items()}
 
-    def _gradient(self, inputs: Tensor, step: int) -> Tensor:
-        view = self._view(step)
+    def _gradients(self, inputs: Tensor, step: int, targets: int) -> list[Tensor]:
+        objectives, view = self._objectives(targets), self._view(step)
         with torch.enable_grad():
             leaf = inputs.detach().requires_grad_()
             crops = self._crops(view.show(leaf), view)
 
-        def one(number: int) -> Tensor:
+        def one(number: int) -> list[Tensor]:
             began, surrogate = time.thread_time(), self.surrogates[number]
             with torch.enable_grad():
                 own = crops[surrogate.frame].detach().requires_grad_()
-                gradient = torch.autograd.grad(_score(surrogate, self.objectives[number], own).sum(), own)[0]
+                totals = [scores.sum() for scores in _scores(surrogate, objectives[number], own)]
+                found = [torch.autograd.grad(total, own, retain_graph=total is not totals[-1])[0] for total in totals]
             self.seconds[number] = time.thread_time() - began
-            return gradient
+            return found
 
         mapped = cores().map if inputs.device.type == "cpu" else map
         numbers = sorted(range(len(self.surrogates)), key=lambda number: -self.seconds.get(number, 0.0))
-        gradients = dict(zip(numbers, mapped(one, numbers), strict=True))
-        totals = {frame: torch.zeros_like(crop) for frame, crop in crops.items()}
-        for number, surrogate in enumerate(self.surrogates):
-            totals[surrogate.frame] += gradients[number] / len(self.surrogates)
-        return pull_back(list(crops.values()), [leaf], list(totals.values()))[0]
+        found = dict(zip(numbers, mapped(one, numbers), strict=True))
+        gradients: list[Tensor] = []
+        for which in range(1 + targets):
+            totals = {frame: torch.zeros_like(crop) for frame, crop in crops.items()}
+            for number, surrogate in enumerate(self.surrogates):
+                totals[surrogate.frame] += found[number][which] / len(self.surrogates)
+            gradients += pull_back(list(crops.values()), [leaf], list(totals.values()), which < targets)
+        return gradients
 
 
-def _score(surrogate: Recogniser, objective: Objective, crops: Tensor) -> Tensor:
-    """Return the score, (N,), of the faces whose aligned crops these are."""
+def _scores(surrogate: Recogniser, objectives: Sequence[Objective], crops: Tensor) -> list[Tensor]:
+    """Return the score of each objective, (N,), of the faces whose aligned crops these are."""
     outputs = surrogate.outputs(crops)
-    return objective.score(outputs if objective.raw else functional.normalize(outputs, dim=1))
+    unit = functional.normalize(outputs, dim=1)
+    return [objective.score(outputs if objective.raw else unit) for objective in objectives]
 
 
 @functools.cache

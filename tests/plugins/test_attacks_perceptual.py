@@ -27,7 +27,7 @@ LOOSE = Budget(steps=40, epsilon_255=30.0, cap_255=60.0, chroma=1.0)
 
 
 @dataclass(frozen=True)
-class Plane:
+class Plane(Loss):
     """A loss that is a plane over the change: what it takes to lower it is known."""
 
     clean: Tensor

@@ -10,7 +10,7 @@ import torch
 from portraits import BESIDE, FACE, batch_of
 from torch import Tensor
 
-from uncnn.plugins.api import Budget
+from uncnn.plugins.api import Budget, Loss
 from uncnn.plugins.attacks.tip_im import BLOCK_PX, TipIm, mmd
 from uncnn.plugins.engine.targets import AttackTarget
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
@@ -20,7 +20,7 @@ BUDGET = Budget(steps=5)
 
 
 @dataclass(frozen=True)
-class Slopes:
+class Slopes(Loss):
     """Targets whose losses are planes over the change; the own face's loss is flat."""
 
     clean: Tensor

@@ -202,7 +202,7 @@ def test_a_change_is_shown_where_it_lies_in_the_photo(scale: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Brightness:
+class Brightness(Loss):
     """A loss by which the faces want to be dark where `where` is: its gradient is known."""
 
     where: torch.Tensor

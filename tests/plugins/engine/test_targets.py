@@ -7,11 +7,16 @@ import pytest
 import torch
 from portraits import BESIDE, BUDGET, FACE, batch_of
 
+from uncnn.plugins.api import Loss
 from uncnn.plugins.attacks.pgd import Pgd
 from uncnn.plugins.engine import host
+from uncnn.plugins.engine.joint import joint
+from uncnn.plugins.engine.joint_frames import KeyFrameLoss
 from uncnn.plugins.engine.loss import embeddings
 from uncnn.plugins.engine.objectives import CrossEntropy, synthetic
+from uncnn.plugins.engine.patches import PATCH_PX
 from uncnn.plugins.engine.targets import SYNTHETIC, AttackTarget, Gallery, TargetError
+from uncnn.plugins.geometry import Region
 from uncnn.plugins.recognisers.torch_recogniser import Recogniser
 from uncnn.plugins.registry import UnknownAttack, make_target
 
@@ -105,3 +110,25 @@ def test_decisions_are_those_of_onnx_runtime(photo: np.ndarray, surrogates: list
     scrambled = batch.patches.clone()
     scrambled[1] = scrambled[1].flip(1, 2)
     assert loss.linked(scrambled).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["alone", "overlapping", "key frames"])
+def test_asked_for_all_targets_at_once_a_loss_is_what_it_is_for_each(
+    photo: np.ndarray, surrogates: list[Recogniser], kind: str
+) -> None:
+    faces = batch_of(photo, [FACE, BESIDE], BUDGET)
+    loss: Loss = AttackTarget().loss(surrogates, faces)
+    if kind == "overlapping":
+        regions = [Region(100, 100, PATCH_PX), Region(180, 120, PATCH_PX)]
+        loss = joint(loss, faces.patches, regions, [(0, 1), (1, 0)], [[], []])
+    elif kind == "key frames":
+        loss = KeyFrameLoss(faces, [faces, faces], [loss, loss], [[1.4, 1.2], [1.3, 1.0]])
+    inputs = faces.patches + faces.noise(3)
+    for step in (0, 5):
+        singly = [loss, loss.toward(0), loss.toward(1)]
+        with torch.no_grad():
+            expected = [each(inputs, step) for each in singly]
+            assert all(map(torch.equal, loss.losses(inputs, step, 2), expected))
+        gradients = [each.gradient(inputs, step) for each in singly]
+        assert all(map(torch.equal, loss.gradients(inputs, step, 2), gradients))
+        assert not torch.equal(gradients[0], gradients[1])
