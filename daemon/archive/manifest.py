@@ -62,9 +62,11 @@ def write_rows(rows: Iterable[Row], store: Store) -> list[Part]:
     with tempfile.TemporaryDirectory(prefix="uncnn-plan-") as folder:
         source, file = iter(rows), Path(folder) / "part.parquet"
         while (count := _write_part(source, file)) > 0:
-            data, key = file.read_bytes(), f"{PHOTOS}/{len(parts):05}.parquet"
+            data = file.read_bytes()
+            sha256 = hashlib.sha256(data).hexdigest()
+            key = f"{PHOTOS}/{len(parts):05}-{sha256[:12]}.parquet"  # whoever plans at the same time writes another
             store.put(key, data)
-            parts.append(Part(key, count, hashlib.sha256(data).hexdigest()))
+            parts.append(Part(key, count, sha256))
             if count < PART_ROWS:
                 break
     return parts
