@@ -121,11 +121,12 @@ class Servers:
             ServersUnavailable: there is none, or not within so many `seconds`.
         """
         heard: queue.Queue[_Heard] = queue.Queue()
+        over = threading.Event()
         deadline = time.monotonic() + seconds
-        with self._asking() as at_work:
+        with self._asking(over) as at_work:
             for server in self._by_load()[:2]:
                 at_work.append(server)
-                threading.Thread(target=self._ask, args=(server, asked, heard), daemon=True).start()
+                threading.Thread(target=self._ask, args=(server, asked, heard, over), daemon=True).start()
                 answer = _first(heard, at_work, progress, deadline)
                 if answer is not None:
                     return answer
@@ -152,19 +153,25 @@ class Servers:
         return sorted((each for each in self._servers if each.rests_until <= now), key=lambda each: each.load)
 
     @contextmanager
-    def _asking(self) -> Iterator[list[Server]]:
-        """Yield a list for those that are asked; who is left in it at the end, another having answered, is let go."""
+    def _asking(self, over: threading.Event) -> Iterator[list[Server]]:
+        """Yield a list for those that are asked; who is left in it at the end, another having answered, is let go.
+
+        `over` is set first: whoever is only being connected to until then is not asked this any more.
+        """
         at_work: list[Server] = []
         try:
             yield at_work
         finally:
+            over.set()
             for server in at_work:
                 server.drop()
 
-    def _ask(self, server: Server, asked: Frame, heard: queue.Queue[_Heard]) -> None:
-        """Ask one server, in a thread of its own."""
+    def _ask(self, server: Server, asked: Frame, heard: queue.Queue[_Heard], over: threading.Event) -> None:
+        """Ask one server, in a thread of its own, which is the only one that speaks with it until all is `over`."""
         try:
             link = server.connect(self._hello)
+            if over.is_set():
+                return
             frame = link.changed(asked, lambda *step: heard.put(_Heard(server, step=step)))
         except LinkError as error:
             heard.put(_Heard(server, error=error))

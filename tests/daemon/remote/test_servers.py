@@ -129,6 +129,21 @@ def test_while_one_stands_still_another_is_asked_too(monkeypatch: pytest.MonkeyP
         assert silent.connection.process.poll() is not None, "the one that stood still is let go"
 
 
+def test_one_that_was_still_loading_when_another_answered_is_not_asked_that_any_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    late = tmp_path / "late"
+    monkeypatch.setenv("UNCNN_LATE", str(late))
+    monkeypatch.setattr(module, "HEDGE_SECONDS", 0.2)
+    with servers("late-echo-load-10", "echo-load-90") as known:
+        assert ask(known).server.address.host == "echo-load-90"
+        late.touch()
+        connected(known, 2)
+        others = known.changed(Frame({"change": {}}, b"others"), lambda *_: None, 60)
+        assert (others.server.address.host, others.frame.content) == ("late-echo-load-10", b"others")
+        assert late.read_text() == "asked\n"
+
+
 def test_one_that_counts_and_comes_no_further_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "HEDGE_SECONDS", 0.5)
     with servers("steps-load-10", "echo-load-90") as known:

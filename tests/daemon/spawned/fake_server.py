@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -31,6 +32,9 @@ def main() -> None:
     if "models" in words:
         send(1, Frame({"error": {"message": "other models", "fault": "model", "kind": "", "canaries": None}}))
         return
+    if "late" in words:  # until the test lets it
+        while not Path(os.environ["UNCNN_LATE"]).exists():
+            time.sleep(0.01)
     send(1, Frame({"welcome": {"device": "cpu", "load": load}}))
     while (frame := receive(0)) is not None:
         act(words, frame)
@@ -38,6 +42,9 @@ def main() -> None:
 
 def act(words: list[str], frame: Frame) -> None:
     """Do to the faces of a frame what the name says."""
+    if "late" in words:
+        with Path(os.environ["UNCNN_LATE"]).open("a") as asked:
+            asked.write("asked\n")
     if "silent" in words:
         time.sleep(600)
     if "steps" in words:  # it is at work, and never done
