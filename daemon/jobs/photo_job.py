@@ -29,6 +29,7 @@ from uncnn.daemon.jobs.release import release
 from uncnn.daemon.jobs.result import Done, Status
 from uncnn.daemon.ledger import Job, Kept, Ledger, LedgerError, State, TransitionError
 from uncnn.daemon.ledger.doubts import NO_DOUBTS, Doubts
+from uncnn.daemon.ledger.states import IN_WORK
 from uncnn.daemon.protect.content import Content
 from uncnn.daemon.protect.engine import LoadedEngine
 from uncnn.daemon.protect.messages import Next
@@ -73,6 +74,7 @@ _STATUS: Final[dict[State, Status]] = {
     State.HELD: "held",
     State.QUARANTINED: "error",
     State.RETRY: "error",
+    State.SUPERSEDED: "skipped",
 }
 
 
@@ -132,13 +134,17 @@ def take(context: JobContext, source: SourceFolder, found: Found, still_settling
         job = context.ledger.enqueue(source.number, found.relative, taken.sha256, source.digest, source_of(taken))
         job = context.renew(job, source)
         if job.state is State.QUEUED:
-            return _work(context, source, job, taken)
+            try:
+                return _work(context, source, job, taken)
+            except TransitionError:  # another command took it first, or it was given up meanwhile
+                job = context.ledger.job(job.id) or job
     return done_before(source, job)
 
 
 def done_before(source: SourceFolder, job: Job) -> Done:
-    """Return what became of a photo when it was done."""
-    status, reason = _STATUS.get(job.state, "waiting"), f"as before: {job.reason or job.state}"
+    """Return what became of a photo when it was done, or that it is being done."""
+    reason = "it is being cloaked already" if job.state in IN_WORK else f"as before: {job.reason or job.state}"
+    status = _STATUS.get(job.state, "waiting")
     return Done(source.name(job.relative), status, reason, _where(source, job), number=job.id, before=True)
 
 

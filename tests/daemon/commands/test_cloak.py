@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scene import Scene
-from stub_engine import stub_for
+from stub_engine import StubEngine, stub_for
 
 from uncnn.daemon.commands.cloak import at_work, cloak_photos
 from uncnn.daemon.commands.jobs import drop, print_held, release, retry
@@ -20,8 +21,9 @@ from uncnn.daemon.config import FacesSection, Models, Policy
 from uncnn.daemon.files.folders import ledger_file
 from uncnn.daemon.jobs.actions import AskedError
 from uncnn.daemon.jobs.recovery import recover
-from uncnn.daemon.ledger import Ledger, State
+from uncnn.daemon.ledger import Job, Ledger, State
 from uncnn.daemon.output import DEGRADED, ERROR, NOT_RUNNING, OK
+from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.settings import Settings, SettingsError
 
 SETTINGS = Settings(Models(), "auto", Policy())
@@ -75,6 +77,28 @@ def test_a_folder_is_cloaked_with_all_below_it_in_its_structure(given: Given) ->
     assert given.copies() == {"a.jpg": "cloaked one", "2024/May/b.jpg": "cloaked two"}
     assert {photo["status"] for photo in told.values()} == {"published"}
     assert (given.photos / "a.jpg").read_text() == "one"
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "status", "words"),
+    [
+        (lambda ledger, job: ledger.claim(job), "waiting", "it is being cloaked already"),
+        (lambda ledger, job: ledger.supersede([job], "it was removed"), "skipped", "as before: it was removed"),
+    ],
+)
+def test_a_photo_that_others_take_or_give_up_while_the_models_load_leaves_the_rest_alone(
+    given: Given, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[Ledger, Job], Any], status: str, words: str
+) -> None:
+    def start(engine: StubEngine) -> str:
+        with Ledger(ledger_file()) as other:
+            meanwhile(other, other.jobs()[0])
+        return ProcessEngine.start(engine)
+
+    monkeypatch.setattr(StubEngine, "start", start)
+    told = given.cloak(given.put("a.jpg", "one"), given.put("b.jpg", "two"))
+    assert (told["a.jpg"]["status"], told["a.jpg"]["message"]) == (status, words)
+    assert told["b.jpg"]["status"] == "published"
+    assert given.copies() == {"b.jpg": "cloaked two"}
 
 
 def test_what_is_done_already_is_passed_over_without_loading_a_model(given: Given) -> None:
