@@ -138,6 +138,9 @@ def take(context: JobContext, source: SourceFolder, found: Found, still_settling
                 return _work(context, source, job, taken)
             except TransitionError:  # another command took it first, or it was given up meanwhile
                 job = context.ledger.job(job.id) or job
+            finally:
+                if context.clips is not None:
+                    context.clips.leave()
     return done_before(source, job)
 
 

@@ -66,11 +66,14 @@ class ClipProtector:
         self._engine: VideoEngine | None = None
         self._made_for: tuple[Roster, str] | None = None  # the engine
         self._done: Path | None = None
+        self._held = ExitStack()  # the folder of the clip that is worked on, or whose copy is still needed
 
     def protect(
         self, job: PhotoJob, sha256: str, roster: Roster, report: Report, check: Callable[[], None] = lambda: None
     ) -> Outcome:
         """Return what becomes of a clip, whose bytes have this `sha256`; `forget` when its copy is not needed any more.
+
+        Nobody else works in its folder until then, or until `leave`.
 
         `check` is called between two steps, and raises where the clip is not wanted any more.
 
@@ -83,7 +86,9 @@ class ClipProtector:
             _sweep(root)
         told = "\0".join([sha256, job.policy.digest(), roster.digest(), str(_FORM)])
         folder = root / hashlib.sha256(told.encode()).hexdigest()[:32]
-        with self._locked_soon(folder, report):
+        self.leave()
+        with ExitStack() as held:
+            self._hold_soon(held, folder, report)
             clip = folder / _SOURCE
             if not clip.exists():
                 _put(job.photo, clip)
@@ -98,14 +103,19 @@ class ClipProtector:
                 if error.fault == "photo":  # another run finds the same
                     shutil.rmtree(folder, ignore_errors=True)
                 raise
-        self._done = folder
+            self._done, self._held = folder, held.pop_all()
         return outcome
 
     def forget(self) -> None:
         """Remove the folder of the clip whose outcome was the last."""
         if self._done is not None:
             shutil.rmtree(self._done, ignore_errors=True)
+        self.leave()
+
+    def leave(self) -> None:
+        """Let others have the folder of the clip whose outcome was the last; it stays, to be gone on with."""
         self._done = None
+        self._held.close()
 
     def kill(self) -> None:
         """End the processes now, from any thread: what is asked of them fails with ProcessDied."""
@@ -114,10 +124,11 @@ class ClipProtector:
             engine.kill()
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes, and let others have the folder of the last clip."""
         if self._engine is not None:
             self._engine.close()
         self._engine = None
+        self.leave()
 
     def __enter__(self) -> ClipProtector:
         """Return the protector."""
@@ -141,21 +152,18 @@ class ClipProtector:
             self._rest()
         check()
 
-    @contextmanager
-    def _locked_soon(self, folder: Path, report: Report) -> Iterator[None]:
-        """Hold the folder of a clip inside the block, once nobody else does. Raises ClipBusy where none waits."""
-        with ExitStack() as held:
-            while True:
-                try:
-                    held.enter_context(_locked(folder))
-                    break
-                except ClipBusy:
-                    if self._rest is None:
-                        raise
-                report(Stage("another command works on it"))
-                time.sleep(BUSY_SECONDS)
-                self._rest()
-            yield
+    def _hold_soon(self, held: ExitStack, folder: Path, report: Report) -> None:
+        """Have `held` hold the folder of a clip, once nobody else does. Raises ClipBusy where none waits."""
+        while True:
+            try:
+                held.enter_context(_locked(folder))
+                return
+            except ClipBusy:
+                if self._rest is None:
+                    raise
+            report(Stage("another command works on it"))
+            time.sleep(BUSY_SECONDS)
+            self._rest()
 
 
 def why_not(clips: ClipProtector | None) -> str:
@@ -190,7 +198,9 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            if not os.path.samestat(os.fstat(opened), folder.lstat()):
+                raise FileNotFoundError  # whoever had it removed it, and somebody else has made it anew
+        except (BlockingIOError, FileNotFoundError) as error:
             raise ClipBusy("another command works on the same video: wait for it to end") from error
         os.utime(folder)
         yield

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from stub_clips import StubVideoEngine
+from stub_engine import StubEngine
 
+from uncnn.daemon.config import Models, Policy
 from uncnn.daemon.files import kept
 from uncnn.daemon.files.names import is_photo_name, is_video_name
 from uncnn.daemon.protect.content import Content
+from uncnn.daemon.protect.pipeline import PhotoJob
 from uncnn.daemon.protect.wire import silent
 from uncnn.daemon.video import protector
 from uncnn.daemon.video.protector import ClipBusy, ClipProtector, clips_dir, room_missing, why_not
@@ -89,5 +94,48 @@ def test_the_service_waits_for_a_clip_that_a_command_works_on(tmp_path: Path) ->
             if len(rests) == 2:
                 other.close()
 
-        with ClipProtector("cpu", rest)._locked_soon(folder, silent):
+        with ExitStack() as held:
+            ClipProtector("cpu", rest)._hold_soon(held, folder, silent)
             assert len(rests) == 2
+
+
+def test_a_folder_that_was_removed_while_it_was_waited_for_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "one"
+    opened = os.open
+
+    def late(path: Path, flags: int) -> int:
+        """Open it, and lose it to whoever had it before it is locked."""
+        monkeypatch.setattr(os, "open", opened)
+        descriptor = opened(path, flags)
+        folder.rmdir()
+        return descriptor
+
+    monkeypatch.setattr(os, "open", late)
+    with pytest.raises(ClipBusy), protector._locked(folder):
+        pass
+    with protector._locked(folder):
+        assert folder.is_dir()
+
+
+def test_until_a_copy_is_taken_nobody_else_works_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNCNN_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(protector, "VideoEngine", StubVideoEngine)
+    clip = tmp_path / "a.clip"
+    clip.write_bytes(b"a clip")
+    job, told = PhotoJob(Content(clip), "a.mp4", Policy()), hashlib.sha256(b"a clip").hexdigest()
+    roster = StubEngine(Models(), "cpu", tmp_path, tmp_path, 60).roster
+    with ClipProtector("cpu") as first, ClipProtector("cpu") as second:
+        outcome = first.protect(job, told, roster, silent)
+        with pytest.raises(ClipBusy):
+            second.protect(job, told, roster, silent)
+        assert outcome.candidate is not None
+        assert outcome.candidate.read() == b"cloaked a clip"
+        first.leave()
+        again = second.protect(job, told, roster, silent)
+        first.forget()
+        assert again.candidate is not None
+        assert again.candidate.read() == b"cloaked a clip", "whoever left it has no say in it"
+        second.forget()
+        assert list(clips_dir().iterdir()) == []
