@@ -99,7 +99,7 @@ def write_plan(plan: Plan, folder: Store, over: PassedOver, heard: Callable[[int
     if count == 0:
         raise PlanError(f"there are no photos in {printable(plan.source)}: name another folder")
     whole = replace(plan, photos=count, parts=tuple(parts), passed_over=over.counts)
-    if not folder.put_new(FILE, whole.packed()):
+    if not folder.put_new(FILE, whole.packed()) and folder.read(FILE) != whole.packed():  # S3: an answer was lost
         raise _taken(folder)
     return whole
 

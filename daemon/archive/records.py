@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Final, Literal, TypeAlias
@@ -17,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from uncnn.daemon.archive.manifest import Row
 from uncnn.daemon.archive.shards import Shard
-from uncnn.daemon.archive.stores import Store, StoreError
+from uncnn.daemon.archive.stores import Missing, Store, StoreError
 from uncnn.daemon.text import printable
 
 COPIES: Final = "copies/"
@@ -117,13 +118,25 @@ def records(store: Store, digest: str) -> Iterator[Record]:
     while some := list(islice(keys, _AT_ONCE)):
         failed.difference_update(map(_row_of, some))
         yield from _read(store, some)
-    yield from _read(store, [error_key(digest, row) for row in sorted(failed)])
+    yield from _read_failures(store, [error_key(digest, row) for row in sorted(failed)])
 
 
 def _read(store: Store, keys: Sequence[str]) -> Iterator[Record]:
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
         yield from (read_record(data, key) for data, key in zip(store.read_all(some), some, strict=True))
+
+
+def _read_failures(store: Store, keys: Sequence[str]) -> Iterator[Record]:
+    """Yield the records of failures but for those of photos that were done again meanwhile, which has removed them."""
+    for start in range(0, len(keys), _AT_ONCE):
+        some = keys[start : start + _AT_ONCE]
+        try:
+            yield from list(_read(store, some))
+        except Missing:
+            for key in some:
+                with suppress(Missing):
+                    yield read_record(store.read(key), key)
 
 
 @dataclass(frozen=True, slots=True)

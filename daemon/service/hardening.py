@@ -8,7 +8,7 @@ from typing import Final
 _HOW_THE_SERVICE_RUNS: Final = frozenset(
     {
         *("Type", "NotifyAccess", "ExecStart", "ExecReload", "Restart", "RestartSec", "RestartPreventExitStatus"),
-        *("WatchdogSec", "TimeoutStartSec", "TimeoutStopSec", "Nice"),
+        *("WatchdogSec", "TimeoutStartSec", "TimeoutStopSec", "KillMode", "Nice"),
         *("RuntimeDirectory", "RuntimeDirectoryMode"),  # it would be gone with the other
     }
 )

@@ -39,6 +39,8 @@ RestartPreventExitStatus=78
 WatchdogSec=120
 TimeoutStartSec=120
 TimeoutStopSec=20
+# It ends its processes itself: one that is ended beside it would be a photo's failure.
+KillMode=mixed
 Nice=10
 # A process that takes more is ended, which costs one attempt of one photo, not the service.
 MemoryMax=80%
@@ -152,6 +154,8 @@ RestartPreventExitStatus=78
 WatchdogSec=120
 TimeoutStartSec=120
 TimeoutStopSec=20
+# It ends its processes itself: one that is ended beside it would be a photo's failure.
+KillMode=mixed
 Nice=10
 # A process that takes more is ended, which costs one attempt of one photo, not the service.
 MemoryMax=80%

@@ -39,6 +39,7 @@ RestartSec=10
 # 78: the configuration is wrong, which another start does not fix.
 RestartPreventExitStatus=78
 TimeoutStopSec=20
+KillMode=mixed
 """
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from planned_archive import Archive
 
+from uncnn.daemon.archive import records
 from uncnn.daemon.archive.manifest import Row, write_rows
 from uncnn.daemon.archive.photo import MachineFault
 from uncnn.daemon.archive.plan import PlanError, read_plan
@@ -105,6 +106,17 @@ def test_a_photo_that_went_well_the_second_time_is_no_failure_any_more(archive: 
     assert {name: each.status for name, each in archive.records().items()} == {"a.jpg": "published"}
     record = archive.records()["a.jpg"]
     assert error_key(record.digest, record.row) not in set(archive.store.keys("errors/"))
+
+
+def test_a_failure_that_is_done_again_while_all_are_read_is_passed_over(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.put("a.jpg", "damaged")
+    archive.planned()
+    archive.worked()
+    (failed,) = archive.records().values()
+    monkeypatch.setattr(records, "rows_failed", lambda *_: {failed.row, "0" * 32})
+    assert archive.told()["counts"]["error"] == 1
 
 
 def test_a_photo_that_is_gone_or_another_is_an_error_and_the_rest_goes_on(archive: Archive) -> None:
