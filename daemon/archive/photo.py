@@ -46,6 +46,9 @@ PHOTO_SECONDS: Final = 3600.0
 ATTEMPTS: Final = 2
 """At a photo that neither it nor the machine is to blame for: a process died, a plugin failed."""
 
+ONCE_MORE_SECONDS: Final = 0.2
+"""Between two ends of an engine that takes too long: the first may have met a process that was only being started."""
+
 SUSPECTS: Final = 5
 """So many failures of that kind in a row are the machine's, not theirs."""
 
@@ -143,19 +146,20 @@ def _of_same_bytes(site: Site, row: Row, fetched: Fetched, rows: list[str]) -> t
 
 def _done(site: Site, row: Row, fetched: Fetched, report: Report) -> tuple[Record, Copy | None]:
     """Return what becomes of a photo that nobody did yet, and its verified copy. Raises MachineFault."""
-    failed: Exception
+    failed: UncnnError | OSError
     for _ in range(ATTEMPTS):
+        outcome = None
         with _limited(site) as passed:
             try:
                 outcome = _protected(site, row, fetched, report)
             except (UncnnError, OSError) as error:
                 failed = error
-            else:
-                site.suspects = 0
-                return _recorded(site, row, fetched, outcome)
-        words = _words_of_photo(failed)
-        if words is None:
+        words = None if outcome is not None else _words_of_photo(failed)
+        if passed.is_set() or (outcome is None and words is None):
             site.start()  # outside of the time that a photo has
+        if outcome is not None:
+            site.suspects = 0
+            return _recorded(site, row, fetched, outcome)
         if passed.is_set():
             words = f"it took longer than {duration(site.photo_seconds)}: give it more with --photo-seconds"
         if words is not None:
@@ -241,20 +245,23 @@ def _limited(site: Site) -> Iterator[threading.Event]:
 
     Nothing is ended any more once the block was left: what is started then goes on.
     """
-    passed = threading.Event()
+    over, passed = threading.Event(), threading.Event()
 
     def end() -> None:
+        if over.wait(site.photo_seconds):
+            return
         passed.set()
         site.end()
+        while not over.wait(ONCE_MORE_SECONDS):
+            site.end()
 
-    timer = threading.Timer(site.photo_seconds, end)
-    timer.daemon = True
-    timer.start()
+    watching = threading.Thread(target=end, daemon=True)
+    watching.start()
     try:
         yield passed
     finally:
-        timer.cancel()
-        timer.join()
+        over.set()
+        watching.join()
 
 
 @contextmanager

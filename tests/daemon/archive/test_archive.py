@@ -137,11 +137,17 @@ def test_a_photo_that_kills_its_process_is_an_error_and_the_rest_goes_on(archive
 
 @pytest.mark.slow
 def test_a_photo_that_takes_too_long_is_an_error(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[ProcessEngine] = []
+
     def kill(engine: ProcessEngine) -> None:
-        """End one, and the other while what ended is started anew, unless that waits."""
-        engine.worker.end_now()
-        time.sleep(0.2)
-        engine.verifier.end_now()
+        """End nobody first, then one, and the other while what ended is started anew, unless that waits."""
+        calls.append(engine)
+        if len(calls) > 1:
+            assert engine._worker is not None
+            assert engine._verifier is not None
+            engine._worker.end_now()
+            time.sleep(0.2)
+            engine._verifier.end_now()
 
     monkeypatch.setattr(ProcessEngine, "kill", kill)
     archive.put("a.jpg", "slow")
