@@ -174,9 +174,13 @@ def _without_interrupts() -> Iterator[None]:
 
 @contextmanager
 def stopped_by_sigterm() -> Iterator[None]:
-    """End as on Ctrl-C when the system asks: what is in work is given back, the processes end, the spool is emptied."""
+    """End as on Ctrl-C when the system asks: what is in work is given back, the processes end, the spool is emptied.
+
+    That is asked for once: `timeout` does it twice, and the second time must not cut short what the first one began.
+    """
 
     def stop(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
     before = signal.signal(signal.SIGTERM, stop)

@@ -31,7 +31,7 @@ def catch_early(once: bool = False) -> None:
 
 
 class Wakeup:
-    """Waits until rung, or until it is time. Use it in a `with` block on the main thread."""
+    """Waits until rung, or until it is time. Use it on the main thread."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -74,5 +74,8 @@ class Wakeup:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-            os.close(self._reader)
-            os.close(self._writer)
+
+    def __del__(self) -> None:
+        """Close the pipe once nobody can ring any more: a thread may, that did not end in time."""
+        os.close(self._reader)
+        os.close(self._writer)

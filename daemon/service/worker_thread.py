@@ -189,11 +189,13 @@ class WorkerThread:
     def stop(self, deadline: float) -> bool:
         """End: what is being done is given back. Return whether the thread ended by this time, monotonic."""
         self.ask_to_stop()
-        while self._thread.is_alive() and time.monotonic() < deadline:
+        while self._thread.is_alive():
             self.engine.kill()
             if self._clips is not None:
                 self._clips.kill()
             self._thread.join(0.2)
+            if time.monotonic() >= deadline:  # of another thread too: this one's processes are ended all the same
+                break
         return not self._thread.is_alive()
 
     def ask_to_stop(self) -> None:
@@ -247,7 +249,7 @@ class WorkerThread:
             except LedgerError:
                 self._again(task)
                 raise
-            except UncnnError as error:  # the models are not there or do not load
+            except (UncnnError, OSError) as error:  # the models are not there or do not load, or no process can start
                 self._again(task)
                 self.engine.close()
                 self._fail(str(error), LONGEST_PAUSE_SECONDS)

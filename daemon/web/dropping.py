@@ -91,8 +91,8 @@ async def send_archive(request: Request) -> Response:
 
 async def release_photo(request: Request) -> Response:
     """Give the copy of a held photo, if it is the one that a person saw. Raises Refused: it is not."""
-    site, photo = site_of(request), _photo(request)
     fields = await form(request)
+    site, photo = site_of(request), _photo(request)  # as it is now: nothing is waited for from here on
     if photo.copy is None or fields.get("sha256") != photo.copy.sha256 or photo.status in UNDONE:
         raise Refused(409, "changed")
     site.photos.change(photo.id, copy=replace(photo.copy, given=True))
@@ -101,8 +101,9 @@ async def release_photo(request: Request) -> Response:
 
 async def retry_photo(request: Request) -> Response:
     """Have a photo cloaked again, by another policy or strength. Raises Refused: it is in work."""
-    site, photo = site_of(request), _photo(request)
-    policy, name = chosen(site, await form(request))
+    fields = await form(request)
+    site, photo = site_of(request), _photo(request)  # as it is now: nothing is waited for from here on
+    policy, name = chosen(site, fields)
     if photo.status in UNDONE:
         raise Refused(409, "busy")
     site.photos.file(photo.id, "copy").unlink(missing_ok=True)

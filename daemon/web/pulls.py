@@ -47,8 +47,8 @@ class Pulls:
         with self._lock:
             if self._closed or (self.last is not None and self.last.state == "working"):
                 return False
-            self.last = Pull(name)
             self._child = Child("pull", _make_puller)
+            self.last = Pull(name)
         asked = PullModel(name, licences, self.mirror)
         threading.Thread(target=self._work, args=(self._child, asked), name="uncnn-pull", daemon=True).start()
         self._changes.tell()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from uncnn.daemon.protect.processes import Child, ProcessDied
+from uncnn.daemon.protect.processes import Child, ProcessDied, stopped_by_sigterm
 from uncnn.daemon.protect.wire import RequestError, Stage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "spawned"))
@@ -133,3 +133,20 @@ def test_ctrl_c_never_reaches_a_child_before_its_first_line() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     blocked, ignored = (int(mask, 16) for mask in done.stdout.split())
     assert (blocked | ignored) & 1 << (signal.SIGINT - 1)
+
+
+def test_what_ends_at_a_sigterm_is_not_cut_short_by_another() -> None:
+    ended, before = [], signal.getsignal(signal.SIGTERM)
+
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            ended.append(True)
+
+    with pytest.raises(SystemExit) as asked, stopped_by_sigterm():
+        work()
+    assert (asked.value.code, ended) == (128 + signal.SIGTERM, [True])
+    assert signal.getsignal(signal.SIGTERM) is before
