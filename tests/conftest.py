@@ -13,11 +13,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of tests on two c
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from uncnn.exporters.registry import store
 from uncnn.plugins.geometry import ARCFACE_112, similarities
 from uncnn.plugins.recognisers.onnx_recogniser import crop
+
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")  # a machine may stand still for a while
 
 pytest.register_assert_rewrite("running", "scene")  # helpers of tests/daemon whose asserts say what differs
 

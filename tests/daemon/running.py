@@ -8,9 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from scene import Scene
+
+from uncnn.daemon.control.address import connected
 
 SERVICE = Path(__file__).parent / "spawned" / "stub_service.py"
 PATIENCE_SECONDS = 240.0  # a machine that does much else
@@ -24,6 +27,14 @@ def descendants(process: int) -> set[int]:
     except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
         return set()
     return direct | {each for child in direct for each in descendants(child)}
+
+
+def is_reachable() -> bool:
+    """Return whether the service of this test's state folder takes connections: its socket is there a little before."""
+    with suppress(OSError):
+        connected().close()
+        return True
+    return False
 
 
 class Running:

@@ -103,9 +103,10 @@ class Home:
     def kill(self, draw: random.Random) -> None:
         """Kill the service, all its processes, or one of those that do the work."""
         ways = [self._kill_one_at_work, lambda: os.killpg(self.service.pid, signal.SIGKILL), self.service.kill]
-        draw.choice(ways)()
-        if self.service.poll() is None:
-            time.sleep(1.0)
+        way = draw.choice(ways)
+        way()
+        if way is not ways[0]:
+            self.service.wait(READY_SECONDS)
         if self.service.poll() is not None:
             self.start()
 

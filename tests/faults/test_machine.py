@@ -162,12 +162,15 @@ def test_models_that_take_long_to_load_are_no_hang(scene: Scene) -> None:
     with (scene.root / "config.yaml").open("a") as writer:
         writer.write("service: {deadline_seconds: 1.0}\n")
     (scene.root / "data" / "uncnn").mkdir(parents=True)
-    (scene.root / "data" / "uncnn" / "loading seconds").write_text("12")
+    (scene.root / "data" / "uncnn" / "loading seconds").write_text("24")
     scene.put("a.jpg", "good")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(scene.root / "notify"))
-        listening.settimeout(5)  # with 4 s for the photo alone it would be silent for 8
+        listening.settimeout(PATIENCE_SECONDS)
         running = Running(scene, NOTIFY_SOCKET=str(scene.root / "notify"), WATCHDOG_USEC="600000")
+        while b"READY=1" not in listening.recv(4096):
+            pass
+        listening.settimeout(15)  # with 4 s for the photo alone it would be silent for 20
         while "a.jpg" not in scene.published():
             while b"WATCHDOG=1" not in listening.recv(4096):
                 pass

@@ -52,8 +52,9 @@ def configure(scene: Scene, names: list[str]) -> None:
     policies = ", ".join(
         f"{name}: {{attack: {{name: {name}{more.get(name, '')}}}, escalate: []{go.get(name, '')}}}" for name in names
     )
+    deadline = 15 if "hangs" in names else 600
     (scene.root / "config.yaml").write_text(
-        f"device: cpu\nservice: {{deadline_seconds: 15}}\nfolders: [{folders}]\npolicies: {{{policies}}}\n"
+        f"device: cpu\nservice: {{deadline_seconds: {deadline}}}\nfolders: [{folders}]\npolicies: {{{policies}}}\n"
     )
     for name in names:
         (scene.root / name).mkdir(exist_ok=True)

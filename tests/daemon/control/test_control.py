@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Running, descendants
+from running import Running, descendants, is_reachable
 from scene import Scene
 from stub_engine import StubEngine, stub_for
 
 from uncnn.daemon.commands.cloak import cloak_photos
 from uncnn.daemon.commands.requests import reload, scan
 from uncnn.daemon.config import Config, Models, Policy
-from uncnn.daemon.control import reception
+from uncnn.daemon.control import address, reception, service_engine
 from uncnn.daemon.control.address import connected, socket_file
 from uncnn.daemon.control.messages import ASKED_OF_PROCESSES, Footing, Join, exchanged
 from uncnn.daemon.control.service_engine import ServiceEngine, ServiceLost
@@ -101,6 +101,8 @@ class Commands:
 def commands(scene: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
     made = Commands(scene, capsys, monkeypatch)
     made.own_processes(Unneeded)
+    monkeypatch.setattr(service_engine, "JOIN_SECONDS", 60.0)  # a machine that does much else
+    monkeypatch.setattr(address, "_CONNECT_SECONDS", 60.0)
     return made
 
 
@@ -111,15 +113,8 @@ def service(scene: Scene) -> Running:
 
 def at_work(scene: Scene, **environment: str) -> Running:
     running = Running(scene, **environment)
-    running.until(reachable)
+    running.until(is_reachable)
     return running
-
-
-def reachable() -> bool:
-    with suppress(OSError):
-        connected().close()
-        return True
-    return False
 
 
 def footing() -> Footing:
@@ -157,7 +152,7 @@ def test_a_killed_services_socket_is_passed_over_and_replaced(service: Running, 
     assert (status, copies) == (OK, {"a.jpg": "cloaked one"})
     assert said.startswith("device: stub, processes of this command; ")
     service.start()
-    service.until(reachable)
+    service.until(is_reachable)
     commands.own_processes(Unneeded)
     assert commands.cloak(commands.put("b.jpg", "two"))[0] == OK
 
@@ -534,6 +529,7 @@ def _is_unlocked(state: Path) -> bool:
 
 def test_a_service_that_does_not_answer_is_not_waited_for(service: Running, commands: Commands) -> None:
     commands.own_processes(StubEngine)
+    commands.patch.setattr(service_engine, "JOIN_SECONDS", 5.0)
     _freeze(service)
     began = time.monotonic()
     try:

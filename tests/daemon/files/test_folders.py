@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from uncnn.daemon.files import workspace
 from uncnn.daemon.files.folders import FolderError, data_dir, state_dir
 from uncnn.daemon.files.workspace import RunningError, only_run, run_at_work
 
@@ -61,6 +62,7 @@ while True:
 
 def test_a_run_starts_while_others_ask_whether_one_is_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNCNN_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(workspace, "_ASKED_SECONDS", 60.0)
     with only_run():
         pass
     asking = subprocess.Popen([sys.executable, "-c", ASKING, str(tmp_path / "state" / "run.lock")])

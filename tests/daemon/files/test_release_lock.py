@@ -62,6 +62,7 @@ def test_nobody_is_told_of_a_short_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("UNCNN_STATE", str(tmp_path))
+    monkeypatch.setattr(kept, "PATIENT_SECONDS", 60)
     order: list[str] = []
 
     def second() -> None:

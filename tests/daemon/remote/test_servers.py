@@ -139,6 +139,7 @@ def test_one_that_was_still_loading_when_another_answered_is_not_asked_that_any_
         assert ask(known).server.address.host == "echo-load-90"
         late.touch()
         connected(known, 2)
+        monkeypatch.setattr(module, "HEDGE_SECONDS", 60)
         others = known.changed(Frame({"change": {}}, b"others"), lambda *_: None, 60)
         assert (others.server.address.host, others.frame.content) == ("late-echo-load-10", b"others")
         assert late.read_text() == "asked\n"
@@ -150,7 +151,7 @@ def test_one_that_counts_and_comes_no_further_stands_still(monkeypatch: pytest.M
         connected(known, 2)
         progress: list[tuple[int, int]] = []
         assert ask(known, progress=progress).server.address.host == "echo-load-90"
-        assert progress[0] == (0, 32), "it counts, again and again from the beginning"
+        assert (0, 32) in progress, "it counts, again and again from the beginning"
 
 
 def test_one_alone_that_comes_no_further_is_given_up_long_before_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

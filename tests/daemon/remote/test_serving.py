@@ -84,26 +84,26 @@ def faces() -> list[CutFace]:
 def test_who_is_not_the_same_uncnn_is_told_so(first: Frame, words: str) -> None:
     with server() as process:
         assert words in say(process, first)["error"]["message"]
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_what_is_no_frame_ends_it_with_a_line() -> None:
     with server() as process:
-        _, errors = process.communicate(b"GET / HTTP/1.1\r\n\r\n", timeout=60)
+        _, errors = process.communicate(b"GET / HTTP/1.1\r\n\r\n", timeout=PATIENCE_SECONDS)
         assert errors.decode().strip() == "the client: it sends what is no frame of uncnn's"
         assert process.returncode == 1
 
 
 def test_a_client_that_says_nothing_is_no_error() -> None:
     with server() as process:
-        assert process.communicate(b"", timeout=60) == (b"", b"")
+        assert process.communicate(b"", timeout=PATIENCE_SECONDS) == (b"", b"")
         assert process.returncode == 0
 
 
 def test_a_person_at_a_terminal_is_not_left_waiting() -> None:
     master, slave = pty.openpty()
     command = [str(Path(sys.executable).with_name("uncnn-daemon")), "serve", "--stdio"]
-    done = subprocess.run(command, stdin=slave, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, stdin=slave, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     os.close(master)
     os.close(slave)
     assert done.returncode == 2

@@ -64,7 +64,7 @@ def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setenv("UNCNN_RSH", f"ssh -F none -i {tmp_path}/mine -o UserKnownHostsFile={tmp_path}/known_hosts")
     service = subprocess.Popen([program, "-D", "-e", "-f", str(tmp_path / "sshd_config")], stderr=subprocess.PIPE)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             with suppress(OSError), socket.create_connection(("127.0.0.1", number), 1):
                 break

@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from running import Running
+from running import PATIENCE_SECONDS, Running, is_reachable
 from scene import Scene
 
 from uncnn.daemon.commands.status import print_status
@@ -165,7 +165,7 @@ def test_systemd_hears_of_it_when_it_is_ready_alive_and_ends(scene: Scene) -> No
     scene.configure(settle=0)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(scene.root / "notify"))
-        listening.settimeout(30)
+        listening.settimeout(PATIENCE_SECONDS)
         running = Running(scene, NOTIFY_SOCKET=str(scene.root / "notify"), WATCHDOG_USEC="600000")
         heard: list[str] = []
         while "READY=1" not in "".join(heard):
@@ -202,7 +202,7 @@ def test_a_reload_that_is_refused_degrades_the_status(running: Running) -> None:
     (scene.root / "config.yaml").write_text("policies: {everyday: {no_face: never}}\n")
     program = Path(sys.executable).with_name("uncnn-daemon")
     environment = {**os.environ, "UNCNN_STATE": str(scene.state)}
-    running.until((scene.state / "control.sock").exists)
+    running.until(is_reachable)
     answer = subprocess.run([program, "reload"], env=environment, capture_output=True, text=True, check=False)
     assert answer.returncode == BAD_CONFIGURATION
     assert "was not reloaded" in answer.stderr
@@ -244,15 +244,15 @@ def with_service(scene: Scene, words: str) -> Running:
 
 @pytest.mark.slow
 def test_a_worker_that_hangs_is_killed_and_the_others_go_on(scene: Scene) -> None:
-    running = with_service(scene, "deadline_seconds: 1.0")
+    running = with_service(scene, "deadline_seconds: 5.0")
     scene.put("1 slow.jpg", "slow")
-    running.until_said("did not answer in 1 s and was stopped")
-    (scene.root / "data" / "uncnn" / "loading seconds").write_text("2.5")
+    running.until_said("did not answer in 5 s and was stopped")
+    slow = scene.jobs()["1 slow.jpg"]
+    assert (slow.state, slow.attempts) == (State.RETRY, 1)
+    (scene.root / "data" / "uncnn" / "loading seconds").write_text("12")
     scene.put("2 good.jpg", "good")  # the time to load the models anew is not its own
     running.until_published("2 good.jpg")
-    jobs = scene.jobs()
-    assert (jobs["1 slow.jpg"].state, jobs["1 slow.jpg"].attempts) == (State.RETRY, 1)
-    assert jobs["2 good.jpg"].attempts == 1
+    assert scene.jobs()["2 good.jpg"].attempts == 1
     assert running.stop() == 0
 
 

@@ -75,6 +75,7 @@ if __name__ == "__main__":
     from uncnn.daemon.video import protector
     from uncnn.plugins.api import UncnnError
 
+    loop.STOP_SECONDS = 120.0  # a machine that does much else
     worker_thread.engine_for = stub_engine.stub_for
     protector.VideoEngine = stub_clips.StubVideoEngine
     if "STUB_NO_VIDEO" in os.environ:

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from running import Running
+from running import Running, is_reachable
 from scene import Scene
 from served_page import Answer, ServedPage
 
@@ -116,7 +116,7 @@ def test_the_services_answer_is_shown(scene: Scene, page: ServedPage, monkeypatc
     monkeypatch.setenv("UNCNN_STATE", str(scene.state))
     monkeypatch.setenv("HOME", str(scene.root))
     service = Running(scene)
-    service.until((scene.state / "control.sock").exists)
+    service.until(is_reachable)
     configure(page, scene.root / "config.yaml", (scene.root / "config.yaml").read_text())
     answer = add(page, "~/more", "~/more-out")
     assert answer.status == 200

@@ -50,8 +50,9 @@ def test_a_connection_whose_request_is_being_answered_stays(page: ServedPage) ->
 
 
 def test_a_browser_that_takes_nothing_of_an_answer_is_let_go_of(
-    page: ServedPage, monkeypatch: pytest.MonkeyPatch
+    standing_page: ServedPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    page = standing_page
     monkeypatch.setattr(protocol, "SEND_SECONDS", 0.3)
     photo = page.until_done(page.put("a.jpg", b"a photo" + bytes(30_000_000))["id"])
     with socket.create_connection(("127.0.0.1", page.port), PATIENCE_SECONDS) as opened:

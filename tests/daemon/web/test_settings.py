@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from running import Running
+from running import Running, is_reachable
 from scene import Scene
 from served_page import Answer, ServedPage
 
@@ -88,8 +88,8 @@ def test_without_a_file_the_page_says_how_to_make_one(page: ServedPage) -> None:
 def test_a_running_service_takes_them_up(scene: Scene, page: ServedPage, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.configure()
     service = Running(scene)
-    service.until((scene.state / "control.sock").exists)
     monkeypatch.setenv("UNCNN_STATE", str(scene.state))
+    service.until(is_reachable)
     configuration = Configuration(page, scene.root / "config.yaml")
     answer = configuration.send(**{STRENGTH: "strong"})
     assert answer.headers["location"] == "/settings?outcome=taken"

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from running import Running
+from running import Running, is_reachable
 from scene import Scene
 from served_page import ServedPage
 
@@ -70,7 +70,7 @@ def test_a_process_that_another_brought_down_costs_nothing(page: ServedPage) -> 
     """The first time that it is judged it hangs, and its process is killed; the second time it is done."""
     log = page.folder.parent / "data" / "uncnn" / "at work"
     photo = page.put("a.jpg", b"judged for long")
-    page.until(log.exists)
+    page.until(lambda: log.exists() and bool(log.read_text()))
     os.kill(int(log.read_text()), 9)
     assert page.until_done(photo["id"])["status"] == "protected"
 
@@ -93,7 +93,7 @@ def test_a_page_that_ends_in_the_middle_leaves_nothing(page: ServedPage) -> None
 def test_a_photo_that_is_forgotten_in_work_leaves_nothing(page: ServedPage) -> None:
     first, second = page.put("a.jpg", b"judged for long"), page.put("b.jpg", b"b photo")
     log = page.folder.parent / "data" / "uncnn" / "at work"
-    page.until(log.exists)
+    page.until(lambda: log.exists() and bool(log.read_text()))
     assert page.ask("POST", f"/photos/{first['id']}/forget", b"").status == 204
     os.kill(int(log.read_text()), 9)
     page.until_done(second["id"])
@@ -124,7 +124,7 @@ def test_photos_that_are_dropped_while_the_service_is_killed_end_shown_once(
     monkeypatch.setenv("UNCNN_STATE", str(scene.state))
     monkeypatch.setenv("XDG_DATA_HOME", str(scene.root / "data"))
     service = Running(scene)
-    service.until((scene.state / "control.sock").exists)
+    service.until(is_reachable)
     with ThreadPoolExecutor(6) as browser:  # as many connections as browsers make
         dropped = list(browser.map(lambda number: page.put(f"{number}.jpg", b"photo %d" % number), range(50)))
     served = set()

@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from uncnn.exporters.registry.catalog import File
 SIZE = 1_000_000
 NAME = "weights.bin"
 QUICK = Patience(
-    attempts=3, connect_seconds=2, read_seconds=0.5, window_seconds=0.5, window_bytes=1000, pause_seconds=0.01,
+    attempts=3, connect_seconds=60, read_seconds=60, window_seconds=60, window_bytes=1000, pause_seconds=0.01,
     longest_pause_seconds=2,
 )  # fmt: skip
 
@@ -233,15 +234,21 @@ def test_a_part_that_is_whole_needs_no_byte(server: ModelServer, wanted: File, t
     assert server.ranges(NAME) == [f"bytes={SIZE}-"], "416 says that nothing follows"
 
 
-@pytest.mark.parametrize(("trick", "words"), [("silent", "is silent"), ("drip", "are too few")])
+@pytest.mark.parametrize(
+    ("trick", "patience", "words"),
+    [
+        ("silent", replace(QUICK, read_seconds=0.5), "is silent"),
+        ("drip", replace(QUICK, window_seconds=0.5), "are too few"),
+    ],
+)
 def test_a_slow_server_is_given_up_and_asked_again(
-    server: ModelServer, wanted: File, tmp_path: Path, trick: str, words: str
+    server: ModelServer, wanted: File, tmp_path: Path, trick: str, patience: Patience, words: str
 ) -> None:
     server.tricks[NAME] = [trick] * 9
     with pytest.raises(DownloadError, match=rf"{words}.*3 attempts"):
-        fetch(tmp_path, wanted, Origin(server.url))
+        fetch(tmp_path, wanted, Origin(server.url), patience)
     server.tricks[NAME] = [trick]
-    assert_right(fetch(tmp_path, wanted, Origin(server.url)), wanted, tmp_path)
+    assert_right(fetch(tmp_path, wanted, Origin(server.url), patience), wanted, tmp_path)
 
 
 def test_nobody_listens(wanted: File, tmp_path: Path) -> None:
