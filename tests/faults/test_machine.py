@@ -174,7 +174,10 @@ def test_models_that_take_long_to_load_are_no_hang(scene: Scene) -> None:
         while "a.jpg" not in scene.published():
             while b"WATCHDOG=1" not in listening.recv(4096):
                 pass
-        assert running.stop() == 0
+        running.process.send_signal(signal.SIGTERM)
+        while b"STOPPING=1" not in listening.recv(4096):  # who does not read would have it wait
+            pass
+        assert running.process.wait(PATIENCE_SECONDS) == 0
 
 
 def attempts_of(scene: Scene, name: str) -> tuple[State, int]:
