@@ -26,7 +26,7 @@ def out(scene: Scene) -> int:
 
 @pytest.mark.slow
 def test_a_backlog_is_worked_off_in_bounded_memory(scene: Scene) -> None:
-    photos = 10_000 if FULL else 1000
+    photos = 10_000 if FULL else 500
     for number in range(photos):
         scene.put(f"{number}.jpg", f"good {number}")
     running = Running(scene)
@@ -49,7 +49,7 @@ def test_what_was_written_while_it_was_stopped_is_published(running: Running) ->
     scene = running.scene
     running.until((scene.state / "run.lock").exists)
     running.process.send_signal(signal.SIGSTOP)
-    photos = 5000 if FULL else 500
+    photos = 5000 if FULL else 250
     for number in range(photos):
         scene.put(f"{number}.jpg", f"good {number}")
     running.process.send_signal(signal.SIGCONT)
