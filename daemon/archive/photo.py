@@ -28,7 +28,7 @@ from uncnn.daemon.archive.records import (
     rows_of,
     settle,
 )
-from uncnn.daemon.archive.stores import Fetched, FolderStore, Missing, Store, StoreError
+from uncnn.daemon.archive.stores import Fetched, FolderStore, Missing, Refused, Store, StoreError
 from uncnn.daemon.files.spool import SIZE_LIMIT
 from uncnn.daemon.jobs.photo_job import ENVIRONMENT, WAITING
 from uncnn.daemon.people.store import People
@@ -91,13 +91,18 @@ def do_photo(site: Site, row: Row, report: Report, again: bool = False) -> Recor
         try:
             fetched = _fetched(site, row, own)
         except Missing as error:
+            if isinstance(error, Refused):
+                _count_suspect(site, error)
             return settle(site.destination, _failed(site, row, str(error)), None)
         standing = rows_of(site.destination, fetched.sha256, site.digest)
         if row.id in standing:
             key = done_key(fetched.sha256, site.digest, row.id)
             return read_record(site.destination.read(key), key)
         record, copy = _of_same_bytes(site, row, fetched, standing) or _done(site, row, fetched, report)
-    record = settle(site.destination, record, copy)
+    try:
+        record = settle(site.destination, record, copy)
+    except Missing as error:
+        record = settle(site.destination, _failed(site, row, str(error), fetched.sha256), None)
     if again and record.status != "error":
         forget_error(site.destination, record)
     return record

@@ -10,8 +10,9 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from itertools import islice
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count, islice
+from pathlib import PurePosixPath
 from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from uncnn.daemon.archive.manifest import Row
 from uncnn.daemon.archive.shards import Shard
 from uncnn.daemon.archive.stores import Missing, Store, StoreError
+from uncnn.daemon.files.names import numbered
 from uncnn.daemon.text import printable
 
 COPIES: Final = "copies/"
@@ -151,20 +153,38 @@ class Copy:
 def settle(store: Store, record: Record, copy: Copy | None) -> Record:
     """Put a photo's copy, then its record, and return the record that stands.
 
-    Whoever puts the record first has done the photo. Two processes at the same photo come to the same bytes; where
-    they do not, on machines that compute differently, the record is made that of the copy that stands.
+    No copy is written over: where another has the name, it takes a numbered one. Whoever puts the record first has done
+    the photo. Two processes at the same photo come to the same bytes; where they do not, on machines that compute
+    differently, the copy of the second one is removed. The record of a failure alone is written anew.
 
-    Raises StoreError.
+    Raises StoreError. Missing: no file can have the name of the copy.
     """
+    is_new = False
     if copy is not None:
-        store.put(record.copy, copy.data, copy.mode, copy.mtime_ns)
-    if not store.put_new(record.key, record.packed()):
-        stands = read_record(store.read(record.key), record.key)
-        is_same = (stands.status, stands.copy_sha256) == (record.status, record.copy_sha256)
-        if is_same and (record.status != "error" or stands.reason == record.reason):
-            return stands
+        name, is_new = _put_copy(store, record.copy, copy)
+        record = replace(record, copy=name)
+    if store.put_new(record.key, record.packed()):
+        return record
+    if record.status == "error":
         store.put(record.key, record.packed())
-    return record
+        return record
+    stands = read_record(store.read(record.key), record.key)
+    if is_new and stands.copy != record.copy:
+        store.remove(record.copy)
+    return stands
+
+
+def _put_copy(store: Store, key: str, copy: Copy) -> tuple[str, bool]:
+    """Put a copy under its name or, where other bytes have that, a numbered one; return it and whether it is new."""
+    path = PurePosixPath(key)
+    for number in count(1):
+        name = path.with_name(numbered(path.name, number)).as_posix()
+        if store.put_new(name, copy.data, copy.mode, copy.mtime_ns):
+            return name, True
+        with suppress(Missing):  # somebody removed it: the next name is free for certain
+            if store.read(name) == copy.data:
+                return name, False
+    raise AssertionError  # there are names enough
 
 
 def forget_error(store: Store, record: Record) -> None:

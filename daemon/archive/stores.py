@@ -5,12 +5,13 @@ A record is put only where none stands yet: on S3 by `If-None-Match: *`, in a fo
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -31,6 +32,9 @@ TEMPORARY: Final = ".uncnn-new"
 
 _PLACES: Final = "write a folder, or a URL such as s3://bucket/folder"
 _ABANDONED_SECONDS: Final = 86_400.0
+_NO_NAME: Final = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR})
+"""Where no file can have a name: it is too long, has what the disk refuses, or leads through a file."""
+
 _WAITS: Final = (0.5, 2.0, 8.0)
 """Seconds between attempts at a store that does not answer; its own library tried each several times."""
 
@@ -40,7 +44,11 @@ class StoreError(UncnnError):
 
 
 class Missing(UncnnError):
-    """There is nothing of this key, or it may not be read: that is the matter of one photo."""
+    """There is nothing of this key and can be nothing, or it may not be read: that is the matter of one photo."""
+
+
+class Refused(Missing):
+    """A photo may not be read; where that is so of one after the other, none may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +75,8 @@ class Store(Protocol):
         """
         ...
 
-    def put_new(self, key: str, data: bytes) -> bool:
-        """Write a file, whole or not at all, where none stands; return whether none did."""
+    def put_new(self, key: str, data: bytes, mode: int | None = None, mtime_ns: int | None = None) -> bool:
+        """Write a file, whole or not at all, where none stands; return whether none did. Raises Missing: none can."""
         ...
 
     def read(self, key: str) -> bytes:
@@ -117,12 +125,16 @@ class FolderStore:
         """Write a file in one rename."""
         self._put(key, data, lambda new, path: new.replace(path), mode, mtime_ns)
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes, mode: int | None = None, mtime_ns: int | None = None) -> bool:
         """Write a file and link it to its name, which fails where that is taken."""
-        if self._path(key).exists():
-            return False
+        path = self._path(key)
         try:
-            self._put(key, data, lambda new, path: path.hardlink_to(new))
+            if path.exists():
+                return False
+        except OSError as error:
+            raise self._failed(error, path, "written") from error
+        try:
+            self._put(key, data, lambda new, path: path.hardlink_to(new), mode, mtime_ns)
         except FileExistsError:
             return False
         return True
@@ -204,7 +216,7 @@ class FolderStore:
         path, new = self._path(key), self.root / TEMPORARY
         try:
             new.mkdir(parents=True, exist_ok=True)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(path)
             opened, name = tempfile.mkstemp(dir=new)
             try:
                 with os.fdopen(opened, "wb") as writer:
@@ -223,8 +235,17 @@ class FolderStore:
         except OSError as error:
             raise self._failed(error, path, "written") from error
 
-    def _failed(self, error: OSError, path: Path, verb: str) -> StoreError:
-        return StoreError(f"{printable(path)} cannot be {verb}: {system_words(error)[1]}")
+    def _make_folder(self, path: Path) -> None:
+        """Make the folder of a file. Raises OSError; Missing: a file stands in its place."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise Missing(f"{printable(path)} cannot be written: a file stands where its folder is to be") from error
+
+    def _failed(self, error: OSError, path: Path, verb: str) -> StoreError | Missing:
+        """Return what is said of a failure: the matter of one file where none can have its name."""
+        kind = Missing if error.errno in _NO_NAME else StoreError
+        return kind(f"{printable(path)} cannot be {verb}: {system_words(error)[1]}")
 
 
 class RemoteStore:
@@ -261,7 +282,7 @@ class RemoteStore:
         """Write an object, which has neither permissions nor a time of its own."""
         self._tried("written", key, lambda path: self._files.pipe_file(path, data))
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes, mode: int | None = None, mtime_ns: int | None = None) -> bool:
         """Write an object on the condition that there is none."""
         try:
             self._tried("written", key, lambda path: self._files.pipe_file(path, data, mode="create"))
@@ -275,7 +296,8 @@ class RemoteStore:
 
     def head(self, key: str, size: int) -> bytes:
         """Return the first bytes of an object. Raises Missing."""
-        return bytes(self._tried("read", key, lambda path: self._files.cat_file(path, start=0, end=size)))
+        with _of_one_photo():
+            return bytes(self._tried("read", key, lambda path: self._files.cat_file(path, start=0, end=size)))
 
     def read_all(self, keys: Sequence[str]) -> list[bytes]:
         """Return the bytes of several objects, asked for at once."""
@@ -289,7 +311,8 @@ class RemoteStore:
         """Copy an object into a private file."""
         opened, name = tempfile.mkstemp(dir=folder, suffix=".spool")  # 0600
         os.close(opened)
-        self._tried("read", key, lambda path: self._files.get_file(path, name))
+        with _of_one_photo():
+            self._tried("read", key, lambda path: self._files.get_file(path, name))
         size, digest = Path(name).stat().st_size, hashlib.sha256()
         if size > SIZE_LIMIT:
             raise Missing(f"{printable(key)} has {size / 1e6:.0f} MB, the limit is {SIZE_LIMIT / 1e6:g} MB")
@@ -365,6 +388,20 @@ class RemoteStore:
                     raise StoreError(f"{words}; check the address, the network and the credentials") from error
                 time.sleep(wait)
         raise AssertionError  # the last wait is None
+
+
+@contextmanager
+def _of_one_photo() -> Iterator[None]:
+    """Let what may not be read be the matter of the photo. Raises Missing: it is archived, Refused."""
+    try:
+        yield
+    except StoreError as error:
+        why = error.__cause__
+        if not isinstance(why, PermissionError):
+            raise
+        answer = getattr(why.__cause__, "response", {})
+        is_archived = answer.get("Error", {}).get("Code") == "InvalidObjectState"  # S3, of Glacier
+        raise (Missing if is_archived else Refused)(str(error)) from error
 
 
 def _words(error: Exception) -> str:

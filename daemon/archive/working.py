@@ -100,4 +100,6 @@ def started_site(plan: Plan, engine: ProcessEngine, spool: Path, photo_seconds: 
     plan.check(engine.roster)
     engine.start()
     stores = open_store(plan.source), open_store(plan.destination)
-    return Site(plan, *stores, engine, spool, engine.start, engine.kill, photo_seconds)
+    site = Site(plan, *stores, engine, spool, engine.start, engine.kill, photo_seconds)
+    plan.check(engine.roster)  # the people that it has read are those of the plan
+    return site

@@ -18,7 +18,7 @@ from uncnn.daemon.archive.cluster import Cluster, records_by_ray
 from uncnn.daemon.archive.listing import PassedOver
 from uncnn.daemon.archive.photo import do_photo
 from uncnn.daemon.archive.plan import PlanError, new_plan, plan_json, read_plan, write_plan
-from uncnn.daemon.archive.records import STATUSES, Record, Status, records
+from uncnn.daemon.archive.records import COPIES, STATUSES, Record, Status, records
 from uncnn.daemon.archive.shards import Shard
 from uncnn.daemon.archive.stores import Missing, Store, open_store
 from uncnn.daemon.archive.working import Counts, Share, at_work, rows_of_plan
@@ -202,8 +202,10 @@ def archive_status(url: str, asked: Asked, as_json: bool) -> int:
     planned = {row.id for row in rows_of_plan(plan, folder)}  # another plan may have put records there too
     shown: list[dict[str, Any]] = []
     problems: list[dict[str, str]] = []
+    nameless = set(destination.keys(COPIES)) if asked.audit else set()  # before the records: work goes on meanwhile
     with Console(stderr=True).status("reading what is done") as line:
         for number, record in enumerate(records(destination, plan.digest), 1):
+            nameless.discard(record.copy)
             if record.row not in planned:
                 continue
             said.add(record)
@@ -214,6 +216,8 @@ def archive_status(url: str, asked: Asked, as_json: bool) -> int:
                 problems.append({"photo": record.photo, "copy": record.copy, "problem": problem})
             if number % SAID_EVERY == 0:
                 line.update(f"reading what is done: {number:,} of {plan.photos:,}")
+    words = "no record names it: whoever put it ended before that; remove it unless it is yours"
+    problems += [{"photo": "", "copy": copy, "problem": words} for copy in sorted(nameless)]
     left = plan.photos - said.counts.total()
     if as_json:
         audit = {"problems": problems} if asked.audit else {}
@@ -235,7 +239,7 @@ def _print_status(
     for each in shown:
         say_line(each["photo"], each["status"], f": {each['reason']}", COLOURS[each["status"]])
     for problem in problems:
-        say_line(problem["photo"], "audit", f": {problem['problem']}", "red")
+        say_line(problem["photo"] or problem["copy"], "audit", f": {problem['problem']}", "red")
     counts = [said.words(), f"{left:,} left" if left else ""]
     say_words(f"{photos_in_words(photos)} planned: {', '.join(each for each in counts if each)}")
     if asked.audit and not problems:

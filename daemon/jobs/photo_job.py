@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -42,6 +43,8 @@ from uncnn.daemon.video.protector import ClipGone, ClipProtector, room_missing, 
 from uncnn.daemon.watch.backlog import SourceFolder, source_of
 from uncnn.plugins.api import Fault, UncnnError
 
+_LOG: Final = logging.getLogger(__name__)
+
 ENVIRONMENT: Final = frozenset(
     {
         "no-space",
@@ -80,6 +83,10 @@ _STATUS: Final[dict[State, Status]] = {
 
 Result: TypeAlias = Outcome | EarlierResult
 """What is to become of a photo: found out on itself, or before."""
+
+
+class InternalError(UncnnError):
+    """A fault of uncnn's own that a photo met: it costs that photo an attempt, and no other anything."""
 
 
 class Stopped(UncnnError):
@@ -188,12 +195,13 @@ def _work(context: JobContext, source: SourceFolder, job: Job, taken: Snapshot) 
         job = context.ledger.give_back(job, State.QUEUED)
         context.ledger.supersede([job], str(error))
         return Done(source.name(job.relative), "skipped", str(error), number=job.id)
-    except (UncnnError, OSError) as error:
+    except Exception as error:
         if context.stopping():
             context.ledger.give_back(job, State.QUEUED)
             raise Stopped("the service ends") from error
-        job = _failed(context.ledger, job, error)
-        return _done(source, job, suspect=_is_suspect(error))
+        failed = _known(error)
+        job = _failed(context.ledger, job, failed)
+        return _done(source, job, suspect=_is_suspect(failed))
     except BaseException:  # the run is being stopped
         if job.state is State.RUNNING:
             context.ledger.give_back(job, State.QUEUED)
@@ -215,12 +223,12 @@ def _found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snaps
     """Return what is to become of a photo: what became of the same picture before, or what protecting it comes to."""
     name, own = printable(job.relative.name), taken.path.parent
     policy = source.policy if job.strength is None else source.policy.at_strength(job.strength)
+    models = made_for(job, made_with(context.engine.roster))  # with the people as they are, or were a moment before
     photo = PhotoJob(Content(taken.path), name, policy, people_for(policy), job.decisions)
     if is_video_name(name):
-        return _clip_found_out(context, source, job, taken, photo)
+        return _clip_found_out(context, source, job, taken, photo, models)
     detected = detect(context.engine, photo, context.report)
     if detected.looked.fingerprint is not None:
-        models = made_for(job, made_with(context.engine.roster))
         job = context.ledger.pictures.note(job, detected.looked.fingerprint, models)
         earlier = find_published_copy(context.ledger, job) or _same_picture(context, job, source, own)
         if earlier is not None:
@@ -233,11 +241,13 @@ def _same_picture(context: JobContext, job: Job, source: SourceFolder, spool: Pa
     return None if context.anew else find_same_picture(context.ledger, job, source.policy.metadata, spool)
 
 
-def _clip_found_out(context: JobContext, source: SourceFolder, job: Job, taken: Snapshot, clip: PhotoJob) -> Result:
+def _clip_found_out(
+    context: JobContext, source: SourceFolder, job: Job, taken: Snapshot, clip: PhotoJob, models: str
+) -> Result:
     """Return what is to become of a clip; the same one is known by its bytes. Raises ClipGone: it changed meanwhile."""
     assert context.clips is not None  # `take`
     roster, ledger = context.engine.roster, context.ledger
-    job = ledger.pictures.note(job, f"video {taken.sha256}", made_for(job, made_with(roster)))
+    job = ledger.pictures.note(job, f"video {taken.sha256}", models)
     earlier = _same_picture(context, job, source, taken.path.parent)
     if earlier is not None:
         return earlier
@@ -328,6 +338,14 @@ def _release(ledger: Ledger, job: Job, source: SourceFolder, outcome: Result, ta
     return job
 
 
+def _known(error: Exception) -> UncnnError | OSError:
+    """Return a failure as what is said of it; one that nobody foresaw is logged."""
+    if isinstance(error, UncnnError | OSError):
+        return error
+    _LOG.error("a photo met a fault of uncnn's", exc_info=error)
+    return InternalError(f"internal error, {type(error).__name__}: {printable(str(error))}")
+
+
 def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
     """Write down a failure: of the machine, of the photo for good, or one that may pass.
 
@@ -347,7 +365,7 @@ def _failed(ledger: Ledger, job: Job, error: UncnnError | OSError) -> Job:
 def _is_suspect(error: UncnnError | OSError) -> bool:
     """Return whether neither the photo nor the machine failed, but a plugin, a model or a process."""
     is_photo = isinstance(error, RequestError) and error.fault == "photo"
-    return isinstance(error, RequestError | ProcessDied) and not is_photo
+    return isinstance(error, RequestError | ProcessDied | InternalError) and not is_photo
 
 
 def _done(source: SourceFolder, job: Job, outcome: Result | None = None, suspect: bool = False) -> Done:

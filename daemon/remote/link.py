@@ -20,6 +20,7 @@ from uncnn.daemon.text import printable
 START_SECONDS: Final = 120.0  # until torch and the models are loaded there
 SILENCE_SECONDS: Final = 60.0  # between one step of an attack and the next
 STANDSTILL_SECONDS: Final = 600.0  # of steps that come no further: some attacks go on after the last one they count
+MOST_STEPS: Final = 1_000_000  # that a server counts
 _KEPT: Final = 2000  # characters of what a server says
 
 Progress = Callable[[int, int], None]
@@ -64,6 +65,8 @@ class Link:
                 if "progress" not in answer.said:
                     return self._accepted(answer)
                 step, steps = (int(each) for each in answer.said["progress"])
+                if not 0 <= step <= steps <= MOST_STEPS:
+                    raise ValueError
                 if step > furthest:
                     furthest, until = step, time.monotonic() + STANDSTILL_SECONDS
                 elif time.monotonic() > until:

@@ -17,6 +17,7 @@ from uncnn.daemon.remote.connections import LinkError
 from uncnn.daemon.remote.frames import Frame
 from uncnn.daemon.remote.hello import Hello
 from uncnn.daemon.remote.link import Link, Progress, ServerRefused
+from uncnn.daemon.text import printable
 from uncnn.plugins.api import UncnnError
 
 HEDGE_SECONDS: Final = 20.0  # without a step: another server is asked too
@@ -82,7 +83,7 @@ class Answer:
     def notes(self) -> tuple[str, ...]:
         """Return what a person should know of the attack."""
         notes = self.frame.said.get("notes")
-        return tuple(str(note)[:500] for note in notes[:10]) if isinstance(notes, list) else ()
+        return tuple(printable(str(note)[:500]) for note in notes[:10]) if isinstance(notes, list) else ()
 
 
 @dataclass(frozen=True, slots=True)

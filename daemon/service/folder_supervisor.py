@@ -67,7 +67,7 @@ class FolderSupervisor:
             except ConfigError:
                 own = None
             if own is not None and own.can_do(found.relative):
-                self._worker.put(Task(own, found, now))
+                self._worker.put(Task(own, found, now, self.source))
             else:  # the scan says what keeps it
                 self._watched.ask_for_scan(now)
 

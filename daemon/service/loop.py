@@ -34,6 +34,7 @@ from uncnn.daemon.service.workers import Workers
 from uncnn.daemon.text import printable, system_words
 from uncnn.daemon.watch.backlog import source_folders
 from uncnn.daemon.watch.folder import WatchedFolder
+from uncnn.plugins.api import UncnnError
 from uncnn.plugins.recognisers.canary_answers import CanaryAnswers
 
 MAINTENANCE_SECONDS: Final = 10.0
@@ -44,6 +45,10 @@ PRUNE_SECONDS: Final = 3600.0
 
 STOP_SECONDS: Final = 8.0
 """For what is being done to be given back."""
+
+
+class ThreadEnded(UncnnError):
+    """A thread that works on photos has ended: whoever started the service starts it again."""
 
 
 class Service:
@@ -103,6 +108,8 @@ class Service:
     def _turn(self) -> None:
         """Do what there is to do now."""
         now = time.monotonic()
+        if not self._worker.alive:
+            raise ThreadEnded("a thread that works on photos has ended, a fault of uncnn's; what is above says why")
         try:
             self._collect()
             if self._maintained is None or now - self._maintained >= self._maintenance_seconds():

@@ -7,12 +7,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from uncnn.daemon.config import Config
+from uncnn.daemon.config.document import ConfigError
 from uncnn.daemon.control.shared_engine import SharedEngine
 from uncnn.daemon.files.folders import data_dir, ledger_file
 from uncnn.daemon.files.publish import PublishError, snapshot
@@ -49,9 +50,14 @@ Key = tuple[int, Path]
 class Task:
     """A settled photo that is to be done."""
 
-    source: SourceFolder
+    source: SourceFolder  # with the policy for this photo
     found: Found
     since: float  # monotonic
+    base: SourceFolder | None = None  # with the policy of the configuration, to which a `.uncnn.yaml` may add
+
+    def now(self) -> Task:
+        """Return it with the policy that holds for it now. Raises ConfigError: a `.uncnn.yaml` is wrong by now."""
+        return self if self.base is None else replace(self, source=self.base.at(self.found.relative))
 
     @property
     def key(self) -> Key:
@@ -222,7 +228,10 @@ class WorkerThread:
             self._ring()
 
     def _work(self, ledger: Ledger, spool: Path) -> None:
-        while (task := self._next()) is not None:
+        while (put := self._next()) is not None:
+            task = self._under_its_policy(put)
+            if task is None:
+                continue
             following = partial(self._following, task, ledger)
             if self._clips is not None:
                 self._clips.device = self._config.device
@@ -259,6 +268,19 @@ class WorkerThread:
             if self._clips is not None and not self._tasks:
                 self._clips.close()  # a gigabyte, for what comes seldom
             self._note(finished)
+
+    def _under_its_policy(self, task: Task) -> Task | None:
+        """Return a task under the policy that holds now; None: that leaves the photo alone, which is noted."""
+        try:
+            now = task.now()
+        except ConfigError as error:
+            words = "; ".join(map(str, error.problems))
+        else:
+            if now.source.can_do(task.found.relative):
+                return now
+            words = "its policy leaves it alone by now"
+        self._note(Finished(task, Done(task.source.name(task.found.relative), "waiting", words)))
+        return None
 
     def _note(self, finished: Finished) -> None:
         """Hand over what was done; wait where the plugin seems to be at fault."""

@@ -31,6 +31,10 @@ class Archive:
         other.plan = f"{self.plan}-{name}"
         return other
 
+    def of_other_photos(self, name: str) -> Archive:
+        """Return a plan of photos that lie elsewhere."""
+        return Archive(f"{self.source.removesuffix('/photos')}/{name}", self._capsys, self.log)
+
     @property
     def store(self) -> Store:
         return open_store(self.plan)

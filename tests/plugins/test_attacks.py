@@ -256,7 +256,7 @@ def test_gradient_is_that_of_the_loss(photo: np.ndarray, surrogates: list[Recogn
 def test_the_slowest_surrogate_begins_first_which_changes_no_bit(
     photo: np.ndarray, surrogates: list[Recogniser], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch, score, begun = batch_of(photo, [FACE]), loss_module._score, list[int]()
+    batch, score, begun = batch_of(photo, [FACE]), loss_module._scores, list[int]()
     several = [replace(surrogates[0], std=surrogates[0].std * share) for share in (1.0, 1.3, 0.7)]
     loss = loss_module.untargeted(several, batch)
     shown = batch.patches + batch.noise(3) * batch.luma_limits
@@ -265,11 +265,11 @@ def test_the_slowest_surrogate_begins_first_which_changes_no_bit(
     assert min(loss.seconds.values()) > 0
     loss.seconds.update({0: 1.0, 1: 3.0, 2: 2.0})
 
-    def noted(surrogate: Recogniser, *more: Any) -> torch.Tensor:
+    def noted(surrogate: Recogniser, *more: Any) -> list[torch.Tensor]:
         begun.append([each is surrogate for each in several].index(True))
         return score(surrogate, *more)
 
-    monkeypatch.setattr(loss_module, "_score", noted)
+    monkeypatch.setattr(loss_module, "_scores", noted)
     monkeypatch.setattr(loss_module, "cores", lambda: ThreadPoolExecutor(1, initializer=loss_module._one_core))
     assert torch.equal(loss.gradient(shown, 0), expected)
     assert begun == [1, 2, 0]

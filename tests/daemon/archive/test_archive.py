@@ -7,14 +7,17 @@ import time
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 from planned_archive import Archive
+from scene import Scene
+from stub_engine import stub_for
 
 from uncnn.daemon.archive import records
 from uncnn.daemon.archive.manifest import Row, write_rows
 from uncnn.daemon.archive.photo import MachineFault
 from uncnn.daemon.archive.plan import PlanError, read_plan
-from uncnn.daemon.archive.records import error_key
-from uncnn.daemon.archive.stores import StoreError, open_store
+from uncnn.daemon.archive.records import Copy, Record, Status, error_key, settle
+from uncnn.daemon.archive.stores import FolderStore, Missing, RemoteStore, Store, StoreError, open_store
 from uncnn.daemon.commands.archive import Asked, archive_status, work_archive
 from uncnn.daemon.output import DEGRADED, ERROR, OK
 from uncnn.daemon.protect.process_engine import ProcessEngine
@@ -310,6 +313,113 @@ def test_a_longer_plan_with_the_same_destination_goes_on_from_there(archive: Arc
     assert archive.copies() == {"a.jpg": "cloaked one", "b.jpg": "cloaked two"}
     assert archive.told()["counts"]["published"] == 1
     assert longer.told()["counts"]["published"] == 2
+
+
+def test_photos_of_one_name_from_two_places_have_two_copies(archive: Archive) -> None:
+    archive.put("a.jpg", "one")
+    archive.planned()
+    assert archive.worked()["counts"]["published"] == 1
+    other = archive.of_other_photos("second")
+    other.put("a.jpg", "another")
+    other.planned(to=archive.plan)
+    assert other.worked()["counts"]["published"] == 1
+    assert archive.copies() == {"a.jpg": "cloaked one", "a (2).jpg": "cloaked another"}
+    for each in (archive, other):
+        assert each.told(audit=True)["problems"] == []
+        assert each.status == OK
+
+
+def test_a_photo_that_comes_later_takes_no_copys_name(archive: Archive) -> None:
+    archive.put("b.png", "one")
+    archive.planned(output={"format": "jpeg"})
+    archive.worked()
+    archive.put("b.heic", "two")  # which is listed first
+    longer = archive.beside("longer")
+    longer.planned(to=archive.plan, output={"format": "jpeg"})
+    assert longer.worked()["counts"]["published"] == 1
+    assert archive.copies() == {"b.jpg": "cloaked one", "b (2).jpg": "cloaked two"}
+
+
+def a_record(archive: Archive, name: str, status: Status, copy: bytes = b"") -> Record:
+    plan = read_plan(archive.store)
+    key, told = (f"copies/{name}", hashlib.sha256(copy).hexdigest()) if copy else ("", "")
+    return Record(name, "0" * 32, status, "", plan.digest, plan.version, "1" * 64, key, told)
+
+
+@pytest.mark.parametrize("second", ["published", "held"])
+def test_who_comes_second_to_another_end_changes_nothing(archive: Archive, second: Status) -> None:
+    archive.put("a.jpg", "one")
+    archive.planned()
+    first = a_record(archive, "z.jpg", "published", b"of a GPU")
+    assert settle(archive.store, first, Copy(b"of a GPU")) == first
+    data = b"of a CPU" if second == "published" else b""
+    later = a_record(archive, "z.jpg", second, data)
+    assert settle(archive.store, later, Copy(data) if data else None) == first
+    assert archive.copies() == {"z.jpg": "of a GPU"}
+
+
+def test_a_copy_that_no_record_names_is_found(archive: Archive) -> None:
+    archive.put("a.jpg", "one")
+    archive.planned()
+    archive.worked()
+    archive.store.put("copies/b.jpg", b"left by a worker that was killed")
+    (problem,) = archive.told(audit=True)["problems"]
+    assert (problem["copy"], archive.status) == ("copies/b.jpg", ERROR)
+    assert "no record names it" in problem["problem"]
+
+
+def test_a_copy_that_no_file_can_be_called_like_is_that_photos_error(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("a" * 300, "a/b", "../a"):
+        (tmp_path / "a").write_bytes(b"a file")
+        with pytest.raises(Missing):
+            FolderStore(tmp_path).put_new(name, b"something")
+    archive.put("a.jpg", "one")
+    archive.put("b.jpg", "two")
+    archive.planned()
+
+    def put_copy(store: Store, key: str, copy: Copy) -> tuple[str, bool]:
+        if key == "copies/a.jpg":
+            raise Missing("a.jpg cannot be written: File name too long")
+        return real(store, key, copy)
+
+    real = records._put_copy
+    monkeypatch.setattr(records, "_put_copy", put_copy)
+    assert archive.worked()["counts"] == {"published": 1, "held": 0, "skipped": 0, "error": 1}
+    assert archive.records()["a.jpg"].reason == "a.jpg cannot be written: File name too long"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", ["InvalidObjectState", "AccessDenied"])
+def test_a_photo_that_s3_does_not_give_is_an_error_and_all_of_them_are_a_fault(
+    bucket: str,
+    code: str,
+    scene: Scene,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("uncnn.daemon.settings.engine_for", stub_for)
+    archive = Archive(bucket, capsys, scene.root / "data" / "uncnn")
+    for number in range(7):
+        archive.put(f"{number}.jpg", f"{number}")
+    archive.planned()
+
+    store = open_store(archive.source)
+    assert isinstance(store, RemoteStore)
+    real = store.files.get_file
+
+    def refuse(path: str, place: str) -> None:
+        if not path.endswith(".jpg"):  # the list of the plan
+            return real(path, place)
+        raise PermissionError("not this one") from ClientError({"Error": {"Code": code}}, "GetObject")
+
+    monkeypatch.setattr(store.files, "get_file", refuse)  # of one object, as fsspec keeps it
+    if code == "AccessDenied":
+        with pytest.raises(MachineFault, match="not this one"):
+            archive.worked()
+    else:
+        assert archive.worked()["counts"]["error"] == 7
 
 
 def test_a_list_that_was_changed_is_refused(archive: Archive) -> None:

@@ -23,6 +23,7 @@ from uncnn.daemon.jobs.actions import AskedError
 from uncnn.daemon.jobs.recovery import recover
 from uncnn.daemon.ledger import Job, Ledger, State
 from uncnn.daemon.output import DEGRADED, ERROR, NOT_RUNNING, OK
+from uncnn.daemon.protect.pipeline import Detected, PhotoJob, detect
 from uncnn.daemon.protect.process_engine import ProcessEngine
 from uncnn.daemon.settings import Settings, SettingsError
 
@@ -77,6 +78,17 @@ def test_a_folder_is_cloaked_with_all_below_it_in_its_structure(given: Given) ->
     assert given.copies() == {"a.jpg": "cloaked one", "2024/May/b.jpg": "cloaked two"}
     assert {photo["status"] for photo in told.values()} == {"published"}
     assert (given.photos / "a.jpg").read_text() == "one"
+
+
+def test_a_fault_that_nobody_foresaw_costs_its_photo_alone(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(engine: object, photo: PhotoJob, report: object) -> Detected:
+        return detect(engine, photo, report) if photo.name == "b.jpg" else 1 / 0  # type: ignore[arg-type,return-value]
+
+    monkeypatch.setattr("uncnn.daemon.jobs.photo_job.detect", stumble)
+    told = given.cloak(given.put("a.jpg", "one"), given.put("b.jpg", "two"))
+    assert told["a.jpg"]["status"] == "error"
+    assert "internal error, ZeroDivisionError: division by zero" in told["a.jpg"]["message"]
+    assert given.copies() == {"b.jpg": "cloaked two"}
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from uncnn.daemon.remote.connections import SshConnection
 from uncnn.daemon.remote.frames import Frame
 from uncnn.daemon.remote.hello import Hello
 from uncnn.daemon.remote.servers import Answer, Servers, ServersUnavailable
+from uncnn.daemon.text import printable
 
 FAKE = Path(__file__).parents[1] / "spawned" / "fake_server.py"
 SENT = Frame({"change": {}}, b"faces")
@@ -60,7 +61,8 @@ def test_the_least_loaded_is_asked() -> None:
         answer = ask(known, progress=progress)
         assert answer.server.address.host == "echo-load-10"
         assert answer.frame.content == SENT.content
-        assert answer.notes == ("a note",)
+        assert answer.notes == (printable("a\x1b[31m note"),)
+        assert "\x1b" not in answer.notes[0]
         assert progress == [(1, 2)]
         assert answer.server.load == 0.25, "as it says now"
         assert known.seen[1] == ServerState("ssh://echo-load-10", "cpu")
@@ -79,6 +81,7 @@ def test_the_least_loaded_is_asked() -> None:
         ("odd", "no frame of uncnn's"),
         ("refuses", "it will not"),
         ("banner", "no frame of uncnn's"),
+        ("boasts", "no frame of uncnn's"),
     ],
 )
 def test_where_one_fails_another_is_asked_and_the_reason_is_said(name: str, reason: str) -> None:

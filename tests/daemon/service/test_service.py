@@ -20,7 +20,7 @@ from scene import Scene
 
 from uncnn.daemon.commands.status import print_status
 from uncnn.daemon.ledger import State
-from uncnn.daemon.output import BAD_CONFIGURATION
+from uncnn.daemon.output import BAD_CONFIGURATION, ERROR
 
 
 @pytest.fixture
@@ -255,6 +255,29 @@ def test_a_worker_that_hangs_is_killed_and_the_others_go_on(scene: Scene) -> Non
     running.until_published("2 good.jpg")
     assert scene.jobs()["2 good.jpg"].attempts == 1
     assert running.stop() == 0
+
+
+def test_a_photo_is_done_under_the_policy_that_holds_when_its_turn_comes(scene: Scene) -> None:
+    (scene.root / "data" / "uncnn").mkdir(parents=True)
+    (scene.root / "data" / "uncnn" / "loading seconds").write_text("3")
+    scene.configure(settle=0)
+    running = Running(scene)
+    scene.put("1.jpg", "good")
+    scene.put("2.jpg", "no face")
+    running.until(lambda: (scene.state / "ledger.sqlite3").exists() and bool(scene.jobs()))  # both are waiting
+    (scene.watch / ".uncnn.yaml").write_text("no_face: hold\n")
+    running.until(lambda: {job.state for job in scene.jobs().values()} >= {State.PUBLISHED, State.HELD})
+    assert scene.published() == {"1.jpg": "cloaked good"}
+    assert running.stop() == 0
+
+
+def test_a_thread_that_ends_ends_the_service(scene: Scene) -> None:
+    failing = scene.root / "failing"
+    failing.touch()
+    where = "uncnn.daemon.service.worker_thread:recover 5"
+    running = Running(scene, STUB_FAIL=where, STUB_FAILING=str(failing))
+    assert running.process.wait(PATIENCE_SECONDS) == ERROR
+    assert "a thread that works on photos has ended" in running.said()
 
 
 def test_the_processes_are_started_anew_after_some_photos(scene: Scene) -> None:

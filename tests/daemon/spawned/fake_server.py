@@ -66,9 +66,11 @@ def act(words: list[str], frame: Frame) -> None:
         packed = Frame({"notes": []}, pack_patches(patches(frame, 0.0, 8.0))).packed()
         os.write(1, packed[: int.from_bytes(os.urandom(4), "big") % (len(packed) + 60_000)][:60_000])
         os._exit(1)
+    if "boasts" in words:
+        send(1, Frame({"progress": [10**400, 1]}))
     if "echo" in words:
         send(1, Frame({"progress": [1, 2]}))
-        send(1, Frame({"notes": ["a note"], "load": 0.25}, frame.content))
+        send(1, Frame({"notes": ["a\x1b[31m note"], "load": 0.25}, frame.content))
     kinds = {"zero": (0.0, 8.0), "ugly": (200.0, 255.0), "beyond": (9.0, 8.0), "nan": (np.nan, 8.0)}
     for kind in kinds.keys() & words:
         send(1, Frame({"notes": [], "load": 0.1}, pack_patches(patches(frame, *kinds[kind]))))
