@@ -19,6 +19,7 @@ from uncnn.daemon.video.boxes import display_matrix, set_display_matrix
 from uncnn.daemon.video.clip import ENCODERS, opened, video_stream
 from uncnn.daemon.video.clip_info import ClipInfo
 from uncnn.daemon.video.errors import VideoError
+from uncnn.daemon.video.vorbis import without_comments
 
 _CLASSES: Final = ((0.25, 14), (0.12, 16), (0.0, 18))
 """Of x264's constant rate factor, by bits a pixel of the original: 18 is hardly told from it, less keeps more grain."""
@@ -89,13 +90,24 @@ def join(original: Path, name: str, info: ClipInfo, segments: Sequence[Path], ta
     ):
         picture = made.add_stream_from_template(video_stream(first), opaque=True)
         picture.time_base = Fraction(*info.time_base)
-        sounds = {each.index: made.add_stream_from_template(each, opaque=True) for each in source.streams.audio}
+        sounds = {each.index: _sound_stream(made, each) for each in source.streams.audio}
         both = heapq.merge(_pictures(segments, name, picture), _sounds(source, sounds), key=lambda pair: pair[0])
         for _, packet in both:
             made.mux(packet)
     matrix = display_matrix(original) if info.container in ("mp4", "mov") else None
     if matrix is not None and not set_display_matrix(target, matrix):
         raise VideoError("unsupported", "the way in which it is turned could not be kept: convert it to MP4")
+
+
+def _sound_stream(made: Any, original: Any) -> Any:
+    """Return the stream of a copy for a track of sound. Raises VideoError: what it says of itself cannot be removed."""
+    stream = made.add_stream_from_template(original, opaque=True)
+    if original.codec_context.name == "vorbis":  # others say it in tags, which are not copied
+        try:
+            stream.codec_context.extradata = without_comments(bytes(original.codec_context.extradata or b""))
+        except ValueError as error:
+            raise VideoError("unsupported", f"what its sound says of itself cannot be removed ({error})") from error
+    return stream
 
 
 def _timescale(info: ClipInfo) -> dict[str, str]:

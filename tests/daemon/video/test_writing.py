@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from uncnn.daemon.video.boxes import display_matrix
 from uncnn.daemon.video.clip import frames_of, look_at, opened, picture
+from uncnn.daemon.video.vorbis import NO_COMMENTS, without_comments
 from uncnn.daemon.video.writing import SegmentWriter, join, rate_factor, sounds_of
 
 WAYS = {
@@ -94,6 +96,57 @@ def test_what_tells_of_a_person_is_gone(make_clip: Callable[..., Path]) -> None:
         assert secret not in made
     with av.open(str(clip.with_name("made-clip.mp4"))) as container:
         assert set(container.metadata) <= {"major_brand", "minor_version", "compatible_brands", "encoder"}
+
+
+def with_vorbis(clip: Path, comment: bytes, target: Path) -> Path:
+    """Write a clip again, with noise as Vorbis sound whose second header says something."""
+    said = struct.pack("<II", 0, 1) + struct.pack("<I", len(comment)) + comment
+    with av.open(str(clip)) as source, av.open(str(target), "w", format="matroska") as made:
+        picture = made.add_stream_from_template(source.streams.video[0], opaque=True)
+        with av.open(str(target.with_suffix(".sound")), "w", format="matroska") as heard:
+            encoder = heard.add_stream("vorbis", rate=44100, options={"strict": "-2"})
+            noise = np.random.default_rng(0).normal(0, 0.1, (2, 44100)).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(noise, format="fltp", layout="stereo")
+            frame.rate, frame.pts, fifo = 44100, 0, av.AudioFifo()
+            fifo.write(frame)
+            while (part := fifo.read(1024)) is not None:
+                for packet in encoder.encode(part):
+                    heard.mux(packet)
+            for packet in encoder.encode():
+                heard.mux(packet)
+        with av.open(str(target.with_suffix(".sound"))) as heard:
+            sound = made.add_stream_from_template(heard.streams.audio[0], opaque=True)
+            headers = bytes(heard.streams.audio[0].codec_context.extradata)
+            second = NO_COMMENTS[:7] + said + b"\x01"
+            at = headers.index(b"\x03vorbis")
+            rest = headers[headers.index(b"\x05vorbis") :]
+            first = headers[headers.index(b"\x01vorbis") : at]
+            sound.codec_context.extradata = bytes([2, len(first), len(second)]) + first + second + rest
+            for container, stream in ((source, picture), (heard, sound)):
+                kind = container.streams.video if stream is picture else container.streams.audio
+                for packet in container.demux(kind):
+                    if packet.size:
+                        packet.stream = stream
+                        made.mux(packet)
+    return target
+
+
+def test_what_vorbis_sound_says_of_itself_is_gone(make_clip: Callable[..., Path], tmp_path: Path) -> None:
+    clip = with_vorbis(make_clip(audio=False), b"ARTIST=Anna", tmp_path / "vorbis.mkv")
+    assert b"Anna" in clip.read_bytes()
+    made = written_again(clip)
+    assert b"Anna" not in made.read_bytes()
+    assert sound(made) == sound(clip)
+    with av.open(str(made)) as container:
+        assert sum(frame.samples for frame in container.decode(audio=0)) > 40_000
+
+
+@pytest.mark.parametrize(
+    "headers", [b"", b"\x01", b"\x02\xff", b"\x02\x01\x01abc", b"\x02\x07\x07" + b"\x01vorbis" * 3]
+)
+def test_headers_that_are_none_are_refused(headers: bytes) -> None:
+    with pytest.raises(ValueError, match=r"headers|length"):
+        without_comments(headers)
 
 
 def test_cover_pictures_chapters_and_subtitles_are_left_out(make_clip: Callable[..., Path], tmp_path: Path) -> None:
