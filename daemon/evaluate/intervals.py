@@ -56,9 +56,10 @@ def rate(shares: npt.NDArray[np.float64] | Sequence[float], people: npt.NDArray[
     values = values[asked]
     if not len(values):
         return NOTHING
-    mean = float(values.mean())
-    low, high = wilson(mean, effective_size(values, np.asarray(people)[asked]))
-    return Rate(mean, low, high, len(values))
+    mean, whose = float(values.mean()), np.asarray(people)[asked]
+    low, high = wilson(mean, effective_size(values, whose))
+    persons = len(np.unique(whose))  # who are sure of no more than if all of their photos said the same
+    return Rate(mean, min(low, wilson(1.0, persons)[0]), max(high, wilson(0.0, persons)[1]), len(values))
 
 
 def effective_size(values: npt.NDArray[np.float64], people: npt.NDArray[np.intp]) -> float:

@@ -27,6 +27,7 @@ VIEWS: Final = ("as-is", "jpeg-75", "half-size")
 QUALITY: Final = 90
 LEAST_PHOTOS: Final = 2  # of a person: a match is between two photos
 LEAST_PEOPLE: Final = 2  # nobody can be told apart from nobody
+SURE: Final = 10  # pairs of strangers that are linked at a threshold: as many as a card asks for
 _NAMED: Final = 3  # people in a message
 
 
@@ -91,6 +92,19 @@ class Plan:
     def photos(self) -> int:
         """Return how many photos of the people there are."""
         return sum(len(person.photos) for person in self.people)
+
+    @property
+    def doubt(self) -> str:
+        """Return in words that the thresholds of programs are unsure, "" where they are not or there are none."""
+        asked, wanted = len(set(self.strangers)), people_for(self.far / SURE)
+        if not self.commands or asked >= wanted:
+            return ""
+        pairs = asked * (asked - 1) // 2
+        told = max(round(pairs * self.far), 1)
+        return (
+            f"from where on a program links two photos is told by the {told} most alike of {pairs:,} pairs of "
+            f"distractors, and may be far off: give photos of {wanted} people or more with --distractors"
+        )
 
 
 def make_plan(

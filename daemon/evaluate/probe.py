@@ -25,7 +25,8 @@ def linear_probe(training: Embeddings, testing: Embeddings, people: Codes) -> Fl
 
     `training` and `testing`, (N, D), are the same photos: the first as the tracker has them, the second as they meet
     them. Photos are dealt to folds, at most `FOLDS`, each person's evenly; a photo's own fold is not trained on.
-    Neither is one without a face, zeros, or that there is not, NaN; what is asked about it is 0 and NaN.
+    Neither is one without a face, zeros, or that there is not, NaN; what is asked about it is 0 and NaN. So is NaN what
+    a probe is asked that was trained on no photo of the person: all others of theirs are held.
     """
     folds = deal(people)
     right = np.where(np.isnan(testing).any(axis=1), np.nan, 0.0)
@@ -36,7 +37,8 @@ def linear_probe(training: Embeddings, testing: Embeddings, people: Codes) -> Fl
         inside, others = folds == fold, (folds != fold) & trained
         if len(np.unique(people[others])) > 1:
             named = _named(unit(training[others].astype(np.float64)), people[others], faces)
-            right[inside & seen] = (named == people)[inside & seen]
+            known = np.isin(people, people[others])
+            right[inside & seen] = np.where(known, named == people, np.nan)[inside & seen]
     return right
 
 

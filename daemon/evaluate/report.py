@@ -50,6 +50,7 @@ def facts(evaluation: Evaluation) -> list[str]:
         found.append(f"no SSIMULACRA2: {missing_words(['ssimulacra2'])}")
     if not drawable():
         found.append(f"no plots: {missing_words(['matplotlib'])}")
+    found += [plan.doubt] if plan.doubt else []
     found += evaluation.notes
     return found + [f"left out: {reason}" for reason in evaluation.left_out]
 

@@ -197,6 +197,15 @@ def test_the_probe_learns_what_is_there_and_nothing_else() -> None:
     assert guesses == pytest.approx(0.25, abs=0.15), "photos that were not trained on are guessed"
 
 
+def test_a_probe_is_not_asked_about_who_has_no_other_photo() -> None:
+    clean = faces(0.1)
+    held = clean.copy()
+    held[np.flatnonzero(PEOPLE == 0)[1:]] = np.nan  # all of the first person's but one
+    named = linear_probe(held, clean, PEOPLE)
+    assert np.isnan(named[0]), "nothing of that person is left to learn from"
+    assert (named[PEOPLE != 0] == 1).all()
+
+
 def test_folds_leave_every_person_something_to_train_on() -> None:
     people = np.array([0] * 2 + [1] * 7 + [2] * 12)
     folds = deal(people)
@@ -223,6 +232,9 @@ def test_photos_of_one_person_count_as_one_where_they_are_alike() -> None:
     assert rate([1.0] * 80, people).low == pytest.approx(wilson(1, 10)[0])
     assert str(rate([0.0] * 80, people)) == "0% (0..28)"
     assert rate([1.0, 0.0], [0, 0]).low < 0.1, "one person alone is hardly a sample"
+    one = rate([1.0] + [0.0] * 79, people)
+    assert one.high >= rate([0.0] * 80, people).high, "who links one photo is no surer of it than who links none"
+    assert rate([0.0] + [1.0] * 79, people).low <= rate([1.0] * 80, people).low
 
 
 def test_intervals_cover_the_truth() -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -323,7 +324,11 @@ def test_too_few_distractors_for_a_program_are_told_before_anything_is_cloaked(t
     commands = [JudgeCommand.of("true")]
     with pytest.raises(EvaluationError, match=r"46 people are needed .* FAR 0.001, and --distractors has 45"):
         make_plan(tmp_path / "people", distractors=tmp_path / "others", commands=commands)
-    assert make_plan(tmp_path / "people", distractors=tmp_path / "enough", commands=commands).commands
+    few = make_plan(tmp_path / "people", distractors=tmp_path / "enough", commands=commands)
+    assert "the 1 most alike of 1,035 pairs of distractors" in few.doubt
+    assert "142 people or more" in few.doubt
+    assert replace(few, commands=()).doubt == ""
+    assert replace(few, strangers=tuple(map(str, range(142)))).doubt == ""
 
 
 @pytest.mark.slow

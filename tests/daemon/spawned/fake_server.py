@@ -70,7 +70,10 @@ def act(words: list[str], frame: Frame) -> None:
         send(1, Frame({"progress": [10**400, 1]}))
     if "echo" in words:
         send(1, Frame({"progress": [1, 2]}))
-        send(1, Frame({"notes": ["a\x1b[31m note"], "load": 0.25}, frame.content))
+        send(
+            1,
+            Frame({"notes": ["a note" if "coloured" not in words else "a\x1b[31m note"], "load": 0.25}, frame.content),
+        )
     kinds = {"zero": (0.0, 8.0), "ugly": (200.0, 255.0), "beyond": (9.0, 8.0), "nan": (np.nan, 8.0)}
     for kind in kinds.keys() & words:
         send(1, Frame({"notes": [], "load": 0.1}, pack_patches(patches(frame, *kinds[kind]))))
