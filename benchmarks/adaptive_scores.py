@@ -122,21 +122,13 @@ def _shares(judge: Judge, known: Known, probes: Embeddings) -> Iterator[tuple[st
     yield "any, tuned", own_tuned
     yield "cross, tuned", adversaries.verification(ready, cloaked, photos, people)
     yield "strangers", _linked(judge, cloaked, strangers)
-    yield "cc, strangers", _linked_among(judge, cloaked, people)
+    yield "cc, strangers", adversaries.strangers_linked(judge, cloaked, people)
 
 
 def _linked(judge: Judge, cloaked: Embeddings, strangers: Embeddings) -> Floats:
     """Return the share of strangers, (N,), that each photo is wrongly linked to."""
     alike = closeness(judge.metric, cloaked, strangers)
     return np.where(np.isnan(alike).any(axis=1), np.nan, (alike >= judge.least).mean(axis=1))
-
-
-def _linked_among(judge: Judge, cloaked: Embeddings, people: Codes) -> Floats:
-    """Return the share, (N,), of other people's cloaked photos that each is wrongly linked to."""
-    alike = closeness(judge.metric, cloaked, cloaked)
-    others = (people[:, None] != people) & ~np.isnan(alike)
-    count = others.sum(axis=1)
-    return np.where(count == 0, np.nan, ((alike >= judge.least) & others).sum(axis=1) / np.maximum(count, 1))
 
 
 def _text(column: str, value: Rate) -> str:

@@ -29,7 +29,7 @@ from onepass import OUTSIDE, portraits_of
 from peers_faces import Person
 from peers_kept import Kept, check, cloaked, embedded, write
 from peers_methods import METHODS, Method
-from peers_table import EQUAL, HEAD, Clean, draw, equally_visible, row_of
+from peers_table import EQUAL, HEAD, STRANGERS, Clean, draw, equally_visible, row_of, strangers_linked
 
 from uncnn.plugins.recognisers.cards import Embeddings
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
@@ -76,6 +76,7 @@ def main() -> None:
         rows = [row_of(method, kept[method.name], clean) for method in methods if kept[method.name]]
     print(HEAD, *(row.line for row in rows), sep="\n", flush=True)
     print("\nat equal visibility on a desktop:", EQUAL, *equally_visible(rows), sep="\n", flush=True)
+    print("\ncopies of two people, at the threshold of clean photos:", STRANGERS, *strangers_linked(rows), sep="\n")
     picture = draw(rows)
     if options.draw is not None:
         options.draw.write_text(picture)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +29,7 @@ HEAD: Final = (
 )
 LABEL: Final = 4.2  # the height of a label, %
 WITH_INTERVAL: Final = ("own", "cross", "cc", "probe")
+STRANGERS: Final = "| | people | cc | two people's copies | by the judge that links most |\n|---|---|---|---|---|"
 EQUAL: Final = f"| | JOD | {' | '.join(f'{name} | `veil`' for name in WITH_INTERVAL)} |\n|" + "---|" * 10
 
 
@@ -59,6 +60,8 @@ class Row:
     judges: Mapping[str, Mapping[str, float | None]]  # by adversary and judge; None: nothing was asked
     seconds: float  # of a core, a face
     mebibytes: float
+    strangers: Mapping[str, float | None] = field(default_factory=dict)
+    """By judge: the share of pairs of two people's copies that it links, at the threshold of clean photos."""
 
     @property
     def line(self) -> str:
@@ -73,7 +76,8 @@ class Row:
         """Return it as JSON values."""
         rates = {name: {**asdict(rate), "judges": self.judges[name]} for name, rate in self.rates.items()}
         cost = {"core_seconds_a_face": self.seconds, "peak_mebibytes": self.mebibytes}
-        return {"method": self.method.name, "people": self.people, "jod": self.jod, **cost, "rates": rates}
+        told = {"method": self.method.name, "people": self.people, "jod": self.jod, **cost}
+        return {**told, "rates": rates, "strangers": self.strangers}
 
 
 def row_of(method: Method, kept: Mapping[str, Kept], clean: Clean) -> Row:
@@ -84,12 +88,15 @@ def row_of(method: Method, kept: Mapping[str, Kept], clean: Clean) -> Row:
     )
     people = np.repeat(np.arange(len(names)), inside.sum() // len(names))
     shares: dict[str, dict[str, Floats]] = {}
+    strangers: dict[str, float | None] = {}
     for card in clean.cards:
         known = clean.known[card.name][inside]
         copies = np.full_like(known, np.nan).reshape(len(names), -1, known.shape[1])
         copies[:, : clean.judged] = [kept[name].embeddings[card.name] for name in names]
         for adversary, own in _shares(card, known, copies.reshape(known.shape), people, clean.unknown[card.name]):
             shares.setdefault(adversary, {})[card.name] = own
+        judge = Judge(card.name, card.metric, card.threshold(FARS[0]))
+        strangers[card.name] = _mean(adversaries.strangers_linked(judge, copies.reshape(known.shape), people))
     values = {name: np.stack([*own.values()]) for name, own in shares.items()}
     means = {name: (own.max(axis=0) if name == "any judge" else own.mean(axis=0)) for name, own in values.items()}
     shown = np.concatenate([kept[name].jod for name in names])
@@ -101,7 +108,19 @@ def row_of(method: Method, kept: Mapping[str, Kept], clean: Clean) -> Row:
         {name: {judge: _mean(one) for judge, one in own.items()} for name, own in shares.items()},
         float(np.mean([kept[name].seconds for name in names])),
         float(np.mean([kept[name].peak for name in names])) / 2**20,
+        strangers,
     )
+
+
+def strangers_linked(rows: Sequence[Row]) -> list[str]:
+    """Return a line a method: what share of pairs of two people's copies is linked, in the mean and at worst."""
+    lines = []
+    for row in rows:
+        shares = [share for share in row.strangers.values() if share is not None]
+        if shares:
+            mean, worst = np.mean(shares), max(shares)
+            lines.append(f"| {row.method.name} | {row.people} | {row.rates['cc'].brief} | {mean:.1%} | {worst:.1%} |")
+    return lines
 
 
 def equally_visible(rows: Sequence[Row]) -> list[str]:

@@ -82,6 +82,17 @@ def verification(judge: Judge, probes: Embeddings, gallery: Embeddings, people: 
     return _share((alike >= judge.least) & others, others)
 
 
+def strangers_linked(judge: Judge, photos: Embeddings, people: Codes) -> Floats:
+    """Return for each photo the share, (N,), of other people's among `photos` that the judge wrongly links it to.
+
+    The control of `verification` of cloaked photos with each other: at a threshold of clean photos it may be far from
+    the FAR that this has.
+    """
+    alike = closeness(judge.metric, photos, photos)
+    others = (people[:, None] != people) & ~np.isnan(alike)
+    return _share((alike >= judge.least) & others, others)
+
+
 def own_photo(judge: Judge, probes: Embeddings, originals: Embeddings) -> Floats:
     """Return for each probe, (N,), 1 where the judge links it to its own original, the stricter question, else 0."""
     alike = np.diagonal(closeness(judge.metric, probes, originals))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from peers_methods import Method, Trivial
-from peers_table import WITH_INTERVAL, Row, equally_visible
+from peers_table import WITH_INTERVAL, Row, equally_visible, strangers_linked
 
 from uncnn.daemon.evaluate.intervals import Rate
 
@@ -23,3 +25,8 @@ def test_veil_is_read_off_between_its_strengths_and_not_beyond_them() -> None:
         "| loud | 9.00 |" + " 50% | 0%* |" * 4,
     ]
     assert equally_visible(published) == []
+
+
+def test_copies_of_two_people_that_are_linked_are_said_beside_those_of_one() -> None:
+    plain, told = row("a", "published", 9.0, 0.5), {"one": 0.004, "other": 0.1, "asked nothing": None}
+    assert strangers_linked([plain, replace(plain, strangers=told)]) == ["| a | 50 | 50% | 5.2% | 10.0% |"]

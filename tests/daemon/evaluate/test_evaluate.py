@@ -160,6 +160,14 @@ def test_photos_without_a_face_are_linked_to_none_and_those_that_are_not_there_a
     assert str(rate([float("nan")], [0])) == "-"
 
 
+def test_photos_of_others_that_are_linked_are_counted_apart() -> None:
+    people = np.array([0, 0, 1, 2])
+    photos = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0], [np.nan] * 3], dtype=np.float32)
+    found = adversaries.strangers_linked(COSINE, photos, people)
+    assert found[:3].tolist() == [1, 0, 0.5], "the first is linked to the third, who is somebody else"
+    assert np.isnan(found[3])
+
+
 def test_faces_have_a_size() -> None:
     assert [size_class(px) for px in (1000, 240, 239, 60, 59.9, 0)] == [
         *("portraits", "portraits", "everyday", "everyday", "small", "small")
