@@ -29,6 +29,7 @@ HEAD: Final = (
 )
 LABEL: Final = 4.2  # the height of a label, %
 WITH_INTERVAL: Final = ("own", "cross", "cc", "probe")
+APART: Final = "two people's copies"  # in a table of its own
 STRANGERS: Final = "| | people | cc | two people's copies | by the judge that links most |\n|---|---|---|---|---|"
 EQUAL: Final = f"| | JOD | {' | '.join(f'{name} | `veil`' for name in WITH_INTERVAL)} |\n|" + "---|" * 10
 
@@ -88,15 +89,13 @@ def row_of(method: Method, kept: Mapping[str, Kept], clean: Clean) -> Row:
     )
     people = np.repeat(np.arange(len(names)), inside.sum() // len(names))
     shares: dict[str, dict[str, Floats]] = {}
-    strangers: dict[str, float | None] = {}
     for card in clean.cards:
         known = clean.known[card.name][inside]
         copies = np.full_like(known, np.nan).reshape(len(names), -1, known.shape[1])
         copies[:, : clean.judged] = [kept[name].embeddings[card.name] for name in names]
         for adversary, own in _shares(card, known, copies.reshape(known.shape), people, clean.unknown[card.name]):
             shares.setdefault(adversary, {})[card.name] = own
-        judge = Judge(card.name, card.metric, card.threshold(FARS[0]))
-        strangers[card.name] = _mean(adversaries.strangers_linked(judge, copies.reshape(known.shape), people))
+    strangers = {judge: _mean(own) for judge, own in shares.pop(APART).items()}
     values = {name: np.stack([*own.values()]) for name, own in shares.items()}
     means = {name: (own.max(axis=0) if name == "any judge" else own.mean(axis=0)) for name, own in values.items()}
     shown = np.concatenate([kept[name].jod for name in names])
@@ -132,13 +131,13 @@ def equally_visible(rows: Sequence[Row]) -> list[str]:
     ours = sorted((row for row in rows if row.method.kind == "ours"), key=lambda row: row.jod[1])
     if not ours:
         return []
-    lines = []
+    places, lines = [row.jod[1] for row in ours], []
     for row in sorted((row for row in rows if row.method.kind == "published"), key=lambda row: -row.jod[1]):
         there = row.jod[1]
-        star = "" if ours[0].jod[1] <= there <= ours[-1].jod[1] else "*"
+        star = "" if places[0] <= there <= places[-1] else "*"
         cells = []
         for name in WITH_INTERVAL:
-            share = np.interp(there, [each.jod[1] for each in ours], [each.rates[name].value for each in ours])
+            share = np.interp(there, places, [each.rates[name].value for each in ours])
             cells += [row.rates[name].brief, f"{share:.0%}{star}"]
         lines.append("| " + " | ".join([row.method.name, f"{there:.2f}", *cells]) + " |")
     return lines
@@ -165,6 +164,7 @@ def _shares(
     yield "cc", adversaries.verification(usual, cloaked, cloaked, people)
     yield "mixed", mixed_galleries(usual, cloaked, clean, people, strangers, 0.5)[0]
     yield "probe", linear_probe(cloaked, clean, people)
+    yield APART, adversaries.strangers_linked(usual, cloaked, people)
 
 
 def labels_of(rows: Sequence[Row], span: float) -> list[tuple[float, float]]:

@@ -68,15 +68,15 @@ class Store(Protocol):
         """Return where it is, as it opens again."""
         ...
 
-    def put(self, key: str, data: bytes, mode: int | None = None, mtime_ns: int | None = None) -> None:
-        """Write a file, whole or not at all, over what stood there.
-
-        `mode` are its permission bits, `mtime_ns` when it was changed, where files have such; None: the usual, and now.
-        """
+    def put(self, key: str, data: bytes) -> None:
+        """Write a file, whole or not at all, over what stood there."""
         ...
 
     def put_new(self, key: str, data: bytes, mode: int | None = None, mtime_ns: int | None = None) -> bool:
-        """Write a file, whole or not at all, where none stands; return whether none did. Raises Missing: none can."""
+        """Write a file, whole or not at all, where none stands; return whether none did. Raises Missing: none can.
+
+        `mode` are its permission bits, `mtime_ns` when it was changed, where files have such; None: the usual, and now.
+        """
         ...
 
     def read(self, key: str) -> bytes:
@@ -121,9 +121,9 @@ class FolderStore:
         """Return the path."""
         return str(self.root)
 
-    def put(self, key: str, data: bytes, mode: int | None = None, mtime_ns: int | None = None) -> None:
+    def put(self, key: str, data: bytes) -> None:
         """Write a file in one rename."""
-        self._put(key, data, lambda new, path: new.replace(path), mode, mtime_ns)
+        self._put(key, data, lambda new, path: new.replace(path))
 
     def put_new(self, key: str, data: bytes, mode: int | None = None, mtime_ns: int | None = None) -> bool:
         """Write a file and link it to its name, which fails where that is taken."""
@@ -278,12 +278,12 @@ class RemoteStore:
 
         return isinstance(self._files, S3FileSystem)
 
-    def put(self, key: str, data: bytes, mode: int | None = None, mtime_ns: int | None = None) -> None:
-        """Write an object, which has neither permissions nor a time of its own."""
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object."""
         self._tried("written", key, lambda path: self._files.pipe_file(path, data))
 
     def put_new(self, key: str, data: bytes, mode: int | None = None, mtime_ns: int | None = None) -> bool:
-        """Write an object on the condition that there is none."""
+        """Write an object, which has neither permissions nor a time of its own, on the condition that there is none."""
         try:
             self._tried("written", key, lambda path: self._files.pipe_file(path, data, mode="create"))
         except FileExistsError:

@@ -163,7 +163,7 @@ def _drain_folder(context: JobContext, seen: ScanResult, bar: Bar, summary: Summ
         try:
             policy = seen.source.at(found.relative)
         except ConfigError as error:  # a .uncnn.yaml that was right when the folder was looked at
-            words = "; ".join(map(str, error.problems))
+            words = error.line
             summary.add(Done(seen.source.name(found.relative), "error", words))
             refusals.append(f"{printable(found.relative)}: {words}")
             continue

@@ -53,6 +53,11 @@ class ConfigError(UncnnError):
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
 
+    @property
+    def line(self) -> str:
+        """Return all problems in one line."""
+        return "; ".join(map(str, self.problems))
+
 
 @dataclass(frozen=True, slots=True)
 class Document:

@@ -76,15 +76,15 @@ class Link:
                 if progress is not None:
                     progress(step, steps)
         except FrameError as error:
-            words = self._words()
-            if words and not self._reached:  # whichever of the two comes first: that it ended, or why
-                raise LinkError(f"{self.address.text}: not reached{words}") from error
-            raise LinkError(f"{self.address.text}: {error}{words}") from error
+            raise self._lost(str(error)) from error
         except (TypeError, ValueError, OverflowError) as error:
             raise LinkError(f"{self.address.text}: it sends what is no frame of uncnn's") from error
+        raise self._lost("it ended" if self._reached else "it ended before it was ready")
+
+    def _lost(self, how: str) -> LinkError:
+        """Return what is said of a connection that is lost so; one that never was is not reached, if it says why."""
         words = self._words()
-        how = "it ended" if self._reached else "not reached" if words else "it ended before it was ready"
-        raise LinkError(f"{self.address.text}: {how}{words}")
+        return LinkError(f"{self.address.text}: {'not reached' if words and not self._reached else how}{words}")
 
     def _accepted(self, answer: Frame) -> Frame:
         """Return an answer that is no error. Raises ServerRefused, LinkError."""

@@ -274,7 +274,7 @@ class WorkerThread:
         try:
             now = task.now()
         except ConfigError as error:
-            words = "; ".join(map(str, error.problems))
+            words = error.line
         else:
             if now.source.can_do(task.found.relative):
                 return now

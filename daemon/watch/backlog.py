@@ -163,7 +163,7 @@ def _source_at(source: SourceFolder, relative: Path, sources: dict[Path, SourceF
         try:
             sources[relative.parent] = source.at(relative)
         except ConfigError as error:
-            sources[relative.parent] = "; ".join(map(str, error.problems))
+            sources[relative.parent] = error.line
     return sources[relative.parent]
 
 

@@ -29,7 +29,7 @@ def test_flat_skin_has_the_base_bound_and_texture_more() -> None:
     assert 2.0 < float(limits[0, 0, 32, 28]) < 9.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**31), st.floats(0.0, 20.0), st.floats(0.0, 1.0))
 def test_luma_and_chroma_stay_inside(seed: int, limit: float, chroma: float) -> None:
     random = np.random.default_rng(seed)

@@ -218,7 +218,7 @@ def test_recognisers_see_the_same_picture_at_any_angle(photo: Pixels, angle: int
     assert np.abs(one - other).mean() < 2.5
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(-np.pi, np.pi), st.floats(0.4, 6.0))
 def test_the_bounds_lie_over_the_face_at_any_angle(angle: float, unit: float) -> None:
     matrix = unit * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

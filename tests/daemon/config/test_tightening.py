@@ -178,7 +178,7 @@ SAYABLE = {place: VALUES[place] for place in FIELDS if not isinstance(TABLE[plac
 SAID = some.fixed_dictionaries({}, optional={place: some.sampled_from(found) for place, found in SAYABLE.items()})
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(own=POLICIES, files=some.lists(SAID.map(document), min_size=1, max_size=3))
 def test_what_comes_of_any_files_is_laxer_in_no_field(own: dict[str, Any], files: list[dict[str, Any]]) -> None:
     policy = Policy.model_validate(own)
@@ -191,7 +191,7 @@ def test_what_comes_of_any_files_is_laxer_in_no_field(own: dict[str, Any], files
         assert before == after or isinstance(rule, Anything) or follows(place, plain(before), plain(after))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(own=POLICIES, data=some.data())
 def test_what_only_tightens_is_taken(own: dict[str, Any], data: some.DataObject) -> None:
     """The other side of it: files of steps that are written down are merged, one below the other."""

@@ -543,7 +543,5 @@ def test_any_order_of_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     from hypothesis.stateful import run_state_machine_as_test
 
     monkeypatch.setenv("UNCNN_TEST_FOLDER", str(tmp_path))
-    limits = settings(
-        max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), database=None
-    )
+    limits = settings(max_examples=20, stateful_step_count=25, suppress_health_check=list(HealthCheck), database=None)
     run_state_machine_as_test(Photos, settings=limits)

@@ -349,7 +349,7 @@ def originals() -> list[bytes]:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # pytest shows what the module keeps from a terminal
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@settings(max_examples=400, derandomize=True, database=None)
 @given(st.data())
 def test_a_damaged_file_is_a_photo_or_one_line(data: st.DataObject) -> None:
     content = bytearray(data.draw(st.sampled_from(originals())))

@@ -369,7 +369,7 @@ def planted(photo_format: str) -> bytes:
     changes=st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=6)), max_size=8),
     share=st.floats(0, 1) | st.just(1.0),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_damage_makes_it_raise(photo_format: str, changes: list[tuple[float, bytes]], share: float) -> None:
     content = bytearray(planted(photo_format))
     for where, replacement in changes:

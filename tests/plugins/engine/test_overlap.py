@@ -87,7 +87,7 @@ def widest(photo: Pixels, faces: list[Face], name: str) -> torch.Tensor:
     return torch.stack(placed).amax(dim=0)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(
     st.lists(
         st.tuples(st.integers(-60, 60), st.integers(-50, 60), st.sampled_from([0.6, 1.0, 2.5])), min_size=1, max_size=3

@@ -13,7 +13,7 @@ from uncnn.plugins.engine.rendering import compose, displaced
 from uncnn.plugins.geometry import Region
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 40), st.floats(0, 60))
 def test_pixels_are_taken_from_where_torch_takes_them(seed: int, height: int, width: int, far: float) -> None:
     chance = np.random.default_rng(seed)
