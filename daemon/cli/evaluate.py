@@ -71,6 +71,13 @@ def evaluate(
             "Can be repeated."
         ),
     ] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            help="A CSV file with a column person and others, such as sex or age: rates of each group, and the gap.",
+            show_default=False,
+        ),
+    ] = None,
     config: ConfigFile = None,
     policy: PolicyName = None,
     attack: AttackName = None,
@@ -97,6 +104,6 @@ def evaluate(
         settings = installed_settings(config, policy, attack, parameter, licence, device)
     else:
         settings = settings_for(config, policy, attack, None, parameter, licence, device)
-    more = (judge_models, judge_command, synthetic)
+    more = (judge_models, judge_command, synthetic, groups)
     plan = plan_for(settings, people, strength, view, far, quality, photos, number, distractors, as_installed, *more)
     raise typer.Exit(evaluate_people(settings, plan, output, json))

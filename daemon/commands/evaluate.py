@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from uncnn.daemon.config import Config
 from uncnn.daemon.config.policies import Protect
 from uncnn.daemon.evaluate.contact_sheet import contact_sheet
 from uncnn.daemon.evaluate.evaluation import Evaluation, evaluate
+from uncnn.daemon.evaluate.groups import read_groups
 from uncnn.daemon.evaluate.judge_commands import VIEW
 from uncnn.daemon.evaluate.page import page
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, STRENGTHS, VIEWS, JudgeCommand, Plan, make_plan
@@ -46,6 +48,7 @@ def plan_for(
     judge_models: Path | None = None,
     commands: Sequence[str] | None = None,
     synthetic: int = 0,
+    groups: Path | None = None,
 ) -> Plan:
     """Return the plan that the command line asks for.
 
@@ -71,7 +74,7 @@ def plan_for(
     programs = [JudgeCommand.of(text) for text in commands or ()]
     if programs and VIEW not in protect.views:
         raise SettingsError(f"--judge-command: it is shown the published file itself: add --view {VIEW}")
-    return make_plan(
+    plan = make_plan(
         folder,
         strengths=wanted,
         views=protect.views,
@@ -84,6 +87,7 @@ def plan_for(
         commands=programs,
         synthetic=synthetic,
     )
+    return replace(plan, groups=read_groups(groups, [person.name for person in plan.people])) if groups else plan
 
 
 def installed_settings(
@@ -124,7 +128,7 @@ def evaluate_people(settings: Settings, plan: Plan, output: Path, as_json: bool)
     for fact in facts(evaluation):
         console.print(fact, markup=False, highlight=False, soft_wrap=True)
     wide = Console(width=max(console.width, _WIDE))  # a pipe has no width
-    for _, table in tables(evaluation)[:2]:
+    for _, table in tables(evaluation)[: 3 if evaluation.categories else 2]:
         wide.print(table, soft_wrap=True)
     console.print(f"written: {printable(output / PAGE)}", markup=False, highlight=False, soft_wrap=True)
     return OK

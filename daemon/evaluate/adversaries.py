@@ -65,6 +65,17 @@ def closeness(metric: Metric, probes: Embeddings, gallery: Embeddings) -> Floats
     return alike
 
 
+def threshold_of(metric: Metric, strangers: Embeddings, people: Codes, far: float) -> float:
+    """Return from which cosine on, or up to which distance, the share `far` of the pairs of two people is linked.
+
+    `strangers` are embeddings (M, D), `people` (M,) says whose each is.
+    """
+    rows, columns = np.triu_indices(len(strangers), 1)
+    pairs = closeness(metric, strangers, strangers)[rows, columns][people[rows] != people[columns]]
+    least = float(np.quantile(pairs, 1 - far))
+    return least if metric == "cosine" else -least
+
+
 def unit(embeddings: Floats) -> Floats:
     """Return `embeddings`, (N, D), at length 1; zeros stay so."""
     lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)

@@ -21,6 +21,7 @@ from uncnn.daemon.config import Attack
 from uncnn.daemon.evaluate.adversaries import Judge
 from uncnn.daemon.evaluate.faces import FaceFinding, faces_of
 from uncnn.daemon.evaluate.findings import Finding, findings_of
+from uncnn.daemon.evaluate.groups import Category, categories_of
 from uncnn.daemon.evaluate.intervals import Rate
 from uncnn.daemon.evaluate.judge_commands import Exhibits, ask_commands
 from uncnn.daemon.evaluate.judge_process import aides
@@ -55,6 +56,7 @@ class Evaluation:
     machine: Machine
     left_out: tuple[str, ...]  # photos and people, and why
     notes: tuple[str, ...] = ()  # on the judges outside
+    categories: tuple[Category, ...] = ()  # groups of people, by strength, UNCLOAKED first
 
     @property
     def summaries_over_all(self) -> tuple[StrengthSummary, ...]:
@@ -128,6 +130,7 @@ def evaluate(settings: Settings, plan: Plan, progress: Progress | None = None) -
         Machine(device, os.cpu_count() or 1, time.monotonic() - started, *memory),
         session.left_out,
         (*others.notes, *session.notes, *synthetic_notes(session, plan, judges)),
+        tuple(categories_of(session, plan, judges)),
     )
 
 

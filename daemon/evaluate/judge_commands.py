@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias, get_args
 
 import numpy as np
 
-from uncnn.daemon.evaluate.adversaries import Judge, Metric, closeness
+from uncnn.daemon.evaluate.adversaries import Judge, Metric, threshold_of
 from uncnn.daemon.evaluate.plan import UNCLOAKED, EvaluationError, JudgeCommand, Plan, people_for
 from uncnn.daemon.evaluate.values import Session
 from uncnn.daemon.text import printable
@@ -94,7 +94,7 @@ def ask_commands(session: Session, plan: Plan, exhibits: Exhibits) -> tuple[Sess
             raise EvaluationError(f"{command}: it found no face on any photo: try it on a folder of photos by itself")
         for key in found:
             name = f"{command.name}:{key}" if command.name else key
-            session, judge = _joined(session, plan, name, _metric(command, rows), _one_judge(rows, key), exhibits)
+            session, judge = _joined(session, plan, name, metric_of(command, rows), _one_judge(rows, key), exhibits)
             judges.append(judge)
         session = _aged(session, exhibits, rows)
     return session, tuple(judges)
@@ -148,7 +148,7 @@ def _checked(row: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _metric(command: JudgeCommand, rows: Rows) -> Metric:
+def metric_of(command: JudgeCommand, rows: Rows) -> Metric:
     """Return how a command's embeddings are compared. Raises EvaluationError: its rows differ in that."""
     said = {
         row.get(_METRIC, "cosine") for row in rows.values() if any(isinstance(value, list) for value in row.values())
@@ -184,7 +184,7 @@ def _joined(
     people = [person for place, person in places.items() if place in embeddings]
     width = len(next(iter(embeddings.values())))
     strangers = np.array([embeddings[place] for place in places if place in embeddings], np.float32).reshape(-1, width)
-    judge = Judge(name, metric, _threshold(name, metric, strangers, people, plan.far), outside=True)
+    judge = Judge(name, metric, linked_from(name, metric, strangers, people, plan.far), outside=True)
     mean = strangers.mean(axis=0)
 
     def seen(kind: str, photo: str) -> Embeddings:
@@ -220,7 +220,7 @@ def _faceless(
             yield f"{printable(name)} finds no face on {missed} of {len(shown)} {words}"
 
 
-def _threshold(name: str, metric: Metric, distractors: Embeddings, people: Sequence[str], far: float) -> float:
+def linked_from(name: str, metric: Metric, distractors: Embeddings, people: Sequence[str], far: float) -> float:
     """Return from which cosine on, or up to which distance, the share `far` of the pairs of distractors is linked.
 
     Raises EvaluationError: there are too few pairs to tell.
@@ -231,12 +231,8 @@ def _threshold(name: str, metric: Metric, distractors: Embeddings, people: Seque
             f"judge {printable(name)}: it finds a face on distractors of {len(set(people))} people, and {needed} are "
             f"needed to tell from where on it links two photos at FAR {far:g}: give more with --distractors"
         )
-    faces = distractors - distractors.mean(axis=0)
     _, codes = np.unique(people, return_inverse=True)
-    rows, columns = np.triu_indices(len(faces), 1)
-    pairs = closeness(metric, faces, faces)[rows, columns][codes[rows] != codes[columns]]
-    least = float(np.quantile(pairs, 1 - far))
-    return least if metric == "cosine" else -least
+    return threshold_of(metric, distractors - distractors.mean(axis=0), codes, far)
 
 
 def _aged(session: Session, exhibits: Exhibits, rows: Rows) -> Session:

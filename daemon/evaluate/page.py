@@ -13,6 +13,7 @@ from uncnn.daemon.evaluate.tables import (
     ALBUMS,
     ANY_JUDGE,
     FACES,
+    GROUPS,
     JUDGES,
     MIXED,
     SUMMARY,
@@ -22,6 +23,7 @@ from uncnn.daemon.evaluate.tables import (
     album_rows,
     any_judge_rows,
     face_rows,
+    group_rows,
     judge_rows,
     mixed_rows,
     size_rows,
@@ -66,6 +68,12 @@ _SEEN: Final = (
     "that links most, of the file as it was published."
 )
 
+_GROUPS: Final = (
+    "The mean of the judges, in the first view. “Apart”: the highest of the groups' rates less the lowest. “By "
+    "chance”: how often groups of these sizes, drawn at random, are as far apart. Recognisers are not equally sure of "
+    "everybody: compare with “no cloak”."
+)
+
 
 def page(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> str:
     """Return the page; `pictures` are PNG files by name: `contact-sheet`, and `trade-off` and `roc` where drawn."""
@@ -94,6 +102,7 @@ def page(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> str:
         _table(ALBUMS, album_rows(evaluation), 3),
         "<h2>Linked by any judge</h2>",
         _table(ANY_JUDGE, any_judge_rows(evaluation), 1),
+        *_groups(evaluation),
         "<h2>The faces nearest to a link</h2>",
         _table(FACES, face_rows(evaluation), 2),
         "<p class=small>How far beyond its threshold the judge is that comes nearest to a link, as a share of what the "
@@ -102,6 +111,14 @@ def page(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> str:
     ]
     head = f'<meta charset="utf-8"><title>uncnn: evaluation</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def _groups(evaluation: Evaluation) -> Iterator[str]:
+    """Yield the table of groups of people, where there are some."""
+    if evaluation.categories:
+        yield "<h2>Groups of people</h2>"
+        yield _table(GROUPS, group_rows(evaluation), 3)
+        yield f"<p class=small>{escape(_GROUPS)}</p>"
 
 
 def _plots(pictures: Mapping[str, bytes]) -> Iterator[str]:

@@ -6,8 +6,8 @@ import math
 import os
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -82,6 +82,7 @@ class Plan:
     judge_models: Path | None = None  # a folder of recognisers that judge from outside
     commands: tuple[JudgeCommand, ...] = ()
     synthetic: int = 0  # distractors that are drawn, beside the photos
+    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # as in `groups`
 
     @property
     def as_installed(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.faces import FaceFinding, worst_cases
 from uncnn.daemon.evaluate.findings import RATES, Finding
+from uncnn.daemon.evaluate.groups import Category
 from uncnn.daemon.evaluate.plots import drawable
 from uncnn.daemon.evaluate.values import Shot
 from uncnn.daemon.evaluate.visibility import StrengthSummary, likeness
@@ -51,6 +52,13 @@ def facts(evaluation: Evaluation) -> list[str]:
     if not drawable():
         found.append(f"no plots: {missing_words(['matplotlib'])}")
     found += [plan.doubt] if plan.doubt else []
+    names = {shot.person for shot in evaluation.shots}
+    for category, whose in plan.groups.items():
+        missing = len(names - whose.keys())
+        if missing:
+            found.append(
+                f"{missing} of {len(names)} people have no {printable(category)} in --groups and are in no group"
+            )
     found += evaluation.notes
     return found + [f"left out: {reason}" for reason in evaluation.left_out]
 
@@ -82,6 +90,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "judges": [{**asdict(judge), "name": printable(judge.name)} for judge in evaluation.judges],
         "strengths": [_summary_json(summary) for summary in evaluation.summaries],
         "findings": [_finding_json(found) for found in evaluation.findings],
+        "groups": [_category_json(category) for category in evaluation.categories],
         "any_judge": [asdict(case) for case in worst_cases(evaluation.faces, evaluation.shots, plan.strengths)],
         "photos": [_shot_json(shot, evaluation.faces) for shot in evaluation.shots],
         "machine": asdict(evaluation.machine),
@@ -105,6 +114,19 @@ def _summary_json(summary: StrengthSummary) -> dict[str, Any]:
         "seconds_a_face": summary.seconds,
         "found_again": summary.found_again,
     }
+
+
+def _category_json(category: Category) -> dict[str, Any]:
+    groups = [
+        {
+            "name": printable(group.name),
+            "people": group.people,
+            **{key: asdict(own) for key, own in group.rates.items()},
+        }
+        for group in category.groups
+    ]
+    apart = {key: asdict(gap) for key, gap in category.gaps.items()}
+    return {"strength": category.strength, "category": printable(category.name), "groups": groups, "apart": apart}
 
 
 def _finding_json(found: Finding) -> dict[str, Any]:

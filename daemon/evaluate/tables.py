@@ -10,6 +10,7 @@ from rich.table import Table
 from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.faces import FaceFinding, Nearest, worst_cases, worst_faces
 from uncnn.daemon.evaluate.findings import RATES
+from uncnn.daemon.evaluate.intervals import NOTHING
 from uncnn.daemon.evaluate.plan import AS_INSTALLED, UNCLOAKED
 from uncnn.daemon.evaluate.visibility import StrengthSummary
 from uncnn.daemon.text import printable
@@ -87,6 +88,7 @@ VISIBILITY: Final[Row] = (
     "found again",
     "s a face",
 )
+GROUPS: Final[Row] = ("cloak", "by", "group", "people", "matches", "own\nphoto", "any\njudge", "cc", "held")
 ANY_JUDGE: Final[Row] = ("cloak", "to its own", "to another photo")
 FACES: Final[Row] = ("cloak", "photo", "px", "JOD phone", "desktop", "zoom", "nearest to another photo", "to its own")
 
@@ -152,6 +154,22 @@ def any_judge_rows(evaluation: Evaluation) -> Iterator[Row]:
         yield cloak_words(case.strength), str(case.own), str(case.cross)
 
 
+def group_rows(evaluation: Evaluation) -> Iterator[Row]:
+    """Yield a row a strength and group of people, and two of how far the groups of a category are apart."""
+    names, before = ("match", "own_photo", "any_judge", "cloaked_match", "held"), ""
+    for category in evaluation.categories:
+        lead = cloak_words(category.strength) if category.strength != before else ""
+        by, before = printable(category.name), category.strength
+        for group in category.groups:
+            rates = [group.rates.get(name, NOTHING) for name in names]
+            cells = (str(rates[0]), *(each.brief for each in rates[1:]))
+            yield lead, by, printable(group.name), str(group.people), *cells
+            lead = by = ""
+        gaps = [category.gaps.get(name) for name in names]
+        yield "", "", "apart", "", *("-" if gap is None else f"{gap.value:.0%}" for gap in gaps)
+        yield "", "", "by chance", "", *("-" if gap is None else f"{gap.chance:.0%}" for gap in gaps)
+
+
 def _rows_of(evaluation: Evaluation, rates: tuple[str, ...]) -> Iterator[Row]:
     for judge in evaluation.judges:
         for found in evaluation.over_all:
@@ -208,10 +226,12 @@ def table(titles: Row, rows: Iterable[Row], words: int) -> Table:
 
 
 def tables(evaluation: Evaluation) -> list[tuple[str, Table]]:
-    """Return every table with its title, the two of the summary first."""
+    """Return every table with its title, those of the summary first: two, and groups of people where there are any."""
+    groups = [("groups of people", table(GROUPS, group_rows(evaluation), 3))] if evaluation.categories else []
     return [
         ("what is still linked, by the judge that links most", table(SUMMARY, summary_rows(evaluation), 2)),
         ("what is seen, by size of face", table(SUMMARY_BY_SIZE, size_rows(evaluation), 2)),
+        *groups,
         ("each judge", table(JUDGES, judge_rows(evaluation), 3)),
         ("galleries of which a share is cloaked", table(MIXED, mixed_rows(evaluation), 3)),
         ("several cloaked photos of a person", table(ALBUMS, album_rows(evaluation), 3)),

@@ -30,6 +30,7 @@ from uncnn.daemon.evaluate.embedding import embeddings_of
 from uncnn.daemon.evaluate.evaluation import Evaluation
 from uncnn.daemon.evaluate.faces import FaceFinding, Nearest, faces_of, worst_faces
 from uncnn.daemon.evaluate.findings import RATES, findings_of
+from uncnn.daemon.evaluate.groups import categories_of
 from uncnn.daemon.evaluate.intervals import effective_size, rate, wilson
 from uncnn.daemon.evaluate.machine import Machine
 from uncnn.daemon.evaluate.mixed import mixed_galleries
@@ -340,7 +341,8 @@ def test_folders_that_will_not_do_are_named(tmp_path: Path) -> None:
 def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     """Return an evaluation of made-up embeddings: what `strong` releases looks like somebody else, twice as far off."""
     folder = tmp_path_factory.mktemp("people") / "folder"
-    plan = Plan(folder, (), (), ("balanced", "strong"), VIEWS, 1e-3)
+    sexes = {"person <0>": "f", "person <1>": "f", "person <2>": "m <"}
+    plan = Plan(folder, (), (), ("balanced", "strong"), VIEWS, 1e-3, groups={"sex": sexes})
     embeddings = {UNCLOAKED: faces(0.05, 1), "balanced": faces(0.6, 2), "strong": np.roll(faces(0.05, 3), 3, axis=0)}
     visibilities = {
         UNCLOAKED: Visibility(93.0, 0.6, 0.3, 47.0, 0.998, 0.6, 3.0),
@@ -389,6 +391,7 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
         session.samples,
         Machine("cpu", 2, 60.0, 1_000_000_000, None),
         session.left_out,
+        categories=tuple(categories_of(session, plan, judges)),
     )
 
 
@@ -441,6 +444,10 @@ def test_everything_is_written_and_opens(evaluation: Evaluation, tmp_path: Path)
     assert re.search(r"^strong +as-is +0% \(0\.\.\d+\) +0% +100% +100% +0% +0% +0%$", table, re.MULTILINE)
     assert re.search(r"^strong +all +12 +9\.55 +9\.00 +8\.00 +- +- +0% +0% +100% +2\.5$", table, re.MULTILINE)
     assert re.search(r"^ +portraits +4 +9\.54 +9\.00 +8\.00 ", table, re.MULTILINE)
+    assert re.search(r"^strong +sex +f +2 +0% \(0\.\.\d+\) +0% +0% +100% +0%$", table, re.MULTILINE)
+    assert re.search(r"^ +apart +0% +0% +0% +0% +0%\n +by chance +100% +100% +100% +100% +100%$", table, re.MULTILINE)
+    assert "1 of 4 people have no sex in --groups and are in no group of it" in table
+    assert "<td>m &lt;</td>" in text
     summary = table[: table.index("each judge")].splitlines()[4:]
     assert max(map(len, summary)) <= 80, "it fits a terminal"
 
@@ -545,7 +552,7 @@ def test_the_json_is_a_contract(evaluation: Evaluation, tmp_path: Path) -> None:
     assert set(content) == {
         *("schema_version", "folder", "people", "distractors", "far", "views", "quality", "attack", "surrogates"),
         *("judges", "strengths", "findings", "photos", "machine", "notes", "left_out", "as_installed", "any_judge"),
-        "synthetic_distractors",
+        *("synthetic_distractors", "groups"),
     }
     (first, second, *_) = content["findings"]
     rates = {"match", "own_photo", "rank1", "gallery_match", "gallery_rank1", "linear_probe", "cloaked_match"}
@@ -564,6 +571,15 @@ def test_the_json_is_a_contract(evaluation: Evaluation, tmp_path: Path) -> None:
     assert (content["strengths"][3]["photos"], content["strengths"][3]["held"]) == (12, 0)
     assert content["strengths"][3]["likeness"] is content["strengths"][3]["years_older"] is None
     assert len(content["photos"]) == 12
+    assert [(each["strength"], each["category"]) for each in content["groups"]] == [
+        (strength, "sex") for strength in ("none", "balanced", "strong")
+    ]
+    last = content["groups"][-1]
+    assert last["apart"]["match"] == {"value": 0.0, "chance": 1.0}
+    assert [(each["name"], each["people"], each["match"]["photos"]) for each in last["groups"]] == [
+        ("f", 2, 6),
+        ("m <", 1, 3),
+    ]
     assert {take["strength"] for take in content["photos"][0]["takes"]} == {"none", "balanced", "strong"}
     none, _, strong = content["photos"][0]["takes"]
     assert none["nearest_own"] is None
@@ -608,6 +624,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> ModelsHome:
         (("--attack", "none"), 2, r"attack 'none' is not installed: choose one of boundary, cw"),
         (("--set", "steps"), 2, r"--set 'steps': write it as name=value"),
         (("--distractors", "nowhere"), 1, r"nowhere: cannot be read"),
+        (("--groups", "nowhere.csv"), 1, r"--groups nowhere\.csv: cannot be read \(No such file or directory\)"),
     ],
 )
 def test_options_that_cannot_be(
