@@ -22,7 +22,7 @@ from peers_table import Clean
 from uncnn.daemon.evaluate.adversaries import Codes, Judge, identification
 from uncnn.daemon.evaluate.intervals import rate
 from uncnn.plugins.geometry import Floats
-from uncnn.plugins.recognisers.cards import Card, Embeddings
+from uncnn.plugins.recognisers.cards import Embeddings
 from uncnn.plugins.recognisers.onnx_recogniser import OnnxRecogniser
 
 ASKED: Final = ("no cloak", "LowKey")
@@ -45,19 +45,19 @@ def lowkey(lfw: Path, keep: Path, number: int, strangers: int, smoke: bool) -> I
         for first in range(0, len(people), AT_ONCE):
             kept |= cloaked(method, people[first : first + AT_ONCE], keep, attacked, judges, True)
         for title, group in (("attacked", names), ("not attacked", {each.card.name for each in outside})):
-            cells = [_rate([card for card in clean.cards if card.name in group], clean, kept, rank) for rank in (1, 50)]
+            asked = [usual for usual, _ in clean.judges if usual.name in group]
+            cells = [_rate(asked, clean, kept, rank) for rank in (1, 50)]
             yield f"| {method.name} | {title}: {len(group)} | {' | '.join(cells)} |"
 
 
-def _rate(cards: list[Card], clean: Clean, kept: Mapping[str, Kept], rank: int) -> str:
+def _rate(judges: list[Judge], clean: Clean, kept: Mapping[str, Kept], rank: int) -> str:
     """Return the mean over judges of the share of clean probes whose person is among the `rank` closest photos."""
-    photos = len(clean.known[cards[0].name]) // len(clean.names)
+    photos = len(clean.known[judges[0].name]) // len(clean.names)
     people = np.repeat(np.arange(len(clean.names)), photos)
     shares = []
-    for card in cards:
-        copies = np.stack([kept[name].embeddings[card.name] for name in clean.names])
-        judge = Judge(card.name, card.metric, card.threshold(1e-3))
-        shares.append(found(judge, clean.known[card.name], copies, people, clean.unknown[card.name], rank))
+    for judge in judges:
+        copies = np.stack([kept[name].embeddings[judge.name] for name in clean.names])
+        shares.append(found(judge, clean.known[judge.name], copies, people, clean.unknown[judge.name], rank))
     return str(rate(np.mean(shares, axis=0), people))
 
 

@@ -56,10 +56,12 @@ def penalised(
     """
     yield HEAD
     file = keep / f"tried-{model}.json"
+    choosing = judged_rightly(network, choosing)  # what is misnamed already would flatter every setting
     every = list(settings())[: 3 if smoke else None]
     tried: dict[str, list[Tried]] = {end: [] for end in ENDS}
     for method, attack in every:
-        found = _kept(file, repr(attack), lambda own=attack: _tried(network, own, choosing, judged.count))
+        name = f"{attack!r} on {len(choosing.people)} faces"
+        found = _kept(file, name, lambda own=attack: _tried(network, own, choosing, judged.count))
         for end in ENDS:
             tried[end].append(Tried(method, attack, *found[end]))
     right = judged_rightly(network, judged)

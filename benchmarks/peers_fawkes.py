@@ -128,6 +128,7 @@ class Fawkes2:
     dissimilarity: float = 0.012
     price: float = 100.0  # of a unit of DSSIM beyond that
     colour: float = 30.0
+    target: str = "a photo"  # or "a person": all of a person's photos go toward what the first one would
 
     def cloak(self, people: Sequence[Person], attacked: Sequence[Recogniser]) -> list[Pixels]:
         """Return the cloaked photos, person by person."""
@@ -135,7 +136,11 @@ class Fawkes2:
         regions, faces = squares_of(portraits, self.epsilon_255)
         loss = away(attacked, faces, "synthetic", still=False)
         own = embeddings(attacked, faces)
-        objectives = [Toward(one[:, 0], two, self.residual) for one, two in zip(loss.candidates, own, strict=True)]
+        goes = list(range(len(portraits)))
+        if self.target == "a person":
+            goes = firsts(people)
+        pairs = zip(loss.candidates, own, strict=True)
+        objectives = [Toward(targets[goes, 0], clean, self.residual) for targets, clean in pairs]
         loss = EnsembleLoss(attacked, faces, objectives, loss.oracle)
         return list(composed(portraits, regions, faces, self._descend(faces, loss)))
 
@@ -161,6 +166,14 @@ class Fawkes2:
             squares = tints.square().sum(dim=(1, 2, 3)) / (2 * inside.sum(dim=(1, 2, 3)))
             total = self.price * excess + self.colour * (squares + 1e-10).sqrt()
             return torch.autograd.grad(total.sum(), own)[0]
+
+
+def firsts(people: Sequence[Person]) -> list[int]:
+    """Return for each photo the number of its person's first one among all."""
+    numbers: list[int] = []
+    for person in people:
+        numbers += [len(numbers)] * len(person.judged)
+    return numbers
 
 
 @torch.no_grad()

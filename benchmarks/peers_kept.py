@@ -52,7 +52,7 @@ def cloaked(
 
     Raises KeptError: the folder was made with other numbers of this method, or with other recognisers.
     """
-    own = folder / "".join(letter if letter.isalnum() else "-" for letter in method.name).strip("-")
+    own = folder_of(method, folder)
     own.mkdir(parents=True, exist_ok=True)
     check(own / "made.txt", f"{method!r}\n{[each.card.sha256 for each in (*attacked, *asked)]}\n")
     missing = [person for person in people if more and not (own / f"{person.name}.npz").exists()]
@@ -61,6 +61,11 @@ def cloaked(
         print(f"  {method.name}: {', '.join(person.name for person in missing)}", flush=True)
     files = {person.name: own / f"{person.name}.npz" for person in people}
     return {name: _read(file) for name, file in files.items() if file.exists()}
+
+
+def folder_of(method: Method, keep: Path) -> Path:
+    """Return where the files of a method are kept."""
+    return keep / "".join(letter if letter.isalnum() else "-" for letter in method.name).strip("-")
 
 
 def check(file: Path, text: str) -> None:

@@ -147,6 +147,7 @@ METHODS = (
     Method("PGD 8/255", Registered(Pgd(), 40, 8.0), "published"),
     Method("universal mask", UniversalMask(), "published"),
     Method("Fawkes 2", Fawkes2(), "published"),
+    Method("Fawkes 2, one target", Fawkes2(target="a person"), "published"),
     Method("LowKey", Registered(LowKey(smoothing_px=_LOWKEY_BLUR), 50, 12.75, start=_LOWKEY_START), "published"),
     Method("Fawkes 1.0, low", Fawkes1(0.004, 40, 25.0), "published"),
     *(Method(f"`veil`, {strength}", Ours(strength), "ours") for strength in ("strong", "subtle", "utmost")),

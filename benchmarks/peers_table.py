@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -17,8 +18,9 @@ from uncnn.daemon.evaluate.intervals import Rate, rate
 from uncnn.daemon.evaluate.mixed import mixed_galleries
 from uncnn.daemon.evaluate.plots import COLOURS
 from uncnn.daemon.evaluate.probe import linear_probe
+from uncnn.daemon.evaluate.synthetic import drawn
 from uncnn.plugins.geometry import Floats
-from uncnn.plugins.recognisers.cards import Card, Embeddings
+from uncnn.plugins.recognisers.cards import Embeddings
 
 FARS: Final = (1e-3, 1e-4)
 RANK: Final = 50
@@ -29,6 +31,7 @@ HEAD: Final = (
 )
 LABEL: Final = 4.2  # the height of a label, %
 WITH_INTERVAL: Final = ("own", "cross", "cc", "probe")
+RANKS: Final = "| | people | rank 1 | rank 50 |\n|---|---|---|---|"
 APART: Final = "two people's copies"  # in a table of its own
 STRANGERS: Final = "| | people | cc | two people's copies | by the judge that links most |\n|---|---|---|---|---|"
 EQUAL: Final = f"| | JOD | {' | '.join(f'{name} | `veil`' for name in WITH_INTERVAL)} |\n|" + "---|" * 10
@@ -38,7 +41,7 @@ EQUAL: Final = f"| | JOD | {' | '.join(f'{name} | `veil`' for name in WITH_INTER
 class Clean:
     """What the judges see in photos that nobody cloaked."""
 
-    cards: list[Card]
+    judges: list[tuple[Judge, Judge]]  # each at the two rates of FARS
     names: list[str]  # of the people
     judged: int  # of each person's photos, the first so many are cloaked
     known: dict[str, Embeddings]  # by judge: (people * photos, D), person by person
@@ -83,21 +86,9 @@ class Row:
 
 def row_of(method: Method, kept: Mapping[str, Kept], clean: Clean) -> Row:
     """Return the row of a method over the people who were cloaked with it."""
-    names = [name for name in clean.names if name in kept]
-    inside = np.repeat(
-        [name in kept for name in clean.names], len(next(iter(clean.known.values()))) // len(clean.names)
-    )
-    people = np.repeat(np.arange(len(names)), inside.sum() // len(names))
-    shares: dict[str, dict[str, Floats]] = {}
-    for card in clean.cards:
-        known = clean.known[card.name][inside]
-        copies = np.full_like(known, np.nan).reshape(len(names), -1, known.shape[1])
-        copies[:, : clean.judged] = [kept[name].embeddings[card.name] for name in names]
-        for adversary, own in _shares(card, known, copies.reshape(known.shape), people, clean.unknown[card.name]):
-            shares.setdefault(adversary, {})[card.name] = own
+    names, people, shares = asked_of(kept, clean)
     strangers = {judge: _mean(own) for judge, own in shares.pop(APART).items()}
-    values = {name: np.stack([*own.values()]) for name, own in shares.items()}
-    means = {name: (own.max(axis=0) if name == "any judge" else own.mean(axis=0)) for name, own in values.items()}
+    means = means_of(shares)
     shown = np.concatenate([kept[name].jod for name in names])
     return Row(
         method,
@@ -109,6 +100,59 @@ def row_of(method: Method, kept: Mapping[str, Kept], clean: Clean) -> Row:
         float(np.mean([kept[name].peak for name in names])) / 2**20,
         strangers,
     )
+
+
+def ranks_among(method: Method, kept: Mapping[str, Kept], clean: Clean, number: int) -> str:
+    """Return a line of how often a copy is found, first or among the first 50, with synthetic strangers, too."""
+    names, people, copies = _copies(kept, clean)
+    shares: dict[int, list[Floats]] = {1: [], RANK: []}
+    for judge, _ in clean.judges:
+        known, strangers = _own(clean, judge, names), clean.unknown[judge.name]
+        more = chain([strangers], drawn(judge, strangers, number))
+        before = adversaries.ahead(judge, copies[judge.name], known, people, more)
+        for rank, own in shares.items():
+            own.append(adversaries.within(before, rank))
+    cells = " | ".join(str(rate(np.mean(own, axis=0), people)) for own in shares.values())
+    return f"| {method.name} | {len(names)} | {cells} |"
+
+
+def _own(clean: Clean, judge: Judge, names: Sequence[str]) -> Embeddings:
+    """Return the clean photos of some of the people, (N, D)."""
+    photos = len(clean.known[judge.name]) // len(clean.names)
+    return clean.known[judge.name][np.repeat([name in set(names) for name in clean.names], photos)]
+
+
+def _copies(kept: Mapping[str, Kept], clean: Clean) -> tuple[list[str], adversaries.Codes, dict[str, Embeddings]]:
+    """Return who was cloaked, whose each photo is, (N,), and by judge the copies, (N, D), NaN of photos without one."""
+    names = [name for name in clean.names if name in kept]
+    copies: dict[str, Embeddings] = {}
+    for judge, _ in clean.judges:
+        known = _own(clean, judge, names)
+        own = np.full_like(known, np.nan).reshape(len(names), -1, known.shape[1])
+        own[:, : clean.judged] = [kept[name].embeddings[judge.name] for name in names]
+        copies[judge.name] = own.reshape(known.shape)
+    people = np.repeat(np.arange(len(names)), len(known) // len(names))
+    return names, people, copies
+
+
+def asked_of(
+    kept: Mapping[str, Kept], clean: Clean
+) -> tuple[list[str], adversaries.Codes, dict[str, dict[str, Floats]]]:
+    """Return who was cloaked with a method, whose each photo is, (N,), and what each adversary gets by each judge."""
+    names, people, copies = _copies(kept, clean)
+    shares: dict[str, dict[str, Floats]] = {}
+    for usual, strict in clean.judges:
+        known = _own(clean, usual, names)
+        found = _shares(usual, strict, known, copies[usual.name], people, clean.unknown[usual.name])
+        for adversary, own in found:
+            shares.setdefault(adversary, {})[usual.name] = own
+    return names, people, shares
+
+
+def means_of(shares: Mapping[str, Mapping[str, Floats]]) -> dict[str, Floats]:
+    """Return by adversary the mean of the judges of each photo, (N,); of *any judge* whether one links it."""
+    values = {name: np.stack([*own.values()]) for name, own in shares.items()}
+    return {name: (own.max(axis=0) if name == "any judge" else own.mean(axis=0)) for name, own in values.items()}
 
 
 def strangers_linked(rows: Sequence[Row]) -> list[str]:
@@ -149,10 +193,14 @@ def _mean(shares: Floats) -> float | None:
 
 
 def _shares(
-    card: Card, clean: Embeddings, cloaked: Embeddings, people: adversaries.Codes, strangers: Embeddings
+    usual: Judge,
+    strict: Judge,
+    clean: Embeddings,
+    cloaked: Embeddings,
+    people: adversaries.Codes,
+    strangers: Embeddings,
 ) -> Iterator[tuple[str, Floats]]:
     """Yield each adversary and what it gets of each photo, (N,); NaN where it was not asked about that."""
-    usual, strict = (Judge(card.name, card.metric, card.threshold(far)) for far in FARS)
     yield "own", adversaries.own_photo(usual, cloaked, clean)
     yield "any judge", adversaries.own_photo(usual, cloaked, clean)
     yield "own, 1e-4", adversaries.own_photo(strict, cloaked, clean)
