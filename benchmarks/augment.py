@@ -1,7 +1,9 @@
 """What a recogniser learns from spoofed faces: matches of clean and of cloaked photos, before and after.
 
     python benchmarks/augment.py                       esp-mfn, madry, half an hour of two cores, then what came of it
-    python benchmarks/augment.py --form trades --minutes 10 --keep DIR    another form; the weights stay in DIR
+    python benchmarks/augment.py --form trades --minutes 10 --keep DIR    another form; the weights stay in DIR, and a
+                                                       run that was stopped goes on there
+    python benchmarks/augment.py --teacher pgd --teacher veil    spoofed by these in turn
     python benchmarks/augment.py --read DIR            only measure the weights of DIR
     python benchmarks/augment.py --read DIR --attack fawkes --attack mi-fgsm     cloaked by these instead of `veil`
     python benchmarks/augment.py --read DIR --ensemble      cloaked against all recognisers that ship, as photos are
@@ -11,17 +13,18 @@ It learns from faces of 5,768 photos of people of LFW whom it is not measured on
 teacher is itself as published: of a spoofed face it is to say what that said of the face as it is. Nobody's name is
 used. Then two photos of each of 60 other people, one of them cloaked by attacks that it was not taught with: against
 the recogniser as published (the cloak that people publish), and by the first of them against each network itself, as an
-attacker who has it would. A match: the cosine to the clean photo is beyond what 1 of 1,000 pairs of two people has. In
-brackets: 95 % intervals, bootstrapped over people.
+attacker who has it would. A match: the cosine to the clean photo is beyond what 1 of 1,000 pairs of strangers has. In
+brackets: 95 % intervals over people, Wilson's; of points gained Newcombe's for pairs.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, get_args
 
@@ -34,11 +37,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from uncnn.augment import Embedding, Lessons, Spoof, learn
+from uncnn.daemon.evaluate.intervals import rate, wilson
 from uncnn.exporters.augment.learning import Form
 from uncnn.exporters.train.faces import read_faces
 from uncnn.exporters.train.robust import draw
 from uncnn.plugins import geometry
-from uncnn.plugins.api import Detector, Face, Pixels
+from uncnn.plugins.api import Detector, Face, Pixels, UncnnError
 from uncnn.plugins.engine.host import perturb_all
 from uncnn.plugins.engine.patches import FaceInPhoto
 from uncnn.plugins.engine.rendering import compose
@@ -51,8 +55,9 @@ BATCH: Final = 16
 RATE: Final = 2e-4
 HARDENED: Final = "esp-mfn"
 FILE: Final = "augmented.pt"
-STRANGERS: Final = 250
-"""Whose clean photos say where 1 of 1,000 pairs lies, beside those of the people who are measured."""
+PART: Final = "augmented.part.pt"
+STRANGERS: Final = 400
+"""Of LFW's distractors: their clean photos say where 1 of 1,000 pairs lies; none of them is measured."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -61,6 +66,7 @@ def main() -> None:
     """Train, unless told to read, and print the table."""
     parser = options_of(__doc__)
     parser.add_argument("--form", choices=get_args(Form), default="madry")
+    parser.add_argument("--teacher", action="append", help="attack that it is taught with (default pgd)")
     parser.add_argument("--minutes", type=float, default=25.0, help="of training (default 25)")
     parser.add_argument("--keep", type=Path, help="the folder to keep the weights in")
     parser.add_argument("--strength", default="balanced", help="of the cloaks that are judged (default balanced)")
@@ -76,38 +82,100 @@ def main() -> None:
     network = taught(load_recogniser(folder), options.read)
     if options.read is None:
         length = (0.0, 4) if options.smoke else (options.minutes * 60, BATCH)
-        _train(network, published, options.data / "faces-144", options.form, *length)
+        course = Course(options.form, tuple(options.teacher or ["pgd"]), *length, options.keep)
+        _train(network, published, options.data / "faces-144", course)
     if options.keep:
-        options.keep.mkdir(parents=True, exist_ok=True)
         torch.save(network.state_dict(), options.keep / FILE)
+        (options.keep / PART).unlink(missing_ok=True)
     attacks = options.attack or ["veil"]
     attacked = surrogates() if options.ensemble else [published]
     people = 2 if options.smoke else PEOPLE
-    _measure(published, network.eval(), identities, people, attacked, attacks, options.strength)
+    _measure(published, network.eval(), options.data / "lfw", people, attacked, attacks, options.strength)
 
 
-def _train(network: Embedding, published: Recogniser, folder: Path, form: Form, seconds: float, size: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How, by which attacks and for how long a network is taught, and where a course that was stopped goes on."""
+
+    form: Form
+    teachers: tuple[str, ...]
+    seconds: float
+    batch: int
+    keep: Path | None
+
+    @property
+    def name(self) -> str:
+        """Return what it is told apart by: for how long does not count."""
+        return f"{self.form}, {' and '.join(self.teachers)}, {self.batch} a batch"
+
+
+class InTurn:
+    """Spoofs of several attacks, each for every so many batches."""
+
+    closed_set: Final = False
+
+    def __init__(self, spoofs: Sequence[Spoof]) -> None:
+        """Begin with the first."""
+        self._spoofs = itertools.cycle(spoofs)
+
+    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the images with changes in some of them, and the labels."""
+        return next(self._spoofs)(images, labels)
+
+
+def _train(network: Embedding, published: Recogniser, folder: Path, course: Course) -> None:
+    """Teach it. Raises UncnnError: the folder has a course of another kind."""
     faces, _ = read_faces(folder, training=True)
     held_out, _ = read_faces(folder, training=False)
-    spoof = Spoof([network], attack="pgd", p=0.8, strength="balanced", steps=3)
-    stronger = Spoof([network], attack="pgd", p=1.0, strength="balanced", steps=8)
-    check = next(_batches(held_out, published, 0.0, size))
+    spoof = InTurn([Spoof([network], attack=name, p=0.8, strength="balanced", steps=3) for name in course.teachers])
+    stronger = Spoof([network], attack=course.teachers[0], p=1.0, strength="balanced", steps=8)
+    check = next(_batches(held_out, published, 0.0, course.batch))
+    optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=0.0)
+    part = None if course.keep is None else course.keep / PART
+    used, began = gone_on(network, optimiser, part, course), time.monotonic()
 
     def withstands(current: nn.Module) -> float:
         with torch.no_grad():
             return float(functional.cosine_similarity(current(stronger(check[0])), check[1]).mean())
 
-    print(f"before: {withstands(network.eval()):.3f} of itself is left under 8 steps of pgd", flush=True)
-    optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=0.0)
-    began = time.perf_counter()
-    lessons = Lessons(form, weight=2.0, every=50)
-    checks = learn(network, _batches(faces, published, seconds, size), _wrong, optimiser, spoof, lessons, withstands)
-    print(f"{form}: {time.perf_counter() - began:.0f} s; checks", *(f"{value:.3f}" for value in checks), flush=True)
+    def told(current: nn.Module) -> float:
+        value, seconds = withstands(current), used + time.monotonic() - began
+        print(f"  {seconds:.0f} s: {value:.3f} of itself is left", flush=True)
+        if part is not None:
+            state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
+            torch.save({**state, "seconds": seconds, "course": course.name}, part.with_suffix(".new"))
+            part.with_suffix(".new").replace(part)
+        return value
+
+    words = "before" if not used else f"after {used:.0f} s"
+    print(f"{words}: {withstands(network.eval()):.3f} under 8 steps of {course.teachers[0]}", flush=True)
+    lessons = Lessons(course.form, weight=2.0, every=50)
+    batches = _batches(faces, published, course.seconds - used, course.batch, int(used))
+    checks = learn(network, batches, _wrong, optimiser, spoof, lessons, told)  # type: ignore[arg-type]
+    values = " ".join(f"{value:.3f}" for value in checks)
+    print(f"{course.name}: {used + time.monotonic() - began:.0f} s; checks {values}", flush=True)
 
 
-def _batches(faces: Pixels, published: Recogniser, seconds: float, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+def gone_on(network: Embedding, optimiser: torch.optim.Optimizer, part: Path | None, course: Course) -> float:
+    """Take up what a course that was stopped has left, and return the seconds that it took; 0: there is none."""
+    if part is None:
+        return 0.0
+    part.parent.mkdir(parents=True, exist_ok=True)
+    if not part.exists():
+        return 0.0
+    left = torch.load(part, weights_only=True)
+    if left["course"] != course.name:
+        raise UncnnError(f"{part}: it is of another course ({left['course']}): name another --keep folder")
+    network.load_state_dict(left["network"])
+    optimiser.load_state_dict(left["optimiser"])
+    return float(left["seconds"])
+
+
+def _batches(
+    faces: Pixels, published: Recogniser, seconds: float, size: int, seed: int = 0
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield batches of faces in 0..1 with what the published network says of them, for so long; two at least."""
-    random, ends, number = np.random.default_rng(0), time.monotonic() + seconds, 0
+    random, ends, number = np.random.default_rng(seed), time.monotonic() + seconds, 0
     while number < 2 or time.monotonic() < ends:
         crops = draw(faces, published, size, random)
         with torch.no_grad():
@@ -123,18 +191,18 @@ def _wrong(outputs: Tensor, known: Tensor) -> Tensor:
 def _measure(
     published: Recogniser,
     network: Embedding,
-    identities: Path,
+    lfw: Path,
     people: int,
     attacked: Sequence[Recogniser],
     attacks: Sequence[str],
     strength: str,
 ) -> None:
-    folders = [each for each in sorted(identities.iterdir()) if len(list(each.iterdir())) >= 2]
+    folders = [each for each in sorted((lfw / "identities").iterdir()) if len(list(each.iterdir())) >= 2]
     step = max(len(folders) // people, 2)
     chosen = folders[::step][:people]
     photos = [_photo(file) for each in chosen for file in sorted(each.iterdir())[:2]]
     pairs = [(one, other) for one, other in zip(photos[::2], photos[1::2], strict=True) if one and other]
-    others = [each for each in folders if each not in chosen][: min(STRANGERS, 5 * people)]
+    others = sorted((lfw / "distractors").iterdir())[: min(STRANGERS, 5 * people)]
     strangers = [_photo(sorted(each.iterdir())[0]) for each in others]
     after = hardened(published, network)
     clean = [one for one, _ in pairs]
@@ -150,8 +218,10 @@ def _measure(
     ]
     for name, rows in zip(("published", "taught"), figures, strict=True):
         print(f"| {name} | " + " | ".join(_told(row) for row in rows) + " |")
-    gained = [_told(after - before) for before, after in zip(*figures, strict=True)]
-    print("| points gained | " + " | ".join(gained) + " |")
+    gains = [gained(before, after) for before, after in zip(*figures, strict=True)]
+    print(
+        "| points gained | " + " | ".join(f"{value:.1%} ({low:.0%} to {high:.0%})" for value, low, high in gains) + " |"
+    )
 
 
 def taught(published: Recogniser, folder: Path | None) -> Embedding:
@@ -199,7 +269,7 @@ def _matches(
     """Return whether each person's photo matches the clean other one, 0 or 1: as it is, and cloaked in each way."""
     gallery = _embedded(model, [other for _, other in pairs])
     probes = [_embedded(model, each) for each in ([one for one, _ in pairs], *cloaks)]
-    others = np.concatenate([gallery, _embedded(model, strangers)])
+    others = _embedded(model, strangers)
     cosines = (others @ others.T)[np.triu_indices(len(others), 1)]
     limit = np.quantile(cosines, 0.999)
     means = ", ".join(f"{(each * gallery).sum(1).mean():.3f}" for each in probes)
@@ -219,10 +289,31 @@ def _embedded(model: Recogniser, photos: Sequence[tuple[Pixels, Face]]) -> Float
 
 
 def _told(values: Floats) -> str:
-    random = np.random.default_rng(0)
-    means = [random.choice(values, len(values)).mean() for _ in range(2000)]
-    low, high = np.quantile(means, (0.025, 0.975))
-    return f"{values.mean():.1%} ({low:.0%} to {high:.0%})"
+    found = rate(values, np.arange(len(values)))
+    return f"{found.value:.1%} ({found.low:.0%} to {found.high:.0%})"
+
+
+def gained(before: Floats, after: Floats) -> tuple[float, float, float]:
+    """Return by how much the share of ones rises from `before` to `after`, (N,) of the same people, and its interval.
+
+    Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired data",
+    Statistics in Medicine 1998, method 10, 95 %.
+    """
+    number, (first, second) = len(before), (float(before.mean()), float(after.mean()))
+    (low1, high1), (low2, high2) = wilson(first, number), wilson(second, number)
+    both, lost = float((before * after).sum()), float((before * (1 - after)).sum())
+    won = float(((1 - before) * after).sum())
+    neither = number - both - lost - won
+    scale = ((both + won) * (lost + neither) * (both + lost) * (won + neither)) ** 0.5
+    alike = both * neither - won * lost
+    alike = max(alike - number / 2, 0.0) if alike > 0 else alike
+    phi = alike / scale if scale else 0.0
+
+    def reach(one: float, other: float) -> float:
+        return max(one**2 - 2 * phi * one * other + other**2, 0.0) ** 0.5
+
+    rise = second - first
+    return rise, rise - reach(second - low2, high1 - first), rise + reach(high2 - second, first - low1)
 
 
 if __name__ == "__main__":
