@@ -144,7 +144,8 @@ def _tell(rows: Mapping[str, Sequence[Row]]) -> None:
     """Print the tables of each who was asked."""
     for name, own in rows.items():
         print(f"\nasked of {name}:", HEAD, *(row.line for row in own), sep="\n")
-        print("\nat equal visibility on a desktop:", EQUAL, *equally_visible(own), sep="\n")
+        for display in ("desktop", "phone"):
+            print(f"\nat equal visibility on a {display}:", EQUAL, *equally_visible(own, display), sep="\n")
         print("\ncopies of two people, at the threshold of clean photos:", STRANGERS, *strangers_linked(own), sep="\n")
 
 

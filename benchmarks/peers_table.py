@@ -31,6 +31,7 @@ HEAD: Final = (
 )
 LABEL: Final = 4.2  # the height of a label, %
 WITH_INTERVAL: Final = ("own", "cross", "cc", "probe")
+DISPLAYS: Final = ("phone", "desktop", "twice")
 RANKS: Final = "| | people | rank 1 | rank 50 |\n|---|---|---|---|"
 APART: Final = "two people's copies"  # in a table of its own
 STRANGERS: Final = "| | people | cc | two people's copies | by the judge that links most |\n|---|---|---|---|---|"
@@ -166,18 +167,19 @@ def strangers_linked(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def equally_visible(rows: Sequence[Row]) -> list[str]:
-    """Return a line a published method: what is left of it, and of `veil` where it shows as much on a desktop.
+def equally_visible(rows: Sequence[Row], display: str = "desktop") -> list[str]:
+    """Return a line a published method: what is left of it, and of `veil` where it shows as much on a display.
 
     `veil` is read off the straight line between the two strengths on either side. A star: the method shows more than
     the strongest, or less than the weakest, whose figure it then is.
     """
-    ours = sorted((row for row in rows if row.method.kind == "ours"), key=lambda row: row.jod[1])
+    number = DISPLAYS.index(display)
+    ours = sorted((row for row in rows if row.method.kind == "ours"), key=lambda row: row.jod[number])
     if not ours:
         return []
-    places, lines = [row.jod[1] for row in ours], []
-    for row in sorted((row for row in rows if row.method.kind == "published"), key=lambda row: -row.jod[1]):
-        there = row.jod[1]
+    places, lines = [row.jod[number] for row in ours], []
+    for row in sorted((row for row in rows if row.method.kind == "published"), key=lambda row: -row.jod[number]):
+        there = row.jod[number]
         star = "" if places[0] <= there <= places[-1] else "*"
         cells = []
         for name in WITH_INTERVAL:

@@ -42,6 +42,8 @@ def test_veil_is_read_off_between_its_strengths_and_not_beyond_them() -> None:
         "| loud | 9.00 |" + " 50% | 0%* |" * 4,
     ]
     assert equally_visible(published) == []
+    seen = [replace(each, jod=(each.jod[1], 9.0, 9.0)) for each in (*ours, *published)]
+    assert equally_visible(seen, "phone") == equally_visible([*ours, *published])
 
 
 def test_copies_of_two_people_that_are_linked_are_said_beside_those_of_one() -> None:
