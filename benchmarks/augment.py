@@ -55,6 +55,7 @@ BATCH: Final = 16
 RATE: Final = 2e-4
 HARDENED: Final = "esp-mfn"
 FILE: Final = "augmented.pt"
+COURSE: Final = "course.txt"
 PART: Final = "augmented.part.pt"
 STRANGERS: Final = 400
 """Of LFW's distractors: their clean photos say where 1 of 1,000 pairs lies; none of them is measured."""
@@ -79,12 +80,14 @@ def main() -> None:
     if is_missing(identities, options.data / "faces-144", folder):
         return
     published = load_recogniser(folder)
-    network = taught(load_recogniser(folder), options.read)
-    if options.read is None:
-        length = (0.0, 4) if options.smoke else (options.minutes * 60, BATCH)
-        course = Course(options.form, tuple(options.teacher or ["pgd"]), *length, options.keep)
+    length = (0.0, 4) if options.smoke else (options.minutes * 60, BATCH)
+    course = Course(options.form, tuple(options.teacher or ["pgd"]), *length, options.keep)
+    read = options.read or course.ended()
+    network = taught(load_recogniser(folder), read)
+    if read is None:
         _train(network, published, options.data / "faces-144", course)
     if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
         torch.save(network.state_dict(), options.keep / FILE)
         (options.keep / PART).unlink(missing_ok=True)
     attacks = options.attack or ["veil"]
@@ -108,6 +111,20 @@ class Course:
         """Return what it is told apart by: for how long does not count."""
         return f"{self.form}, {' and '.join(self.teachers)}, {self.batch} a batch"
 
+    def ended(self) -> Path | None:
+        """Return the folder if the course was run to its end there. Raises UncnnError: another one was begun there."""
+        if self.keep is None or not (said := self.keep / COURSE).exists():
+            return None
+        if said.read_text().strip() != self.name:
+            raise UncnnError(f"{self.keep}: it is of another course ({said.read_text().strip()}): name another --keep")
+        return self.keep if (self.keep / FILE).exists() else None
+
+    def begin(self) -> None:
+        """Say in the folder which course it is."""
+        if self.keep is not None:
+            self.keep.mkdir(parents=True, exist_ok=True)
+            (self.keep / COURSE).write_text(f"{self.name}\n")
+
 
 class InTurn:
     """Spoofs of several attacks, each for every so many batches."""
@@ -124,7 +141,8 @@ class InTurn:
 
 
 def _train(network: Embedding, published: Recogniser, folder: Path, course: Course) -> None:
-    """Teach it. Raises UncnnError: the folder has a course of another kind."""
+    """Teach it, from where the course was stopped."""
+    course.begin()
     faces, _ = read_faces(folder, training=True)
     held_out, _ = read_faces(folder, training=False)
     spoof = InTurn([Spoof([network], attack=name, p=0.8, strength="balanced", steps=3) for name in course.teachers])
@@ -132,43 +150,45 @@ def _train(network: Embedding, published: Recogniser, folder: Path, course: Cour
     check = next(_batches(held_out, published, 0.0, course.batch))
     optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=0.0)
     part = None if course.keep is None else course.keep / PART
-    used, began = gone_on(network, optimiser, part, course), time.monotonic()
+    lessons = Lessons(course.form, weight=2.0, every=50)
+    (used, best), began = gone_on(network, optimiser, part), time.monotonic()
 
     def withstands(current: nn.Module) -> float:
         with torch.no_grad():
             return float(functional.cosine_similarity(current(stronger(check[0])), check[1]).mean())
 
     def told(current: nn.Module) -> float:
+        nonlocal best
         value, seconds = withstands(current), used + time.monotonic() - began
         print(f"  {seconds:.0f} s: {value:.3f} of itself is left", flush=True)
-        if part is not None:
-            state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
-            torch.save({**state, "seconds": seconds, "course": course.name}, part.with_suffix(".new"))
-            part.with_suffix(".new").replace(part)
+        if part is not None and value >= lessons.least * best:  # what has collapsed is not gone on with
+            best = max(best, value)
+            leave(network, optimiser, part, seconds, best)
         return value
 
     words = "before" if not used else f"after {used:.0f} s"
     print(f"{words}: {withstands(network.eval()):.3f} under 8 steps of {course.teachers[0]}", flush=True)
-    lessons = Lessons(course.form, weight=2.0, every=50)
     batches = _batches(faces, published, course.seconds - used, course.batch, int(used))
     checks = learn(network, batches, _wrong, optimiser, spoof, lessons, told)  # type: ignore[arg-type]
     values = " ".join(f"{value:.3f}" for value in checks)
     print(f"{course.name}: {used + time.monotonic() - began:.0f} s; checks {values}", flush=True)
 
 
-def gone_on(network: Embedding, optimiser: torch.optim.Optimizer, part: Path | None, course: Course) -> float:
-    """Take up what a course that was stopped has left, and return the seconds that it took; 0: there is none."""
-    if part is None:
-        return 0.0
-    part.parent.mkdir(parents=True, exist_ok=True)
-    if not part.exists():
-        return 0.0
+def leave(network: nn.Module, optimiser: torch.optim.Optimizer, part: Path, seconds: float, best: float) -> None:
+    """Leave all that a course that is stopped goes on with, whole or not at all."""
+    state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
+    torch.save({**state, "seconds": seconds, "best": best}, part.with_suffix(".new"))
+    part.with_suffix(".new").replace(part)
+
+
+def gone_on(network: nn.Module, optimiser: torch.optim.Optimizer, part: Path | None) -> tuple[float, float]:
+    """Take up what was left; return the seconds that it took and its best check, 0 and 0 where there is nothing."""
+    if part is None or not part.exists():
+        return 0.0, 0.0
     left = torch.load(part, weights_only=True)
-    if left["course"] != course.name:
-        raise UncnnError(f"{part}: it is of another course ({left['course']}): name another --keep folder")
     network.load_state_dict(left["network"])
     optimiser.load_state_dict(left["optimiser"])
-    return float(left["seconds"])
+    return float(left["seconds"]), float(left["best"])
 
 
 def _batches(

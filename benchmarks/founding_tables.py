@@ -54,9 +54,13 @@ def penalised(
 
     With something to `spare`, it is the setting so many places after that one.
     """
-    yield HEAD
     file = keep / f"tried-{model}.json"
-    choosing = judged_rightly(network, choosing)  # what is misnamed already would flatter every setting
+    right = judged_rightly(network, choosing)  # what is misnamed already would flatter every setting
+    if len(right.people):
+        choosing = right
+    else:
+        yield f"{model} names none of the {len(choosing.people)} photos rightly that settings are chosen on: all are taken"
+    yield HEAD
     every = list(settings())[: 3 if smoke else None]
     tried: dict[str, list[Tried]] = {end: [] for end in ENDS}
     for method, attack in every:

@@ -96,6 +96,7 @@ def main() -> None:
     judges = [OnnxRecogniser.load(REFERENCE / name, CPU) for name in asked]
     judged, others = (1, 1) if options.smoke else (JUDGED, OTHERS)
     people = list(people_of(lfw / "identities", number, judged, others))
+    groups = read_groups(options.groups, [person.name for person in people]) if options.groups else None
     with tempfile.TemporaryDirectory() as scratch:
         keep = options.keep or Path(scratch)
         clean = clean_of(people, lfw / "distractors", strangers, judges, keep)
@@ -117,15 +118,14 @@ def main() -> None:
         rows = {"the six": [row_of(method, kept[method.name], clean) for method in made]}
         outside = [program_of(command, people, lfw / "distractors", strangers, keep) for command in commands]
         rows |= {
-            program.key: [
+            program.command.name: [
                 row_of(method, program.seen(people, folder_of(method, keep), kept[method.name]), program.clean)
                 for method in made
             ]
             for program in outside
         }
     _tell(rows)
-    if options.groups is not None:
-        groups = read_groups(options.groups, clean.names)
+    if groups is not None:
         told = [line for method in made for line in groups_of(method, kept[method.name], clean, groups)]
         print("\ngroups of people:", GROUPED, *told, sep="\n")
     if options.synthetic:

@@ -27,5 +27,5 @@ def groups_of(method: Method, kept: Mapping[str, Kept], clean: Clean, groups: Gr
             cells = " | ".join(str(group.rates[name]) for name in ASKED)
             yield f"| {method.name} | {category} | {group.name} | {group.people} | {cells} |"
         gaps = [found.gaps.get(name) for name in ASKED]
-        cells = " | ".join("-" if gap is None else f"{gap.value:.0%}, by chance {gap.chance:.0%}" for gap in gaps)
+        cells = " | ".join("-" if gap is None else f"{gap.value:.0%}, by chance {gap.chance_words}" for gap in gaps)
         yield f"| {method.name} | {category} | *apart* | | {cells} |"

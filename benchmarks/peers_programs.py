@@ -6,6 +6,7 @@ run as by `evaluate --judge-command`, once a method; what it wrote is kept, and 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -16,16 +17,17 @@ from typing import Any, Final
 
 import numpy as np
 from peers_faces import Person
-from peers_kept import Kept
+from peers_kept import Kept, check
 from peers_table import FARS, Clean
 from PIL import Image
 
 from uncnn.daemon.evaluate.adversaries import Judge
 from uncnn.daemon.evaluate.judge_commands import Rows, linked_from, metric_of, run
-from uncnn.daemon.evaluate.plan import JudgeCommand
+from uncnn.daemon.evaluate.plan import EvaluationError, JudgeCommand
 from uncnn.plugins.recognisers.cards import Embeddings
 
 PHOTOS: Final = "photos"
+MARK: Final = "sha256"
 
 Lay = Callable[[Path], object]
 """Puts a photo where it is told, with a suffix of its own."""
@@ -68,10 +70,14 @@ def program_of(
 ) -> Program:
     """Return a program that was shown the clean photos of the people and one photo of each of so many strangers.
 
-    Raises EvaluationError: it fails, or finds too few faces to tell from where on it links two photos.
+    Raises EvaluationError: it has no name, fails, is several judges, or finds too few faces to tell from where on it
+    links two photos. KeptError: what is kept under its name is another command's.
     """
-    folder = keep / "programs" / (command.name or "program")
+    if not command.name:
+        raise EvaluationError(f"{command}: write NAME=COMMAND: what it says is kept under its name")
+    folder = keep / "programs" / command.name
     folder.mkdir(parents=True, exist_ok=True)
+    check(folder / "made.txt", f"{command.command}\n")
     photos = {
         f"{person.name}-{number}": portrait.photo
         for person in people
@@ -80,7 +86,10 @@ def program_of(
     known = ask(command, {name: _drawn(photo) for name, photo in photos.items()}, folder / "clean.json")
     folders = sorted(distractors.iterdir())[:strangers]
     others = ask(command, {own.name: _copied(min(own.iterdir())) for own in folders}, folder / "strangers.json")
-    (key,) = {key for row in others.values() for key, value in row.items() if isinstance(value, list)}
+    keys = {key for row in others.values() for key, value in row.items() if isinstance(value, list)}
+    if len(keys) != 1:
+        raise EvaluationError(f"{command}: it has to be one judge, and is {len(keys)} on the strangers")
+    key = keys.pop()
     found = [name for name, row in others.items() if key in row]
     unknown = np.array([others[name][key] for name in found], np.float32)
     metric, mean = metric_of(command, others), unknown.mean(axis=0)
@@ -92,21 +101,26 @@ def program_of(
 
 
 def ask(command: JudgeCommand, photos: Mapping[str, Lay], kept: Path) -> Rows:
-    """Return what a program writes of each photo, by name; of those that are in `kept` what it wrote then."""
-    rows: dict[str, Mapping[str, Any]] = json.loads(kept.read_text()) if kept.exists() else {}
-    missing = [name for name in photos if name not in rows]
+    """Return what a program writes of each photo, by name; of the same files in `kept` what it wrote then."""
+    rows: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else {}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / PHOTOS
+        folder.mkdir()
+        for name, lay in photos.items():
+            lay(folder / name)
+        files = {file.stem: file for file in folder.iterdir()}
+        marks = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+        missing = [name for name in photos if rows.get(name, {}).get(MARK) != marks[name]]
+        for name in photos.keys() - set(missing):
+            files[name].unlink()
+        found = run(command, Path(scratch)) if missing else {}
     if missing:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / PHOTOS
-            folder.mkdir()
-            for name in missing:
-                photos[name](folder / name)
-            rows |= {place.removeprefix(f"{PHOTOS}/"): row for place, row in run(command, Path(scratch)).items()}
+        rows |= {name: {**found.get(f"{PHOTOS}/{name}", {}), MARK: marks[name]} for name in missing}
         part = kept.with_suffix(".part")
         part.write_text(json.dumps(rows))
         part.replace(kept)
         print(f"  {command.name or command}: {kept.stem}, {len(missing)} photos", flush=True)
-    return {name: rows.get(name, {}) for name in photos}
+    return {name: rows[name] for name in photos}
 
 
 def _embeddings(rows: Rows, names: Sequence[str], key: str, mean: Embeddings, unseen: float) -> Embeddings:

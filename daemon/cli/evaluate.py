@@ -74,7 +74,8 @@ def evaluate(
     groups: Annotated[
         Path | None,
         typer.Option(
-            help="A CSV file with a column person and others, such as sex or age: rates of each group, and the gap.",
+            help="A CSV file: a column person (names of their folders), and one for each grouping, such as sex or age "
+            "band. Adds the rates of each group, and how far the groups are apart.",
             show_default=False,
         ),
     ] = None,

@@ -27,6 +27,7 @@ from uncnn.plugins.geometry import Floats
 PERSON: Final = "person"
 DEALS: Final = 2000
 SEED: Final = 20261201
+ONE_PERCENT: Final = 0.01
 
 Groups: TypeAlias = Mapping[str, Mapping[str, str]]
 """By category (`sex`), the group (`female`) of each person by name; who is in none is missing."""
@@ -37,7 +38,12 @@ class Gap:
     """How far the groups of a category are apart in one rate."""
 
     value: float  # the highest of the groups' rates less the lowest, 0..1
-    chance: float  # how often groups of these sizes, dealt at random, are as far apart, 0..1
+    chance: float  # how often groups of these sizes, dealt at random, are as far apart, 0..1; never 0
+
+    @property
+    def chance_words(self) -> str:
+        """Return how often in percent."""
+        return "<1%" if self.chance < ONE_PERCENT else f"{self.chance:.0%}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,40 +69,56 @@ class Category:
 def read_groups(file: Path, people: Iterable[str]) -> Groups:
     """Return what a CSV file says of `people`: a column `person`, and one for each category; empty: in no group.
 
+    Cells are parted by commas, semicolons or tabs, as the first line has them; blank lines count for nothing.
+
     Raises EvaluationError: it cannot be read, is not such a file, or says nothing of these people.
     """
+    lead, asked = f"--groups {printable(file)}", set(people)
+    rows = _rows(file, lead)
+    titles = next(rows, (1, []))[1]
+    while titles and not titles[-1]:
+        titles.pop()
+    categories = [title for title in titles if title != PERSON]
+    if titles.count(PERSON) != 1 or not categories or "" in titles:
+        raise EvaluationError(
+            f"{lead}: its first line has to name a column {PERSON} and one for each way to group people, as in: "
+            f"{PERSON},sex,age"
+        )
+    if len(set(titles)) < len(titles):
+        raise EvaluationError(f"{lead}: two of its columns have the same name: name each another way")
+    found: dict[str, dict[str, str]] = {}
+    for line, cells in rows:
+        if len(cells) < len(titles) or any(cells[len(titles) :]):
+            raise EvaluationError(f"{lead}: line {line} has more or fewer cells than the first line")
+        row = dict(zip(titles, cells, strict=False))
+        if row[PERSON] in found:
+            raise EvaluationError(f"{lead}: {printable(row[PERSON])} is in it twice: leave one line")
+        found[row[PERSON]] = row
+    if not found.keys() & asked:
+        raise EvaluationError(
+            f"{lead}: none of the {len(asked)} people that are evaluated is in its column {PERSON}: give the names of "
+            f"their folders, as in {printable(min(asked))}"
+        )
+    own = [row for name, row in found.items() if name in asked]
+    return {name: {row[PERSON]: row[name] for row in own if row[name]} for name in categories}
+
+
+def _rows(file: Path, lead: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each line that has some, and its number. Raises EvaluationError: it is no CSV file."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.DictReader(text, strict=True)
-            categories = [name for name in reader.fieldnames or () if name != PERSON]
-            if PERSON not in (reader.fieldnames or ()) or not categories:
-                raise EvaluationError(
-                    f"--groups {printable(file)}: its first line has to name a column {PERSON} and one for each way to "
-                    f"group people, as in: {PERSON},sex,age"
-                )
-            rows = list(reader)
+            first = text.readline()
+            text.seek(0)
+            delimiter = max(",;\t", key=first.count)
+            reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True)
+            for row in reader:
+                cells = [cell.strip() for cell in row]
+                if any(cells):
+                    yield reader.line_num, cells
     except OSError as error:
-        raise EvaluationError(
-            f"--groups {printable(file)}: cannot be read ({error.strerror}): name a CSV file"
-        ) from error
+        raise EvaluationError(f"{lead}: cannot be read ({error.strerror}): name a CSV file") from error
     except (csv.Error, UnicodeDecodeError) as error:
-        raise EvaluationError(f"--groups {printable(file)}: it is no CSV file in UTF-8 ({error})") from error
-    known, asked = set[str](), set(people)
-    for number, row in enumerate(rows, 2):
-        if None in row or None in row.values():
-            raise EvaluationError(
-                f"--groups {printable(file)}: row {number} has more or fewer cells than the first line"
-            )
-        if row[PERSON] in known:
-            raise EvaluationError(f"--groups {printable(file)}: {printable(row[PERSON])} is in it twice: leave one row")
-        known.add(row[PERSON])
-    if not known & asked:
-        raise EvaluationError(
-            f"--groups {printable(file)}: none of the {len(asked)} people that are evaluated is in its column "
-            f"{PERSON}: give the names of their folders, as in {printable(min(asked))}"
-        )
-    own = [row for row in rows if row[PERSON] in asked]
-    return {name: {row[PERSON]: row[name].strip() for row in own if row[name].strip()} for name in categories}
+        raise EvaluationError(f"{lead}: it is no CSV file in UTF-8 ({error})") from error
 
 
 def categories_of(session: Session, plan: Plan, judges: Sequence[Judge]) -> Iterator[Category]:
@@ -108,6 +130,8 @@ def categories_of(session: Session, plan: Plan, judges: Sequence[Judge]) -> Iter
     for strength in (UNCLOAKED, *plan.strengths):
         shares = shares_of(session, plan, judges, strength, people)
         for category, whose in plan.groups.items():
+            if not any(name in whose for name in names):
+                continue
             yield category_of(strength, category, [whose.get(name, "") for name in names], people, shares)
 
 

@@ -57,7 +57,7 @@ def facts(evaluation: Evaluation) -> list[str]:
         missing = len(names - whose.keys())
         if missing:
             found.append(
-                f"{missing} of {len(names)} people have no {printable(category)} in --groups and are in no group"
+                f"{missing} of {len(names)} people have no {printable(category)} in --groups and are in no group of it"
             )
     found += evaluation.notes
     return found + [f"left out: {reason}" for reason in evaluation.left_out]

@@ -167,7 +167,7 @@ def group_rows(evaluation: Evaluation) -> Iterator[Row]:
             lead = by = ""
         gaps = [category.gaps.get(name) for name in names]
         yield "", "", "apart", "", *("-" if gap is None else f"{gap.value:.0%}" for gap in gaps)
-        yield "", "", "by chance", "", *("-" if gap is None else f"{gap.chance:.0%}" for gap in gaps)
+        yield "", "", "by chance", "", *("-" if gap is None else gap.chance_words for gap in gaps)
 
 
 def _rows_of(evaluation: Evaluation, rates: tuple[str, ...]) -> Iterator[Row]:

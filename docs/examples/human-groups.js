@@ -51,23 +51,28 @@ async function main([output, people]) {
     body: off, hand: off, object: off, gesture: off });
   await human.load();
   const lines = ['person,sex,age,skin'];
-  for (const person of fs.readdirSync(people).sort()) {
+  const shown = (folder) => fs.readdirSync(folder, { withFileTypes: true }).filter((each) => !each.name.startsWith('.'));
+  for (const person of shown(people).filter((each) => each.isDirectory()).map((each) => each.name).sort()) {
     const seen = [];
-    for (const name of fs.readdirSync(path.join(people, person)).sort()) {
+    for (const name of shown(path.join(people, person)).map((each) => each.name).sort()) {
       const scaled = sharp(path.join(people, person, name)).rotate().removeAlpha().toColourspace('srgb')
         .resize(LARGEST, LARGEST, { fit: 'inside', withoutEnlargement: true });
-      const { data, info } = await scaled.raw().toBuffer({ resolveWithObject: true });
+      const read = await scaled.raw().toBuffer({ resolveWithObject: true }).catch((error) => console.error(`${person}/${name}: ${error.message}`));
+      if (!read) continue; // no photo
+      const { data, info } = read;
       const photo = tf.tensor4d(new Uint8Array(data), [1, info.height, info.width, info.channels], 'int32');
       const { face: faces } = await human.detect(photo);
       tf.dispose(photo);
       const far = ({ box: [x, y, w, h] }) => (x + w / 2 - info.width / 2) ** 2 + (y + h / 2 - info.height / 2) ** 2;
       const [main] = faces.filter((each) => each.gender).sort((one, other) => far(one) - far(other));
-      if (main) seen.push({ female: (main.gender === 'female' ? 1 : -1) * main.genderScore, age: main.age, angle: typology(data, info.width, info.height, main.mesh) });
+      const sides = { female: 1, male: -1 };
+      if (main) seen.push({ female: (sides[main.gender] ?? 0) * main.genderScore, age: main.age, angle: typology(data, info.width, info.height, main.mesh) });
     }
     const angles = seen.map((each) => each.angle).filter((each) => each !== null);
     if (!seen.length || !angles.length) continue;
     const [age, angle] = [median(seen.map((each) => each.age)), median(angles)];
-    const sex = seen.reduce((sum, each) => sum + each.female, 0) > 0 ? 'female' : 'male';
+    const side = seen.reduce((sum, each) => sum + each.female, 0);
+    const sex = side ? (side > 0 ? 'female' : 'male') : '';
     lines.push([`"${person.replaceAll('"', '""')}"`, sex, age < 40 ? 'under 40' : age < 55 ? '40 to 54' : '55 and over',
       angle > 41 ? 'light' : angle > 28 ? 'intermediate' : 'tanned to dark'].join(','));
     if (process.env.VERBOSE) console.log(person, sex, age, angle.toFixed(0));
@@ -76,4 +81,8 @@ async function main([output, people]) {
   server.close();
 }
 
+if (process.argv.length !== 4) {
+  console.error('usage: node human-groups.js OUT.csv PEOPLE/');
+  process.exit(2);
+}
 main(process.argv.slice(2)).then(() => process.exit(0), (error) => { console.error(error); process.exit(1); });

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from augment import PART, Course, gained, gone_on
+from augment import FILE, PART, Course, InTurn, gained, gone_on, leave
 from torch import nn
 
+from uncnn.augment import Spoof
 from uncnn.plugins.api import UncnnError
 
 
@@ -35,16 +37,42 @@ def test_the_interval_of_a_gain_covers_the_truth() -> None:
     assert 0.92 <= held / 400 <= 0.985
 
 
-def test_a_course_that_was_stopped_goes_on_and_no_other_one_does(tmp_path: Path) -> None:
+def stepped(network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    optimiser.zero_grad()
+    network(torch.ones(1, 2)).sum().backward()
+    optimiser.step()
+
+
+def test_a_course_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    part = tmp_path / PART
+    networks = [nn.Linear(2, 2), nn.Linear(2, 2)]
+    first, second = (torch.optim.AdamW(network.parameters(), 0.1) for network in networks)
+    assert gone_on(networks[0], first, part) == (0, 0)
+    stepped(networks[0], first)
+    leave(networks[0], first, part, 12.5, 0.4)
+    assert gone_on(networks[1], second, part) == (12.5, 0.4)
+    kept = second.state_dict()["state"][0]
+    assert kept["step"] == 1
+    assert torch.equal(kept["exp_avg"], first.state_dict()["state"][0]["exp_avg"])
+    for network, optimiser in zip(networks, (first, second), strict=True):
+        stepped(network, optimiser)
+    assert torch.equal(networks[0].weight, networks[1].weight), "the second step is the same"
+
+
+def test_a_course_that_has_ended_is_not_run_again_and_no_other_one_in_its_folder(tmp_path: Path) -> None:
     course = Course("madry", ("pgd",), 60.0, 4, tmp_path / "kept")
-    network, fresh = nn.Linear(2, 2), nn.Linear(2, 2)
-    optimiser = torch.optim.AdamW(network.parameters(), 0.1)
-    part = tmp_path / "kept" / PART
-    assert gone_on(network, optimiser, part, course) == 0  # type: ignore[arg-type]
-    state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
-    torch.save({**state, "seconds": 12.5, "course": course.name}, part)
-    assert gone_on(fresh, torch.optim.AdamW(fresh.parameters(), 0.1), part, course) == 12.5  # type: ignore[arg-type]
-    assert torch.equal(fresh.weight, network.weight)
-    other = Course("trades", ("pgd", "veil"), 60.0, 4, tmp_path / "kept")
+    assert course.ended() is None
+    course.begin()
+    assert course.ended() is None, "it has only begun"
+    (tmp_path / "kept" / FILE).touch()
+    assert replace(course, seconds=90.0).ended() == tmp_path / "kept"
     with pytest.raises(UncnnError, match="it is of another course \\(madry, pgd, 4 a batch\\)"):
-        gone_on(fresh, optimiser, part, other)  # type: ignore[arg-type]
+        replace(course, form="trades", teachers=("pgd", "veil")).ended()
+
+
+def test_spoofs_are_taken_in_turn() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 112 * 112, 4))
+    turns = InTurn([Spoof([network], attack="pgd", p=share, steps=1) for share in (0.0, 1.0)])
+    images = torch.full((1, 3, 112, 112), 0.5)
+    changed = [not torch.equal(turns(images, torch.zeros(1))[0], images) for _ in range(4)]
+    assert changed == [False, True, False, True]

@@ -33,14 +33,29 @@ def test_a_file_says_who_is_in_which_group(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "person;sex\r\nAda;female\r\nBob;male\r\n;\r\n",
+        "person\tsex\nAda\tfemale\n\nBob\tmale",
+        " person , sex ,\n Ada , female ,\nBob, male,\n , \n",
+    ],
+)
+def test_files_as_spreadsheets_write_them_are_read(tmp_path: Path, text: str) -> None:
+    assert read_groups(written(tmp_path, text), ["Bob", "Ada"]) == {"sex": {"Ada": "female", "Bob": "male"}}
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "its first line has to name a column person and one for each way to group people"),
         ("person\nAda\n", "its first line has to name a column person"),
+        ("person,,sex\nAda,,female\n", "its first line has to name a column person"),
         ("name,sex\nAda,female\n", "its first line has to name a column person"),
-        ("person,sex\nAda\n", "row 2 has more or fewer cells than the first line"),
-        ("person,sex\nAda,female\nBob,male,40\n", "row 3 has more or fewer cells than the first line"),
-        ("person,sex\nAda,female\nAda,male\n", "Ada is in it twice: leave one row"),
+        ("person,person,sex\nAda,Ada,female\n", "its first line has to name a column person"),
+        ("person,sex,sex\nAda,female,male\n", "two of its columns have the same name"),
+        ("person,sex\nAda\n", "line 2 has more or fewer cells than the first line"),
+        ("person,sex\nAda,female\n\nBob,male,40\n", "line 4 has more or fewer cells than the first line"),
+        ("person,sex\nAda,female\nAda ,male\n", "Ada is in it twice: leave one line"),
         ("person,sex\nEve,female\n", "none of the 2 people that are evaluated is in its column person: .*as in Ada"),
         ('person,sex\nAda,"female\n', "it is no CSV file in UTF-8"),
     ],
@@ -134,6 +149,16 @@ def test_groups_have_the_mean_of_the_judges_and_whether_any_links() -> None:
     assert strong.gaps["own_photo"].value == pytest.approx(7 / 8)
 
 
-def test_without_a_file_there_are_no_groups() -> None:
+def test_what_is_hardly_ever_by_chance_is_not_said_to_be_never() -> None:
+    people = np.arange(40)
+    gap = gap_of((people < 20).astype(float), people, np.where(people < 20, "left", "right"))
+    assert gap is not None
+    assert gap.chance == 1 / 2001
+    assert gap.chance_words == "<1%"
+    assert replace(gap, chance=0.5).chance_words == "50%"
+
+
+def test_a_category_without_anybody_is_not_told_and_without_a_file_there_are_no_groups() -> None:
     made, plan = session()
+    assert list(categories_of(made, replace(plan, groups={"age": {}, "sex": {"nobody": "f"}}), JUDGES)) == []
     assert list(categories_of(made, replace(plan, groups={}), JUDGES)) == []
