@@ -59,7 +59,7 @@ def penalised(
     if len(right.people):
         choosing = right
     else:
-        yield f"{model} names none of the {len(choosing.people)} photos rightly that settings are chosen on: all are taken"
+        yield f"{model} names none of the {len(choosing.people)} photos rightly that choose settings: all of them do"
     yield HEAD
     every = list(settings())[: 3 if smoke else None]
     tried: dict[str, list[Tried]] = {end: [] for end in ENDS}
