@@ -50,7 +50,6 @@ class Gap:
 class Group:
     """What became of the photos of the people of one group at one strength, in the first view."""
 
-    category: str
     name: str
     people: int
     rates: Mapping[str, Rate]  # by adversary; of the mean of the judges, except `any_judge`
@@ -166,7 +165,6 @@ def category_of(
     whose = np.array(groups)
     found = tuple(
         Group(
-            category,
             name,
             len(np.unique(people[whose == name])),
             {adversary: rate(own[whose == name], people[whose == name]) for adversary, own in shares.items()},
