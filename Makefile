@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Images of Python often set this: every process of a test would then compile torch and all else anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup check test coverage slow build sbom deb image lock bench manual site
+.PHONY: setup check test coverage slow full build sbom deb image lock bench manual site
 
 setup: $(BIN)/uncnn-daemon
 
@@ -32,7 +32,11 @@ coverage: setup
 
 # In the order of tests/conftest.py: the longest files first.
 slow: setup
-	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "slow and not long" -n 3 --dist loadfile --no-loadscope-reorder
+
+# All of them, each in its full size: before a release.
+full: setup
+	UNCNN_FULL=1 $(BIN)/python -m pytest -m "slow or not slow" -n 3 --dist loadfile --no-loadscope-reorder
 
 # The wheel, installed in a fresh environment of its own, must run.
 build: setup

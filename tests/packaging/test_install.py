@@ -126,7 +126,7 @@ def test_it_is_a_tool_of_uv(built: Path, tmp_path: Path) -> None:
         assert re.match(rf"{name} \d|uncnn-daemon \d", answer.stdout)
 
 
-@pytest.mark.parametrize("way", ["pip", "pipx"])
+@pytest.mark.parametrize("way", [pytest.param("pip", marks=pytest.mark.long), "pipx"])
 def test_the_wheel_installs_by_other_installers_too(way: str, wheel: Path, pins: Path, tmp_path: Path) -> None:
     environment = fresh(tmp_path, PIPX_HOME=str(tmp_path / "pipx"), PIPX_BIN_DIR=str(tmp_path / "venv" / "bin"))
     if way == "pip":

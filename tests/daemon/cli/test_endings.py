@@ -222,7 +222,13 @@ def test_a_few_commands_end_in_order(bed: Bed, condition: Callable[[Bed, Sequenc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize(
+    "condition",
+    [
+        pytest.param(each, marks=pytest.mark.long) if each in (closed, empty_home, nameless) else each
+        for each in CONDITIONS
+    ],
+)
 def test_every_command_ends_in_order(tmp_path: Path, condition: Callable[[Bed, Sequence[object]], Ended]) -> None:
     can(condition)
     bed = Bed(tmp_path).make(people=3)

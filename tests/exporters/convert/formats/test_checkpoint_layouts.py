@@ -236,9 +236,9 @@ def published(kind: str, folder: Path) -> Path:
     ("kind", "architecture", "side", "length"),
     [
         pytest.param("iresnet", None, 112, 512, marks=pytest.mark.slow),
-        pytest.param("adaface", None, 112, 512, marks=pytest.mark.slow),
+        pytest.param("adaface", None, 112, 512, marks=[pytest.mark.slow, pytest.mark.long]),
         pytest.param("inception", None, 160, 512, marks=pytest.mark.slow),
-        ("vit", "vit-8-heads", 112, 128),
+        pytest.param("vit", "vit-8-heads", 112, 128, marks=pytest.mark.slow),
     ],
 )
 def test_random_weights_are_exported_and_proven(
