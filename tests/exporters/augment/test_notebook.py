@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,15 @@ NOTEBOOK = Path(__file__).resolve().parents[3] / "docs" / "augment.ipynb"
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     skimage = pytest.importorskip("skimage")
     face = Image.fromarray(skimage.data.astronaut()).crop((130, 0, 330, 200))
-    for number in range(4):
+    for number in range(5):
         (tmp_path / "people" / str(number)).mkdir(parents=True)
         face.rotate(3 * number).save(tmp_path / "people" / str(number) / "1.png")
+    aside = face.transpose(Image.Transpose.ROTATE_90)
+    aside.getexif()[0x0112] = 6  # how phones write a portrait
+    aside.save(tmp_path / "people" / "0" / "2.jpg", exif=aside.getexif())
+    (tmp_path / "people" / "0" / "notes.txt").write_text("no photo")
+    (tmp_path / "people" / "nobody").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "people" / "nobody" / "1.png")
     monkeypatch.chdir(tmp_path)
     cells = [
         "".join(each["source"]) for each in json.loads(NOTEBOOK.read_text())["cells"] if each["cell_type"] == "code"
@@ -29,6 +36,9 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     for cell in [shortened, *cells[1:]]:
         exec(compile(cell, str(NOTEBOOK), "exec"), names)
     said = capsys.readouterr().out
-    assert "3 people to learn from, 1 to measure, 3 and 1 faces" in said
-    assert "left of a face under 8 steps of pgd" in said
+    assert "people/0/notes.txt: no photo\npeople/nobody/1.png: no face\n" in said
+    assert "5 people; faces: 2 to learn from, 1 to check, 3 to measure" in said
+    for name in ("as they are", "mi-fgsm, published", "mi-fgsm, itself"):
+        assert re.search(rf"^{name} +-?\d\.\d+ before, -?\d\.\d+ after$", said, re.MULTILINE)
+    assert "as they are          1.000 before" in said
     assert torch.load("hardened.pt", weights_only=True)
