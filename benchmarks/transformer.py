@@ -1,6 +1,6 @@
 """A transformer that no attack knows, to judge with: taught by a recogniser that none attacks, as far as time allows.
 
-    python benchmarks/transformer.py --keep DIR        a small one, on one core
+    python benchmarks/transformer.py --keep DIR        a small one, on one core; what was stopped goes on there
     python benchmarks/transformer.py --keep DIR --samples 6000000 --width 384 --depth 12 --device cuda    a useful one
     python benchmarks/transformer.py --smoke           32 crops
 
@@ -37,6 +37,7 @@ from uncnn.plugins.recognisers.torch_recogniser import Recogniser, load_recognis
 FILE: Final = "transformer.pt"
 TEACHER: Final = "mobilefacenet-y1"  # never attacked, and no judge of any verdict
 SIDE: Final = 112
+PART: Final = "transformer.part.pt"
 PATCH: Final = 16  # pixels: a quarter of the tokens of the published ones, for a sixth of the work
 HEADS: Final = 8
 BATCH: Final = 32
@@ -44,6 +45,7 @@ RATE: Final = 1e-3
 AVERAGE: Final = 0.99
 FAR: Final = 1e-3
 SAID_EVERY: Final = 100  # steps
+KEPT_EVERY: Final = 10 * SAID_EVERY
 
 
 def main() -> None:
@@ -64,13 +66,15 @@ def main() -> None:
     faces, _ = read_faces(folder, training=True)
     others, people = read_faces(folder, training=False)
     began = time.process_time()
-    network = taught(faces, teacher, untaught(options.width, options.depth), 32 if options.smoke else options.samples)
+    samples = 32 if options.smoke else options.samples
+    network = taught(faces, teacher, untaught(options.width, options.depth), samples, options.keep)
     print(f"taught in {time.process_time() - began:.0f} core s", flush=True)
     number = 60 if options.smoke else len(people)
     _say(network, teacher, others[:number], people[:number])
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
         torch.save(network.cpu().state_dict(), options.keep / FILE)
+        (options.keep / PART).unlink(missing_ok=True)
 
 
 def untaught(width: int, depth: int) -> VisionTransformer:
@@ -80,17 +84,34 @@ def untaught(width: int, depth: int) -> VisionTransformer:
     return network
 
 
-def taught(faces: Pixels, teacher: Recogniser, network: VisionTransformer, samples: int) -> VisionTransformer:
-    """Return the moving average of the network, which learned of `samples` crops of `faces`, (N, 144, 144, 3)."""
-    random, device, steps = np.random.default_rng(0), teacher.mean.device, max(samples // BATCH, 1)
-    descent = Descent(network, device, steps, RATE, 0.05, AVERAGE)
-    for step in range(steps):
+def taught(
+    faces: Pixels, teacher: Recogniser, network: VisionTransformer, samples: int, keep: Path | None = None
+) -> VisionTransformer:
+    """Return the moving average of the network, which learned of `samples` crops of `faces`, (N, 144, 144, 3).
+
+    In the folder `keep` it leaves what it goes on with where it was stopped.
+    """
+    device, steps = teacher.mean.device, max(samples // BATCH, 1)
+    descent, done = Descent(network, device, steps, RATE, 0.05, AVERAGE), 0
+    part = keep / PART if keep else None
+    if part and part.exists():
+        try:
+            done = descent.take_up(torch.load(part, device, weights_only=True))
+        except (RuntimeError, ValueError) as error:
+            raise SystemExit(f"{part}: {error}; name another --keep") from error
+        print(f"goes on after {done * BATCH} crops", flush=True)
+    random = np.random.default_rng(done)
+    for step in range(done, steps):
         crops = draw(faces, teacher, BATCH, random).to(device)
         with torch.no_grad():
             wanted = teacher.outputs(crops)
         descent.step({"cosine": 1 - functional.cosine_similarity(_asked(descent.network, crops), wanted).mean()})
         if step % SAID_EVERY == SAID_EVERY - 1:
             print(f"{(step + 1) * BATCH} crops: {descent.running['cosine']:.3f} from the teacher", flush=True)
+        if part and step % KEPT_EVERY == KEPT_EVERY - 1:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(descent.state(), part.with_suffix(".new"))
+            part.with_suffix(".new").replace(part)
     return descent.kept
 
 

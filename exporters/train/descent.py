@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +53,33 @@ class Descent(Generic[Network]):
         for name, loss in losses.items():
             value = float(loss.detach())
             self.running[name] = self.running.get(name, value) * 0.98 + 0.02 * value
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a descent which was stopped goes on with: `take_up` takes it."""
+        own: dict[str, Any] = {
+            "network": self.network,
+            "kept": self.kept,
+            "optimiser": self._optimiser,
+            "plan": self._plan,
+        }
+        return {"steps": self._steps, "running": self.running} | {name: each.state_dict() for name, each in own.items()}
+
+    def take_up(self, state: Mapping[str, Any]) -> int:
+        """Go on where `state` was returned, and return how many steps were done by then.
+
+        Raises:
+            RuntimeError: it is another network's.
+            ValueError: it was made ready for another number of steps.
+        """
+        total = self._plan.total_steps
+        if state["plan"]["total_steps"] != total:
+            raise ValueError(f"begun for {state['plan']['total_steps']} steps, not for {total}")
+        self.network.load_state_dict(state["network"])
+        self.kept.load_state_dict(state["kept"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._plan.load_state_dict(state["plan"])
+        self._steps, self.running = state["steps"], dict(state["running"])
+        return self._steps
 
     @torch.no_grad()
     def _keep(self, share: float) -> None:
