@@ -8,6 +8,7 @@
                                                                a program is asked about what is there, too
     python benchmarks/peers.py --keep DIR --no-more --people 150 --groups FILE --method "no cloak" --method ...
                                                                rates of groups of people, as of `evaluate --groups`
+    python benchmarks/peers.py --keep DIR --no-more --synthetic 100000     ranks among synthetic strangers, too
     python benchmarks/peers.py --smoke                         two people, two steps
 
 The three recognisers that ship are attacked, the six others of `onepass.py` are asked, from where on 1 of 1,000 (and of

@@ -70,7 +70,10 @@ def augment_photos(settings: Settings, source: Path, output: Path, as_json: bool
     before = _read(output / MANIFEST)
     found = list(candidates(source))
     entries: list[Entry] = []
-    with own_processes(settings.models, settings.device) as (engine, spool), progress_bar(len(found), as_json) as bar:
+    with (
+        own_processes(settings.models, settings.device) as (engine, spool),
+        progress_bar(len(found), as_json, logged=True) as bar,
+    ):
         recipe, people = _recipe(settings, engine), people_for(settings.policy)
         made_by = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
         names = {str(each.relative) for each in found}

@@ -56,7 +56,10 @@ def blind_test(settings: Settings, original: Path, copy: Path, output: Path, as_
         raise SettingsError(f"--output {printable(output)} is one of the photos: name another file")
     faces: list[BlindedFace] = []
     alike = 0
-    with progress_bar(len(pairs), as_json) as bar, work(settings.models, settings.device) as (engine, spool):
+    with (
+        progress_bar(len(pairs), as_json, logged=True) as bar,
+        work(settings.models, settings.device) as (engine, spool),
+    ):
         for number, pair in enumerate(pairs):
             bar.begin(printable(pair.copy))
             bar.report(Stage("looking for faces"))

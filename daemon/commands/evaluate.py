@@ -118,7 +118,7 @@ def evaluate_people(settings: Settings, plan: Plan, output: Path, as_json: bool)
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PublishError.of(error, output, "made") from error
-    with progress_bar(plan.photos + len(plan.distractors), as_json) as bar:
+    with progress_bar(plan.photos + len(plan.distractors), as_json, logged=True) as bar:
         evaluation = evaluate(settings, plan, bar)
     write(evaluation, output)
     if as_json:

@@ -1,6 +1,7 @@
 """The bar of a command that works on photos: how far it is, within a photo too, and how long it takes yet.
 
-It stands on standard error, where that is a terminal, and makes way for what is printed meanwhile.
+It stands on standard error, where that is a terminal, and makes way for what is printed meanwhile. Elsewhere, as in a
+log, a command that says nothing of its photos one by one has a line a minute instead.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ WIDE: Final = 76
 LOOKING: Final = 0.05  # the share of a photo that is over when its faces are found
 CLIMB: Final = 0.6  # of what is left of a photo, what one strength takes: most need no other
 CLOAKING: Final = 0.8  # of a strength, until the copy is judged
+LOGGED_EVERY: Final = 60.0  # seconds, where there is no terminal
 TELLING: Final = 0.15  # of a photo must be over before it says how long the first one takes
 
 
@@ -84,15 +86,18 @@ class Pace:
 
 
 class Bar:
-    """The progress of a command on the terminal, on standard error: silent where that is no terminal."""
+    """The progress of a command on standard error: a line that moves, or one a minute in `log`, or nothing."""
 
-    def __init__(self, progress: Progress, photos: int) -> None:
+    def __init__(
+        self, progress: Progress, photos: int, log: Console | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._progress = progress
+        self._log, self._clock, self._logged = log, clock, clock()
         self._task = progress.add_task("", total=photos, number="", name="", stage="loading the models", left="")
         self._photos = photos
         self._begun = 0
         self._within = Within()
-        self._pace = Pace(photos)
+        self._pace = Pace(photos, clock)
 
     def begin(self, name: str) -> None:
         """Go on to the next photo."""
@@ -123,15 +128,25 @@ class Bar:
         left = self._pace.left(self._within.share)
         said["left"] = "" if left is None else f"{duration(_rounded(left))} left"
         self._progress.update(self._task, completed=max(self._begun - 1, 0) + self._within.share, **said)
+        if self._log is not None and self._clock() - self._logged >= LOGGED_EVERY:
+            self._logged = self._clock()
+            words = ", ".join(filter(None, [f"photo {self._begun} of {self._photos}", said["left"]]))
+            self._log.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def progress_bar(photos: int, quiet: bool, console: Console | None = None) -> Iterator[Bar]:
-    """Yield a progress bar over `photos` photos."""
+def progress_bar(
+    photos: int,
+    quiet: bool,
+    console: Console | None = None,
+    logged: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Bar]:
+    """Yield a progress bar over `photos` photos; `logged`: where there is no terminal, a line a minute."""
     console = console or Console(stderr=True)
     hidden = quiet or not console.is_terminal
     with Progress(*_columns(console.width), console=console, transient=True, disable=hidden) as progress:
-        yield Bar(progress, photos)
+        yield Bar(progress, photos, console if logged and hidden and not quiet else None, clock)
 
 
 def _columns(width: int) -> list[ProgressColumn]:

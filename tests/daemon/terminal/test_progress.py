@@ -85,6 +85,18 @@ def test_what_is_no_terminal_gets_no_bar() -> None:
     assert out.getvalue() == "a line\n"
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_log_has_a_line_a_minute_where_that_is_asked_for(quiet: bool) -> None:
+    out, now = io.StringIO(), [0.0]
+    console = Console(file=out, width=20)
+    with progress_bar(40, quiet, console, logged=True, clock=lambda: now[0]) as bar:
+        for number in range(5):
+            now[0] = 30.0 * number
+            bar.begin(f"{number}.jpg")
+            bar.report(cloaks(1))
+    assert out.getvalue() == ("" if quiet else "photo 3 of 40, 19 min left\nphoto 5 of 40, 18 min left\n")
+
+
 def plain(text: str) -> str:
     """Return what a terminal was sent without its control sequences."""
     import re
