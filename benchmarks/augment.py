@@ -7,6 +7,7 @@
     python benchmarks/augment.py --read DIR            only measure the weights of DIR
     python benchmarks/augment.py --read DIR --attack fawkes --attack mi-fgsm     cloaked by these instead of `veil`
     python benchmarks/augment.py --read DIR --ensemble      cloaked against all recognisers that ship, as photos are
+    python benchmarks/augment.py --read DIR --only-clean    clean photos alone, of all 211 people
     python benchmarks/augment.py --smoke               two batches and two people
 
 It learns from faces of 5,768 photos of people of LFW whom it is not measured on, spoofed by `pgd` against itself; its
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("--read", type=Path, help="the folder of weights that are there")
     parser.add_argument("--attack", action="append", help="of these cloaks, again and again (default veil)")
     parser.add_argument("--ensemble", action="store_true", help="cloak against all that ship")
+    parser.add_argument("--only-clean", action="store_true", help="cloak nothing, and ask of all people")
     options = parser.parse_args()
     folder = EMBEDDED / HARDENED
     identities = options.data / "lfw" / "identities"
@@ -93,6 +95,10 @@ def main() -> None:
     attacks = options.attack or ["veil"]
     attacked = surrogates() if options.ensemble else [published]
     people = 2 if options.smoke else PEOPLE
+    if options.only_clean or options.smoke:
+        _measure_clean(published, network.eval(), options.data / "lfw", 4 if options.smoke else None)
+    if options.only_clean:
+        return
     _measure(published, network.eval(), options.data / "lfw", people, attacked, attacks, options.strength)
 
 
@@ -222,8 +228,7 @@ def _measure(
     chosen = folders[::step][:people]
     photos = [_photo(file) for each in chosen for file in sorted(each.iterdir())[:2]]
     pairs = [(one, other) for one, other in zip(photos[::2], photos[1::2], strict=True) if one and other]
-    others = sorted((lfw / "distractors").iterdir())[: min(STRANGERS, 5 * people)]
-    strangers = [_photo(sorted(each.iterdir())[0]) for each in others]
+    strangers = _strangers(lfw, 5 * people)
     after = hardened(published, network)
     clean = [one for one, _ in pairs]
     cloaks = [_cloaked(clean, attacked, attack, strength) for attack in attacks]
@@ -233,7 +238,7 @@ def _measure(
     titles = ["", "clean photos", *(f"{attack}, against {whom}" for attack in attacks)]
     print(f"| {' | '.join(titles)} | {attacks[0]}, against itself |\n|{'---|' * (len(titles) + 1)}")
     figures = [
-        _matches(model, pairs, [each for each in strangers if each], [*cloaks, own])
+        _matches(model, pairs, strangers, [*cloaks, own])
         for model, own in ((published, cloaks[0]), (after, against_itself))
     ]
     for name, rows in zip(("published", "taught"), figures, strict=True):
@@ -242,6 +247,25 @@ def _measure(
     print(
         "| points gained | " + " | ".join(f"{value:.1%} ({low:.0%} to {high:.0%})" for value, low, high in gains) + " |"
     )
+
+
+def _measure_clean(published: Recogniser, network: Embedding, lfw: Path, most: int | None) -> None:
+    """Print how many people's second photo each network matches with their first."""
+    folders = sorted((lfw / "identities").iterdir())[:most]
+    both = [[_photo(file) for file in sorted(each.iterdir())[:2]] for each in folders]
+    pairs = [(one, other) for one, other in both if one and other]
+    strangers = _strangers(lfw, 5 * len(pairs))
+    before, after = (_matches(model, pairs, strangers, [])[0] for model in (published, hardened(published, network)))
+    value, low, high = gained(before, after)
+    print(f"clean photos of {len(pairs)} people, {len(strangers)} strangers: {_told(before)} published, ", end="")
+    print(f"{_told(after)} taught, {value:.1%} ({low:.1%} to {high:.1%}) gained")
+
+
+def _strangers(lfw: Path, number: int) -> list[tuple[Pixels, Face]]:
+    """Return photos of so many of LFW's distractors, but for those without a face; of `STRANGERS` at most."""
+    folders = sorted((lfw / "distractors").iterdir())[: min(STRANGERS, number)]
+    photos = [_photo(sorted(each.iterdir())[0]) for each in folders]
+    return [each for each in photos if each]
 
 
 def taught(published: Recogniser, folder: Path | None) -> Embedding:

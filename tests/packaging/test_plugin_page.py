@@ -91,6 +91,7 @@ def portrait(file: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_the_detector_is_listed_shown_and_finds_a_face_in_its_sandbox(either: Path, tmp_path: Path) -> None:
     listed = uncnn(either, tmp_path, "plugins", "list").stdout
     assert re.search(r"^either +uncnn-either 1\.0 +\(detector\) Whatever one of two detectors", listed, re.MULTILINE)
@@ -122,6 +123,7 @@ def test_the_detector_serves_the_worker_and_the_verifier(either: Path, tmp_path:
     assert json.loads(roster)["detector"] == {"plugin": "either", "distribution": "uncnn-either 1.0"}
 
 
+@pytest.mark.slow
 def test_centerface_alone_is_refused_and_nothing_is_released(either: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("device: cpu\nmodels: {detector: centerface}\n")
     words = [portrait(tmp_path / "photo.png"), "-o", tmp_path / "cloaked", "--config", tmp_path / "config.yaml"]

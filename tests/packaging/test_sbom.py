@@ -15,6 +15,7 @@ import pytest
 from uncnn.exporters.registry.pins import EMBEDDED, read_pins
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow  # it reads all that is installed
 BEGINNINGS = {"MIT": "MIT License", "Apache-2.0": "Apache License", "CC0-1.0": "CC0 1.0 Universal"}
 
 

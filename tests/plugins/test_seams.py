@@ -99,7 +99,9 @@ def check_border(region: Region, change: np.ndarray) -> None:
     assert across <= max(elsewhere, 1), (across, elsewhere)
 
 
-@pytest.mark.parametrize(("side", "textured"), [*product(SIDES[:3], (False, True)), (SIDES[3], True)])
+@pytest.mark.parametrize(
+    ("side", "textured"), [*product(SIDES[:3], (False, True)), pytest.param(SIDES[3], True, marks=pytest.mark.slow)]
+)
 def test_the_worst_change_has_no_border(side: int, textured: bool, surrogates: list[Recogniser]) -> None:
     photo, face = portrait(side, textured)
     for signs in ("up", "down", "chance") if side < SIDES[3] else ("chance",):

@@ -36,6 +36,7 @@ def stored(pixels: Pixels) -> Photo:
     return decode(file.getvalue(), "copy.png")
 
 
+@pytest.mark.slow
 def test_a_face_is_cut_out_of_all_versions_at_both_sizes(detector: Detector, portrait: Pixels) -> None:
     copy = portrait + np.uint8(5)
     found = cut(detector, portrait, stored(copy))

@@ -425,6 +425,7 @@ def test_sigterm_ends_it_and_the_processes_of_its_clients(there: Path, tmp_path:
         assert "Exception" not in served.said
 
 
+@pytest.mark.slow
 def test_real_faces_are_changed_by_the_real_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     skimage = pytest.importorskip("skimage")
     monkeypatch.setenv("HOME", str(tmp_path))

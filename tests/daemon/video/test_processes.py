@@ -67,6 +67,7 @@ def judged(verifier: VideoVerifier, clip: Path, copy: Path, smallest_px: float =
     return verifier.judge(JudgeClip(Content(clip), Content(copy), clip.name, 1e-3, "calibrated", smallest_px), silent)
 
 
+@pytest.mark.slow
 def test_a_clip_is_changed_where_its_face_is_and_judged(
     worker: VideoWorker, verifier: VideoVerifier, make_clip: Callable[..., Path]
 ) -> None:

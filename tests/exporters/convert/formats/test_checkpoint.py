@@ -75,7 +75,7 @@ def test_a_batch_changes_nothing(shared_models: Path, faces_144: Callable[[int],
 @pytest.mark.parametrize(
     "name",
     [
-        "mobilefacenet-foamliu",
+        pytest.param("mobilefacenet-foamliu", marks=pytest.mark.slow),
         pytest.param("mobilefacenet-casia", marks=[pytest.mark.slow, pytest.mark.long]),
         pytest.param("edgeface-xxs", marks=pytest.mark.slow),
     ],
