@@ -93,7 +93,7 @@ def test_a_face_that_the_border_cuts_is_cloaked_up_to_it(
 
 
 def test_many_faces_in_bounded_memory(portrait: Image.Image, tmp_path: Path) -> None:
-    across, down = (20, 10) if os.environ.get("UNCNN_FULL") else (8, 5)
+    across, down = (20, 10) if os.environ.get("UNCNN_FULL") else (10, 8)
     photo = Image.new("RGB", (across * portrait.width, down * portrait.height))
     for number in range(across * down):
         own = portrait.rotate(number % 7 - 3, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128))
