@@ -32,7 +32,7 @@ from typing import Final, get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-from common import EMBEDDED, detector, is_missing, options_of, surrogates
+from common import EMBEDDED, detector, is_missing, options_of, save_whole, surrogates
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
@@ -183,8 +183,7 @@ def _train(network: Embedding, published: Recogniser, folder: Path, course: Cour
 def leave(network: nn.Module, optimiser: torch.optim.Optimizer, part: Path, seconds: float, best: float) -> None:
     """Leave all that a course that is stopped goes on with, whole or not at all."""
     state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
-    torch.save({**state, "seconds": seconds, "best": best}, part.with_suffix(".new"))
-    part.with_suffix(".new").replace(part)
+    save_whole({**state, "seconds": seconds, "best": best}, part)
 
 
 def gone_on(network: nn.Module, optimiser: torch.optim.Optimizer, part: Path | None) -> tuple[float, float]:
@@ -226,8 +225,7 @@ def _measure(
     folders = [each for each in sorted((lfw / "identities").iterdir()) if len(list(each.iterdir())) >= 2]
     step = max(len(folders) // people, 2)
     chosen = folders[::step][:people]
-    photos = [_photo(file) for each in chosen for file in sorted(each.iterdir())[:2]]
-    pairs = [(one, other) for one, other in zip(photos[::2], photos[1::2], strict=True) if one and other]
+    pairs = _pairs(chosen)
     strangers = _strangers(lfw, 5 * people)
     after = hardened(published, network)
     clean = [one for one, _ in pairs]
@@ -252,13 +250,18 @@ def _measure(
 def _measure_clean(published: Recogniser, network: Embedding, lfw: Path, most: int | None) -> None:
     """Print how many people's second photo each network matches with their first."""
     folders = sorted((lfw / "identities").iterdir())[:most]
-    both = [[_photo(file) for file in sorted(each.iterdir())[:2]] for each in folders]
-    pairs = [(one, other) for one, other in both if one and other]
+    pairs = _pairs(folders)
     strangers = _strangers(lfw, 5 * len(pairs))
     before, after = (_matches(model, pairs, strangers, [])[0] for model in (published, hardened(published, network)))
     value, low, high = gained(before, after)
     print(f"clean photos of {len(pairs)} people, {len(strangers)} strangers: {_told(before)} published, ", end="")
     print(f"{_told(after)} taught, {value:.1%} ({low:.1%} to {high:.1%}) gained")
+
+
+def _pairs(folders: Sequence[Path]) -> list[tuple[tuple[Pixels, Face], tuple[Pixels, Face]]]:
+    """Return the first two photos of each person, of those with a face on both."""
+    both = [[_photo(file) for file in sorted(each.iterdir())[:2]] for each in folders]
+    return [(one, other) for one, other in both if one and other]
 
 
 def _strangers(lfw: Path, number: int) -> list[tuple[Pixels, Face]]:

@@ -44,6 +44,13 @@ def set_torch_up() -> None:
     torch.set_flush_denormal(True)
 
 
+def save_whole(state: object, file: Path) -> None:
+    """Write what a training that is stopped goes on with, whole or not at all; its folder is made."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, file.with_suffix(".new"))
+    file.with_suffix(".new").replace(file)
+
+
 def detector(weights: Path = WEIGHTS) -> RetinaFace:
     """Return the published RetinaFace, or that of other weights, in ONNX Runtime; exported once."""
     return load_onnx(detector_onnx(weights, data_dir()), CPU, THREADS)

@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from common import REFERENCE, is_missing, options_of
+from common import REFERENCE, is_missing, options_of, save_whole
 from torch import Tensor
 from torch.nn import functional
 
@@ -109,9 +109,7 @@ def taught(
         if step % SAID_EVERY == SAID_EVERY - 1:
             print(f"{(step + 1) * BATCH} crops: {descent.running['cosine']:.3f} from the teacher", flush=True)
         if part and step % KEPT_EVERY == KEPT_EVERY - 1:
-            part.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(descent.state(), part.with_suffix(".new"))
-            part.with_suffix(".new").replace(part)
+            save_whole(descent.state(), part)
     return descent.kept
 
 

@@ -72,13 +72,9 @@ def test_a_batch_changes_nothing(shared_models: Path, faces_144: Callable[[int],
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("mobilefacenet-foamliu", marks=pytest.mark.slow),
-        pytest.param("mobilefacenet-casia", marks=[pytest.mark.slow, pytest.mark.long]),
-        pytest.param("edgeface-xxs", marks=pytest.mark.slow),
-    ],
+    "name", [pytest.param(name, marks=pytest.mark.long) if name == "mobilefacenet-casia" else name for name in FILES]
 )
 def test_it_is_built_and_can_be_attacked(
     shared_models: Path, faces_144: Callable[[int], np.ndarray], tmp_path: Path, name: str

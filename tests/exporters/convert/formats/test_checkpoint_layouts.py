@@ -232,13 +232,14 @@ def published(kind: str, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "architecture", "side", "length"),
     [
-        pytest.param("iresnet", None, 112, 512, marks=pytest.mark.slow),
-        pytest.param("adaface", None, 112, 512, marks=[pytest.mark.slow, pytest.mark.long]),
-        pytest.param("inception", None, 160, 512, marks=pytest.mark.slow),
-        pytest.param("vit", "vit-8-heads", 112, 128, marks=pytest.mark.slow),
+        ("iresnet", None, 112, 512),
+        pytest.param("adaface", None, 112, 512, marks=pytest.mark.long),
+        ("inception", None, 160, 512),
+        ("vit", "vit-8-heads", 112, 128),
     ],
 )
 def test_random_weights_are_exported_and_proven(
